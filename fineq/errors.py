@@ -1,0 +1,29 @@
+"""Errors that end a command with one sentence and an exit code."""
+
+from typing import ClassVar
+
+EXIT_DONE = 0
+EXIT_CLAIM_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_ALL_DIVERGED = 3
+EXIT_RESOURCES = 4
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class FineqError(Exception):
+    """An error whose message is a full sentence for the user; `exit_code` ends the process."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(FineqError, ValueError):
+    """Bad input: says what is wrong, where, and what is allowed."""
+
+    exit_code: ClassVar[int] = EXIT_BAD_INPUT
+
+
+class ResourceError(FineqError):
+    """Too little memory or disk: says how much is needed and what to lower."""
+
+    exit_code: ClassVar[int] = EXIT_RESOURCES
