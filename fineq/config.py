@@ -1,0 +1,34 @@
+"""What every area's configuration has in common."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from fineq.fields import choice, count, flag, number, text
+
+# These say where and how a run is carried out, not what it computes: they stay out of its hash.
+WITHOUT_EFFECT = ("output", "profile", "profiles", "force", "strict", "quiet", "save_every")
+
+
+@dataclass
+class RunConfig:
+    """Fields common to all areas; each area adds its own groups."""
+
+    study: str = text(None, "name of the study")
+    name: str = text("run", "first part of the run folder's name")
+    seeds: int = count(16, "number of seeds (instances)")
+    first_seed: int = count(0, "seeds are first_seed, first_seed + 1, ...", minimum=0)
+    precision: str = choice("float64", "floating point precision", ("float32", "float64"))
+    block_size: int | None = count(
+        None, "members processed at once; null computes it from the memory that is free"
+    )
+    sweep: dict[str, Any] = dataclasses.field(default_factory=dict)
+    output: str = text("outputs", "folder that run folders are made in")
+    profile: str = choice(
+        "quick", "size of the run: seconds, minutes, paper", ("smoke", "quick", "full")
+    )
+    profiles: dict[str, Any] = dataclasses.field(default_factory=dict)
+    save_every: float = number(30.0, "time between checkpoints", unit="s", minimum=0.0)
+    force: bool = flag(False, "run again even when a complete run with the same hash exists")
+    strict: bool = flag(False, "exit with 1 when a claim fails")
+    quiet: bool = flag(False, "print nothing but errors")

@@ -1,0 +1,218 @@
+"""Typed configuration fields: help, unit, range, and one clear sentence for a value outside it.
+
+A configuration is a tree of dataclasses. Each field made here carries what `--help` prints, what
+`validate` checks, and whether it is a *shape* (it changes array shapes or the program, so a sweep
+compiles once per value) or a plain number that a sweep lays along a batch axis.
+"""
+
+import copy
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from fineq.errors import InputError
+
+
+class Spec(NamedTuple):
+    """What is known of one field: shown by `--help`, enforced by `validate`."""
+
+    help: str
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    choices: tuple[str, ...] = ()
+    shape: bool = False
+    optional: bool = False
+
+    def allowed(self) -> str:
+        """The permitted values in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        parts = [
+            f"at least {self.minimum:g}" if self.minimum is not None else "",
+            f"above {self.above:g}" if self.above is not None else "",
+            f"at most {self.maximum:g}" if self.maximum is not None else "",
+            f"below {self.below:g}" if self.below is not None else "",
+        ]
+        return " and ".join(part for part in parts if part)
+
+
+def number(default: float | None, help: str, *, unit: str = "", **limits: Any) -> Any:
+    """A real number that a sweep lays along a batch axis (one compiled program)."""
+    return _field(default, Spec(help, unit, optional=default is None, **limits))
+
+
+def count(default: int | None, help: str, *, minimum: int = 1, **limits: Any) -> Any:
+    """An integer that fixes shapes or the program: a sweep compiles once per value."""
+    spec = Spec(help, minimum=minimum, shape=True, optional=default is None, **limits)
+    return _field(default, spec)
+
+
+def choice(default: str, help: str, choices: tuple[str, ...]) -> Any:
+    """One of a few words."""
+    return _field(default, Spec(help, choices=choices, shape=True))
+
+
+def text(default: str | None, help: str) -> Any:
+    """A path, a name, or a `module:function`."""
+    return _field(default, Spec(help, shape=True, optional=default is None))
+
+
+def flag(default: bool, help: str) -> Any:
+    """Yes or no."""
+    return _field(default, Spec(help, shape=True))
+
+
+def numbers(default: list, help: str, **limits: Any) -> Any:
+    """A list of numbers, each within the limits; its length is a shape."""
+    spec = Spec(help, shape=True, **limits)
+    return dataclasses.field(default_factory=lambda: list(default), metadata={"spec": spec})
+
+
+def group(factory: Any, help: str) -> Any:
+    """A nested block of fields."""
+    return dataclasses.field(default_factory=factory, metadata={"spec": Spec(help, shape=True)})
+
+
+def _field(default: Any, spec: Spec) -> Any:
+    return dataclasses.field(default=default, metadata={"spec": spec})
+
+
+class Leaf(NamedTuple):
+    """One field of a configuration tree with its dotted path."""
+
+    path: str
+    value: Any
+    spec: Spec
+    annotation: Any
+
+
+def leaves(config: Any, prefix: str = "") -> Iterator[Leaf]:
+    """Every field of a configuration tree, depth first, in order of declaration."""
+    for field in dataclasses.fields(config):
+        path = prefix + field.name
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from leaves(value, path + ".")
+        elif "spec" in field.metadata:
+            yield Leaf(path, value, field.metadata["spec"], field.type)
+
+
+def validate(config: Any) -> None:
+    """Raise `InputError` for the first value outside its range, then apply `check` methods."""
+    for leaf in leaves(config):
+        check_value(leaf.path, leaf.value, leaf.spec)
+    for block in _blocks(config):
+        if hasattr(block, "check"):
+            block.check()
+
+
+def check_value(path: str, value: Any, spec: Spec) -> None:
+    """Raise `InputError` when `value` is not what the field at `path` allows."""
+    if value is None:
+        if not spec.optional:
+            raise InputError(f"{path} must be given")
+        return
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if not _inside(item, spec):
+            raise InputError(f"{path} must be {spec.allowed() or 'a finite number'}, got {item}")
+
+
+def _inside(value: Any, spec: Spec) -> bool:
+    if spec.choices:
+        return value in spec.choices
+    if isinstance(value, bool | str) or not isinstance(value, int | float):
+        return True
+    return (
+        math.isfinite(value)
+        and (spec.minimum is None or value >= spec.minimum)
+        and (spec.maximum is None or value <= spec.maximum)
+        and (spec.above is None or value > spec.above)
+        and (spec.below is None or value < spec.below)
+    )
+
+
+def _blocks(config: Any) -> Iterator[Any]:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _blocks(value)
+    yield config
+
+
+def replace_at(config: Any, values: dict[str, Any]) -> Any:
+    """Return a copy of the tree with the fields at the dotted paths replaced.
+
+    Values may be traced arrays: nothing is validated, so validate concrete values beforehand.
+    """
+    result = copy.copy(config)
+    heads: dict[str, dict[str, Any]] = {}
+    for path, value in values.items():
+        head, _, tail = path.partition(".")
+        if tail:
+            heads.setdefault(head, {})[tail] = value
+        else:
+            object.__setattr__(result, head, value)
+    for head, inner in heads.items():
+        object.__setattr__(result, head, replace_at(getattr(result, head), inner))
+    return result
+
+
+def sweep_axes(config: Any, sweep: dict[str, Any]) -> dict[str, tuple[list, bool]]:
+    """Check the axes of a sweep against the real fields of `config`.
+
+    Args:
+        config: the configuration tree whose fields may be swept.
+        sweep: nested mapping, for example `{"system": {"lipschitz": [1, 2]}}`.
+
+    Returns:
+        Dotted path to (values, whether the field is a shape and compiles once per value).
+
+    Raises:
+        InputError: for an unknown or non-numeric field, an empty list, a repeated or
+            out-of-range value.
+    """
+    known = {leaf.path: leaf for leaf in leaves(config)}
+    return {path: _axis(path, values, known) for path, values in flatten(sweep).items()}
+
+
+def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping from dotted paths to values."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + str(name)] = value
+    return flat
+
+
+def _axis(path: str, values: Any, known: dict[str, Leaf]) -> tuple[list, bool]:
+    numeric = {p for p, leaf in known.items() if _is_numeric(leaf)}
+    if path not in numeric:
+        close = difflib.get_close_matches(path, numeric, 1)
+        reason = "is not a numeric field" if path in known else "is not a field"
+        hint = f"; did you mean sweep.{close[0]}?" if close else ""
+        raise InputError(f"sweep.{path}: {path} {reason} of this configuration{hint}")
+    if not isinstance(values, list | tuple) or not values:
+        raise InputError(f"sweep.{path} must be a non-empty list such as [1,2,3], got {values}")
+    spec = known[path].spec
+    integral = "int" in str(known[path].annotation)
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"sweep.{path} must be a list of numbers, got {value!r}")
+        if integral and value != int(value):
+            raise InputError(f"sweep.{path} must be a list of integers, got {value}")
+        check_value(f"sweep.{path}", value, spec)
+    if len(set(values)) != len(values):
+        raise InputError(f"sweep.{path} repeats a value: {list(values)}")
+    return [int(v) if integral else float(v) for v in values], spec.shape
+
+
+def _is_numeric(leaf: Leaf) -> bool:
+    name = str(leaf.annotation)
+    return ("float" in name or "int" in name) and "list" not in name and "bool" not in name

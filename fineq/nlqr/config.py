@@ -1,0 +1,135 @@
+"""Configuration of nearly linear-quadratic control: every field with its meaning and range."""
+
+from dataclasses import dataclass
+
+from fineq.config import RunConfig
+from fineq.errors import InputError
+from fineq.fields import choice, count, group, number, numbers, text
+
+
+@dataclass
+class SystemConfig:
+    """The plant: random, from an npz file, or written out."""
+
+    source: str = choice("random", "where A, B, C, Q, R come from", ("random", "file", "matrices"))
+    path: str | None = text(None, "npz file with A, B, C and optionally Q, R (source=file)")
+    n: int = count(3, "states (source=random)")
+    p: int = count(3, "controls (source=random)")
+    normalisation: str = choice(
+        "joint",
+        "random systems: A to spectral radius `radius`; each of A, B, C by its own spectral norm; "
+        "all three by the spectral norm of [A B C]",
+        ("radius", "own", "joint"),
+    )
+    radius: float = number(0.9, "spectral radius of A (normalisation=radius)", above=0.0)
+    lipschitz: float = number(1.0, "Lipschitz constant ℓ of the kernel φ", minimum=0.0)
+    A: list = numbers([], "rows of A (source=matrices)")
+    B: list = numbers([], "rows of B (source=matrices)")
+    C: list = numbers([], "rows of C (source=matrices)")
+    Q: list = numbers([], "rows of Q; empty for the identity (source=matrices)")
+    R: list = numbers([], "rows of R; empty for the identity (source=matrices)")
+
+    def check(self) -> None:
+        """Source and what it needs agree."""
+        if self.source == "file" and not self.path:
+            raise InputError("system.path must name an npz file when system.source=file")
+
+
+@dataclass
+class KernelConfig:
+    """The nonlinearity φ with φ(0) = 0."""
+
+    name: str = choice("sin", "kernel φ", ("sin", "tanh", "products", "zero", "python"))
+    degree: int = count(2, "factors N_i of each product (name=products)", minimum=2)
+    target: str | None = text(None, "module:function, [n] -> [d] (name=python)")
+    d: int | None = count(
+        None, "number of features; null: n for sin and tanh, as returned by target"
+    )
+
+    def check(self) -> None:
+        """A user's kernel needs its address."""
+        if self.name == "python" and not self.target:
+            raise InputError("kernel.target must be module:function when kernel.name=python")
+
+
+@dataclass
+class LawConfig:
+    """The law of the initial state."""
+
+    name: str = choice(
+        "quadrature",
+        "initial law: sampled sphere, Gaussian or ball, or weighted points (quadrature on the "
+        "sphere, file) whose expectation is exact",
+        ("sphere", "gaussian", "ball", "quadrature", "file"),
+    )
+    radius: float = number(3.0, "radius |x0|; standard deviation of the Gaussian", above=0.0)
+    degree: int = count(7, "polynomial degree the quadrature integrates exactly")
+    path: str | None = text(None, "npz file with points [S, n] and optionally weights [S]")
+
+    def check(self) -> None:
+        """Law and what it needs agree."""
+        if self.name == "file" and not self.path:
+            raise InputError("law.path must name an npz file when law.name=file")
+
+
+@dataclass
+class EstimatorConfig:
+    """How the policy gradient is obtained."""
+
+    name: str = choice(
+        "exact",
+        "gradient: exact, or zeroth-order from one point (the paper), antithetic pairs, all "
+        "coordinate directions, or with a baseline subtracted",
+        ("exact", "one_point", "two_point", "coordinates", "baseline"),
+    )
+    num_rollouts: int = count(300, "rollouts J of one estimate", minimum=1)
+    radius: float = number(0.6, "smoothing radius r", above=0.0)
+    natural: str = choice("no", "multiply the gradient by Σ_ψψ^{-1}", ("no", "yes"))
+
+
+@dataclass
+class DescentConfig:
+    """The iteration K ← K - η ĝ."""
+
+    num_steps: int = count(200, "iterations")
+    rule: str = choice(
+        "fixed",
+        "step: fixed η, η / h with h the smoothness at K*, Adam",
+        ("fixed", "smoothness", "adam"),
+    )
+    step_size: float = number(1e-3, "η; with rule=smoothness a multiple of 1/h", above=0.0)
+    horizon: int = count(10, "rollout length T", minimum=1)
+    start: str = choice(
+        "linear",
+        "initial policy: K_lin of the true or of the identified system, random, zero",
+        ("linear", "identified", "random", "zero"),
+    )
+    start_radius: float = number(1.0, "Frobenius norm of a random start", above=0.0)
+    diverged_factor: float = number(
+        10.0, "a member whose cost exceeds this multiple of its start's has diverged", above=1.0
+    )
+
+
+@dataclass
+class ReferenceConfig:
+    """The exact optimum and what is measured around it."""
+
+    num_starts: int = count(8, "stabilising starts of Newton's method")
+    start_radius: float = number(1.0, "largest distance of a start from K_lin", above=0.0)
+    tail: float = number(1e-13, "relative truncation error of the infinite horizon", above=0.0)
+    max_horizon: int = count(2048, "longest horizon tried", minimum=2)
+    num_steps: int = count(50, "Newton steps at most")
+
+
+@dataclass
+class NlqrConfig(RunConfig):
+    """Nearly linear-quadratic control (arXiv 2303.08431)."""
+
+    study: str = text("linear_convergence", "name of the study")
+    setting: str = text("clear", "label of the constants in use: printed or clear")
+    system: SystemConfig = group(SystemConfig, "the plant")
+    kernel: KernelConfig = group(KernelConfig, "the nonlinearity φ")
+    law: LawConfig = group(LawConfig, "the initial law")
+    estimator: EstimatorConfig = group(EstimatorConfig, "the gradient")
+    descent: DescentConfig = group(DescentConfig, "the iteration")
+    reference: ReferenceConfig = group(ReferenceConfig, "the exact optimum")
