@@ -6,10 +6,10 @@ Source: arXiv 2303.08431, section 2. Names: `scale` is the paper's ℓ wherever 
 
 Shapes: n states, p controls, d features. Every type is a pytree, so `jax.vmap` over a leading axis
 of its arrays is a batch of systems; properties such as `System.n` read the last axes only.
-Nothing here looks at values: `fineq.nlqr.checks` does that once, on the host, when things are built.
+Nothing here looks at values: `fineq.nlqr.checks` does that once, on the host.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -27,19 +27,19 @@ class Features(Protocol):
     """
 
     def __call__(self, x: Array, scale: Array) -> Array:
-        """φ(x) of one state, `[n] -> [d]`."""
+        """Evaluate φ at one state, `[n] -> [d]`."""
         ...
 
     def num_features(self, n: int) -> int:
-        """How many features d the states of dimension `n` have; `InputError` if φ refuses `n`."""
+        """Return d for states of dimension `n`; raises `InputError` if φ does not take such states."""
         ...
 
     def lipschitz(self, scale: ArrayLike) -> Array | None:
-        """An upper bound on the Lipschitz constant ℓ of φ, or None where no formula is known."""
+        """Return an upper bound on the Lipschitz constant ℓ of φ, or None where none is known."""
         ...
 
     def gradient_lipschitz(self, scale: ArrayLike) -> Array | None:
-        """An upper bound on the Lipschitz constant ℓ' of ∇φ, or None where none is known."""
+        """Return an upper bound on the Lipschitz constant ℓ' of ∇φ, or None if none is known."""
         ...
 
 
@@ -57,11 +57,11 @@ class InitialLaw(Protocol):
         ...
 
     def sample(self, key: Array, num: int) -> Array:
-        """`num` independent draws, `[num, n]`."""
+        """Draw `num` independent states, `[num, n]`."""
         ...
 
     def second_moment(self) -> Array:
-        """`E x0 x0'`, `[n, n]`."""
+        """Return `E x0 x0'`, `[n, n]`."""
         ...
 
 
@@ -84,7 +84,7 @@ class System:
     Q: Array
     R: Array
     scale: Array
-    phi: Features = field(metadata={"static": True})
+    phi: Features
 
     @property
     def n(self) -> int:
@@ -115,25 +115,25 @@ class Problem(NamedTuple):
 
 
 def psi(system: System, x: Array) -> Array:
-    """The policy's regressors `ψ(x) = (x, φ(x))`, `[n] -> [n + d]`."""
+    """Return the policy's regressors `ψ(x) = (x, φ(x))`, `[n] -> [n + d]`."""
     return jnp.concatenate([x, system.phi(x, system.scale)])
 
 
 def control(system: System, K: Array, x: Array) -> Array:
-    """The control `u = -K ψ(x)` of one state, `[n] -> [p]`, for a policy K `[p, n + d]`."""
+    """Return the control `u = -K ψ(x)` of one state, `[n] -> [p]`, for a policy K `[p, n + d]`."""
     return -K @ psi(system, x)
 
 
 def next_state(system: System, x: Array, u: Array) -> Array:
-    """One step `A x + B u + C φ(x)` of the dynamics, `[n], [p] -> [n]`."""
+    """Make one step `A x + B u + C φ(x)` of the dynamics, `[n], [p] -> [n]`."""
     return system.A @ x + system.B @ u + system.C @ system.phi(x, system.scale)
 
 
 def stage_cost(system: System, x: Array, u: Array) -> Array:
-    """The cost `x'Qx + u'Ru` of one step, a scalar."""
+    """Return the cost `x'Qx + u'Ru` of one step, a scalar."""
     return x @ system.Q @ x + u @ system.R @ u
 
 
 def split_policy(K: Array, n: int) -> tuple[Array, Array]:
-    """The blocks `K1 [p, n]` and `K2 [p, d]` of a policy `K = (K1, K2)`."""
+    """Return the blocks `K1 [p, n]` and `K2 [p, d]` of a policy `K = (K1, K2)`."""
     return K[..., :n], K[..., n:]
