@@ -31,7 +31,7 @@ class Features(Protocol):
         ...
 
     def num_features(self, n: int) -> int:
-        """Return d for states of dimension `n`; raises `InputError` if φ does not take such states."""
+        """Return d for states of dimension `n`; raises `InputError` if φ refuses them."""
         ...
 
     def lipschitz(self, scale: ArrayLike) -> Array | None:
