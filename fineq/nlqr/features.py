@@ -25,7 +25,7 @@ from fineq.errors import InputError
 class Sine:
     """`φ(x) = scale · sin(x)`, coordinate by coordinate; d = n, ℓ = ℓ' = scale."""
 
-    def __call__(self, x: Array, scale: ArrayLike) -> Array:
+    def __call__(self, x: Array, scale: Array) -> Array:
         """Evaluate φ at one state, `[n] -> [n]`."""
         return scale * jnp.sin(x)
 
@@ -46,7 +46,7 @@ class Sine:
 class Tanh:
     """`φ(x) = scale · tanh(x)`, coordinate by coordinate; d = n, ℓ = scale, ℓ' = 4 scale/(3√3)."""
 
-    def __call__(self, x: Array, scale: ArrayLike) -> Array:
+    def __call__(self, x: Array, scale: Array) -> Array:
         """Evaluate φ at one state, `[n] -> [n]`."""
         return scale * jnp.tanh(x)
 
@@ -73,7 +73,7 @@ class Zero:
         if self.d < 0:
             raise InputError(f"phi.d must be at least 0, got {self.d}")
 
-    def __call__(self, x: Array, scale: ArrayLike) -> Array:
+    def __call__(self, x: Array, scale: Array) -> Array:
         """Evaluate φ at one state, `[n] -> [d]`."""
         del scale
         return jnp.zeros(self.d, x.dtype)
@@ -140,7 +140,7 @@ class Products:
         """Dimension of the states."""
         return len(self.signs[0][0])
 
-    def __call__(self, x: Array, scale: ArrayLike) -> Array:
+    def __call__(self, x: Array, scale: Array) -> Array:
         """Evaluate φ at one state, `[n] -> [d]`."""
         most = max(len(factors) for factors in self.signs)
         # Features with fewer factors are filled up with the constant factor 1 = 0 · x + 1.
@@ -199,7 +199,7 @@ class Custom:
     d: int
     bounds: tuple[float, float] | None = None
 
-    def __call__(self, x: Array, scale: ArrayLike) -> Array:
+    def __call__(self, x: Array, scale: Array) -> Array:
         """Evaluate φ at one state, `[n] -> [d]`."""
         return scale * self.function(x)
 

@@ -91,6 +91,7 @@ def estimate_lipschitz(
     """
     key_points, key_radii, key_direction, key_pairs = jax.random.split(key, 4)
     dtype = jnp.result_type(scale, radius, float)
+    radius = jnp.asarray(radius, dtype)
 
     # In units of the radius: derivatives of `inner` are `radius` times those of φ for each order.
     def inner(z: Array) -> Array:
