@@ -76,7 +76,7 @@ def worst_curvature(
     dimension = centre.size
     length = jax.random.uniform(key_length, (num_samples,), centre.dtype) ** (1.0 / dimension)
     length = jnp.where(jnp.arange(num_samples) % 2 == 0, 1.0, length)
-    points = jnp.concatenate([centre[None], centre + radius * length[:, None, None] * U])
+    points = jnp.concatenate([centre[None], centre[None] + radius * length[:, None, None] * U])
     found = jax.lax.map(lambda K: curvature(objective, K, problem), points)
     mu = jnp.where(jnp.isfinite(found.mu), found.mu, -jnp.inf)
     h = jnp.where(jnp.isfinite(found.h), found.h, jnp.inf)

@@ -72,7 +72,7 @@ def make_newton(objective: Objective) -> Callable:
         values, vectors = jnp.linalg.eigh(hessian(objective, state.K, problem))
         direction, decrement = _newton_direction(gradient.ravel(), values, vectors)
         lengths = jnp.asarray(STEP_LENGTHS, state.K.dtype)
-        candidates = state.K - lengths[:, None, None] * direction.reshape(1, *state.K.shape)
+        candidates = state.K[None] - lengths[:, None, None] * direction.reshape(1, *state.K.shape)
         costs = jax.vmap(objective, in_axes=(0, None))(candidates, problem)
         costs = jnp.where(jnp.isfinite(costs), costs, jnp.inf)
         best = jnp.argmin(costs)
@@ -127,11 +127,11 @@ def stabilising_starts(
     def shrink(_: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         length, stable = carry
         length = jnp.where(stable, length, length / 2)
-        return length, stable | jax.vmap(stabilises)(K + length[:, None, None] * U)
+        return length, stable | jax.vmap(stabilises)(K[None] + length[:, None, None] * U)
 
-    stable = jax.vmap(stabilises)(K + length[:, None, None] * U)
+    stable = jax.vmap(stabilises)(K[None] + length[:, None, None] * U)
     length, stable = jax.lax.fori_loop(0, 10, shrink, (length, stable))
-    return K + length[:, None, None] * U, stable
+    return K[None] + length[:, None, None] * U, stable
 
 
 class Minima(NamedTuple):

@@ -1,0 +1,115 @@
+"""Newton's method and the grouping of minima, on objectives whose answers are known."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fineq.nlqr.optimum import (
+    NewtonState,
+    distinct_minima,
+    hessian,
+    make_newton,
+    stabilising_starts,
+)
+
+EPS = np.finfo(np.float64).eps
+
+
+def quadratic(K, problem):
+    H, centre = problem
+    x = (K - centre).ravel()
+    return 1.0 + 0.5 * x @ H @ x
+
+
+def quadratic_problem(size=6):
+    rng = np.random.default_rng(1)
+    vectors = np.linalg.qr(rng.normal(size=(size, size)))[0]
+    H = vectors @ np.diag(np.logspace(-2, 2, size)) @ vectors.T
+    return jnp.asarray((H + H.T) / 2), jnp.asarray(rng.normal(size=(2, size // 2)))
+
+
+def test_hessian_of_a_quadratic_is_its_matrix():
+    H, centre = quadratic_problem()
+    found = hessian(quadratic, centre + 1.0, (H, centre))
+    # Products of 6 terms of size |H|: rounding of a few eps of the largest.
+    np.testing.assert_allclose(found, H, atol=50 * EPS * 100)
+
+
+def test_one_newton_step_minimises_a_quadratic():
+    H, centre = quadratic_problem()
+    start = NewtonState(centre + 1.0, quadratic(centre + 1.0, (H, centre)))
+    state, info = make_newton(quadratic)(start, (H, centre))
+    # The error of the solve is cond(H) eps times the step, cond = 1e4.
+    np.testing.assert_allclose(state.K, centre, atol=1e4 * 20 * EPS)
+    np.testing.assert_allclose(info.decrement, start.cost - 1.0, rtol=1e-10)
+    assert info.step == 1.0
+
+
+def test_newton_descends_through_negative_curvature():
+    """`(x² - 1)²` is concave at 0.1: a plain Newton step would climb to the maximum at 0."""
+
+    def well(K, problem):
+        return 1.0 + jnp.sum((K**2 - 1.0) ** 2)
+
+    step = jax.jit(make_newton(well))
+    state = NewtonState(jnp.full((1, 2), 0.1), well(jnp.full((1, 2), 0.1), None))
+    first = step(state, None)[1]
+    assert first.curvature < 0
+    for _ in range(12):
+        state, info = step(state, None)
+    np.testing.assert_allclose(state.K, 1.0, atol=4 * EPS)
+    assert info.curvature > 0
+
+
+def test_newton_converges_quadratically():
+    def objective(K, problem):
+        return jnp.sum(jnp.exp(K) - 2.0 * K)
+
+    step = jax.jit(make_newton(objective))
+    state = NewtonState(jnp.full((1, 1), 1.5), objective(jnp.full((1, 1), 1.5), None))
+    errors = []
+    for _ in range(6):
+        errors.append(abs(float(state.K[0, 0]) - np.log(2.0)))
+        state, _ = step(state, None)
+    errors = [e for e in errors if e > 1e-7]
+    # e' = e²/2 (1 + O(e)) for f'' = f''' at the minimum.
+    for e, following in itertools.pairwise(errors[1:]):
+        assert following == pytest.approx(e**2 / 2, rel=e)
+
+
+def test_newton_refuses_steps_to_infinite_cost():
+    def barrier(K, problem):
+        return jnp.sum(K - jnp.log(K))
+
+    state = NewtonState(jnp.full((1, 1), 1e-3), barrier(jnp.full((1, 1), 1e-3), None))
+    step = jax.jit(make_newton(barrier))
+    for _ in range(20):
+        state, _ = step(state, None)
+    # At the minimum f = 1: f resolves K to sqrt(eps); the Newton step itself does better.
+    np.testing.assert_allclose(state.K, 1.0, atol=np.sqrt(EPS))
+
+
+def test_stabilising_starts_shrink_into_the_region():
+    def inside(K):
+        return jnp.linalg.norm(K) < 0.2
+
+    starts, stable = stabilising_starts(jax.random.key(0), jnp.zeros((2, 3)), 5.0, 16, inside)
+    assert bool(stable.all())
+    assert float(jnp.linalg.norm(starts, axis=(1, 2)).max()) < 0.2
+    nowhere = stabilising_starts(
+        jax.random.key(0), jnp.zeros((2, 3)), 5.0, 4, lambda K: K[0, 0] > 9
+    )
+    assert not bool(nowhere[1].any())
+
+
+def test_distinct_minima_groups_by_cost_and_policy():
+    a, b = np.zeros((1, 2)), np.ones((1, 2))
+    policies = np.stack([b, a, a + 1e-9, b, a + 0.5])
+    costs = np.array([2.0, 1.0, 1.0 + 1e-12, 2.0, np.nan])
+    found = distinct_minima(costs, policies, np.array([True, True, True, True, False]))
+    assert found.number == 2
+    assert found.labels.tolist() == [1, 0, 0, 1, -1]
+    assert found.fraction == 2 / 5
