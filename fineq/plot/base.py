@@ -1,0 +1,217 @@
+"""What every kind of panel shares: scales, limits, texts, theory lines."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from fineq.figures import Line, Panel, Theory
+from fineq.plot.labels import Tag
+from fineq.plot.style import THEORY, colours
+from fineq.plot.measured import Drawn, axis, categories, members
+
+if TYPE_CHECKING:
+    import xarray
+
+_MARGIN = 0.04
+_DASHES = (0, (5, 2.5))
+_ANCHORS = np.linspace(0.12, 0.88, 9)
+_BESIDE = 0.055  # a theory line runs this fraction of the axis beside its measured line
+_MANY = 12  # from here on intervals are drawn as a band, not as bars
+
+
+@dataclass
+class Sketch:
+    """One panel while it is drawn: axes, data, description, the measured lines, the labels."""
+
+    axes: Axes
+    dataset: "xarray.Dataset"
+    panel: Panel
+    drawn: list[Drawn] = field(default_factory=list)
+    tags: list[Tag] = field(default_factory=list)
+
+    @property
+    def palette(self) -> list[str]:
+        """One colour per measured line."""
+        return colours(len(self.panel.lines), self.panel.ordered)
+
+    def colour_of(self, theory: Theory) -> str:
+        """Return the colour of a theory line: that of its measured line, or grey for none."""
+        return self.palette[theory.line] if 0 <= theory.line < len(self.palette) else THEORY
+
+
+def label_axes(sketch: Sketch, x_default: str = "", y_default: str = "") -> None:
+    """Write title and axis labels, from the data's long names where the panel gives none."""
+    panel, axes = sketch.panel, sketch.axes
+    axes.set_xlabel(panel.xlabel or x_default or described(sketch.dataset, panel.x))
+    first = panel.lines[0].variable if panel.lines else ""
+    axes.set_ylabel(panel.ylabel or y_default or described(sketch.dataset, first))
+    words = categories(sketch.dataset, panel)
+    if words:
+        axes.set_xticks(range(len(words)), words)
+        axes.set_xlim(-0.5, len(words) - 0.5)
+
+
+def described(dataset: "xarray.Dataset", name: str) -> str:
+    """Return the long name of a variable with its unit in brackets."""
+    if name not in dataset.variables:
+        return name
+    about = dataset[name].attrs
+    unit = about.get("units", "1")
+    return about.get("long_name", name) + (f" [{unit}]" if unit not in ("", "1") else "")
+
+
+def subtitle(sketch: Sketch, text: str) -> None:
+    """Write the title and, in small grey below it, how the lines were made."""
+    sketch.axes.set_title(sketch.panel.title, pad=20 if text else 8)
+    if text:
+        sketch.axes.annotate(
+            text,
+            (0, 1),
+            xytext=(0, 6),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=9.5,
+            color=THEORY,
+        )
+
+
+def band_note(sketch: Sketch) -> str:
+    """Say what line and band are, for example `median and 10-90% of 64 seeds`."""
+    total = max((drawn.total for drawn in sketch.drawn), default=0)
+    if total < 2:
+        return ""
+    dims = [dim for dim in sketch.panel.over if dim in sketch.dataset.dims]
+    who = f"{total} {dims[0]}s" if len(dims) == 1 else f"{total} ({' x '.join(dims)})"
+    low, high = sketch.panel.band
+    return f"median and {100 * low:.3g}-{100 * high:.3g}% of {who}"
+
+
+def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float] | None:
+    """Return limits of a logarithmic axis around the positive finite values below `cap`."""
+    shown = values[np.isfinite(values) & (values > 0)]
+    if not shown.size:
+        return None
+    low, high = shown.min(), min(shown.max(), max(cap, shown.min()))
+    pad = max((high / low) ** _MARGIN, 1.3)
+    return max(low / pad, np.finfo(float).tiny), min(high * pad, np.finfo(float).max / 10)
+
+
+def linear_limits(values: np.ndarray) -> tuple[float, float] | None:
+    """Return limits of a linear axis around the finite values."""
+    shown = values[np.isfinite(values)]
+    if not shown.size:
+        return None
+    low, high = shown.min(), shown.max()
+    pad = 1.5 * _MARGIN * (high - low) or 0.1 * abs(high) or 1.0
+    return low - pad, high + pad
+
+
+def set_limits(sketch: Sketch, which: str, values: np.ndarray, cap: float = np.inf) -> None:
+    """Set scale-aware limits of the axis `which` (`x` or `y`) around the values."""
+    is_log = getattr(sketch.axes, f"get_{which}scale")() == "log"
+    limits = log_limits(values, cap) if is_log else linear_limits(values)
+    if limits is not None:
+        getattr(sketch.axes, f"set_{which}lim")(*limits)
+
+
+def tag_end(sketch: Sketch, text: str, colour: str, x: np.ndarray, y: np.ndarray) -> None:
+    """Label a line where it ends inside the axes."""
+    keep = np.isfinite(x) & np.isfinite(y) & _inside(sketch.axes, x, y)
+    if not np.any(keep):
+        keep = np.isfinite(x) & np.isfinite(y)
+    if text and np.any(keep):
+        last = np.flatnonzero(keep)[-1]
+        sketch.tags.append(Tag(text, colour, np.array([[x[last], y[last]]])))
+
+
+def tag_along(sketch: Sketch, text: str, colour: str, x: np.ndarray, y: np.ndarray) -> None:
+    """Label a line anywhere along its visible part."""
+    keep = np.isfinite(x) & np.isfinite(y) & _inside(sketch.axes, x, y)
+    if not text or not np.any(keep):
+        return
+    points = np.stack([x[keep], y[keep]], axis=1)
+    where = np.unique((_ANCHORS * (len(points) - 1)).round().astype(int))
+    sketch.tags.append(Tag(text, colour, points[where]))
+
+
+def _inside(axes: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    return (x >= left) & (x <= right) & (y >= low) & (y <= high)
+
+
+def reference(sketch: Sketch, theory: Theory, x: np.ndarray, y: np.ndarray) -> None:
+    """Draw one dashed line of theory and label it."""
+    colour = sketch.colour_of(theory)
+    index = sketch.panel.theory.index(theory)
+    style = {"color": colour, "linestyle": _DASHES, "linewidth": 1.5, "zorder": 2.4}
+    sketch.axes.plot(x, y, gid=f"theory:{index}", scalex=False, scaley=False, **style)
+    fine_x, fine_y = _refined(sketch.axes, x, y)
+    tag_along(sketch, theory.label, colour, fine_x, fine_y)
+
+
+def _refined(axes: Axes, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same polyline with many points, so that labels can sit between its corners."""
+    keep = np.isfinite(x) & np.isfinite(y)
+    points = axes.transData.transform(np.stack([x[keep], y[keep]], axis=1))
+    if len(points) < 2 or not np.all(np.isfinite(points)):
+        return x, y
+    steps = np.linspace(0, len(points) - 1, 200)
+    known = np.arange(len(points))
+    fine = np.stack([np.interp(steps, known, points[:, i]) for i in range(2)], axis=1)
+    back = axes.transData.inverted().transform(fine)
+    return back[:, 0], back[:, 1]
+
+
+def simple_theory(sketch: Sketch, theory: Theory) -> bool:
+    """Draw the forms that need no measured line; return whether this was one of them."""
+    axes = sketch.axes
+    if theory.variable:
+        _, x = axis(sketch.dataset, sketch.panel)
+        reference(sketch, theory, x, theory_values(sketch, theory))
+    elif theory.level is not None:
+        reference(sketch, theory, np.array(axes.get_xlim()), np.full(2, theory.level))
+    elif theory.threshold is not None:
+        reference(sketch, theory, np.full(2, theory.threshold), np.array(axes.get_ylim()))
+    return bool(theory.variable) or theory.level is not None or theory.threshold is not None
+
+
+def theory_values(sketch: Sketch, theory: Theory) -> np.ndarray:
+    """Return the theory's variable along the horizontal axis, `[X]`; the median over members."""
+    rows = members(sketch.dataset, sketch.panel, theory.variable, theory.at)
+    return np.median(rows, axis=0)
+
+
+def all_theory(sketch: Sketch) -> np.ndarray:
+    """Return every value that the limits should make room for: variables and levels."""
+    known = [theory_values(sketch, t) for t in sketch.panel.theory if t.variable]
+    known += [np.array([t.level]) for t in sketch.panel.theory if t.level is not None]
+    return np.concatenate([np.zeros(0), *known])
+
+
+def beside(axes: Axes, y: np.ndarray) -> np.ndarray:
+    """Return `y` moved up by a small part of the axis, so that two equal lines both show."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log":
+        return y * (high / low) ** _BESIDE
+    return y + _BESIDE * (high - low)
+
+
+def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line, joined: bool = True) -> None:
+    """Draw values with their intervals: bars on few points, a band on many."""
+    colour, axes = sketch.palette[index], sketch.axes
+    keep = np.isfinite(drawn.middle)
+    x, y = drawn.x[keep], drawn.middle[keep]
+    has_interval = bool(line.low and line.high) or np.any(drawn.low[keep] < drawn.high[keep])
+    few = len(x) <= _MANY
+    marker, style = ("o" if few else ""), ("-" if joined else "")
+    axes.plot(x, y, color=colour, marker=marker, linestyle=style, gid=f"line:{index}", zorder=3)
+    if not has_interval:
+        return
+    low, high = drawn.low[keep], drawn.high[keep]
+    if few:
+        reach = np.maximum(np.stack([y - low, high - y]), 0)
+        axes.errorbar(x, y, reach, color=colour, fmt="none", capsize=3, elinewidth=1.4, zorder=3)
+    else:
+        axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, gid=f"band:{index}")

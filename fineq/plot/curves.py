@@ -1,0 +1,135 @@
+"""A measured quantity against a parameter: plain curves, power laws, fractions."""
+
+import numpy as np
+
+from fineq.figures import Fit, Line, Theory
+from fineq.plot.base import (
+    Sketch,
+    all_theory,
+    band_note,
+    beside,
+    intervals,
+    label_axes,
+    reference,
+    set_limits,
+    simple_theory,
+    subtitle,
+    tag_end,
+)
+from fineq.plot.measured import Drawn, fractions, values
+
+
+def curves(sketch: Sketch) -> None:
+    """Draw a quantity against a parameter with intervals, and the theory's lines and bounds."""
+    _measured(sketch, "linear", "linear")
+    for index, (line, drawn) in enumerate(zip(sketch.panel.lines, sketch.drawn)):
+        intervals(sketch, index, drawn, line)
+        tag_end(sketch, _text(line, drawn), sketch.palette[index], drawn.x, drawn.middle)
+    _theory(sketch)
+    label_axes(sketch)
+    subtitle(sketch, "" if _has_own_intervals(sketch) else band_note(sketch))
+
+
+def powerlaw(sketch: Sketch) -> None:
+    """Draw a quantity on two logarithmic axes with fitted slopes, their intervals, and theory's."""
+    _measured(sketch, "log", "log")
+    for index, (line, drawn) in enumerate(zip(sketch.panel.lines, sketch.drawn)):
+        intervals(sketch, index, drawn, line, joined=line.fit is None)
+        x, y = (drawn.x, drawn.middle) if line.fit is None else _fitted(sketch, index, line.fit)
+        tag_end(sketch, _slope_text(line), sketch.palette[index], x, y)
+    _theory(sketch)
+    label_axes(sketch)
+    subtitle(sketch, "" if _has_own_intervals(sketch) else band_note(sketch))
+
+
+def fraction_panel(sketch: Sketch) -> None:
+    """Draw how often something happens against a parameter, with Wilson's 95% intervals."""
+    panel = sketch.panel
+    sketch.drawn = [fractions(sketch.dataset, panel, line) for line in panel.lines]
+    _scales(sketch, "linear", "linear")
+    set_limits(sketch, "x", np.concatenate([drawn.x for drawn in sketch.drawn]))
+    sketch.axes.set_ylim(-0.04, 1.04)
+    for index, (line, drawn) in enumerate(zip(panel.lines, sketch.drawn)):
+        intervals(sketch, index, drawn, line)
+        tag_end(sketch, line.label, sketch.palette[index], drawn.x, drawn.middle)
+    _theory(sketch)
+    label_axes(sketch)
+    trials = max(drawn.total // max(len(drawn.x), 1) for drawn in sketch.drawn)
+    subtitle(sketch, f"fraction of {trials}, Wilson 95% intervals")
+
+
+def _measured(sketch: Sketch, x_scale: str, y_scale: str) -> None:
+    panel = sketch.panel
+    sketch.drawn = [values(sketch.dataset, panel, line) for line in panel.lines]
+    _scales(sketch, x_scale, y_scale)
+    set_limits(sketch, "x", np.concatenate([drawn.x for drawn in sketch.drawn]))
+    parts = [np.stack([d.low, d.middle, d.high]).ravel() for d in sketch.drawn]
+    set_limits(sketch, "y", np.concatenate([*parts, all_theory(sketch)]))
+
+
+def _scales(sketch: Sketch, x_scale: str, y_scale: str) -> None:
+    sketch.axes.set_xscale(sketch.panel.xscale or x_scale)
+    sketch.axes.set_yscale(sketch.panel.yscale or y_scale)
+
+
+def _has_own_intervals(sketch: Sketch) -> bool:
+    return all(line.low and line.high for line in sketch.panel.lines)
+
+
+def _text(line: Line, drawn: Drawn) -> str:
+    if not drawn.diverged:
+        return line.label
+    lost = f"{drawn.diverged} of {drawn.total} without a value"
+    return f"{line.label}\n{lost}" if line.label else lost
+
+
+def _slope_text(line: Line) -> str:
+    if line.fit is None:
+        return line.label
+    slope = f"slope {_number(line.fit.exponent)}"
+    if line.fit.low is not None and line.fit.high is not None:
+        slope += f" [{_number(line.fit.low)}, {_number(line.fit.high)}]"
+    return f"{line.label}\n{slope}" if line.label else slope
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _fitted(sketch: Sketch, index: int, fit: Fit) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the fitted law through the centre of its points; return its ends."""
+    drawn = sketch.drawn[index]
+    law = _law(drawn, fit.exponent, fit.start, fit.stop)
+    if law is None:
+        return drawn.x, drawn.middle
+    style = {"color": sketch.palette[index], "linewidth": 1.6, "zorder": 2.6}
+    sketch.axes.plot(*law, gid=f"fit:{index}", scalex=False, scaley=False, **style)
+    return law
+
+
+def _law(
+    drawn: Drawn, exponent: float, start: float | None, stop: float | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    low = -np.inf if start is None else start
+    high = np.inf if stop is None else stop
+    keep = (drawn.middle > 0) & np.isfinite(drawn.middle) & (drawn.x > 0)
+    keep &= (drawn.x >= low) & (drawn.x <= high)
+    if not np.any(keep):
+        return None
+    logs = np.log(drawn.x[keep]), np.log(drawn.middle[keep])
+    ends = np.array([logs[0].min(), logs[0].max()])
+    return np.exp(ends), np.exp(logs[1].mean() + exponent * (ends - logs[0].mean()))
+
+
+def _theory(sketch: Sketch) -> None:
+    for theory in sketch.panel.theory:
+        if not simple_theory(sketch, theory) and theory.exponent is not None:
+            _power(sketch, theory, theory.exponent)
+
+
+def _power(sketch: Sketch, theory: Theory, exponent: float) -> None:
+    law = _law(sketch.drawn[max(theory.line, 0)], exponent, theory.start, None)
+    if law is not None:
+        x = np.geomspace(law[0][0], law[0][1], 100)
+        y = np.exp(np.interp(np.log(x), np.log(law[0]), np.log(law[1])))
+        reference(sketch, theory, x, beside(sketch.axes, y))

@@ -1,0 +1,107 @@
+"""From a data set and a description to a figure, and from a figure to files."""
+
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure as Canvas
+
+from fineq.figures import Figure
+from fineq.plot.base import Sketch
+from fineq.plot.convergence import convergence
+from fineq.plot.curves import curves, fraction_panel, powerlaw
+from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
+from fineq.plot.style import PANEL_HEIGHT, PANEL_WIDTH, STYLE
+
+if TYPE_CHECKING:
+    import xarray
+
+# A new kind of panel is one function and one entry here.
+KINDS: dict[str, Callable[[Sketch], None]] = {
+    "convergence": convergence,
+    "powerlaw": powerlaw,
+    "curves": curves,
+    "fractions": fraction_panel,
+}
+
+
+def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
+    """Draw a figure from the data alone.
+
+    Args:
+        dataset: named arrays with units and long names.
+        figure: what to show.
+
+    Returns:
+        A matplotlib figure, laid out and final.
+
+    Raises:
+        ValueError: when the figure names a kind, variable or coordinate value that is not there.
+
+    """
+    with matplotlib.rc_context(STYLE):
+        size = (PANEL_WIDTH * len(figure.panels), PANEL_HEIGHT)
+        canvas = Canvas(figsize=size, layout="constrained")
+        agg = FigureCanvasAgg(canvas)
+        axes = canvas.subplots(1, len(figure.panels), squeeze=False)[0]
+        sketches = [Sketch(a, dataset, panel) for a, panel in zip(axes, figure.panels)]
+        for sketch in sketches:
+            _kind(sketch.panel.kind)(sketch)
+        _label(canvas, sketches, agg.get_renderer())
+        return canvas
+
+
+def _kind(name: str) -> Callable[[Sketch], None]:
+    if name not in KINDS:
+        raise ValueError(f"no kind of panel {name!r}; there are {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def _label(canvas: Canvas, sketches: list[Sketch], renderer) -> None:
+    columns = [[t for t in s.tags if in_column(s.axes, t)] for s in sketches]
+    texts = [write_column(s.axes, tags) for s, tags in zip(sketches, columns)]
+    canvas.draw_without_rendering()  # the layout makes room for the columns
+    canvas.set_layout_engine("none")
+    for sketch, tags, written in zip(sketches, columns, texts):
+        spread_column(sketch.axes, written, tags, renderer)
+        free = [tag for tag in sketch.tags if all(tag is not known for known in tags)]
+        place_free(sketch.axes, free, obstacles(sketch.axes), renderer)
+
+
+def obstacles(axes: Axes) -> np.ndarray:
+    """Return points along every line, bar and marker inside the axes, `[M, 2]` in pixels."""
+    lines = [line for line in axes.lines if line.get_gid() != "leader"]
+    paths = [along(_pixels(axes, np.asarray(line.get_xydata()))) for line in lines]
+    bars = [
+        along(_pixels(axes, segment))
+        for collection in axes.collections
+        if hasattr(collection, "get_segments")
+        for segment in collection.get_segments()  # pyright: ignore[reportAttributeAccessIssue]
+    ]
+    return np.concatenate([np.zeros((0, 2)), *paths, *bars])
+
+
+def _pixels(axes: Axes, points: np.ndarray) -> np.ndarray:
+    """Return data points in pixels, cut to a neighbourhood of the axes."""
+    frame = axes.bbox
+    pixels = axes.transData.transform(np.asarray(points, dtype=float))
+    return np.clip(pixels, np.array(frame.min) - frame.height, np.array(frame.max) + frame.height)
+
+
+def render(canvas: Canvas) -> dict[str, bytes]:
+    """Return the figure as `png` and `pdf`; the same figure gives the same bytes."""
+    metadata = {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
+    }
+    files = {}
+    with matplotlib.rc_context(STYLE):
+        for suffix, about in metadata.items():
+            buffer = io.BytesIO()
+            canvas.savefig(buffer, format=suffix, metadata=about)
+            files[suffix] = buffer.getvalue()
+    return files

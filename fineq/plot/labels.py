@@ -1,0 +1,223 @@
+"""Direct labels that never overlap: a column at the right edge, free places inside the axes."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+COLUMN_FROM = 0.93  # a line ending right of this fraction of the axes is labelled in the column
+_COLUMN_AT = 1.035
+_PAD = 2.0  # pixels between two labels
+_SMALLEST = 0.65  # how far labels shrink before the column grows beyond the axes
+_RADII = (9, 16, 26, 40, 58, 80, 110, 150)
+_ANGLES = np.deg2rad(np.arange(0, 360, 22.5))
+
+
+@dataclass
+class Tag:
+    """A label and the places it may belong to.
+
+    Attributes:
+        text: what to write.
+        colour: that of its line.
+        anchors: `[N, 2]` in data coordinates: the end of a line, or points along it.
+
+    """
+
+    text: str
+    colour: str
+    anchors: np.ndarray
+
+
+def spread(targets: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return centres closest to `targets` (least squares) whose boxes do not overlap.
+
+    Pool-adjacent-violators on the targets less the room taken by the boxes before; the result
+    stays within `[low, high]` when the boxes fit, and is centred on it otherwise.
+
+    Args:
+        targets: wanted centres, `[N]`.
+        heights: heights of the boxes with their padding, `[N]`.
+        low: lower end of the allowed interval.
+        high: upper end.
+
+    """
+    order = np.argsort(targets, kind="stable")
+    size = heights[order]
+    room = np.concatenate([[0.0], np.cumsum((size[1:] + size[:-1]) / 2)])
+    free = _isotonic(targets[order] - room)
+    first, last = low + size[0] / 2, high - size[-1] / 2 - room[-1]
+    if last < first:
+        first = last = (first + last) / 2
+    centres = np.empty(len(targets))
+    centres[order] = np.clip(free, first, last) + room
+    return centres
+
+
+def _isotonic(values: np.ndarray) -> np.ndarray:
+    blocks: list[tuple[float, int]] = []
+    for value in values:
+        blocks.append((float(value), 1))
+        while len(blocks) > 1 and blocks[-2][0] >= blocks[-1][0]:
+            (a, m), (b, n) = blocks[-2:]
+            blocks[-2:] = [((a * m + b * n) / (m + n), m + n)]
+    return np.concatenate([np.full(n, mean) for mean, n in blocks])
+
+
+def in_column(axes: Axes, tag: Tag) -> bool:
+    """Whether the label goes to the column: its line ends at the right edge."""
+    return len(tag.anchors) == 1 and _fraction(axes, tag.anchors[0])[0] >= COLUMN_FROM
+
+
+def _fraction(axes: Axes, point: np.ndarray) -> np.ndarray:
+    return axes.transAxes.inverted().transform(axes.transData.transform(point))
+
+
+def write_column(axes: Axes, tags: Sequence[Tag]) -> list[Text]:
+    """Write the labels of the column, not yet spread; the layout then makes room for them."""
+    return [
+        axes.text(
+            _COLUMN_AT,
+            float(np.clip(_fraction(axes, tag.anchors[0])[1], 0, 1)),
+            tag.text,
+            color=tag.colour,
+            transform=axes.transAxes,
+            va="center",
+            ha="left",
+            linespacing=1.05,
+            gid="label",
+        )
+        for tag in tags
+    ]
+
+
+def spread_column(
+    axes: Axes, texts: Sequence[Text], tags: Sequence[Tag], renderer: RendererBase
+) -> None:
+    """Move the labels of the column apart and join each to the end of its line."""
+    if not texts:
+        return
+    height = axes.get_window_extent(renderer).height
+    sizes = np.array([text.get_window_extent(renderer).height + _PAD for text in texts])
+    shrink = max(_SMALLEST, min(1.0, height / sizes.sum()))
+    for text in texts:
+        text.set_fontsize(float(text.get_fontsize()) * shrink)
+    sizes = np.array([text.get_window_extent(renderer).height + _PAD for text in texts])
+    ends = np.array([_fraction(axes, tag.anchors[0]) for tag in tags])
+    wanted = np.clip(ends[:, 1], 0, 1) * height
+    centres = spread(wanted, sizes, 0.0, height) / height
+    for text, tag, end, centre in zip(texts, tags, ends, centres):
+        text.set_y(centre)
+        start = (min(max(end[0], 0), 1), float(np.clip(end[1], 0, 1)))
+        _leader(axes, start, (_COLUMN_AT - 0.008, centre), tag.colour)
+
+
+def _leader(axes: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str) -> None:
+    axes.plot(
+        [start[0], stop[0]],
+        [start[1], stop[1]],
+        color=colour,
+        linewidth=0.8,
+        alpha=0.7,
+        transform=axes.transAxes,
+        clip_on=False,
+        gid="leader",
+        scalex=False,
+        scaley=False,
+    )
+
+
+def place_free(
+    axes: Axes, tags: Sequence[Tag], obstacles: np.ndarray, renderer: RendererBase
+) -> None:
+    """Write labels inside the axes where they cover neither lines nor one another.
+
+    Args:
+        axes: the axes, with their final limits and place.
+        tags: the labels.
+        obstacles: points along everything drawn, `[M, 2]` in pixels.
+        renderer: measures the texts.
+
+    """
+    frame = axes.get_window_extent(renderer)
+    taken = [text.get_window_extent(renderer) for text in axes.texts if text.get_gid() == "label"]
+    for tag in tags:
+        text = _free_text(axes, tag)
+        box = text.get_window_extent(renderer)
+        anchors = axes.transData.transform(tag.anchors)
+        anchor, corner = _best_place(anchors, box, frame, taken, obstacles)
+        to_fraction = axes.transAxes.inverted().transform
+        text.set_position(tuple(to_fraction(corner)))
+        taken.append(Bbox([corner, corner + [box.width, box.height]]))
+        _join(axes, tag, to_fraction(anchor), to_fraction(_nearest(anchor, taken[-1])), anchor)
+
+
+def _free_text(axes: Axes, tag: Tag) -> Text:
+    return axes.text(
+        0,
+        0,
+        tag.text,
+        color=tag.colour,
+        transform=axes.transAxes,
+        va="bottom",
+        ha="left",
+        linespacing=1.05,
+        gid="label",
+        bbox={"facecolor": "white", "alpha": 0.75, "pad": 1.0, "linewidth": 0},
+    )
+
+
+def _join(axes: Axes, tag: Tag, start: np.ndarray, stop: np.ndarray, anchor: np.ndarray) -> None:
+    distance = np.hypot(*(axes.transAxes.transform(stop) - anchor))
+    if distance > _RADII[1]:
+        _leader(axes, tuple(start), tuple(stop), tag.colour)
+
+
+def _nearest(point: np.ndarray, box: Bbox) -> np.ndarray:
+    return np.clip(point, box.min, box.max)
+
+
+def _best_place(
+    anchors: np.ndarray, box: Bbox, frame: Bbox, taken: Sequence[Bbox], obstacles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the anchor and the lower left corner (pixels) with the least cost."""
+    size = np.array([box.width, box.height])
+    best, choice = np.inf, (anchors[0], anchors[0])
+    for anchor in anchors:
+        for radius in _RADII:
+            for angle in _ANGLES:
+                way = np.array([np.cos(angle), np.sin(angle)])
+                corner = anchor + radius * way + (way - 1) / 2 * size
+                cost = radius + _cost(corner, size, frame, taken, obstacles)
+                if cost < best:
+                    best, choice = cost, (anchor, corner)
+    return choice
+
+
+def _cost(
+    corner: np.ndarray, size: np.ndarray, frame: Bbox, taken: Sequence[Bbox], obstacles: np.ndarray
+) -> float:
+    low, high = corner - _PAD, corner + size + _PAD
+    outside = np.maximum(frame.min - low, 0).sum() + np.maximum(high - frame.max, 0).sum()
+    hidden = np.all((obstacles > low) & (obstacles < high), axis=1).sum()
+    clashes = sum(_overlap(low, high, other) for other in taken)
+    return 20.0 * outside + 6.0 * hidden + 1e4 * clashes
+
+
+def _overlap(low: np.ndarray, high: np.ndarray, other: Bbox) -> bool:
+    return bool(np.all(low < other.max) and np.all(high > other.min))
+
+
+def along(points: np.ndarray, spacing: float = 3.0) -> np.ndarray:
+    """Return points at most `spacing` pixels apart along a polyline `[N, 2]`."""
+    points = points[np.all(np.isfinite(points), axis=1)]
+    pieces = [points]
+    for a, b in itertools.pairwise(points):
+        count = min(int(np.hypot(*(b - a)) / spacing), 2000)
+        pieces.append(a + np.linspace(0, 1, count + 1)[1:, None] * (b - a))
+    return np.concatenate(pieces) if len(points) else points

@@ -1,0 +1,162 @@
+"""Files that are never half written, and errors of the file system in words."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fineq.errors import InputError, ResourceError
+
+PART = ".part"
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENOENT}
+
+
+def write_atomic(path: Path, content: bytes) -> str:
+    """Write `content` beside `path`, flush it to the disk, rename it into place.
+
+    Returns:
+        The SHA-256 of the content, hexadecimal.
+
+    Raises:
+        ResourceError: when the disk is full; nothing is left behind.
+        InputError: when the folder refuses the file.
+
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    try:
+        with disk_errors(path, len(content)):
+            _write_all(part, content)
+            os.replace(part, path)
+            _flush_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _write_all(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flush_folder(folder: Path) -> None:
+    # Without this a power cut may undo the rename although the file itself is on the disk.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems cannot flush a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn errors of the file system while writing `path` into `ResourceError` or `InputError`.
+
+    Args:
+        path: the file or folder that is being written; named in the message.
+        needed: its size in bytes, when known.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise ResourceError(_full_message(path, needed)) from error
+        if error.errno in _REFUSED:
+            raise InputError(f"cannot write {path}: {os.strerror(error.errno or 0)}") from error
+        raise
+
+
+def _full_message(path: Path, needed: int) -> str:
+    free = _free_bytes(path)
+    amounts = f" ({_megabytes(needed)} needed, {_megabytes(free)} free)" if needed else ""
+    return (
+        f"the disk is full: could not write {path}{amounts}; free some space, "
+        "choose another output=, or lower seeds="
+    )
+
+
+def _free_bytes(path: Path) -> int:
+    try:
+        return shutil.disk_usage(existing_ancestor(path)).free
+    except OSError:
+        return 0
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def existing_ancestor(path: Path) -> Path:
+    """Return `path` or its nearest ancestor that exists."""
+    path = Path(path).absolute()
+    while not os.path.lexists(path):
+        path = path.parent
+    return path
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `InputError` when no file could be written below `folder`; write nothing."""
+    ancestor = existing_ancestor(folder)
+    if not ancestor.is_dir():
+        raise InputError(f"output folder {folder} cannot be made: {ancestor} is not a folder")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise InputError(f"output folder {folder} is not writable; choose another output=")
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as nested dicts, lists, strings, numbers, booleans and None.
+
+    Raises:
+        TypeError: for an object that has no such form.
+
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise TypeError(f"{value!r} of type {type(value).__name__} has no plain form")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def strict_json(value: Any) -> bytes:
+    """Return `value` as strict JSON: UTF-8, indented, non-finite numbers as null."""
+    text = json.dumps(_finite(plain(value)), allow_nan=False, ensure_ascii=False, indent=2)
+    return text.encode() + b"\n"
+
+
+def read_json(content: bytes) -> Any:
+    """Parse strict JSON; raise `ValueError` for anything else, `NaN` and `Infinity` included."""
+
+    def refuse(token: str) -> Any:
+        raise ValueError(f"{token} is not strict JSON")
+
+    return json.loads(content.decode(), parse_constant=refuse)

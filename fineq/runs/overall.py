@@ -1,0 +1,87 @@
+"""`outputs/summary.json`: all runs and all claims of one command, and how it ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fineq.runs import summary as summaries
+from fineq.runs.data import DamagedError
+from fineq.runs.files import check_writable, disk_errors, strict_json, write_atomic
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one study of a larger command ended.
+
+    Attributes:
+        study: `area/study`.
+        exit_code: 0 done, otherwise as in `fineq.errors`.
+        path: the run folder, None when none was made.
+        message: the sentence of the error, empty when there was none.
+        seconds: wall time.
+
+    """
+
+    study: str
+    exit_code: int
+    path: Path | None = None
+    message: str = ""
+    seconds: float = 0.0
+
+
+def write_overall_summary(output: Path | str, outcomes: Sequence[Outcome]) -> Path:
+    """Write `<output>/summary.json` and return its path.
+
+    Keys: `schema_version`, `exit_code` (the worst), `seconds`, `runs` (study, exit_code,
+    message, seconds, path relative to `output`, and from the run's own summary name, hash,
+    status, timing), `claims` (each claim with the `run` it belongs to).
+
+    Raises:
+        InputError: when the folder cannot be written.
+        ResourceError: when the disk is full.
+
+    """
+    output = Path(output)
+    check_writable(output)
+    entries = [_entry(output, outcome) for outcome in outcomes]
+    content = {
+        "schema_version": summaries.SCHEMA_VERSION,
+        "exit_code": max((outcome.exit_code for outcome in outcomes), default=0),
+        "seconds": sum(outcome.seconds for outcome in outcomes),
+        "runs": [entry for entry, _ in entries],
+        "claims": [
+            {"run": entry["path"], **claim} for entry, claims in entries for claim in claims
+        ],
+    }
+    path = output / summaries.NAME
+    with disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, strict_json(content))
+    return path
+
+
+def _entry(output: Path, outcome: Outcome) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    entry = {
+        "study": outcome.study,
+        "exit_code": outcome.exit_code,
+        "message": outcome.message,
+        "seconds": outcome.seconds,
+        "path": None,
+    }
+    if outcome.path is None:
+        return entry, []
+    entry["path"] = _relative(outcome.path, output)
+    try:
+        summary = summaries.read_summary(outcome.path)
+    except DamagedError as error:
+        return {**entry, "message": outcome.message or str(error)}, []
+    known = {key: summary[key] for key in ("name", "hash", "status", "timing")}
+    return {**entry, **known}, summary["claims"]
+
+
+def _relative(path: Path, output: Path) -> str:
+    try:
+        return path.absolute().relative_to(output.absolute()).as_posix()
+    except ValueError:
+        return path.name

@@ -1,0 +1,116 @@
+"""`summary.json`, schema version 1: what a run claims and measured; it marks the run complete.
+
+Keys: `schema_version`, `area`, `study`, `name`, `hash`, `status`, `claims`, `rates`, `notes`,
+`timing` (seconds: compile, run), `environment`, `files` (SHA-256 by file name), `digest` (SHA-256
+of all the rest). Non-finite numbers are null.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from fineq.results import Status, StudyResult
+from fineq.runs.data import DamagedError, read_bytes
+from fineq.runs.files import read_json, strict_json, write_atomic
+
+NAME = "summary.json"
+SCHEMA_VERSION = 1
+STATUSES = get_args(Status)
+FINISHED = ("complete", "partly_diverged", "diverged")
+CLAIM_KEYS = ("id", "statement", "source", "instance", "measured", "theory", "verdict")
+RATE_KEYS = ("quantity", "method", "value", "low", "high", "seeds", "verdict")
+_KINDS = {
+    "schema_version": int,
+    "area": str,
+    "study": str,
+    "name": str,
+    "hash": str,
+    "status": str,
+    "claims": list,
+    "rates": list,
+    "notes": dict,
+    "timing": dict,
+    "environment": dict,
+    "files": dict,
+}
+
+
+def build_summary(
+    identity: Mapping[str, str],
+    result: StudyResult,
+    timing: Mapping[str, float],
+    environment: Mapping[str, Any],
+    files: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the summary of a run as plain data.
+
+    Args:
+        identity: area, study, name, hash.
+        result: what the study computed.
+        timing: seconds by phase: `compile`, `run`.
+        environment: from `fineq.runs.environment.environment`.
+        files: SHA-256 by file name.
+
+    Raises:
+        ValueError: when a claim or a rate lacks a key of the schema.
+
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **identity,
+        "status": result.status,
+        "claims": [_entry(claim, CLAIM_KEYS, "claim") for claim in result.claims],
+        "rates": [_entry(rate, RATE_KEYS, "rate") for rate in result.rates],
+        "notes": dict(result.notes),
+        "timing": dict(timing),
+        "environment": dict(environment),
+        "files": dict(files),
+    }
+
+
+def _entry(item: Any, keys: tuple[str, ...], kind: str) -> dict[str, Any]:
+    entry = item.to_dict()
+    missing = [key for key in keys if key not in entry]
+    if missing:
+        raise ValueError(f"a {kind} lacks {', '.join(missing)}: {entry}")
+    return entry
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write `summary.json` atomically with its own digest."""
+    body = {key: value for key, value in summary.items() if key != "digest"}
+    write_atomic(folder / NAME, strict_json({**body, "digest": _digest(body)}))
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    # Of the text as it will be read back, so that rounding of numbers cannot matter.
+    return hashlib.sha256(strict_json(read_json(strict_json(body)))).hexdigest()
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return a checked summary; raise `DamagedError` naming the file when it is not as written."""
+    path = folder / NAME
+    content = read_bytes(path)
+    try:
+        summary = read_json(content)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DamagedError(f"{path} is damaged: {error}") from None
+    reason = _fault(summary)
+    if reason:
+        raise DamagedError(f"{path} is damaged: {reason}")
+    return summary
+
+
+def _fault(summary: Any) -> str:
+    if not isinstance(summary, dict):
+        return "not an object"
+    for key, kind in _KINDS.items():
+        if not isinstance(summary.get(key), kind):
+            return f"{key!r} is missing or of the wrong type"
+    if summary["schema_version"] != SCHEMA_VERSION:
+        return f"schema version {summary['schema_version']} is not {SCHEMA_VERSION}"
+    if summary["status"] not in STATUSES:
+        return f"unknown status {summary['status']!r}"
+    body = {key: value for key, value in summary.items() if key != "digest"}
+    return "" if summary.get("digest") == _digest(body) else "its checksum differs"
