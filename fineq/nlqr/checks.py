@@ -1,0 +1,260 @@
+"""Checks of a control problem when it is built, on the host: each failure is one `InputError`.
+
+The checks read concrete numbers, so they run once per object and never inside a compiled program.
+Random systems need none of them but stabilisability, which is seen in the status of the Riccati
+solve; what a user hands over needs them all.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from fineq.errors import InputError
+from fineq.nlqr.features import Sine
+from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere
+from fineq.nlqr.modes import fixed_modes, name_mode
+from fineq.nlqr.problem import Features, InitialLaw, Problem, System
+
+SYSTEM_KEYS = ("A", "B", "C", "Q", "R")
+LAW_KEYS = ("x0", "weights")
+
+
+def check_array(name: str, given: ArrayLike, ndim: int) -> np.ndarray:
+    """Return `given` as a floating array with `ndim` axes and finite entries, or raise."""
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise InputError(f"{name} must be an array with {ndim} axes, its rows differ") from error
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{name} must hold real numbers, got an array of type {array.dtype}")
+    if array.ndim != ndim:
+        raise InputError(f"{name} must have {ndim} axes, got shape {array.shape}")
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(float)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        where = tuple(int(i) for i in bad[0])
+        raise InputError(
+            f"{name} must be finite, but its entry {list(where)} is {array[where]}"
+            + (f" ({len(bad)} such entries)" if len(bad) > 1 else "")
+        )
+    return array
+
+
+def _check_shapes(matrices: Mapping[str, np.ndarray]) -> None:
+    shape = {name: matrix.shape for name, matrix in matrices.items()}
+    n, p = shape["A"][0], shape["B"][1]
+    if shape["A"] != (n, n) or n == 0:
+        raise InputError(f"system.A must be a square matrix, got shape {shape['A']}")
+    if p == 0:
+        raise InputError(f"system.B must have at least one column, got shape {shape['B']}")
+    for name in ("B", "C"):
+        if shape[name][0] != n:
+            raise InputError(
+                f"system.{name} has shape {shape[name]}, but system.A has shape {shape['A']}: "
+                f"system.{name} must have {n} rows"
+            )
+    for name, other, size in (("Q", "A", n), ("R", "B", p)):
+        if shape[name] != (size, size):
+            raise InputError(
+                f"system.{name} has shape {shape[name]}, but system.{other} has shape "
+                f"{shape[other]}: system.{name} must have shape {(size, size)}"
+            )
+
+
+def check_symmetric(name: str, matrix: np.ndarray, *, definite: bool) -> None:
+    """Raise unless `matrix` is symmetric and positive (semi)definite, up to rounding."""
+    size = np.abs(matrix).max(initial=0.0)
+    # Products such as M'M are symmetric up to a few rounding units of their largest entry.
+    slack = 10 * len(matrix) * np.finfo(matrix.dtype).eps * size
+    gap = np.abs(matrix - matrix.T)
+    if gap.max(initial=0.0) > slack:
+        i, j = (int(k) for k in np.unravel_index(gap.argmax(), gap.shape))
+        raise InputError(
+            f"{name} must be symmetric, but its entries [{i}, {j}] and [{j}, {i}] are "
+            f"{matrix[i, j]:g} and {matrix[j, i]:g}"
+        )
+    least = np.linalg.eigvalsh((matrix + matrix.T) / 2)[0]
+    if definite and least <= slack:
+        raise InputError(f"{name} must be positive definite, but its least eigenvalue is {least:g}")
+    if least < -slack:
+        raise InputError(
+            f"{name} must be positive semidefinite, but its least eigenvalue is {least:g}"
+        )
+
+
+def _check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
+    x = jnp.zeros(n, scale.dtype)
+    try:
+        got = jax.eval_shape(phi, x, jnp.asarray(scale)).shape
+    except InputError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"system.phi failed on a state of shape {(n,)}: {type(error).__name__}: {reason}"
+        ) from error
+    if got != (d,):
+        raise InputError(
+            f"system.phi returns shape {got} for a state of shape {(n,)}, but system.C has {d} "
+            f"columns: phi must return shape {(d,)}"
+        )
+    at_zero = np.asarray(phi(x, jnp.asarray(scale)))
+    if not np.all(at_zero == 0):
+        raise InputError(f"system.phi must vanish at 0, but phi(0) = {at_zero.tolist()}")
+
+
+def _check_modes(A: np.ndarray, B: np.ndarray, Q: np.ndarray) -> None:
+    stuck = fixed_modes(A, B)
+    if len(stuck):
+        raise InputError(
+            f"(A, B) is not stabilisable: no control moves the mode of A with eigenvalue "
+            f"{name_mode(stuck[0])}; every mode with |eigenvalue| >= 1 must be controllable"
+        )
+    unseen = fixed_modes(A.T, Q)
+    if len(unseen):
+        raise InputError(
+            f"(A, Q) is not detectable: the cost x'Qx does not see the mode of A with eigenvalue "
+            f"{name_mode(unseen[0])}; every mode with |eigenvalue| >= 1 must show in Q"
+        )
+
+
+def build_system(
+    A: ArrayLike,
+    B: ArrayLike,
+    C: ArrayLike,
+    Q: ArrayLike,
+    R: ArrayLike,
+    *,
+    phi: Features,
+    scale: ArrayLike = 1.0,
+    dtype: Any = None,
+) -> System:
+    """Build one checked `System` from host arrays A `[n,n]`, B `[n,p]`, C `[n,d]`, Q, R.
+
+    Raises `InputError` unless the shapes agree, all entries are finite, Q is symmetric positive
+    semidefinite and R positive definite, `scale >= 0`, φ takes n states to d features with
+    φ(0) = 0, (A, B) is stabilisable and (A, Q) detectable; modes within 1e-8 of the unit circle
+    count as on it. `dtype` is that of the result, by default JAX's default float.
+    """
+    given = dict(zip(SYSTEM_KEYS, (A, B, C, Q, R), strict=True))
+    matrices = {name: check_array(f"system.{name}", M, 2) for name, M in given.items()}
+    _check_shapes(matrices)
+    check_symmetric("system.Q", matrices["Q"], definite=False)
+    check_symmetric("system.R", matrices["R"], definite=True)
+    factor = check_array("system.scale", scale, 0)
+    if factor < 0:
+        raise InputError(f"system.scale must be at least 0, got {factor:g}")
+    n, d = matrices["C"].shape
+    _check_features(phi, factor, n, d)
+    _check_modes(matrices["A"], matrices["B"], matrices["Q"])
+    dtype = jnp.result_type(float) if dtype is None else dtype
+    arrays = {name: jnp.asarray(M, dtype) for name, M in matrices.items()}
+    return System(**arrays, scale=jnp.asarray(factor, dtype), phi=phi)
+
+
+def check_system(system: System) -> System:
+    """Return the same `system` after the checks of `build_system`; raises `InputError`.
+
+    For one system: take a member out of a batch first.
+    """
+    matrices = [getattr(system, name) for name in SYSTEM_KEYS]
+    build_system(*matrices, phi=system.phi, scale=system.scale)
+    return system
+
+
+def check_law(law: InitialLaw, n: int) -> InitialLaw:
+    """Return the same `law` if it is a law on R^n; raises `InputError`.
+
+    Radii must be positive and finite, a covariance symmetric positive semidefinite, weights
+    nonnegative with sum 1 (up to 1e-6), everything finite and of dimension n.
+    """
+    match law:
+        case Sphere() | Ball():
+            radius = check_array("law.radius", law.radius, 0)
+            if radius <= 0:
+                raise InputError(f"law.radius must be positive, got {radius:g}")
+        case Gaussian():
+            covariance = check_array("law.covariance", law.covariance, 2)
+            if covariance.shape[0] != covariance.shape[1]:
+                raise InputError(f"law.covariance must be square, got shape {covariance.shape}")
+            check_symmetric("law.covariance", covariance, definite=False)
+        case Points():
+            _check_points(law)
+    if law.n != n:
+        raise InputError(
+            f"the initial law has dimension {law.n}, but system.A has shape {(n, n)}: the law must "
+            f"have dimension {n}"
+        )
+    return law
+
+
+def _check_points(law: Points) -> None:
+    points = check_array("law.points", law.points, 2)
+    weights = check_array("law.weights", law.weights, 1)
+    if len(points) != len(weights) or len(points) == 0:
+        raise InputError(
+            f"law.points has shape {points.shape}, but law.weights has shape {weights.shape}: "
+            "there must be one weight for each of at least one point"
+        )
+    if weights.min() < 0:
+        raise InputError(f"law.weights must be at least 0, got {weights.min():g}")
+    if abs(weights.sum() - 1) > 1e-6:
+        raise InputError(f"law.weights must sum to 1, got {weights.sum():g}")
+
+
+def check_problem(problem: Problem) -> Problem:
+    """Return the same `problem` after `check_system` and `check_law`; raises `InputError`."""
+    check_system(problem.system)
+    check_law(problem.law, problem.system.n)
+    return problem
+
+
+def _check_keys(arrays: Mapping[str, Any]) -> None:
+    missing = [key for key in SYSTEM_KEYS if key not in arrays]
+    allowed = f"required are {', '.join(SYSTEM_KEYS)}, optional {', '.join(LAW_KEYS)}"
+    if missing:
+        raise InputError(f"the arrays of a system lack {', '.join(missing)}; {allowed}")
+    unknown = sorted(set(arrays) - {*SYSTEM_KEYS, *LAW_KEYS})
+    if unknown:
+        raise InputError(f"the arrays of a system hold unknown {', '.join(unknown)}; {allowed}")
+
+
+def system_from_arrays(
+    arrays: Mapping[str, ArrayLike],
+    *,
+    phi: Features | None = None,
+    scale: ArrayLike = 1.0,
+    dtype: Any = None,
+) -> System:
+    """Build a checked `System` from named arrays A, B, C, Q, R, such as those of an npz file.
+
+    `x0` and `weights` may be there too (see `law_from_arrays`); other names are refused. `phi` is
+    `Sine()` by default. Raises `InputError` as `build_system` and for missing or unknown names.
+    """
+    _check_keys(arrays)
+    matrices = [arrays[key] for key in SYSTEM_KEYS]
+    return build_system(*matrices, phi=Sine() if phi is None else phi, scale=scale, dtype=dtype)
+
+
+def law_from_arrays(arrays: Mapping[str, ArrayLike], *, dtype: Any = None) -> Points | None:
+    """Build the law of the weighted points `x0 [S, n]`, or return None where there is no `x0`.
+
+    `weights [S]` are equal where absent. Raises `InputError` as `system_from_arrays` and
+    `check_law`, and for weights without points.
+    """
+    _check_keys(arrays)
+    if "x0" not in arrays:
+        if "weights" in arrays:
+            raise InputError("the arrays of a system hold weights but no x0 to weigh")
+        return None
+    x0 = check_array("x0", arrays["x0"], 2)
+    count = max(len(x0), 1)
+    weights = check_array("weights", arrays.get("weights", np.full(count, 1 / count)), 1)
+    check_law(Points(jnp.asarray(x0), jnp.asarray(weights)), np.shape(arrays["A"])[0])
+    dtype = jnp.result_type(float) if dtype is None else dtype
+    return Points(jnp.asarray(x0, dtype), jnp.asarray(weights / weights.sum(), dtype))

@@ -1,0 +1,52 @@
+"""Starting policies: the linear-quadratic one, zero, random.
+
+A policy is a matrix K `[p, n + d]` that plays `u = -K ψ(x)`. Source: arXiv 2303.08431, section 4
+(`nlqr/initialisation`).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from fineq.nlqr.problem import System
+from fineq.nlqr.riccati import dare
+
+
+class LinearPolicy(NamedTuple):
+    """The policy `K_lin` `[p, n + d]` with the Riccati solution it rests on.
+
+    `P [n, n]` solves the DARE of (A, B, Q, R); `status` and `residual` are those of
+    `fineq.nlqr.riccati.dare`: K means nothing where the status is not its "solved".
+    """
+
+    K: Array
+    P: Array
+    status: Array
+    residual: Array
+
+
+def linear_policy(system: System) -> LinearPolicy:
+    """Return `K_lin = (R + B'PB)^{-1} B'P (A, C)`, P the stabilising solution of the DARE.
+
+    It plays the linear-quadratic optimum for A, B and cancels what it can of C φ(x); φ itself is
+    not used. The loop A - B K1 is stable, the nonlinear one need not be.
+    """
+    solution = dare(system.A, system.B, system.Q, system.R)
+    weighted = system.B.T @ solution.P
+    K2 = jnp.linalg.solve(system.R + weighted @ system.B, weighted @ system.C)
+    K = jnp.concatenate([solution.K, K2], axis=1)
+    return LinearPolicy(K, solution.P, solution.status, solution.residual)
+
+
+def zero_policy(system: System) -> Array:
+    """Return K = 0 `[p, n + d]`: no control."""
+    return jnp.zeros(system.policy_shape, system.A.dtype)
+
+
+def random_policy(key: Array, system: System, radius: ArrayLike = 1.0) -> Array:
+    """Draw K `[p, n + d]` uniformly from the Frobenius sphere `|K|_F = radius`."""
+    draw = jax.random.normal(key, system.policy_shape, system.A.dtype)
+    return jnp.asarray(radius, draw.dtype) * draw / jnp.linalg.norm(draw)
