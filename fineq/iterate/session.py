@@ -1,0 +1,155 @@
+"""What surrounds the loop of one run or sweep: its store, its display, and Ctrl-C."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import jax
+import numpy as np
+
+from fineq.iterate.chunk import Recorded
+from fineq.iterate.core import Carry
+from fineq.iterate.driver import Call, Snapshot, drive, fresh
+from fineq.iterate.events import Event, Progress, Store
+from fineq.iterate.interrupt import Interruption, interruptible
+
+WORTH_KEEPING = 1.0
+
+
+class Keeper:
+    """Saves snapshots to a store when enough time has passed, finished ones before running ones."""
+
+    def __init__(self, store: Store | None, seconds: float) -> None:
+        self._store = store
+        self._seconds = seconds
+        self._last = time.monotonic()
+        self._pending: dict[str, Snapshot] = {}
+
+    def load(self, name: str, like: Snapshot) -> Snapshot:
+        """What was kept under the name, with its carry where the fresh one's is; else `like`."""
+        kept = None if self._store is None else self._store.load(name, like)
+        if kept is None:
+            return like
+        carry = jax.tree.map(
+            lambda new, old: jax.device_put(new, old.sharding), kept.carry, like.carry
+        )
+        return kept._replace(carry=carry)
+
+    def finished(self, name: str, snapshot: Snapshot) -> None:
+        """Take a snapshot that will not change any more."""
+        if self._store is not None:
+            self._pending[name] = snapshot
+            self._flush_if(self._seconds)
+
+    def running(self, name: str, snapshot: Snapshot, now: bool = False) -> None:
+        """Save a run in the middle if it is due, or `now`."""
+        if self._store is not None and self._flush_if(0.0 if now else self._seconds):
+            self._store.save(name, snapshot)
+
+    def close(self) -> None:
+        """Save what is pending, unless so little that computing it again is as quick."""
+        self._flush_if(min(self._seconds, WORTH_KEEPING))
+
+    def _flush_if(self, seconds: float) -> bool:
+        if time.monotonic() - self._last < seconds:
+            return False
+        for name, snapshot in self._pending.items():
+            assert self._store is not None
+            self._store.save(name, snapshot)
+        self._pending = {}
+        self._last = time.monotonic()
+        return True
+
+
+class Session:
+    """One stage of work under one name; made by `session`."""
+
+    def __init__(
+        self,
+        stage: str,
+        members: int,
+        progress: Progress | None,
+        keeper: Keeper,
+        interruption: Interruption,
+        chunk_seconds: float,
+    ) -> None:
+        self._stage = stage
+        self._members = members
+        self._progress = progress
+        self._keeper = keeper
+        self._interruption = interruption
+        self._chunk_seconds = chunk_seconds
+        self._began = time.perf_counter()
+        self._done = 0
+
+    def execute(
+        self,
+        entry: str,
+        call: Call,
+        carry: Carry,
+        recorded: Recorded,
+        iterations: np.ndarray,
+        slots: int,
+        members: int = 1,
+    ) -> Snapshot:
+        """Run one member, or a block of `members`, from its start or from what was kept."""
+
+        def after(snapshot: Snapshot) -> None:
+            stop = self._interruption.signal is not None
+            self._keeper.running(entry, snapshot, now=stop)
+            self.report("running", int(iterations[-1]), snapshot, iterations)
+            self._interruption.check(f" at iteration {snapshot.position} of {self._stage}")
+
+        snapshot = self._keeper.load(entry, fresh(carry, recorded, len(iterations)))
+        snapshot = drive(call, snapshot, recorded, iterations, slots, self._chunk_seconds, after)
+        self._keeper.finished(entry, snapshot)
+        self._done += members
+        phase = "finished" if self._done == self._members else "running"
+        self.report(phase, int(iterations[-1]), snapshot, iterations)
+        return snapshot
+
+    def report(
+        self,
+        phase: Literal["compiling", "running", "finished"],
+        num_steps: int,
+        snapshot: Snapshot | None = None,
+        iterations: np.ndarray | None = None,
+    ) -> None:
+        """Tell the display where the stage stands."""
+        if self._progress is None:
+            return
+        k, position, metrics = 0, 0, {}
+        if snapshot is not None:
+            k, position = int(snapshot.num_recorded), int(snapshot.position)
+            members = (slice(None),) * np.ndim(snapshot.carry.iteration)
+            metrics = {n: v[(*members, slice(0, k))] for n, v in snapshot.metrics.items()}
+        self._progress(
+            Event(
+                self._stage,
+                phase,
+                self._done,
+                self._members,
+                position,
+                num_steps,
+                np.zeros(0, np.int64) if iterations is None else iterations[:k],
+                metrics,
+                time.perf_counter() - self._began,
+            )
+        )
+
+
+@contextmanager
+def session(
+    stage: str,
+    members: int,
+    store: Store | None,
+    progress: Progress | None,
+    save_seconds: float,
+    chunk_seconds: float,
+) -> Iterator[Session]:
+    """Open a stage: signals become a flag, and what is finished is kept when the stage ends."""
+    keeper = Keeper(store, save_seconds)
+    with interruptible() as interruption:
+        yield Session(stage, members, progress, keeper, interruption, chunk_seconds)
+        keeper.close()
