@@ -1,0 +1,264 @@
+"""Bad input has its sentence: what is wrong, where, and what is allowed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+
+from fineq.errors import InputError
+from fineq.nlqr.checks import (
+    build_system,
+    check_law,
+    check_problem,
+    check_system,
+    law_from_arrays,
+    system_from_arrays,
+)
+from fineq.nlqr.features import Custom, Products, Sine, Tanh, Zero
+from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere
+from fineq.nlqr.modes import fixed_modes, name_mode, uncontrollable_modes
+from fineq.nlqr.problem import Problem
+from fineq.nlqr.random_systems import random_system
+
+
+def good(**changes):
+    """Two states, one control: everything a system needs, with some arrays replaced."""
+    arrays = {
+        "A": np.array([[1.1, 0.3], [0.0, 0.7]]),
+        "B": np.array([[1.0], [0.5]]),
+        "C": 0.2 * np.eye(2),
+        "Q": np.eye(2),
+        "R": np.eye(1),
+    }
+    return {**arrays, **changes}
+
+
+def with_entry(matrix, index, value):
+    changed = np.array(matrix)
+    changed[index] = value
+    return changed
+
+
+def test_good_arrays_make_a_system():
+    arrays = good(Q=np.array([[1, 0], [0, 0]]))
+    system = system_from_arrays(arrays, phi=Tanh(), scale=2)
+    for name, given in arrays.items():
+        got = getattr(system, name)
+        np.testing.assert_array_equal(got, given)
+        assert got.dtype == jnp.float64
+    assert (float(system.scale), system.phi) == (2.0, Tanh())
+    assert system_from_arrays(arrays).phi == Sine()
+    assert system_from_arrays(arrays, dtype=jnp.float32).A.dtype == jnp.float32
+    assert check_system(system) is system
+
+
+BAD_ARRAYS = [
+    ({"A": np.ones((2, 3))}, r"system\.A must be a square matrix, got shape \(2, 3\)"),
+    ({"A": np.zeros((0, 0))}, r"system\.A must be a square"),
+    ({"A": np.ones(2)}, r"system\.A must have 2 axes, got shape \(2,\)"),
+    ({"A": [[1.0, 2.0], [3.0]]}, r"system\.A must be an array with 2 axes"),
+    (
+        {"A": [["a", "b"], ["c", "d"]]},
+        r"system\.A must hold real numbers, got an array of type <U1",
+    ),
+    ({"A": np.eye(2) * 1j}, r"system\.A must hold real numbers"),
+    ({"B": np.ones((3, 1))}, r"B has shape \(3, 1\), but system\.A has shape \(2, 2\).* 2 rows"),
+    ({"B": np.ones((2, 0))}, r"system\.B must have at least one column"),
+    ({"C": np.ones((1, 2))}, r"C has shape \(1, 2\), but system\.A has shape \(2, 2\).* 2 rows"),
+    ({"Q": np.eye(3)}, r"Q has shape \(3, 3\), but system\.A has shape \(2, 2\).*shape \(2, 2\)"),
+    ({"R": np.eye(2)}, r"R has shape \(2, 2\), but system\.B has shape \(2, 1\).*shape \(1, 1\)"),
+    (
+        {"A": with_entry(np.eye(2), (1, 0), np.nan)},
+        r"A must be finite, but its entry \[1, 0\] is nan$",
+    ),
+    ({"C": np.full((2, 2), np.inf)}, r"C must be finite.*\[0, 0\] is inf \(4 such entries\)"),
+    (
+        {"Q": with_entry(np.eye(2), (0, 1), 0.5)},
+        r"Q must be symmetric.*\[0, 1\] and \[1, 0\] are 0.5 and 0",
+    ),
+    ({"Q": np.diag([1.0, -2.0])}, r"Q must be positive semidefinite.*eigenvalue is -2"),
+    ({"R": np.zeros((1, 1))}, r"R must be positive definite.*eigenvalue is 0"),
+    ({"R": np.array([[-3.0]])}, r"R must be positive definite.*eigenvalue is -3"),
+    ({"B": np.zeros((2, 1))}, r"not stabilisable.*mode of A with eigenvalue 1\.1; every mode"),
+    ({"B": np.array([[0.0], [1.0]]), "A": np.diag([1.0, 0.2])}, r"not stabilisable.*eigenvalue 1;"),
+    (
+        {"A": np.array([[0.8, -0.9], [0.9, 0.8]]), "B": np.zeros((2, 1))},
+        r"not stabilisable.*eigenvalue 0\.8±0\.9i \(modulus 1\.20416\)",
+    ),
+    ({"Q": np.zeros((2, 2))}, r"\(A, Q\) is not detectable.*eigenvalue 1\.1"),
+    # The unstable eigenvector of A is (1, 0): Q sees only the second state.
+    ({"Q": np.diag([0.0, 1.0])}, r"not detectable.*eigenvalue 1\.1"),
+    ({"extra": np.eye(2)}, r"hold unknown extra; required are A, B, C, Q, R, optional x0, weights"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_ARRAYS)
+def test_bad_arrays_are_refused(changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        system_from_arrays(good(**changes))
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_missing_arrays_are_named():
+    arrays = good()
+    del arrays["Q"], arrays["B"]
+    with pytest.raises(InputError, match="lack B, Q; required are"):
+        system_from_arrays(arrays)
+
+
+def test_stable_modes_may_be_out_of_reach_and_unseen():
+    A = np.diag([1.3, 0.9])
+    seen = np.diag([1.0, 0.0])
+    assert system_from_arrays(good(A=A, B=np.array([[1.0], [0.0]]), Q=seen)).n == 2
+
+
+@pytest.mark.parametrize(
+    ("phi", "scale", "message"),
+    [
+        (Sine(), -1.0, r"system\.scale must be at least 0, got -1"),
+        (Sine(), np.nan, r"system\.scale must be finite"),
+        (Sine(), np.ones(2), r"system\.scale must have 0 axes"),
+        (
+            Zero(3),
+            1.0,
+            r"returns shape \(3,\) for a state of shape \(2,\), but system.C has 2 columns",
+        ),
+        (Products([[[1, 1, 1]]]), 1.0, r"failed on a state|factors of length 3|shape"),
+        (Custom(jnp.cos, 2), 1.0, r"must vanish at 0, but phi\(0\) = \[1\.0, 1\.0\]"),
+        (Custom(lambda x: x / x, 2), 1.0, r"must vanish at 0, but phi\(0\) = \[nan, nan\]"),
+        (
+            Custom(lambda x: x[:, None] @ x, 2),
+            1.0,
+            r"phi failed on a state of shape \(2,\): TypeError",
+        ),
+        (Custom(lambda x: x.sum(), 2), 1.0, r"returns shape \(\)"),
+    ],
+)
+def test_bad_features_are_refused(phi, scale, message):
+    with pytest.raises(InputError, match=message) as caught:
+        build_system(**good(), phi=phi, scale=scale)
+    assert "\n" not in str(caught.value)
+
+
+def test_random_systems_pass():
+    for how in ("own", "joint", "radius"):
+        check_system(random_system(jax.random.key(1), Sine(), n=3, p=3, normalisation=how))
+
+
+def test_a_batch_is_refused_with_its_shape():
+    keys = jax.random.split(jax.random.key(0), 2)
+    batch = jax.vmap(lambda k: random_system(k, Sine(), n=3, p=3, normalisation="own"))(keys)
+    with pytest.raises(InputError, match=r"2 axes, got shape \(2, 3, 3\)"):
+        check_system(batch)
+
+
+@pytest.mark.parametrize(
+    ("law", "message"),
+    [
+        (Sphere(0.0, 2), r"law\.radius must be positive, got 0"),
+        (Ball(np.inf, 2), r"law\.radius must be finite"),
+        (Sphere(1.0, 3), r"dimension 3, but system\.A has shape \(2, 2\)"),
+        (Gaussian(jnp.ones((2, 3))), "must be square"),
+        (Gaussian(-jnp.eye(2)), "positive semidefinite"),
+        (Points(jnp.ones((2, 2)), jnp.array([0.5, 0.4])), "sum to 1, got 0.9"),
+        (Points(jnp.ones((2, 2)), jnp.array([1.5, -0.5])), "at least 0, got -0.5"),
+        (Points(jnp.ones((3, 2)), jnp.array([0.5, 0.5])), r"\(3, 2\).*\(2,\).*one weight"),
+        (Points(jnp.full((1, 2), jnp.nan), jnp.ones(1)), r"law\.points must be finite"),
+    ],
+)
+def test_bad_laws_are_refused(law, message):
+    with pytest.raises(InputError, match=message):
+        check_law(law, 2)
+    system = system_from_arrays(good())
+    with pytest.raises(InputError, match=message):
+        check_problem(Problem(system, law))
+
+
+def test_a_good_problem_is_returned_as_it_is():
+    problem = Problem(system_from_arrays(good()), Sphere(1.0, 2))
+    assert check_problem(problem) is problem
+
+
+def test_laws_from_arrays():
+    x0 = np.array([[1.0, 0.0], [0.0, 2.0]])
+    assert law_from_arrays(good()) is None
+    law = law_from_arrays(good(x0=x0))
+    assert law is not None
+    np.testing.assert_array_equal(law.weights, [0.5, 0.5])
+    law = law_from_arrays(good(x0=x0, weights=np.array([0.25, 0.75])))
+    assert law is not None
+    np.testing.assert_array_equal(law.points, x0)
+    np.testing.assert_array_equal(law.weights, [0.25, 0.75])
+    for changes, message in [
+        ({"weights": np.ones(1)}, "weights but no x0"),
+        ({"x0": np.ones((2, 3))}, "dimension 3"),
+        ({"x0": np.zeros((0, 2))}, "at least one point"),
+        ({"x0": x0, "weights": np.ones(2)}, "sum to 1"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            law_from_arrays(good(**changes))
+
+
+def hidden_modes(seed, moved, stuck, inputs):
+    """A system whose modes `stuck` no input moves, in random orthogonal coordinates."""
+    rng = np.random.default_rng(seed)
+    m, k = len(moved), len(stuck)
+    upper = np.block([[moved, rng.normal(size=(m, k))], [np.zeros((k, m)), stuck]])
+    B = np.concatenate([rng.normal(size=(m, inputs)), np.zeros((k, inputs))])
+    turn = np.linalg.qr(rng.normal(size=(m + k, m + k)))[0]
+    return turn @ upper @ turn.T, turn @ B
+
+
+def hautus_gap(A, B, mode):
+    """The least singular value of [λI - A, B]: 0 exactly for an uncontrollable mode λ."""
+    test = np.concatenate([mode * np.eye(len(A)) - A, B], axis=1)
+    return np.linalg.svd(test, compute_uv=False)[-1]
+
+
+ROTATION = np.array([[0.0, 1.2], [-1.2, 0.0]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("stuck", [np.diag([1.5]), np.diag([0.3, -2.0]), ROTATION])
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_hidden_modes_are_found_and_fail_the_hautus_test(seed, stuck, inputs):
+    moved = np.random.default_rng(100 + seed).normal(size=(4, 4))
+    A, B = hidden_modes(seed, moved, stuck, inputs)
+    modes = uncontrollable_modes(A, B)
+    # Well-conditioned blocks: eigenvalues good to a few hundred rounding units.
+    np.testing.assert_allclose(
+        np.sort_complex(modes),
+        np.sort_complex(np.linalg.eigvals(stuck).astype(complex)),
+        atol=1e-11,
+    )
+    for mode in np.linalg.eigvals(A):
+        hidden = np.min(np.abs(modes - mode)) < 1e-6
+        assert (hautus_gap(A, B, mode) < 1e-10) == hidden
+
+
+def test_an_uncontrollable_mode_inside_a_jordan_block_is_found():
+    # Eigenvalue 1 twice, one copy movable: computed eigenvalues are off by 1e-8, and the Hautus
+    # test at them sees nothing at 1e-10; the splitting does.
+    A, B = hidden_modes(3, np.array([[1.0]]), np.array([[1.0]]), 1)
+    assert len(fixed_modes(A, B)) == 1
+    np.testing.assert_allclose(uncontrollable_modes(A, B), [1.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 4, 16, 40])
+def test_random_pairs_are_controllable_and_no_input_moves_nothing(n):
+    rng = np.random.default_rng(n)
+    A = rng.normal(size=(n, n))
+    assert len(uncontrollable_modes(A, rng.normal(size=(n, 1)))) == 0
+    assert len(uncontrollable_modes(A, 1e-8 * rng.normal(size=(n, 1)))) == 0
+    every = uncontrollable_modes(A, np.zeros((n, 2)))
+    np.testing.assert_allclose(
+        np.sort(np.abs(every)), np.sort(np.abs(scipy.linalg.eigvals(A))), rtol=1e-9
+    )
+    assert np.all(np.diff(np.abs(every)) <= 0)
+
+
+def test_modes_are_named():
+    assert name_mode(1.25 + 0j) == "1.25"
+    assert name_mode(0.6 - 0.8j) == "0.6±0.8i (modulus 1)"

@@ -1,0 +1,97 @@
+"""Certified bounds on powers against brute force and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fineq.nlqr.features import Sine
+from fineq.nlqr.problem import control, next_state
+from fineq.nlqr.random_systems import random_system
+from fineq.nlqr.stability import closed_loop, linearisation, policy_bound, power_bound
+
+BOUND = jax.jit(power_bound)
+
+
+def brute_force(M, rho1, num):
+    """The largest |M^t|/rho1^t over t = 0..num."""
+    power, largest = np.eye(len(M)), 1.0
+    for _ in range(num):
+        power = power @ M / rho1
+        largest = max(largest, np.linalg.norm(power, 2))
+    return largest
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("radius", [0.3, 0.9, 0.99])
+def test_bound_is_the_supremum_over_all_powers(seed, radius):
+    M = np.random.default_rng(seed).normal(size=(3, 3))
+    # An off-diagonal entry of 20 makes transients that c1 has to cover.
+    M[0, 2] += 20
+    M *= radius / np.abs(np.linalg.eigvals(M)).max()
+    bound = BOUND(jnp.asarray(M))
+    assert bound.certified
+    assert float(bound.radius) == pytest.approx(radius, rel=1e-10)
+    assert float(bound.rho1) == pytest.approx((1 + radius) / 2, rel=1e-10)
+    # At 5000 powers (0.99/0.995)^5000 < 2e-11: nothing beyond can exceed the maximum.
+    truth = brute_force(M, float(bound.rho1), 5000)
+    assert float(bound.c1) == pytest.approx(truth, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("M", "rho1", "c1"),
+    [
+        # A multiple of a rotation: |M^t| = 0.7^t.
+        (0.7 * np.array([[0.6, -0.8], [0.8, 0.6]]), 0.85, 1.0),
+        (np.zeros((2, 2)), 0.5, 1.0),
+        # Nilpotent: |M| = 4, M² = 0, so c1 = 4/rho1 with rho1 = 1/2.
+        (np.array([[0.0, 4.0], [0.0, 0.0]]), 0.5, 8.0),
+    ],
+)
+def test_bound_in_closed_form(M, rho1, c1):
+    bound = power_bound(jnp.asarray(M))
+    assert bound.certified
+    assert float(bound.rho1) == pytest.approx(rho1, rel=1e-13)
+    assert float(bound.c1) == pytest.approx(c1, rel=1e-13)
+
+
+def test_what_cannot_be_certified_is_not():
+    assert not power_bound(jnp.diag(jnp.array([1.0, 0.2]))).certified
+    assert not power_bound(jnp.diag(jnp.array([1.5, 0.2]))).certified
+    assert not power_bound(jnp.diag(jnp.array([0.5, 0.2])), 0.5).certified
+    assert not power_bound(jnp.full((2, 2), jnp.nan)).certified
+    slow = jnp.array([[0.99, 100.0], [0.0, 0.99]])
+    cut = power_bound(slow, max_steps=10)
+    assert (int(cut.steps), bool(cut.certified)) == (10, False)
+    assert power_bound(slow).certified
+
+
+def test_a_chosen_rate():
+    bound = power_bound(jnp.diag(jnp.array([0.5, 0.2])), 0.6)
+    assert (float(bound.rho1), float(bound.c1), bool(bound.certified)) == (0.6, 1.0, True)
+
+
+def test_batches_equal_one_by_one():
+    M = np.random.default_rng(1).normal(size=(5, 3, 3)) / 2
+    together = jax.vmap(BOUND)(jnp.asarray(M))
+    for i in range(5):
+        one = BOUND(jnp.asarray(M[i]))
+        for got, want in zip(together, one, strict=True):
+            np.testing.assert_allclose(got[i], want, rtol=1e-12)
+
+
+def test_loops_of_a_policy():
+    system = random_system(jax.random.key(1), Sine(), n=3, p=2, normalisation="own", scale=0.7)
+    K = 0.3 * jax.random.normal(jax.random.key(2), (2, 6))
+    A, B, C = (np.asarray(M) for M in (system.A, system.B, system.C))
+    loop = A - B @ np.asarray(K)[:, :3]
+    np.testing.assert_allclose(closed_loop(system, K), loop, rtol=1e-14, atol=1e-14)
+    # sin has slope 1 at 0, so ∇φ(0) = scale I.
+    slope = loop + 0.7 * (C - B @ np.asarray(K)[:, 3:])
+    np.testing.assert_allclose(linearisation(system, K), slope, rtol=1e-14, atol=1e-14)
+
+    def step(x):
+        return next_state(system, x, control(system, K, x))
+
+    np.testing.assert_allclose(linearisation(system, K), jax.jacfwd(step)(jnp.zeros(3)), atol=1e-14)
+    assert float(policy_bound(system, K).c1) == float(power_bound(closed_loop(system, K)).c1)
