@@ -37,8 +37,8 @@ class Line:
         at: coordinate values that select this line, for example `{"lipschitz": 3.0}`.
         low: variable holding the lower ends of the intervals; empty: quantiles over members.
         high: variable holding the upper ends.
-        diverged_at: variable holding, per member, the iteration at which it diverged (NaN or
-            negative: never); empty: a member whose last value is not finite has diverged.
+        diverged_at: variable holding, per member, the iteration at which it diverged (NaN, 0
+            or negative: never); empty: a member whose last value is not finite has diverged.
         fit: a fitted power law to draw with the points.
 
     """

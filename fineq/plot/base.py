@@ -5,16 +5,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from fineq.figures import Line, Panel, Theory
 from fineq.plot.labels import Tag
-from fineq.plot.style import THEORY, colours
 from fineq.plot.measured import Drawn, axis, categories, members
+from fineq.plot.style import THEORY, colours, ink, shade
 
 if TYPE_CHECKING:
     import xarray
 
 _MARGIN = 0.04
+_SHORT = 60.0  # ratio of the ends of a logarithmic axis that counts as short
 _DASHES = (0, (5, 2.5))
 _ANCHORS = np.linspace(0.12, 0.88, 9)
 _BESIDE = 0.055  # a theory line runs this fraction of the axis beside its measured line
@@ -23,13 +26,14 @@ _MANY = 12  # from here on intervals are drawn as a band, not as bars
 
 @dataclass
 class Sketch:
-    """One panel while it is drawn: axes, data, description, the measured lines, the labels."""
+    """One panel while it is drawn: axes, data, description, measured lines, labels, a note."""
 
     axes: Axes
     dataset: "xarray.Dataset"
     panel: Panel
     drawn: list[Drawn] = field(default_factory=list)
     tags: list[Tag] = field(default_factory=list)
+    note: str = ""
 
     @property
     def palette(self) -> list[str]:
@@ -38,19 +42,24 @@ class Sketch:
 
     def colour_of(self, theory: Theory) -> str:
         """Return the colour of a theory line: that of its measured line, or grey for none."""
-        return self.palette[theory.line] if 0 <= theory.line < len(self.palette) else THEORY
+        own = 0 <= theory.line < len(self.palette)
+        return shade(self.palette[theory.line]) if own else THEORY
 
 
 def label_axes(sketch: Sketch, x_default: str = "", y_default: str = "") -> None:
     """Write title and axis labels, from the data's long names where the panel gives none."""
     panel, axes = sketch.panel, sketch.axes
     axes.set_xlabel(panel.xlabel or x_default or described(sketch.dataset, panel.x))
-    first = panel.lines[0].variable if panel.lines else ""
-    axes.set_ylabel(panel.ylabel or y_default or described(sketch.dataset, first))
+    axes.set_ylabel(panel.ylabel or y_default or _common_name(sketch))
     words = categories(sketch.dataset, panel)
     if words:
         axes.set_xticks(range(len(words)), words)
         axes.set_xlim(-0.5, len(words) - 0.5)
+
+
+def _common_name(sketch: Sketch) -> str:
+    names = {described(sketch.dataset, line.variable) for line in sketch.panel.lines}
+    return names.pop() if len(names) == 1 else ""
 
 
 def described(dataset: "xarray.Dataset", name: str) -> str:
@@ -62,12 +71,18 @@ def described(dataset: "xarray.Dataset", name: str) -> str:
     return about.get("long_name", name) + (f" [{unit}]" if unit not in ("", "1") else "")
 
 
-def subtitle(sketch: Sketch, text: str) -> None:
-    """Write the title and, in small grey below it, how the lines were made."""
-    sketch.axes.set_title(sketch.panel.title, pad=20 if text else 8)
-    if text:
+def subtitle(sketch: Sketch, room: bool) -> None:
+    """Write the title and, in small grey below it, how the lines were made.
+
+    Args:
+        sketch: the panel.
+        room: leave room for a note even if there is none, so that titles side by side align.
+
+    """
+    sketch.axes.set_title(sketch.panel.title, pad=20 if room else 8)
+    if sketch.note:
         sketch.axes.annotate(
-            text,
+            sketch.note,
             (0, 1),
             xytext=(0, 6),
             xycoords="axes fraction",
@@ -78,14 +93,15 @@ def subtitle(sketch: Sketch, text: str) -> None:
 
 
 def band_note(sketch: Sketch) -> str:
-    """Say what line and band are, for example `median and 10-90% of 64 seeds`."""
+    """Say what line and band are, for example `median and 10\N{EN DASH}90% of 64 seeds`."""
     total = max((drawn.total for drawn in sketch.drawn), default=0)
     if total < 2:
         return ""
     dims = [dim for dim in sketch.panel.over if dim in sketch.dataset.dims]
     who = f"{total} {dims[0]}s" if len(dims) == 1 else f"{total} ({' x '.join(dims)})"
     low, high = sketch.panel.band
-    return f"median and {100 * low:.3g}-{100 * high:.3g}% of {who}"
+    band = "each" if sketch.panel.traces else f"{100 * low:.3g}\N{EN DASH}{100 * high:.3g}%"
+    return f"median and {band} of {who}"
 
 
 def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float] | None:
@@ -94,7 +110,7 @@ def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float] |
     if not shown.size:
         return None
     low, high = shown.min(), min(shown.max(), max(cap, shown.min()))
-    pad = max((high / low) ** _MARGIN, 1.3)
+    pad = max((high / low) ** _MARGIN, 1.3 if high > low else 5.0)
     return max(low / pad, np.finfo(float).tiny), min(high * pad, np.finfo(float).max / 10)
 
 
@@ -114,26 +130,44 @@ def set_limits(sketch: Sketch, which: str, values: np.ndarray, cap: float = np.i
     limits = log_limits(values, cap) if is_log else linear_limits(values)
     if limits is not None:
         getattr(sketch.axes, f"set_{which}lim")(*limits)
+        if is_log:
+            _log_ticks(getattr(sketch.axes, f"{which}axis"), *limits)
 
 
-def tag_end(sketch: Sketch, text: str, colour: str, x: np.ndarray, y: np.ndarray) -> None:
-    """Label a line where it ends inside the axes."""
-    keep = np.isfinite(x) & np.isfinite(y) & _inside(sketch.axes, x, y)
-    if not np.any(keep):
-        keep = np.isfinite(x) & np.isfinite(y)
-    if text and np.any(keep):
-        last = np.flatnonzero(keep)[-1]
-        sketch.tags.append(Tag(text, colour, np.array([[x[last], y[last]]])))
+def _log_ticks(one_axis: Axis, low: float, high: float) -> None:
+    """Label short logarithmic axes at 1, 2, 5 in plain numbers; never label minor ticks."""
+    one_axis.set_minor_formatter(NullFormatter())
+    if high / low < _SHORT:
+        one_axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        one_axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def tag_along(sketch: Sketch, text: str, colour: str, x: np.ndarray, y: np.ndarray) -> None:
-    """Label a line anywhere along its visible part."""
-    keep = np.isfinite(x) & np.isfinite(y) & _inside(sketch.axes, x, y)
-    if not text or not np.any(keep):
+def tag_end(sketch: Sketch, text: str, index: int, x: np.ndarray, y: np.ndarray) -> None:
+    """Label the measured line `index` where it ends inside the axes."""
+    points = _visible(sketch.axes, x, y)
+    if text and len(points):
+        back = points[::-1][np.unique(np.linspace(0, 0.6 * (len(points) - 1), 8).astype(int))]
+        colour = ink(sketch.palette[index])
+        sketch.tags.append(Tag(text, colour, back, f"line:{index}", True, True))
+
+
+def tag_along(sketch: Sketch, theory: Theory, x: np.ndarray, y: np.ndarray) -> None:
+    """Label a theory line anywhere along its visible part, a threshold rather near its top."""
+    points = _visible(sketch.axes, *_refined(sketch.axes, x, y))
+    if not theory.label or not len(points):
         return
-    points = np.stack([x[keep], y[keep]], axis=1)
-    where = np.unique((_ANCHORS * (len(points) - 1)).round().astype(int))
-    sketch.tags.append(Tag(text, colour, points[where]))
+    ranked = theory.threshold is not None
+    where = np.unique((_ANCHORS * (len(points) - 1)).round().astype(int))[:: -1 if ranked else 1]
+    mark = f"theory:{sketch.panel.theory.index(theory)}"
+    colour = ink(sketch.colour_of(theory))
+    sketch.tags.append(Tag(theory.label, colour, points[where], mark, ranked=ranked))
+
+
+def _visible(axes: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    keep = np.isfinite(x) & np.isfinite(y)
+    inside = keep & _inside(axes, x, y)
+    chosen = inside if np.any(inside) else keep
+    return np.stack([x[chosen], y[chosen]], axis=1)
 
 
 def _inside(axes: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -145,10 +179,9 @@ def reference(sketch: Sketch, theory: Theory, x: np.ndarray, y: np.ndarray) -> N
     """Draw one dashed line of theory and label it."""
     colour = sketch.colour_of(theory)
     index = sketch.panel.theory.index(theory)
-    style = {"color": colour, "linestyle": _DASHES, "linewidth": 1.5, "zorder": 2.4}
+    style = {"color": colour, "linestyle": _DASHES, "linewidth": 1.5, "zorder": 3.4}
     sketch.axes.plot(x, y, gid=f"theory:{index}", scalex=False, scaley=False, **style)
-    fine_x, fine_y = _refined(sketch.axes, x, y)
-    tag_along(sketch, theory.label, colour, fine_x, fine_y)
+    tag_along(sketch, theory, x, y)
 
 
 def _refined(axes: Axes, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -198,14 +231,15 @@ def beside(axes: Axes, y: np.ndarray) -> np.ndarray:
     return y + _BESIDE * (high - low)
 
 
-def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line, joined: bool = True) -> None:
+def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line) -> None:
     """Draw values with their intervals: bars on few points, a band on many."""
     colour, axes = sketch.palette[index], sketch.axes
     keep = np.isfinite(drawn.middle)
     x, y = drawn.x[keep], drawn.middle[keep]
     has_interval = bool(line.low and line.high) or np.any(drawn.low[keep] < drawn.high[keep])
     few = len(x) <= _MANY
-    marker, style = ("o" if few else ""), ("-" if joined else "")
+    joined = line.fit is None and not categories(sketch.dataset, sketch.panel)
+    marker, style = ("o" if few or not joined else ""), ("-" if joined else "")
     axes.plot(x, y, color=colour, marker=marker, linestyle=style, gid=f"line:{index}", zorder=3)
     if not has_interval:
         return

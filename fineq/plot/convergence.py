@@ -1,6 +1,7 @@
 """Error against iteration: median and band over members, theory's decay beside it."""
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from fineq.figures import Line, Theory
 from fineq.plot.base import (
@@ -12,7 +13,6 @@ from fineq.plot.base import (
     reference,
     set_limits,
     simple_theory,
-    subtitle,
     tag_end,
 )
 from fineq.plot.measured import Drawn, errors
@@ -35,8 +35,8 @@ def convergence(sketch: Sketch) -> None:
     for theory in panel.theory:
         if not simple_theory(sketch, theory) and theory.ratio is not None:
             _decay(sketch, theory, theory.ratio)
-    label_axes(sketch, y_default="" if len(panel.lines) == 1 else "error")
-    subtitle(sketch, band_note(sketch))
+    label_axes(sketch)
+    sketch.note = band_note(sketch)
 
 
 def _set_x(sketch: Sketch) -> None:
@@ -50,7 +50,9 @@ def _set_x(sketch: Sketch) -> None:
         axes.set_xscale("log")
         set_limits(sketch, "x", x)
     else:
-        axes.set_xlim(x.min(), x.max() if x.max() > x.min() else x.min() + 1)
+        single = x.max() == x.min()
+        axes.set_xlim(x.min() - single, x.max() + single)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def _shown(sketch: Sketch) -> np.ndarray:
@@ -85,13 +87,15 @@ def _line(sketch: Sketch, index: int, line: Line, drawn: Drawn) -> None:
     axes.plot(x, y, color=colour, marker=marker, gid=f"line:{index}", zorder=3)
     if len(x) and not np.all(keep[np.argmax(keep) :]):
         axes.plot(x[-1:], y[-1:], "X", color=colour, markersize=9, gid="stop", zorder=3.5)
-    tag_end(sketch, _text(line, drawn), colour, x, y)
+    tag_end(sketch, _text(line, drawn), index, x, y)
 
 
 def _band(sketch: Sketch, index: int, drawn: Drawn) -> None:
     low, high = sketch.axes.get_ylim()
-    shown = ~np.isnan(drawn.low) & ~np.isnan(drawn.high)
-    edges = np.clip(np.stack([drawn.low, drawn.high]), low * 1e-3, high * 1e3)
+    shown = (drawn.middle >= low) & (drawn.middle <= high)
+    # An upper end among diverged members would paint half the panel: the label counts them.
+    upper = np.where(drawn.high <= high, drawn.high, drawn.middle)
+    edges = np.maximum(np.stack([drawn.low, upper]), 1e-3 * low)
     style = {"color": sketch.palette[index], "alpha": 0.16, "linewidth": 0}
     sketch.axes.fill_between(drawn.x, *edges, where=shown, gid=f"band:{index}", **style)
 
@@ -99,7 +103,7 @@ def _band(sketch: Sketch, index: int, drawn: Drawn) -> None:
 def _text(line: Line, drawn: Drawn) -> str:
     if not drawn.diverged:
         return line.label
-    count = f"{drawn.diverged} of {drawn.total} diverged"
+    count = f"{drawn.diverged}/{drawn.total} diverged"
     return f"{line.label}\n{count}" if line.label else count
 
 

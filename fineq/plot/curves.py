@@ -13,7 +13,6 @@ from fineq.plot.base import (
     reference,
     set_limits,
     simple_theory,
-    subtitle,
     tag_end,
 )
 from fineq.plot.measured import Drawn, fractions, values
@@ -24,22 +23,22 @@ def curves(sketch: Sketch) -> None:
     _measured(sketch, "linear", "linear")
     for index, (line, drawn) in enumerate(zip(sketch.panel.lines, sketch.drawn)):
         intervals(sketch, index, drawn, line)
-        tag_end(sketch, _text(line, drawn), sketch.palette[index], drawn.x, drawn.middle)
+        tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
     _theory(sketch)
     label_axes(sketch)
-    subtitle(sketch, "" if _has_own_intervals(sketch) else band_note(sketch))
+    sketch.note = "" if _has_own_intervals(sketch) else band_note(sketch)
 
 
 def powerlaw(sketch: Sketch) -> None:
     """Draw a quantity on two logarithmic axes with fitted slopes, their intervals, and theory's."""
     _measured(sketch, "log", "log")
     for index, (line, drawn) in enumerate(zip(sketch.panel.lines, sketch.drawn)):
-        intervals(sketch, index, drawn, line, joined=line.fit is None)
+        intervals(sketch, index, drawn, line)
         x, y = (drawn.x, drawn.middle) if line.fit is None else _fitted(sketch, index, line.fit)
-        tag_end(sketch, _slope_text(line), sketch.palette[index], x, y)
+        tag_end(sketch, _slope_text(line), index, x, y)
     _theory(sketch)
     label_axes(sketch)
-    subtitle(sketch, "" if _has_own_intervals(sketch) else band_note(sketch))
+    sketch.note = "" if _has_own_intervals(sketch) else band_note(sketch)
 
 
 def fraction_panel(sketch: Sketch) -> None:
@@ -51,11 +50,11 @@ def fraction_panel(sketch: Sketch) -> None:
     sketch.axes.set_ylim(-0.04, 1.04)
     for index, (line, drawn) in enumerate(zip(panel.lines, sketch.drawn)):
         intervals(sketch, index, drawn, line)
-        tag_end(sketch, line.label, sketch.palette[index], drawn.x, drawn.middle)
+        tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
     _theory(sketch)
     label_axes(sketch)
-    trials = max(drawn.total // max(len(drawn.x), 1) for drawn in sketch.drawn)
-    subtitle(sketch, f"fraction of {trials}, Wilson 95% intervals")
+    trials = max(drawn.total for drawn in sketch.drawn)
+    sketch.note = f"fraction of {trials}, Wilson 95% intervals"
 
 
 def _measured(sketch: Sketch, x_scale: str, y_scale: str) -> None:
@@ -77,9 +76,9 @@ def _has_own_intervals(sketch: Sketch) -> bool:
 
 
 def _text(line: Line, drawn: Drawn) -> str:
-    if not drawn.diverged:
+    if not drawn.missing:
         return line.label
-    lost = f"{drawn.diverged} of {drawn.total} without a value"
+    lost = f"{drawn.missing}/{drawn.members.size} missing"
     return f"{line.label}\n{lost}" if line.label else lost
 
 

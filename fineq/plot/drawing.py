@@ -8,10 +8,12 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
 
 from fineq.figures import Figure
-from fineq.plot.base import Sketch
+from fineq.plot.base import Sketch, subtitle
 from fineq.plot.convergence import convergence
 from fineq.plot.curves import curves, fraction_panel, powerlaw
 from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
@@ -51,6 +53,8 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
         sketches = [Sketch(a, dataset, panel) for a, panel in zip(axes, figure.panels)]
         for sketch in sketches:
             _kind(sketch.panel.kind)(sketch)
+        for sketch in sketches:
+            subtitle(sketch, room=any(other.note for other in sketches))
         _label(canvas, sketches, agg.get_renderer())
         return canvas
 
@@ -64,6 +68,7 @@ def _kind(name: str) -> Callable[[Sketch], None]:
 def _label(canvas: Canvas, sketches: list[Sketch], renderer) -> None:
     columns = [[t for t in s.tags if in_column(s.axes, t)] for s in sketches]
     texts = [write_column(s.axes, tags) for s, tags in zip(sketches, columns)]
+    _widen(canvas, texts, renderer)
     canvas.draw_without_rendering()  # the layout makes room for the columns
     canvas.set_layout_engine("none")
     for sketch, tags, written in zip(sketches, columns, texts):
@@ -72,17 +77,25 @@ def _label(canvas: Canvas, sketches: list[Sketch], renderer) -> None:
         place_free(sketch.axes, free, obstacles(sketch.axes), renderer)
 
 
-def obstacles(axes: Axes) -> np.ndarray:
-    """Return points along every line, bar and marker inside the axes, `[M, 2]` in pixels."""
-    lines = [line for line in axes.lines if line.get_gid() != "leader"]
-    paths = [along(_pixels(axes, np.asarray(line.get_xydata()))) for line in lines]
-    bars = [
-        along(_pixels(axes, segment))
-        for collection in axes.collections
-        if hasattr(collection, "get_segments")
-        for segment in collection.get_segments()  # pyright: ignore[reportAttributeAccessIssue]
-    ]
-    return np.concatenate([np.zeros((0, 2)), *paths, *bars])
+def _widen(canvas: Canvas, texts: list[list[Text]], renderer) -> None:
+    """Add the width of the label columns, so that the axes keep their size whatever the labels."""
+    widths = [max((t.get_window_extent(renderer).width for t in ts), default=0) for ts in texts]
+    width, height = canvas.get_size_inches()
+    canvas.set_size_inches(width + sum(widths) / canvas.dpi, height)
+
+
+def obstacles(axes: Axes) -> dict[str, np.ndarray]:
+    """Return points `[M, 2]` in pixels along all that is drawn, by the mark of the line."""
+    found: dict[str, list[np.ndarray]] = {}
+    for line in axes.lines:
+        if line.get_gid() != "leader":
+            points = _pixels(axes, np.asarray(line.get_xydata()))
+            found.setdefault(str(line.get_gid()), []).append(along(points))
+    for bars in axes.collections:
+        if isinstance(bars, LineCollection):
+            segments = [along(_pixels(axes, ends)) for ends in bars.get_segments()]
+            found.setdefault("bars", []).extend(segments)
+    return {mark: np.concatenate(parts) for mark, parts in found.items() if parts}
 
 
 def _pixels(axes: Axes, points: np.ndarray) -> np.ndarray:

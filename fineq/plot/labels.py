@@ -1,7 +1,7 @@
 """Direct labels that never overlap: a column at the right edge, free places inside the axes."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,9 @@ COLUMN_FROM = 0.93  # a line ending right of this fraction of the axes is labell
 _COLUMN_AT = 1.035
 _PAD = 2.0  # pixels between two labels
 _SMALLEST = 0.65  # how far labels shrink before the column grows beyond the axes
-_RADII = (9, 16, 26, 40, 58, 80, 110, 150)
+_CLEAR = 9.0  # pixels within which another line makes a label ambiguous
+_BACK = 4.0  # cost of moving the label of an end back along its line, per anchor
+_RADII = (9, 16, 26, 40, 58, 80, 110)
 _ANGLES = np.deg2rad(np.arange(0, 360, 22.5))
 
 
@@ -24,14 +26,20 @@ class Tag:
 
     Attributes:
         text: what to write.
-        colour: that of its line.
-        anchors: `[N, 2]` in data coordinates: the end of a line, or points along it.
+        colour: that of the text.
+        anchors: `[N, 2]` in data coordinates; for the end of a line its end comes first.
+        line: the mark (`gid`) of the line it belongs to.
+        at_end: the label belongs to the end of the line and goes to the column if that is near.
+        ranked: earlier anchors are better.
 
     """
 
     text: str
     colour: str
     anchors: np.ndarray
+    line: str
+    at_end: bool = False
+    ranked: bool = False
 
 
 def spread(targets: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -71,7 +79,7 @@ def _isotonic(values: np.ndarray) -> np.ndarray:
 
 def in_column(axes: Axes, tag: Tag) -> bool:
     """Whether the label goes to the column: its line ends at the right edge."""
-    return len(tag.anchors) == 1 and _fraction(axes, tag.anchors[0])[0] >= COLUMN_FROM
+    return tag.at_end and _fraction(axes, tag.anchors[0])[0] >= COLUMN_FROM
 
 
 def _fraction(axes: Axes, point: np.ndarray) -> np.ndarray:
@@ -133,27 +141,30 @@ def _leader(axes: Axes, start: tuple[float, float], stop: tuple[float, float], c
 
 
 def place_free(
-    axes: Axes, tags: Sequence[Tag], obstacles: np.ndarray, renderer: RendererBase
+    axes: Axes, tags: Sequence[Tag], drawn: Mapping[str, np.ndarray], renderer: RendererBase
 ) -> None:
     """Write labels inside the axes where they cover neither lines nor one another.
 
     Args:
         axes: the axes, with their final limits and place.
         tags: the labels.
-        obstacles: points along everything drawn, `[M, 2]` in pixels.
+        drawn: points along everything drawn, `[M, 2]` in pixels, by the mark of the line.
         renderer: measures the texts.
 
     """
     frame = axes.get_window_extent(renderer)
     taken = [text.get_window_extent(renderer) for text in axes.texts if text.get_gid() == "label"]
+    obstacles = np.concatenate([np.zeros((0, 2)), *drawn.values()])
+    to_fraction = axes.transAxes.inverted().transform
     for tag in tags:
         text = _free_text(axes, tag)
         box = text.get_window_extent(renderer)
-        anchors = axes.transData.transform(tag.anchors)
-        anchor, corner = _best_place(anchors, box, frame, taken, obstacles)
-        to_fraction = axes.transAxes.inverted().transform
+        others = [points for mark, points in drawn.items() if mark != tag.line]
+        foreign = np.concatenate([np.zeros((0, 2)), *others])
+        scene = _Scene(frame, taken, obstacles, foreign)
+        anchor, corner = _best_place(axes, tag, np.array([box.width, box.height]), scene)
         text.set_position(tuple(to_fraction(corner)))
-        taken.append(Bbox([corner, corner + [box.width, box.height]]))
+        taken.append(Bbox([corner, corner + np.array([box.width, box.height])]))
         _join(axes, tag, to_fraction(anchor), to_fraction(_nearest(anchor, taken[-1])), anchor)
 
 
@@ -182,31 +193,45 @@ def _nearest(point: np.ndarray, box: Bbox) -> np.ndarray:
     return np.clip(point, box.min, box.max)
 
 
+@dataclass
+class _Scene:
+    """What a label has to avoid, in pixels: everything drawn, and lines that are not its own."""
+
+    frame: Bbox
+    taken: Sequence[Bbox]
+    obstacles: np.ndarray
+    foreign: np.ndarray
+
+    def cost(self, corner: np.ndarray, size: np.ndarray) -> float:
+        """Return the cost of a label with this lower left corner and size."""
+        low, high = corner - _PAD, corner + size + _PAD
+        outside = np.maximum(self.frame.min - low, 0).sum()
+        outside += np.maximum(high - self.frame.max, 0).sum()
+        clashes = sum(_overlap(low, high, other) for other in self.taken)
+        hidden = _count(self.obstacles, low, high)
+        near = _count(self.foreign, low - _CLEAR, high + _CLEAR)
+        return 20.0 * outside + 1e4 * clashes + 15.0 * hidden + 0.7 * near
+
+
 def _best_place(
-    anchors: np.ndarray, box: Bbox, frame: Bbox, taken: Sequence[Bbox], obstacles: np.ndarray
+    axes: Axes, tag: Tag, size: np.ndarray, scene: _Scene
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the anchor and the lower left corner (pixels) with the least cost."""
-    size = np.array([box.width, box.height])
-    best, choice = np.inf, (anchors[0], anchors[0])
-    for anchor in anchors:
-        for radius in _RADII:
-            for angle in _ANGLES:
-                way = np.array([np.cos(angle), np.sin(angle)])
-                corner = anchor + radius * way + (way - 1) / 2 * size
-                cost = radius + _cost(corner, size, frame, taken, obstacles)
-                if cost < best:
-                    best, choice = cost, (anchor, corner)
-    return choice
+    anchors = axes.transData.transform(tag.anchors)
+    ways = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+    step = _BACK if tag.ranked else 0.0
+    places = [
+        (radius + step * rank, anchor, anchor + radius * way + (way - 1) / 2 * size)
+        for rank, anchor in enumerate(anchors)
+        for radius in _RADII
+        for way in ways
+    ]
+    costs = [cost + scene.cost(corner, size) for cost, _, corner in places]
+    return places[int(np.argmin(costs))][1:]
 
 
-def _cost(
-    corner: np.ndarray, size: np.ndarray, frame: Bbox, taken: Sequence[Bbox], obstacles: np.ndarray
-) -> float:
-    low, high = corner - _PAD, corner + size + _PAD
-    outside = np.maximum(frame.min - low, 0).sum() + np.maximum(high - frame.max, 0).sum()
-    hidden = np.all((obstacles > low) & (obstacles < high), axis=1).sum()
-    clashes = sum(_overlap(low, high, other) for other in taken)
-    return 20.0 * outside + 6.0 * hidden + 1e4 * clashes
+def _count(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
+    return int(np.all((points > low) & (points < high), axis=1).sum())
 
 
 def _overlap(low: np.ndarray, high: np.ndarray, other: Bbox) -> bool:

@@ -23,8 +23,9 @@ class Drawn:
         middle, low, high: median (or value, or fraction) and interval; +inf where a quantile
             falls among diverged members; NaN where there is nothing to draw.
         members: `[S, X]`, one row per member.
-        diverged: how many members have diverged, or have no value.
         total: how many members there are.
+        diverged: how many of them have diverged at the end.
+        missing: how many values are absent among the `S * X`.
 
     """
 
@@ -33,8 +34,9 @@ class Drawn:
     low: np.ndarray
     high: np.ndarray
     members: np.ndarray
-    diverged: int
     total: int
+    diverged: int = 0
+    missing: int = 0
 
 
 def select(dataset: "xarray.Dataset", name: str, at: Mapping[str, Any]) -> "xarray.DataArray":
@@ -110,7 +112,7 @@ def errors(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
     counted = np.where(gone, np.inf, values)
     low, middle, high = _quantiles(counted, panel.band)
     traces = np.where(gone, np.nan, values)
-    return Drawn(x, middle, low, high, traces, int(gone[:, -1:].sum()), len(values))
+    return Drawn(x, middle, low, high, traces, len(values), diverged=int(gone[:, -1].sum()))
 
 
 def _diverged(
@@ -123,7 +125,7 @@ def _diverged(
     array = select(dataset, line.diverged_at, line.at)
     over = [d for d in panel.over if d in array.dims]
     when = np.broadcast_to(array.transpose(*over).values.astype(float).reshape(-1), len(values))
-    return np.where(when >= 0, when, np.inf)[:, None] <= x
+    return np.where(when > 0, when, np.inf)[:, None] <= x
 
 
 def _quantiles(values: np.ndarray, band: tuple[float, float]) -> np.ndarray:
@@ -154,8 +156,7 @@ def values(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
     if line.low and line.high:
         low = members(dataset, panel, line.low, line.at)[0]
         high = members(dataset, panel, line.high, line.at)[0]
-    lost = int(np.isnan(finite).sum())
-    return Drawn(x, middle, low, high, finite, lost, finite.size)
+    return Drawn(x, middle, low, high, finite, len(finite), missing=int(np.isnan(finite).sum()))
 
 
 def fractions(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
@@ -167,7 +168,7 @@ def fractions(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
     fraction = np.where(known, rows != 0, False).sum(axis=0) / np.maximum(trials, 1)
     fraction = np.where(trials > 0, fraction, np.nan)
     low, high = wilson(fraction, trials)
-    return Drawn(x, fraction, low, high, rows, int((~known).sum()), rows.size)
+    return Drawn(x, fraction, low, high, rows, len(rows), missing=int((~known).sum()))
 
 
 def wilson(fraction: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,17 +3,18 @@
 from typing import Any
 
 import matplotlib
-from matplotlib.colors import to_hex
+import numpy as np
+from matplotlib.colors import to_hex, to_rgb
 
 # Okabe and Ito's palette without its yellow, which vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # A sequential map that keeps its order in grey and for every colour vision; its pale end is cut.
 _SEQUENCE = "viridis"
-_PALEST = 0.85
+_PALEST = 0.8
 THEORY = "#555555"
 INK = "#222222"
 
-PANEL_WIDTH = 5.6
+PANEL_WIDTH = 5.2
 PANEL_HEIGHT = 3.9
 
 STYLE: Any = {
@@ -59,3 +60,22 @@ def colours(count: int, ordered: bool) -> list[str]:
     if count > len(PALETTE):
         return colours(count, ordered=True)
     return list(PALETTE[:count])
+
+
+def ink(colour: str, contrast: float = 3.5) -> str:
+    """Return the colour, darkened until text in it stands out from white by this contrast ratio."""
+    rgb = np.array(to_rgb(colour))
+    while 1.05 / (_luminance(rgb) + 0.05) < contrast:
+        rgb = rgb * 0.97
+    return to_hex(tuple(rgb))
+
+
+def shade(colour: str) -> str:
+    """Return a much darker version of the colour: theory's line over the measured one."""
+    return to_hex(tuple(0.55 * np.array(to_rgb(colour))))
+
+
+def _luminance(rgb: np.ndarray) -> float:
+    # Relative luminance as defined by the web content accessibility guidelines.
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ np.array([0.2126, 0.7152, 0.0722]))

@@ -5,17 +5,14 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fineq.config import WITHOUT_EFFECT
 from fineq.errors import InputError
 from fineq.runs.files import plain
 
-# Fields that say where and how loudly to run, not what to compute.
-IGNORED = frozenset(
-    {"output", "quiet", "verbose", "traceback", "force", "strict", "launcher", "devices", "hydra"}
-)
 PACKAGES = ("fineq", "experiments")
 _LENGTH = 12
 
@@ -25,7 +22,7 @@ def run_hash(
     config: Mapping[str, Any],
     files: Mapping[str, Path] | None = None,
     source_roots: Sequence[Path] | None = None,
-    ignored: frozenset[str] = IGNORED,
+    ignored: Collection[str] = WITHOUT_EFFECT,
 ) -> str:
     """Return the 12 hexadecimal digits that name a run.
 

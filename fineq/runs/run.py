@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from fineq.errors import FineqError, InputError
+from fineq.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, FineqError, InputError
 from fineq.results import StudyResult
 from fineq.runs import data
 from fineq.runs import summary as summaries
@@ -198,7 +198,11 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        stopped = isinstance(error, (KeyboardInterrupt, SystemExit))
+        code = getattr(error, "exit_code", None)
+        stopped = isinstance(error, KeyboardInterrupt) or code in (
+            EXIT_INTERRUPTED,
+            EXIT_TERMINATED,
+        )
         if stopped and self._lock and not self._saved and self.resumed:
             with contextlib.suppress(FineqError, OSError):
                 self._mark_interrupted()

@@ -1,0 +1,260 @@
+"""What a person sees of a run: progress while it runs, a table of claims at the end.
+
+On a terminal a bar with the current error, the measured rate and the time left; elsewhere plain
+lines without control characters; nothing when quiet.
+"""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+PLAIN_WIDTH = 100
+SECONDS_BETWEEN_LINES = 10.0
+_RELATIONS = {"<=": "≤", ">=": "≥", "~": "≈"}
+
+
+class Report(Protocol):
+    """What is shown of a running stage; `fineq.iterate.Event` is one.
+
+    `metrics` hold `[records]` of one member or `[members of the block, records]`.
+    """
+
+    @property
+    def stage(self) -> str: ...  # noqa: D102
+    @property
+    def phase(self) -> str: ...  # noqa: D102
+    @property
+    def members_done(self) -> int: ...  # noqa: D102
+    @property
+    def members(self) -> int: ...  # noqa: D102
+    @property
+    def iteration(self) -> int: ...  # noqa: D102
+    @property
+    def num_steps(self) -> int: ...  # noqa: D102
+    @property
+    def iterations(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]: ...  # noqa: D102
+    @property
+    def elapsed(self) -> float: ...  # noqa: D102
+
+
+class Reading(NamedTuple):
+    """The numbers of one report: fraction done, median error, its ratio per iteration."""
+
+    fraction: float
+    error: float
+    ratio: float
+    diverged: int
+
+    def text(self) -> str:
+        """Return the numbers that are known, in words."""
+        parts = [
+            f"error {self.error:.2e}" if math.isfinite(self.error) else "",
+            f"rate {self.ratio:.4f}/step" if math.isfinite(self.ratio) else "",
+            f"{self.diverged} diverged" if self.diverged else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+def read(report: Report, metric: str = "") -> Reading:
+    """Return what a report says of the named metric, or of its first one.
+
+    The ratio is the median over members of the geometric mean over the later half of the
+    records: a running impression, not the fitted rate.
+    """
+    errors = _errors(report, metric)
+    active = len(errors) if report.phase == "running" and report.iteration < report.num_steps else 0
+    part = active * report.iteration / max(report.num_steps, 1)
+    fraction = 1.0 if report.phase == "finished" else (report.members_done + part) / report.members
+    if not errors.size:
+        return Reading(min(fraction, 1.0), math.nan, math.nan, 0)
+    last = errors[:, -1]
+    good = last[np.isfinite(last)]
+    error = float(np.median(good)) if good.size else math.nan
+    ratio = _ratio(errors, np.asarray(report.iterations, dtype=float))
+    return Reading(min(fraction, 1.0), error, ratio, int((~np.isfinite(last)).sum()))
+
+
+def _errors(report: Report, metric: str) -> np.ndarray:
+    name = metric if metric in report.metrics else next(iter(report.metrics), None)
+    if name is None:
+        return np.zeros((1, 0))
+    values = np.asarray(report.metrics[name], dtype=float)
+    return values.reshape(1, -1) if values.ndim == 1 else values.reshape(len(values), -1)
+
+
+def _ratio(errors: np.ndarray, iterations: np.ndarray) -> float:
+    if len(iterations) < 2 or errors.shape[1] != len(iterations):
+        return math.nan
+    middle = int(np.searchsorted(iterations, iterations[-1] / 2))
+    middle = min(middle, len(iterations) - 2)
+    first, last = errors[:, middle], errors[:, -1]
+    good = (first > 0) & (last > 0) & np.isfinite(first) & np.isfinite(last)
+    if not np.any(good):
+        return math.nan
+    steps = iterations[-1] - iterations[middle]
+    return float(np.exp(np.median(np.log(last[good] / first[good])) / steps))
+
+
+class Console:
+    """Where a command writes what a person should see; made by `make_console`."""
+
+    def __init__(self, rich: "RichConsole", clock: Callable[[], float] = time.monotonic):
+        self._rich = rich
+        self._clock = clock
+
+    @property
+    def live(self) -> bool:
+        """Whether this is a terminal on which a bar may move."""
+        return self._rich.is_terminal and not self._rich.quiet
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        self._rich.print(_safe(text, self._rich), markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def progress(self, metric: str = "") -> Iterator[Callable[[Report], None]]:
+        """Show reports while the block runs; `metric` names the error among the metrics."""
+        if not self.live:
+            yield _Lines(self, metric, self._clock)
+            return
+        from fineq.terminal import Bars
+
+        with Bars(self._rich, metric, self._clock) as bars:
+            yield bars
+
+    def report(self, summary: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """Write how a run ended: the table of its claims, its notes, the paths of its files."""
+        if summary["claims"]:
+            self._table(claims_table(summary["claims"], self._rich))
+        for note in summary.get("notes", {}).values():
+            self.line(f"note: {note}")
+        self.line(_ending(summary))
+        for path in files:
+            self.line(f"  {shortest(path)}")
+
+    def _table(self, table: Any) -> None:
+        if self.live:
+            self._rich.print(table)
+            return
+        with self._rich.capture() as captured:
+            self._rich.print(table)
+        for line in captured.get().strip("\n").split("\n"):
+            self.line(line.rstrip())
+
+
+def make_console(quiet: bool = False, stream: TextIO | None = None) -> Console:
+    """Return the console for a stream (standard output by default)."""
+    from rich.console import Console as RichConsole
+
+    out: TextIO = sys.stdout if stream is None else stream
+    live = out.isatty() and os.environ.get("TERM") != "dumb"
+    options: dict[str, Any] = {} if live else {"width": PLAIN_WIDTH, "color_system": None}
+    return Console(RichConsole(file=out, quiet=quiet, force_terminal=live, **options))
+
+
+class _Lines:
+    """Plain lines: one when a stage compiles, one now and then, one when it ends."""
+
+    def __init__(self, console: Console, metric: str, clock: Callable[[], float]):
+        self._console = console
+        self._metric = metric
+        self._clock = clock
+        self._last = -math.inf
+
+    def __call__(self, report: Report) -> None:
+        due = self._clock() - self._last >= SECONDS_BETWEEN_LINES
+        if report.phase == "running" and not due:
+            return
+        self._last = self._clock()
+        self._console.line(_plain_line(report, read(report, self._metric)))
+
+
+def _plain_line(report: Report, reading: Reading) -> str:
+    if report.phase == "compiling":
+        return f"{report.stage}: compiling"
+    done = f"{100 * reading.fraction:.0f}%, {report.elapsed:.1f} s"
+    return f"{report.stage}: {done}" + (f", {reading.text()}" if reading.text() else "")
+
+
+def claims_table(claims: Sequence[Mapping[str, Any]], rich: "RichConsole") -> Any:
+    """Return claims as a table: claim, measured with interval, theory, verdict."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    for name, share in (("claim", 5), ("measured", 3), ("theory", 3)):
+        table.add_column(name, ratio=share, overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for claim in claims:
+        about = Text(_safe(claim["id"], rich), style="bold")
+        about.append("\n" + _safe(claim_words(claim), rich), style="not bold")
+        cells = (measured_words(claim["measured"]), theory_words(claim["theory"]))
+        verdict = Text(claim["verdict"], style=_verdict_style(claim["verdict"]))
+        table.add_row(about, *(Text(_safe(cell, rich)) for cell in cells), verdict)
+    return table
+
+
+def claim_words(claim: Mapping[str, Any]) -> str:
+    """Return statement and instance of a claim."""
+    instance = claim.get("instance")
+    return f"{claim['statement']} ({instance})" if instance else claim["statement"]
+
+
+def measured_words(measured: Mapping[str, Any] | None) -> str:
+    """Return the value with its unit and, on a second line, the interval."""
+    if measured is None:
+        return "none"
+    unit = measured.get("unit")
+    words = _number(measured.get("value")) + (f" {unit}" if unit not in (None, "", "1") else "")
+    low, high = measured.get("low"), measured.get("high")
+    return words if low is None and high is None else f"{words}\n[{_number(low)}, {_number(high)}]"
+
+
+def theory_words(theory: Mapping[str, Any] | None) -> str:
+    """Return `relation value`, and the formula when there is one."""
+    if theory is None:
+        return "none"
+    words = f"{_RELATIONS.get(theory['relation'], theory['relation'])} {_number(theory['value'])}"
+    return f"{words}\n{theory['formula']}" if theory.get("formula") else words
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def _verdict_style(verdict: str) -> str:
+    return {"holds": "green", "fails": "bold red"}.get(verdict, "yellow")
+
+
+def _ending(summary: Mapping[str, Any]) -> str:
+    timing = summary.get("timing", {})
+    phases = [f"{name} {value:.1f} s" for name, value in timing.items() if value is not None]
+    return f"{summary['study']}: {summary['status'].replace('_', ' ')}" + (
+        f" ({', '.join(phases)})" if phases else ""
+    )
+
+
+def shortest(path: Path) -> str:
+    """Return the path as seen from the current folder when it lies below it."""
+    try:
+        return str(Path(path).absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _safe(text: str, rich: "RichConsole") -> str:
+    """Return the text with what the stream's encoding lacks replaced by question marks."""
+    return text.encode(rich.encoding, errors="replace").decode(rich.encoding)
