@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import NamedSharding
 
 from fineq.iterate.core import Carry, Diverged, Until, advance, choose, is_inexact, non_finite
 from fineq.iterate.kernels import Kernel
@@ -32,6 +33,17 @@ class Rules(NamedTuple):
     metrics: Metrics | None = None
     until: Until | None = None
     diverged: Diverged = non_finite
+
+
+class Layout(NamedTuple):
+    """How a block of members lies in memory; a single member has none.
+
+    mapped: for each leaf of the problem 0 if it differs between members (leading axis), else None.
+    sharding: of every leading axis of members, or None on one device.
+    """
+
+    mapped: tuple[int | None, ...]
+    sharding: NamedSharding | None = None
 
 
 def measure(rules: Rules, carry: Carry, problem: Any) -> Recorded:
@@ -94,10 +106,10 @@ def _chunk(
     return carry, recorded
 
 
-@partial(jax.jit, static_argnames=("rules", "mapped"), donate_argnames=("carry", "recorded"))
+@partial(jax.jit, static_argnames=("rules", "layout"), donate_argnames=("carry", "recorded"))
 def run_chunk(
     rules: Rules,
-    mapped: tuple[int | None, ...] | None,
+    layout: Layout | None,
     carry: Carry,
     recorded: Recorded,
     problem: Any,
@@ -105,25 +117,25 @@ def run_chunk(
     tolerance: jax.Array | float,
     plan: Plan,
 ) -> tuple[Carry, Recorded]:
-    """Run a plan for one member (`mapped` None) or a block of members.
-
-    For a block every leaf of carry, recorded and key has the members as leading axis, and so have
-    the leaves of the problem whose entry in `mapped` is 0; the others are the same for all.
-    """
-    if mapped is None:
+    """Run a plan for one member (layout None), or for a block with the members as leading axis."""
+    if layout is None:
         return _chunk(rules, carry, recorded, problem, key, tolerance, plan)
     leaves, tree = jax.tree.flatten(problem)
 
     def member(carry: Carry, recorded: Recorded, leaves: list[Any], key: jax.Array | None) -> Any:
         return _chunk(rules, carry, recorded, tree.unflatten(leaves), key, tolerance, plan)
 
-    return jax.vmap(member, in_axes=(0, 0, list(mapped), 0))(carry, recorded, leaves, key)
+    block = jax.vmap(member, in_axes=(0, 0, list(layout.mapped), 0))
+    result = block(carry, recorded, leaves, key)
+    if layout.sharding is None:
+        return result
+    return lax.with_sharding_constraint(result, layout.sharding)
 
 
 class Compiled(NamedTuple):
     """A program compiled ahead: how long that took and the device memory one call needs."""
 
-    call: Callable[..., Any]
+    call: Any
     seconds: float
     peak_bytes: int
 
@@ -150,7 +162,7 @@ def _peak_bytes(stats: Any) -> int:
 
 def compile_chunk(
     rules: Rules,
-    mapped: tuple[int | None, ...] | None,
+    layout: Layout | None,
     carry: Carry,
     recorded: Recorded,
     problem: Any,
@@ -161,5 +173,5 @@ def compile_chunk(
     """Compile `run_chunk` for these arrays; the call takes them again, and a plan as last."""
     plan = make_plan(0, [], 0, slots)
     return compile_ahead(
-        run_chunk, (rules, mapped), (carry, recorded, problem, key, tolerance, plan)
+        run_chunk, (rules, layout), (carry, recorded, problem, key, tolerance, plan)
     )

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from fineq.iterate.chunk import Recorded
-from fineq.iterate.core import Carry
+from fineq.iterate.core import Carry, is_key
 from fineq.iterate.record import Pace, Plan, make_plan, next_plan
 
 Call = Callable[[Carry, Recorded, Plan], tuple[Carry, Recorded]]
@@ -30,13 +30,18 @@ class Snapshot(NamedTuple):
 
 
 def fresh(carry: Carry, recorded: Recorded, num_records: int) -> Snapshot:
-    """A run before its first chunk; floating-point metrics that never come stay NaN."""
+    """A run before its first chunk; arrays or their shapes will do."""
     axis = np.ndim(carry.iteration)
-    metrics = {}
-    for name, buffer in recorded.items():
-        shape = (*buffer.shape[:axis], num_records, *buffer.shape[axis + 1 :])
-        metrics[name] = np.zeros(shape, buffer.dtype)
+    metrics = {
+        name: np.zeros((*x.shape[:axis], num_records, *x.shape[axis + 1 :]), x.dtype)
+        for name, x in recorded.items()
+    }
     return Snapshot(carry, np.asarray(0), np.asarray(0), metrics)
+
+
+def to_host(tree: Any) -> Any:
+    """The arrays in host memory; random keys, which have no host form, stay where they are."""
+    return jax.tree.map(lambda x: x if is_key(x) else np.array(x), tree)
 
 
 def halted(carry: Carry) -> bool:

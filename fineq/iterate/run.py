@@ -12,7 +12,7 @@ import numpy as np
 from fineq.iterate.chunk import Metrics, Recorded, Rules, buffers, compile_chunk
 from fineq.iterate.chunk import num_slots as count_slots
 from fineq.iterate.core import Carry, Diverged, Until, non_finite, start
-from fineq.iterate.driver import Snapshot
+from fineq.iterate.driver import Snapshot, fresh
 from fineq.iterate.events import Progress, Store
 from fineq.iterate.kernels import Kernel
 from fineq.iterate.record import Plan, record_points
@@ -126,5 +126,6 @@ def iterate(
             return chunk.call(carry, recorded, problem, key, tolerance, plan)
 
         began = time.perf_counter()
-        snapshot = stage.execute(name, call, carry, recorded, iterations, slots)
+        like = fresh(carry, recorded, len(iterations))
+        snapshot = stage.execute(name, lambda: (call, carry, recorded), like, iterations, slots)
     return _trace(snapshot, iterations, chunk.seconds, time.perf_counter() - began)

@@ -1,16 +1,17 @@
 """What surrounds the loop of one run or sweep: its store, its display, and Ctrl-C."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import jax
 import numpy as np
 
+from fineq.errors import ResourceError
 from fineq.iterate.chunk import Recorded
 from fineq.iterate.core import Carry
-from fineq.iterate.driver import Call, Snapshot, drive, fresh
+from fineq.iterate.driver import Call, Snapshot, drive, fresh, to_host
 from fineq.iterate.events import Event, Progress, Store
 from fineq.iterate.interrupt import Interruption, interruptible
 
@@ -26,11 +27,11 @@ class Keeper:
         self._last = time.monotonic()
         self._pending: dict[str, Snapshot] = {}
 
-    def load(self, name: str, like: Snapshot) -> Snapshot:
-        """What was kept under the name, with its carry where the fresh one's is; else `like`."""
+    def load(self, name: str, like: Snapshot) -> Snapshot | None:
+        """What was kept under the name, its carry placed on the devices as that of `like`."""
         kept = None if self._store is None else self._store.load(name, like)
         if kept is None:
-            return like
+            return None
         carry = jax.tree.map(
             lambda new, old: jax.device_put(new, old.sharding), kept.carry, like.carry
         )
@@ -39,7 +40,8 @@ class Keeper:
     def finished(self, name: str, snapshot: Snapshot) -> None:
         """Take a snapshot that will not change any more."""
         if self._store is not None:
-            self._pending[name] = snapshot
+            # On the device it would take the room of the next block.
+            self._pending[name] = snapshot._replace(carry=to_host(snapshot.carry))
             self._flush_if(self._seconds)
 
     def running(self, name: str, snapshot: Snapshot, now: bool = False) -> None:
@@ -86,14 +88,17 @@ class Session:
     def execute(
         self,
         entry: str,
-        call: Call,
-        carry: Carry,
-        recorded: Recorded,
+        begin: Callable[[], tuple[Call, Carry, Recorded]],
+        like: Snapshot,
         iterations: np.ndarray,
         slots: int,
         members: int = 1,
     ) -> Snapshot:
-        """Run one member, or a block of `members`, from its start or from what was kept."""
+        """Run one member, or a block of `members`, from its start or from what was kept.
+
+        `begin()` gives the compiled chunk and what it starts from; it is not called for a run that
+        was kept at its end. `like` has the shapes and shardings of a snapshot.
+        """
 
         def after(snapshot: Snapshot) -> None:
             stop = self._interruption.signal is not None
@@ -101,9 +106,13 @@ class Session:
             self.report("running", int(iterations[-1]), snapshot, iterations)
             self._interruption.check(f" at iteration {snapshot.position} of {self._stage}")
 
-        snapshot = self._keeper.load(entry, fresh(carry, recorded, len(iterations)))
-        snapshot = drive(call, snapshot, recorded, iterations, slots, self._chunk_seconds, after)
-        self._keeper.finished(entry, snapshot)
+        snapshot = self._keeper.load(entry, like)
+        if snapshot is None or int(snapshot.num_recorded) < len(iterations):
+            call, carry, recorded = begin()
+            snapshot = snapshot or fresh(carry, recorded, len(iterations))
+            seconds = self._chunk_seconds
+            snapshot = drive(call, snapshot, recorded, iterations, slots, seconds, after)
+            self._keeper.finished(entry, snapshot)
         self._done += members
         phase = "finished" if self._done == self._members else "running"
         self.report(phase, int(iterations[-1]), snapshot, iterations)
@@ -148,8 +157,18 @@ def session(
     save_seconds: float,
     chunk_seconds: float,
 ) -> Iterator[Session]:
-    """Open a stage: signals become a flag, and what is finished is kept when the stage ends."""
+    """Open a stage: signals become a flag, and what is finished is kept when the stage ends.
+
+    Raises `ResourceError` when the device runs out of memory.
+    """
     keeper = Keeper(store, save_seconds)
     with interruptible() as interruption:
-        yield Session(stage, members, progress, keeper, interruption, chunk_seconds)
+        try:
+            yield Session(stage, members, progress, keeper, interruption, chunk_seconds)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            raise ResourceError(
+                f"{stage} ran out of device memory; lower block_size or the size of the problem"
+            ) from error
         keeper.close()

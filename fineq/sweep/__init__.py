@@ -1,0 +1,8 @@
+"""Named axes over seeds and any number of a problem, as compiled programs of bounded memory."""
+
+from fineq.sweep.axes import Axis
+from fineq.sweep.program import Program
+from fineq.sweep.result import SweepResult
+from fineq.sweep.run import sweep
+
+__all__ = ["Axis", "Program", "SweepResult", "sweep"]

@@ -1,0 +1,134 @@
+"""What one member of a sweep computes, and how a block of members is prepared on the devices."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Var
+from jax.sharding import NamedSharding, PartitionSpec
+
+from fineq.iterate.chunk import Layout, Metrics, Recorded, Rules, buffers
+from fineq.iterate.core import Carry, Diverged, Until, non_finite, start
+from fineq.iterate.kernels import Kernel
+from fineq.sweep.axes import SEED
+
+Member = dict[str, jax.Array]
+Init = Callable[[jax.Array, Member], tuple[Any, Any]]
+
+
+class Program(NamedTuple):
+    """What each member computes; all but the member's own numbers is static.
+
+    init: `init(key, member) -> (state, problem)`, pure, for one member: `member` maps the name of
+        each traced axis to its value, a scalar array. It runs once, before the first step. Leaves
+        of the problem that do not depend on the member are kept once and not per member.
+    kernel, metrics, record, until, tolerance, diverged: as in `fineq.iterate.iterate`.
+    """
+
+    init: Init
+    kernel: Kernel
+    num_steps: int
+    metrics: Metrics | None = None
+    record: Any = None
+    until: Until | None = None
+    tolerance: float = 0.0
+    diverged: Diverged = non_finite
+
+    @property
+    def rules(self) -> Rules:
+        """The static part of the loop."""
+        return Rules(self.kernel, self.metrics, self.until, self.diverged)
+
+
+def keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The key for `init` and the key of the steps of the member with this seed, and no other."""
+    init_key, step_key = jax.random.split(jax.random.key(seed))
+    return init_key, step_key
+
+
+def begin(init: Init, member: Member) -> tuple[Any, Any]:
+    """State and problem of one member."""
+    return init(keys(member[SEED])[0], member)
+
+
+class Shapes(NamedTuple):
+    """What tracing `init` once tells about a member.
+
+    mapped: for each leaf of the problem 0 if it depends on the member, else None.
+    tree: the structure of the problem.
+    carry, problem: shapes and dtypes.
+    """
+
+    mapped: tuple[int | None, ...]
+    tree: Any
+    carry: Any
+    problem: Any
+
+
+def _varying(jaxpr: Any) -> list[bool]:
+    """For each result of a traced function, whether it may depend on the arguments."""
+    dependent = set(jaxpr.invars)
+
+    def depends(variable: Any) -> bool:
+        return isinstance(variable, Var) and variable in dependent
+
+    for equation in jaxpr.eqns:
+        if any(map(depends, equation.invars)):
+            dependent.update(equation.outvars)
+    return [depends(variable) for variable in jaxpr.outvars]
+
+
+def shapes_of(program: Program, members: Member) -> Shapes:
+    """Trace `init` for one of the members; nothing is computed. Raises as `check_kernel` does."""
+    member = jax.eval_shape(partial(jax.tree.map, lambda values: values[0]), members)
+    traced, (state, problem) = jax.make_jaxpr(partial(begin, program.init), return_shape=True)(
+        member
+    )
+    key = jax.eval_shape(lambda seed: keys(seed)[1], member[SEED])
+    carry = jax.eval_shape(partial(start, program.kernel), state, problem, key)
+    varying = _varying(traced.jaxpr)[len(jax.tree.leaves(state)) :]
+    mapped = tuple(0 if depends else None for depends in varying)
+    return Shapes(mapped, jax.tree.structure(problem), carry, problem)
+
+
+class Block(NamedTuple):
+    """A block before its first chunk; all but shared leaves of the problem lead with members."""
+
+    carry: Carry
+    recorded: Recorded
+    problem: Any
+    key: jax.Array
+
+
+def _constrain(block: Block, layout: Layout) -> Block:
+    sharding = layout.sharding
+    if sharding is None:
+        return block
+    leaves, tree = jax.tree.flatten(block.problem)
+    whole = NamedSharding(sharding.mesh, PartitionSpec())
+    places = [whole if axis is None else sharding for axis in layout.mapped]
+    carry, recorded, key = lax.with_sharding_constraint(
+        (block.carry, block.recorded, block.key), sharding
+    )
+    problem = tree.unflatten(map(lax.with_sharding_constraint, leaves, places))
+    return Block(carry, recorded, problem, key)
+
+
+@partial(jax.jit, static_argnames=("init", "rules", "slots", "layout", "tree"))
+def prepare(
+    init: Init, rules: Rules, slots: int, layout: Layout, tree: Any, members: Member
+) -> Block:
+    """Build the members of a block, each leaf of `members` having shape [block]."""
+
+    def one(member: Member) -> tuple[Carry, Recorded, list[Any], jax.Array]:
+        state, problem = begin(init, member)
+        key = keys(member[SEED])[1]
+        carry = start(rules.kernel, state, problem, key)
+        leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(problem)]
+        return carry, buffers(rules, carry, problem, slots), leaves, key
+
+    carry, recorded, leaves, key = jax.vmap(one, out_axes=(0, 0, list(layout.mapped), 0))(members)
+    return _constrain(Block(carry, recorded, tree.unflatten(leaves), key), layout)
