@@ -37,7 +37,7 @@ class Array:
 
     """
 
-    values: np.ndarray
+    values: Any
     dims: tuple[str, ...]
     units: str
     long_name: str

@@ -1,0 +1,75 @@
+"""A small study result and a way to open its run, shared by the tests of run folders."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fineq.figures import Figure, Line, Panel
+from fineq.results import Array, Status, StudyResult
+from fineq.runs import Run, open_run
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A claim or a rate that is its own description."""
+
+    entry: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.entry
+
+
+def claim(value: float, verdict: str = "holds") -> Plain:
+    measured = {"value": value, "low": value, "high": np.inf, "unit": "1"}
+    about = {"id": "x/y", "statement": "s", "source": "p", "instance": "i"}
+    return Plain({**about, "measured": measured, "theory": None, "verdict": verdict})
+
+
+def rate(value: float) -> Plain:
+    interval = {"value": value, "low": np.nan, "high": np.nan}
+    return Plain({"quantity": "e", "method": "m", **interval, "seeds": 3, "verdict": "linear"})
+
+
+def result(status: Status = "complete", scale: float = 1.0) -> StudyResult:
+    seeds, iterations = np.arange(3), np.array([0, 1, 2, 5])
+    values = scale * 0.5 ** iterations[None, :] * (1 + seeds[:, None])
+    values[2, 2:] = np.nan
+    return StudyResult(
+        {"error": Array(values, ("seed", "iteration"), "J", "cost gap ℓ")},
+        {
+            "seed": Array(seeds, ("seed",), "1", "seed"),
+            "iteration": Array(iterations, ("iteration",), "1", "iteration"),
+        },
+        (claim(0.5),),
+        (rate(0.5),),
+        (Figure("decay", (Panel("convergence", "iteration", (Line("error", "all"),)),)),),
+        status,
+    )
+
+
+TIMING = {"compile": 1.0, "run": 2.0}
+
+
+def save(run: Run, status: Status = "complete", scale: float = 1.0) -> None:
+    run.save(result(status, scale), TIMING, "float64")
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Callable[..., Run]:
+    """Open the run of a configuration below a temporary folder, with fixed sources."""
+    sources = tmp_path / "package"
+    sources.mkdir()
+    (sources / "a.py").write_text("x = 1\n")
+
+    def opening(config: dict[str, Any] | None = None, **options: Any) -> Run:
+        where = {"area": "toy", "study": "decay", "name": "run"}
+        config = {"seeds": 3, "output": "outputs"} if config is None else config
+        roots = [sources]
+        output = options.pop("output", tmp_path / "outputs")
+        return open_run(output, **where, config=config, source_roots=roots, **options)
+
+    return opening

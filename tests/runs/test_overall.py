@@ -1,0 +1,67 @@
+"""The summary of many runs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fineq.errors import InputError
+from fineq.runs import Outcome, write_overall_summary
+from tests.runs.conftest import claim, save
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    from fineq import plot
+
+    monkeypatch.setattr(plot, "draw", lambda *_: None)
+    monkeypatch.setattr(plot, "render", lambda _: {})
+
+
+def test_all_runs_all_claims_and_the_worst_exit(opened, tmp_path):
+    with opened() as run:
+        save(run, "partly_diverged")
+    outcomes = [
+        Outcome("toy/decay", 0, run.path, seconds=1.5),
+        Outcome("toy/broken", 2, None, "system.path: cannot read plant.npz", 0.5),
+        Outcome("toy/diverged", 3),
+    ]
+    path = write_overall_summary(tmp_path / "outputs", outcomes)
+    assert path == tmp_path / "outputs" / "summary.json"
+    summary = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert summary["exit_code"] == 3
+    assert summary["seconds"] == 2.0
+    assert [entry["study"] for entry in summary["runs"]] == [o.study for o in outcomes]
+    first, second, _ = summary["runs"]
+    assert first["path"] == f"toy/decay/{run.path.name}"
+    assert first["status"] == "partly_diverged"
+    assert second == {
+        "study": "toy/broken",
+        "exit_code": 2,
+        "path": None,
+        "seconds": 0.5,
+        "message": "system.path: cannot read plant.npz",
+    }
+    assert len(summary["claims"]) == 1
+    assert summary["claims"][0]["run"] == first["path"]
+    assert summary["claims"][0]["id"] == claim(np.nan).entry["id"]
+
+
+def test_a_damaged_run_is_said(opened, tmp_path):
+    with opened() as run:
+        save(run)
+    (run.path / "summary.json").write_text("{")
+    path = write_overall_summary(tmp_path / "outputs", [Outcome("toy/decay", 0, run.path)])
+    assert "is damaged" in json.loads(path.read_text())["runs"][0]["message"]
+
+
+def test_no_runs_is_a_summary_too(tmp_path):
+    path = write_overall_summary(tmp_path / "new" / "outputs", [])
+    summary = json.loads(path.read_text())
+    assert (summary["exit_code"], summary["runs"], summary["claims"]) == (0, [], [])
+
+
+def test_output_that_is_a_file_is_bad_input(tmp_path):
+    (tmp_path / "outputs").write_text("")
+    with pytest.raises(InputError, match="is not a folder"):
+        write_overall_summary(tmp_path / "outputs", [])

@@ -1,0 +1,360 @@
+"""The life of a run folder: new, complete, interrupted, damaged, on a full disk."""
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from fineq.errors import InputError, ResourceError
+from fineq.runs import DamagedError, find_runs, load_run, redraw
+from fineq.runs import files as files_module
+from tests.runs.conftest import TIMING, claim, rate, result, save
+
+WRITTEN = ["config.yaml", "data.nc", "decay.pdf", "decay.png", "summary.json"]
+
+
+@pytest.fixture(autouse=True)
+def plain_figures(monkeypatch):
+    """Draw nothing: small bytes that depend on the data stand for the figures."""
+    from fineq import plot
+
+    monkeypatch.setattr(plot, "draw", lambda dataset, figure: float(np.nansum(dataset["error"])))
+    monkeypatch.setattr(plot, "render", lambda x: {"png": f"{x}".encode(), "pdf": b"%PDF"})
+
+
+def test_a_run_is_written_and_read_back(opened):
+    with opened({"seeds": 3, "sweep": {"x": (1, 2.5)}, "none": None}) as run:
+        assert not run.complete
+        assert not run.resumed
+        assert run.path.name == f"run-{run.identity['hash']}"
+        assert run.path.parts[-3:-1] == ("toy", "decay")
+        save(run)
+    assert sorted(os.listdir(run.path)) == WRITTEN
+    loaded = load_run(run.path)
+    assert loaded.config == {"seeds": 3, "sweep": {"x": [1, 2.5]}, "none": None}
+    np.testing.assert_array_equal(loaded.dataset["error"], result().arrays["error"].values)
+    assert loaded.figures == result().figures
+
+
+def test_the_summary_follows_the_schema_with_null_for_what_is_not_finite(opened):
+    with opened() as run:
+        save(run)
+    summary = json.loads((run.path / "summary.json").read_text(), parse_constant=pytest.fail)
+    assert summary["schema_version"] == 1
+    assert (summary["area"], summary["study"], summary["name"]) == ("toy", "decay", "run")
+    assert summary["status"] == "complete"
+    assert summary["timing"] == TIMING
+    assert summary["claims"][0] == {
+        **claim(0.5).entry,
+        "measured": {"value": 0.5, "low": 0.5, "high": None, "unit": "1"},
+    }
+    assert summary["rates"][0] == {**rate(0.5).entry, "low": None, "high": None}
+    assert {"versions", "commit", "devices", "precision"} <= summary["environment"].keys()
+    assert summary["environment"]["devices"] == {"cpu": 1}
+    assert sorted(summary["files"]) == WRITTEN[:-1]
+
+
+def test_a_claim_without_a_key_of_the_schema_is_refused(opened):
+    bad = claim(1.0)
+    del bad.entry["source"]
+    wrong = result()
+    object.__setattr__(wrong, "claims", (bad,))
+    with pytest.raises(ValueError, match="lacks source"), opened() as run:
+        run.save(wrong, TIMING, "float64")
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize("status", ["complete", "partly_diverged", "diverged"])
+def test_a_finished_run_is_not_run_again_and_not_locked(opened, status):
+    with opened() as run:
+        save(run, status)
+    before = {p.name: p.stat().st_mtime_ns for p in run.path.iterdir()}
+    with opened() as first, opened() as second:
+        assert first.complete
+        assert second.complete
+        assert second.load().summary["status"] == status
+    assert {p.name: p.stat().st_mtime_ns for p in run.path.iterdir()} == before
+
+
+def test_force_runs_again(opened):
+    with opened() as run:
+        save(run)
+    with opened(force=True) as run:
+        assert not run.complete
+        assert not (run.path / "summary.json").exists()
+        save(run, scale=2.0)
+    assert load_run(run.path).dataset["error"].values[0, 0] == 2.0
+
+
+def test_another_configuration_is_another_folder(opened):
+    with opened({"seeds": 1}) as one, opened({"seeds": 2}) as two:
+        save(one)
+        save(two)
+    assert one.path != two.path
+
+
+def test_two_writers_of_one_run_exclude_each_other(opened):
+    with opened() as run:
+        with pytest.raises(InputError, match="being written"):
+            opened()
+        save(run)
+    with opened() as again:
+        assert again.complete
+
+
+def checkpoint(run) -> None:
+    run.checkpoints.mkdir()
+    (run.checkpoints / "state").write_text("step 10")
+
+
+def stopped(opened, error: BaseException):
+    """A run that is stopped by `error` after its first checkpoint."""
+    run = opened()
+
+    def work():
+        with run:
+            checkpoint(run)
+            raise error
+
+    with pytest.raises(type(error)):
+        work()
+    return run
+
+
+def test_an_interrupted_run_keeps_its_checkpoints_and_is_resumed(opened):
+    run = stopped(opened, KeyboardInterrupt())
+    assert load_run_summary(run.path)["status"] == "interrupted"
+    assert [found.state for found in find_runs(run.path.parents[2])] == ["interrupted"]
+    with opened() as again:
+        assert again.resumed
+        assert not again.complete
+        assert (again.checkpoints / "state").read_text() == "step 10"
+        save(again)
+        assert not again.checkpoints.exists()
+    assert sorted(os.listdir(run.path)) == WRITTEN
+
+
+def load_run_summary(path: Path) -> dict:
+    return json.loads((path / "summary.json").read_text())
+
+
+@pytest.mark.parametrize("code", [130, 143])
+def test_a_clean_stop_of_the_driver_counts_as_interrupted(opened, code):
+    class StopError(InputError):
+        exit_code = code
+
+    run = stopped(opened, StopError("stopped"))
+    assert load_run_summary(run.path)["status"] == "interrupted"
+
+
+def test_a_result_that_was_cut_short_stays_resumable(opened):
+    with opened() as run:
+        checkpoint(run)
+        save(run, "interrupted")
+    assert load_run(run.path).summary["status"] == "interrupted"
+    with opened() as again:
+        assert again.resumed
+
+
+def test_force_forgets_checkpoints(opened):
+    stopped(opened, KeyboardInterrupt())
+    with opened(force=True) as again:
+        assert not again.resumed
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError, MemoryError])
+def test_a_run_that_ends_with_nothing_to_keep_leaves_nothing(opened, tmp_path, error):
+    with pytest.raises(error), opened():
+        raise error
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_killed_run_is_unfinished_and_its_leftovers_are_swept(opened):
+    with opened() as run:
+        checkpoint(run)
+        save(run, "interrupted")
+    (run.path / "summary.json").unlink()
+    (run.path / ".data.nc.4242.part").write_bytes(b"half")
+    (run.path / ".lock").write_text("4242")
+    assert [found.state for found in find_runs(run.path.parents[2])] == ["unfinished"]
+    with opened() as again:
+        assert again.resumed
+        save(again)
+    assert sorted(os.listdir(run.path)) == WRITTEN
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("name", ["data.nc", "summary.json", "config.yaml"])
+@pytest.mark.parametrize("damage", [truncate, flip])
+def test_damaged_files_are_named_and_computed_again(opened, name, damage):
+    with opened() as run:
+        save(run)
+    damage(run.path / name)
+    with pytest.raises(DamagedError, match=name):
+        load_run(run.path)
+    with opened() as again:
+        assert not again.complete
+        assert any(name in sentence for sentence in again.damage)
+        save(again)
+    assert load_run(run.path).summary["status"] == "complete"
+
+
+@pytest.mark.parametrize("name", ["data.nc", "config.yaml"])
+def test_missing_files_are_named_and_computed_again(opened, name):
+    with opened() as run:
+        save(run)
+    (run.path / name).unlink()
+    with opened() as again:
+        assert not again.complete
+        assert again.damage == (f"{run.path / name} is missing",)
+        save(again)
+
+
+@pytest.mark.parametrize("damage", [truncate, Path.unlink])
+def test_damaged_figures_are_drawn_again_from_the_data(opened, damage):
+    with opened() as run:
+        save(run)
+    good = (run.path / "decay.png").read_bytes()
+    damage(run.path / "decay.png")
+    with opened() as again:
+        assert again.complete
+        assert "decay.png" in again.damage[0]
+    assert (run.path / "decay.png").read_bytes() == good
+    assert sorted(os.listdir(run.path)) == WRITTEN
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"null", b"[]", b'{"status": "complete"}', b'{"status": NaN}', b"\xff\xfe"],
+)
+def test_no_foreign_summary_marks_a_run_complete(opened, content):
+    with opened() as run:
+        save(run)
+    (run.path / "summary.json").write_bytes(content)
+    with pytest.raises(DamagedError, match=r"summary\.json is damaged"):
+        load_run(run.path)
+    with opened() as again:
+        assert not again.complete
+
+
+def test_a_summary_of_another_run_is_not_taken_for_this_one(opened):
+    with opened({"seeds": 1}) as one:
+        save(one)
+    with opened({"seeds": 2}) as two:
+        save(two, scale=3.0)
+    shutil.copy(one.path / "summary.json", two.path / "summary.json")
+    with opened({"seeds": 2}) as again:
+        assert not again.complete
+
+
+@pytest.mark.parametrize("stage", range(6))
+def test_a_full_disk_leaves_no_half_run(opened, monkeypatch, stage):
+    """The disk fills at the n-th file: config, config again, data, png, pdf, summary."""
+    real, calls = os.replace, []
+
+    def replace(source, target):
+        calls.append(target)
+        if len(calls) == stage + 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(files_module.os, "replace", replace)
+    with pytest.raises(ResourceError, match="disk is full"):
+        run_with_checkpoint(opened)
+    monkeypatch.undo()
+    folders = list(Path(calls[0]).parent.glob("*"))
+    assert not [path for path in folders if path.name in ("summary.json", ".lock")]
+    assert not [path for path in folders if path.suffix == ".part"]
+
+
+def run_with_checkpoint(opened) -> None:
+    with opened() as run:
+        checkpoint(run)
+        save(run)
+
+
+def test_a_full_disk_keeps_checkpoints(opened, monkeypatch):
+    from fineq.runs import run as run_module
+
+    def full(*_):
+        raise ResourceError("the disk is full")
+
+    monkeypatch.setattr(run_module, "write_dataset", full)
+    with pytest.raises(ResourceError):
+        run_with_checkpoint(opened)
+    monkeypatch.undo()
+    with opened() as again:
+        assert again.resumed
+        assert (again.checkpoints / "state").read_text() == "step 10"
+
+
+def test_an_output_that_cannot_be_written_is_bad_input(opened, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="output folder") as caught:
+        opened(output=tmp_path / "file" / "outputs")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b"])
+def test_names_that_are_no_folder_names_are_refused(tmp_path, name):
+    from fineq.runs import open_run
+
+    with pytest.raises(InputError, match="name must be"):
+        open_run(tmp_path, area="a", study="b", name=name, config={}, source_roots=[])
+    assert os.listdir(tmp_path) == []
+
+
+def test_loading_executes_nothing(opened):
+    with opened() as run:
+        save(run)
+    text = "!!python/object/apply:os.system ['echo executed > executed']\n"
+    with pytest.raises(yaml.YAMLError):
+        yaml.safe_load(text)
+    (run.path / "config.yaml").write_text(text)
+    with pytest.raises(DamagedError, match=r"config\.yaml"):
+        load_run(run.path)
+    assert not Path("executed").exists()
+
+
+def test_redraw_recomputes_nothing_and_keeps_the_run_whole(opened, monkeypatch):
+    with opened() as run:
+        save(run)
+    from fineq import plot
+
+    monkeypatch.setattr(plot, "render", lambda x: {"png": b"new style"})
+    assert redraw(run.path) == [run.path / "decay.png"]
+    assert (run.path / "decay.png").read_bytes() == b"new style"
+    with opened() as again:
+        assert again.complete
+        assert again.damage == ()
+
+
+def test_runs_are_found_by_area_and_study(opened, tmp_path):
+    with opened({"seeds": 1}) as run:
+        save(run)
+    with opened({"seeds": 2}) as other:
+        save(other, "diverged")
+    (tmp_path / "outputs" / "toy" / "decay" / "not-a-run").mkdir()
+    found = find_runs(tmp_path / "outputs", "toy")
+    assert {(item.path, item.state) for item in found} == {
+        (run.path, "complete"),
+        (other.path, "diverged"),
+    }
+    assert {(item.area, item.study, item.name) for item in found} == {("toy", "decay", "run")}
+    assert {item.hash for item in found} == {run.identity["hash"], other.identity["hash"]}
+    assert find_runs(tmp_path / "outputs", "toy", "other") == []
+    assert find_runs(tmp_path / "nowhere") == []
