@@ -90,6 +90,7 @@ def check_symmetric(name: str, matrix: np.ndarray, *, definite: bool) -> None:
 def _check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
     x = jnp.zeros(n, scale.dtype)
     try:
+        phi.num_features(n)
         got = jax.eval_shape(phi, x, jnp.asarray(scale)).shape
     except InputError:
         raise

@@ -92,11 +92,10 @@ def identify(
     rank = jnp.sum(above)
     full = rank == rows.shape[1]
     last = jnp.where(full, sizes[-1], 1.0)
+    status = jnp.where(full, IdentificationStatus.IDENTIFIED, IdentificationStatus.RANK_DEFICIENT)
     return Identification(
         *jnp.split(theta.T, [n, n + p], axis=1),
-        status=jnp.where(
-            full, IdentificationStatus.IDENTIFIED, IdentificationStatus.RANK_DEFICIENT
-        ),
+        status=status.astype(jnp.int32),
         rank=rank,
         condition=jnp.where(full, sizes[0] / last, jnp.inf),
         residual=jnp.max(jnp.linalg.norm(targets - rows @ theta, axis=1)),

@@ -18,8 +18,8 @@ from fineq.nlqr.riccati import dare
 class LinearPolicy(NamedTuple):
     """The policy `K_lin` `[p, n + d]` with the Riccati solution it rests on.
 
-    `P [n, n]` solves the DARE of (A, B, Q, R); `status` and `residual` are those of
-    `fineq.nlqr.riccati.dare`: K means nothing where the status is not its "solved".
+    `P [n, n]` solves the DARE of (A, B, Q, R); `status` (a `fineq.nlqr.riccati.Status`) and
+    `residual` are those of `fineq.nlqr.riccati.dare`: where it found nothing, K and P are NaN.
     """
 
     K: Array

@@ -51,11 +51,12 @@ def power_bound(M: Array, rho1: ArrayLike | None = None, *, max_steps: int = 10_
 
     `rho1` is (1 + ρ(M))/2 by default. With N = M/rho1, c1 = max_t |N^t|, and once |N^s| <= 1 no
     later power exceeds the first s ones: then the maximum is exact, and certified. Where
-    rho1 <= ρ(M), or ρ(M) >= 1, or `max_steps` powers do not suffice, `certified` is False.
+    rho1 <= ρ(M) (by default: where ρ(M) >= 1), or `max_steps` powers do not suffice, `certified`
+    is False.
     """
     radius = spectral_radius(M)
     rho1 = jnp.asarray((1 + radius) / 2 if rho1 is None else rho1, M.dtype)
-    possible = (radius < 1) & (radius < rho1)
+    possible = radius < rho1
     scaled = M / rho1
 
     def unsettled(carry: tuple[Array, Array, Array, Array]) -> Array:

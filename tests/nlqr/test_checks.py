@@ -86,6 +86,11 @@ BAD_ARRAYS = [
         {"A": np.array([[0.8, -0.9], [0.9, 0.8]]), "B": np.zeros((2, 1))},
         r"not stabilisable.*eigenvalue 0\.8±0\.9i \(modulus 1\.20416\)",
     ),
+    # Here only the stable state is driven, and it drives nothing.
+    (
+        {"A": np.array([[1.1, 0.0], [0.3, 0.7]]), "B": np.array([[0.0], [1.0]])},
+        r"not stabilisable.*eigenvalue 1\.1",
+    ),
     ({"Q": np.zeros((2, 2))}, r"\(A, Q\) is not detectable.*eigenvalue 1\.1"),
     # The unstable eigenvector of A is (1, 0): Q sees only the second state.
     ({"Q": np.diag([0.0, 1.0])}, r"not detectable.*eigenvalue 1\.1"),
@@ -112,6 +117,8 @@ def test_stable_modes_may_be_out_of_reach_and_unseen():
     A = np.diag([1.3, 0.9])
     seen = np.diag([1.0, 0.0])
     assert system_from_arrays(good(A=A, B=np.array([[1.0], [0.0]]), Q=seen)).n == 2
+    # The input drives the stable state, which drives the unstable one.
+    assert system_from_arrays(good(B=np.array([[0.0], [1.0]]))).n == 2
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,7 @@ def test_stable_modes_may_be_out_of_reach_and_unseen():
             1.0,
             r"returns shape \(3,\) for a state of shape \(2,\), but system.C has 2 columns",
         ),
-        (Products([[[1, 1, 1]]]), 1.0, r"failed on a state|factors of length 3|shape"),
+        (Products([[[1, 1, 1]]]), 1.0, "factors of length 3, but the state has 2"),
         (Custom(jnp.cos, 2), 1.0, r"must vanish at 0, but phi\(0\) = \[1\.0, 1\.0\]"),
         (Custom(lambda x: x / x, 2), 1.0, r"must vanish at 0, but phi\(0\) = \[nan, nan\]"),
         (
@@ -251,7 +258,9 @@ def test_random_pairs_are_controllable_and_no_input_moves_nothing(n):
     rng = np.random.default_rng(n)
     A = rng.normal(size=(n, n))
     assert len(uncontrollable_modes(A, rng.normal(size=(n, 1)))) == 0
-    assert len(uncontrollable_modes(A, 1e-8 * rng.normal(size=(n, 1)))) == 0
+    # The units of the input do not matter.
+    assert len(uncontrollable_modes(A, 1e-14 * rng.normal(size=(n, 1)))) == 0
+    assert len(uncontrollable_modes(A, 1e14 * rng.normal(size=(n, 1)))) == 0
     every = uncontrollable_modes(A, np.zeros((n, 2)))
     np.testing.assert_allclose(
         np.sort(np.abs(every)), np.sort(np.abs(scipy.linalg.eigvals(A))), rtol=1e-9

@@ -63,6 +63,17 @@ def test_recovery_is_exact(n, p, phi):
     assert (plant.phi, plant.Q is problem.system.Q) == (phi, True)
 
 
+def test_recovery_in_single_precision():
+    draw = jnp.float32(1.0)
+    system = random_system(jax.random.key(0), Sine(), n=2, p=1, normalisation="own", scale=draw)
+    problem = Problem(system, Sphere(jnp.float32(3.0), 2))
+    samples = one_step_samples(jax.random.key(3), problem, 20)
+    found = identify(samples, Sine(), 1.0)
+    assert {leaf.dtype for leaf in (*samples, found.A, found.condition)} == {jnp.dtype("float32")}
+    assert found.status == IdentificationStatus.IDENTIFIED
+    assert worst_error(found, system) <= 100 * 1.2e-7 * float(found.condition)
+
+
 def regressors(samples, scale):
     x0, u0 = np.asarray(samples.x0), np.asarray(samples.u0)
     return np.concatenate([x0, u0, scale * np.sin(x0)], axis=1)

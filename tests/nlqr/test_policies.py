@@ -1,5 +1,7 @@
 """Starting policies: K_lin against SciPy's Riccati solver and its own optimality condition."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,7 @@ from fineq.nlqr.features import Sine, Zero
 from fineq.nlqr.policies import linear_policy, random_policy, zero_policy
 from fineq.nlqr.problem import control, next_state, stage_cost
 from fineq.nlqr.random_systems import random_system
+from fineq.nlqr.riccati import Status
 
 
 def make(seed, phi=None):
@@ -49,6 +52,27 @@ def test_linear_policy_in_batches_and_without_features():
     assert together.K.shape == (3, 2, 6)
     np.testing.assert_allclose(together.K[1], linear_policy(draw(keys[1])).K, atol=1e-13)
     assert linear_policy(make(0, Zero(0))).K.shape == (2, 3)
+
+
+def test_without_a_stabilising_solution_the_status_says_so():
+    system = make(0)
+    stuck = replace(system, A=2 * jnp.eye(3), B=jnp.zeros((3, 2)))
+    found = linear_policy(stuck)
+    assert found.status == Status.NOT_STABILISABLE
+    assert np.all(np.isnan(found.K))
+    assert linear_policy(system).status == Status.SOLVED
+
+
+def test_policies_keep_single_precision():
+    system = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), make(1))
+    for K in (
+        linear_policy(system).K,
+        zero_policy(system),
+        random_policy(jax.random.key(0), system),
+    ):
+        assert K.dtype == jnp.float32
+    # The Riccati problem is conditioned below 1e3: 1e-4 at a rounding unit of 1.2e-7.
+    np.testing.assert_allclose(linear_policy(system).K, linear_policy(make(1)).K, atol=1e-4)
 
 
 def test_zero_and_random_policies():

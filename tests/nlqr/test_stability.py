@@ -69,6 +69,17 @@ def test_what_cannot_be_certified_is_not():
 def test_a_chosen_rate():
     bound = power_bound(jnp.diag(jnp.array([0.5, 0.2])), 0.6)
     assert (float(bound.rho1), float(bound.c1), bool(bound.certified)) == (0.6, 1.0, True)
+    growing = power_bound(jnp.diag(jnp.array([1.5, 0.2])), 2.0)
+    assert (float(growing.c1), bool(growing.certified)) == (1.0, True)
+
+
+def test_single_precision():
+    M = jnp.array([[0.5, 3.0], [0.0, 0.4]])
+    double, single = power_bound(M), power_bound(M.astype(jnp.float32))
+    assert single.c1.dtype == jnp.float32
+    assert bool(single.certified)
+    # A dozen products, each good to a few rounding units of 1.2e-7.
+    np.testing.assert_allclose(single.c1, double.c1, rtol=1e-5)
 
 
 def test_batches_equal_one_by_one():
