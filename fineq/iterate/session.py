@@ -15,7 +15,7 @@ from fineq.iterate.driver import Call, Snapshot, drive, fresh, to_host
 from fineq.iterate.events import Event, Progress, Store
 from fineq.iterate.interrupt import Interruption, interruptible
 
-WORTH_KEEPING = 1.0
+WORTH_KEEPING = 2.0
 
 
 class Keeper:
