@@ -93,6 +93,9 @@ def test_a_traced_number_of_samples_equals_a_slice_and_numpy(num):
         got = np.concatenate([found.A, found.B, found.C], axis=1)
         # The condition here is below 1e3 (regressors x and sin x are nearly collinear).
         np.testing.assert_allclose(got, theta.T, atol=1e-10)
+        left = np.asarray(cut.x1) - Z @ theta
+        worst = np.max(np.linalg.norm(left, axis=1))
+        assert float(found.residual) == pytest.approx(worst, abs=1e-12)
         if rank == 9:
             assert float(found.condition) == pytest.approx(sizes[0] / sizes[-1], rel=1e-10)
         else:
