@@ -154,14 +154,18 @@ class Console:
             self.line(line.rstrip())
 
 
-def make_console(quiet: bool = False, stream: TextIO | None = None) -> Console:
+def make_console(
+    quiet: bool = False,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Console:
     """Return the console for a stream (standard output by default)."""
     from rich.console import Console as RichConsole
 
     out: TextIO = sys.stdout if stream is None else stream
     live = out.isatty() and os.environ.get("TERM") != "dumb"
     options: dict[str, Any] = {} if live else {"width": PLAIN_WIDTH, "color_system": None}
-    return Console(RichConsole(file=out, quiet=quiet, force_terminal=live, **options))
+    return Console(RichConsole(file=out, quiet=quiet, force_terminal=live, **options), clock)
 
 
 class _Lines:

@@ -104,21 +104,21 @@ def band_note(sketch: Sketch) -> str:
     return f"median and {band} of {who}"
 
 
-def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float] | None:
+def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float]:
     """Return limits of a logarithmic axis around the positive finite values below `cap`."""
     shown = values[np.isfinite(values) & (values > 0)]
     if not shown.size:
-        return None
+        return 0.1, 1.0
     low, high = shown.min(), min(shown.max(), max(cap, shown.min()))
     pad = max((high / low) ** _MARGIN, 1.3 if high > low else 5.0)
     return max(low / pad, np.finfo(float).tiny), min(high * pad, np.finfo(float).max / 10)
 
 
-def linear_limits(values: np.ndarray) -> tuple[float, float] | None:
+def linear_limits(values: np.ndarray) -> tuple[float, float]:
     """Return limits of a linear axis around the finite values."""
     shown = values[np.isfinite(values)]
     if not shown.size:
-        return None
+        return 0.0, 1.0
     low, high = shown.min(), shown.max()
     pad = 1.5 * _MARGIN * (high - low) or 0.1 * abs(high) or 1.0
     return low - pad, high + pad
@@ -128,10 +128,9 @@ def set_limits(sketch: Sketch, which: str, values: np.ndarray, cap: float = np.i
     """Set scale-aware limits of the axis `which` (`x` or `y`) around the values."""
     is_log = getattr(sketch.axes, f"get_{which}scale")() == "log"
     limits = log_limits(values, cap) if is_log else linear_limits(values)
-    if limits is not None:
-        getattr(sketch.axes, f"set_{which}lim")(*limits)
-        if is_log:
-            _log_ticks(getattr(sketch.axes, f"{which}axis"), *limits)
+    getattr(sketch.axes, f"set_{which}lim")(*limits)
+    if is_log:
+        _log_ticks(getattr(sketch.axes, f"{which}axis"), *limits)
 
 
 def _log_ticks(one_axis: Axis, low: float, high: float) -> None:

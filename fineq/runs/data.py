@@ -86,9 +86,10 @@ def read_dataset(path: Path, digest: str | None = None) -> "xarray.Dataset":
 
     content = read_bytes(path, digest)
     # Units such as "s" are units here, not a request to turn numbers into dates.
-    options = {"engine": "h5netcdf", "decode_times": False, "decode_timedelta": False}
     try:
-        with xarray.open_dataset(io.BytesIO(content), **options) as file:
+        with xarray.open_dataset(
+            io.BytesIO(content), engine="h5netcdf", decode_times=False
+        ) as file:
             return file.load()
     except Exception as error:  # h5py raises many kinds for one cause
         raise DamagedError(f"{path} is damaged: not a netCDF file") from error

@@ -64,7 +64,7 @@ def test_a_changed_file_is_damaged_whatever_it_still_says(tmp_path, damage):
     path = tmp_path / "data.nc"
     digest = write_dataset(path, to_dataset(ARRAYS, COORDS))
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(DamagedError, match=r"data\.nc is damaged"):
+    with pytest.raises(DamagedError, match=r"data\.nc is damaged: its checksum differs"):
         read_dataset(path, digest)
 
 

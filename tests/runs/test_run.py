@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from fineq.errors import InputError, ResourceError
 from fineq.runs import DamagedError, find_runs, load_run, redraw
 from fineq.runs import files as files_module
+from fineq.runs.load import read_config
 from tests.runs.conftest import TIMING, claim, rate, result, save
 
 WRITTEN = ["config.yaml", "data.nc", "decay.pdf", "decay.png", "summary.json"]
@@ -251,6 +251,25 @@ def test_no_foreign_summary_marks_a_run_complete(opened, content):
         assert not again.complete
 
 
+def test_an_altered_number_in_the_summary_is_damage(opened):
+    with opened() as run:
+        save(run)
+    path = run.path / "summary.json"
+    text = path.read_text()
+    path.write_text(text.replace('"value": 0.5', '"value": 0.7'))
+    assert path.read_text() != text
+    with pytest.raises(DamagedError, match=r"summary\.json is damaged: its checksum"):
+        load_run(run.path)
+
+
+def test_a_failed_second_attempt_keeps_the_files_of_the_first(opened):
+    with opened() as run:
+        save(run)
+    with pytest.raises(InputError), opened(force=True):
+        raise InputError("no")
+    assert sorted(os.listdir(run.path)) == WRITTEN[:-1]
+
+
 def test_a_summary_of_another_run_is_not_taken_for_this_one(opened):
     with opened({"seeds": 1}) as one:
         save(one)
@@ -318,15 +337,14 @@ def test_names_that_are_no_folder_names_are_refused(tmp_path, name):
     assert os.listdir(tmp_path) == []
 
 
-def test_loading_executes_nothing(opened):
+def test_loading_executes_nothing(opened, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with opened() as run:
         save(run)
     text = "!!python/object/apply:os.system ['echo executed > executed']\n"
-    with pytest.raises(yaml.YAMLError):
-        yaml.safe_load(text)
     (run.path / "config.yaml").write_text(text)
-    with pytest.raises(DamagedError, match=r"config\.yaml"):
-        load_run(run.path)
+    with pytest.raises(DamagedError, match=r"config\.yaml is damaged: not a configuration"):
+        read_config(run.path)
     assert not Path("executed").exists()
 
 

@@ -1,0 +1,359 @@
+"""Figures: what is drawn equals the data, labels never overlap, files are reproducible."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from fineq.figures import Figure, Fit, Line, Panel, Theory
+from fineq.plot import draw, render
+from fineq.plot.labels import along, spread
+from fineq.plot.measured import wilson
+from fineq.plot.style import PALETTE, colours, ink
+from fineq.results import Array
+from fineq.runs import to_dataset
+
+NUM_SEEDS, NUM_STEPS = 9, 40
+ITERATIONS = np.arange(NUM_STEPS + 1)
+GROUPS = np.arange(1.0, 7.0)
+
+
+def close_errors() -> np.ndarray:
+    """Six groups whose errors differ by a few percent: their ends nearly coincide, `[6, S, T]`."""
+    spreading = np.exp(np.linspace(-0.3, 0.3, NUM_SEEDS))[:, None]
+    level = 1 + 0.02 * np.arange(6)[:, None, None]
+    return level * spreading * 0.8**ITERATIONS
+
+
+def dataset(**extra: Array):
+    coords = {
+        "group": Array(GROUPS, ("group",), "1", "group"),
+        "seed": Array(np.arange(NUM_SEEDS), ("seed",), "1", "seed"),
+        "iteration": Array(ITERATIONS, ("iteration",), "1", "iteration"),
+        "width": Array(2.0 ** np.arange(3, 9), ("width",), "1", "width m"),
+        "method": Array(np.array(["one", "two"]), ("method",), "1", "method"),
+    }
+    close = Array(close_errors(), ("group", "seed", "iteration"), "J", "cost gap")
+    return to_dataset({"close": close, **extra}, coords)
+
+
+def groups(**options) -> Panel:
+    lines = tuple(Line("close", f"group {g:g}", {"group": g}) for g in GROUPS)
+    return Panel("convergence", "iteration", lines, **options)
+
+
+def drawn(data: Any, *panels: Panel) -> Any:
+    return draw(data, Figure("f", panels))
+
+
+def by_mark(axes: Any, mark: str) -> list[Any]:
+    return [line for line in axes.lines if line.get_gid() == mark]
+
+
+def bars_of(axes: Any) -> list[Any]:
+    """The error bars of the first line, each `[2, 2]`."""
+    return next(c for c in axes.collections if hasattr(c, "get_segments")).get_segments()
+
+
+def boxes(figure: Any) -> list[tuple[str, Any]]:
+    """Bounding boxes of every label, title and axis label, in pixels."""
+    renderer = figure.canvas.get_renderer()
+    texts = [t for axes in figure.axes for t in (*axes.texts, axes.xaxis.label, axes.yaxis.label)]
+    return [(t.get_text(), t.get_window_extent(renderer)) for t in texts if t.get_text()]
+
+
+def assert_labels_apart(figure):
+    found = boxes(figure)
+    for i, (name, box) in enumerate(found):
+        for other_name, other in found[:i]:
+            assert not box.overlaps(other), f"{name!r} overlaps {other_name!r}"
+        inside = figure.bbox.padded(1)
+        assert inside.contains(box.x0, box.y0), name
+        assert inside.contains(box.x1, box.y1), name
+
+
+def test_line_is_the_median_and_the_band_its_quantiles():
+    figure = drawn(dataset(), groups(band=(0.25, 0.75)))
+    (axes,) = figure.axes
+    for i, rows in enumerate(close_errors()):
+        (line,) = by_mark(axes, f"line:{i}")
+        np.testing.assert_array_equal(line.get_xdata(), ITERATIONS)
+        np.testing.assert_allclose(line.get_ydata(), np.median(rows, axis=0), rtol=1e-15)
+        (band,) = [c for c in axes.collections if c.get_gid() == f"band:{i}"]
+        corners = band.get_paths()[0].vertices
+        for level in (0.25, 0.75):
+            expected = np.quantile(rows, level, axis=0)
+            assert np.isclose(corners[:, 1], expected[0], rtol=1e-14).any()
+            assert np.isclose(corners[:, 1], expected[-1], rtol=1e-14).any()
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylabel() == "cost gap [J]"
+    assert axes.get_xlabel() == "iteration"
+    assert axes.get_legend() is None
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_labels_of_six_close_curves_are_apart_and_in_order(ordered):
+    theory = (Theory("theory 0.8", ratio=0.8, line=0), Theory("floor", level=1e-3))
+    figure = drawn(dataset(), groups(theory=theory, ordered=ordered, title="six"))
+    assert_labels_apart(figure)
+    heights = {text: box.y0 for text, box in boxes(figure)}
+    ends = [heights[f"group {g:g}"] for g in GROUPS]
+    assert ends == sorted(ends)  # the errors grow with the group
+
+
+def test_labels_are_apart_in_panels_with_long_names_and_with_divergence():
+    values = close_errors()
+    values[3:, :, 10:] *= 3.0 ** np.arange(NUM_STEPS - 9)
+    values[3:, ::2, 20:] = np.nan
+    many = Array(values, ("group", "seed", "iteration"), "1", "relative cost gap")
+    lines = tuple(Line("many", f"a long name of group {g:g}", {"group": g}) for g in GROUPS)
+    panel = Panel("convergence", "iteration", lines, title="left")
+    assert_labels_apart(drawn(dataset(many=many), panel, groups(title="right"), panel))
+
+
+def test_the_axes_keep_their_size_whatever_the_labels():
+    short = drawn(dataset(), Panel("convergence", "iteration", (Line("close", "", {"group": 1}),)))
+    long = Panel("convergence", "iteration", (Line("close", "long " * 9, {"group": 1}),))
+    widths = [
+        figure.axes[0].get_window_extent().width for figure in (short, drawn(dataset(), long))
+    ]
+    # The tick label at the right edge gives way to the column: some pixels of 400 may differ.
+    assert abs(widths[0] - widths[1]) < 0.05 * widths[0]
+
+
+def test_diverged_members_count_as_infinitely_wrong_and_are_counted():
+    """5 of 9 members are lost at iteration 20: the median ends there, though 4 converge."""
+    values = close_errors()[0]
+    values[:5, 20:] = np.nan
+    lost = Array(values, ("seed", "iteration"), "1", "error")
+    figure = drawn(dataset(lost=lost), Panel("convergence", "iteration", (Line("lost", "ℓ"),)))
+    (line,) = by_mark(figure.axes[0], "line:0")
+    np.testing.assert_array_equal(line.get_xdata(), ITERATIONS[:20])
+    (stop,) = by_mark(figure.axes[0], "stop")
+    assert stop.get_xdata()[0] == 19
+    assert "ℓ\n5/9 diverged" in [text for text, _ in boxes(figure)]
+
+
+def test_a_minority_that_diverges_moves_the_median_up():
+    """Of 9 members the best 2 are lost: the median is the 5th best of the other 7, not the 4th."""
+    values = close_errors()[0]
+    values[:2, 20:] = np.nan
+    lost = Array(values, ("seed", "iteration"), "1", "error")
+    figure = drawn(dataset(lost=lost), Panel("convergence", "iteration", (Line("lost"),)))
+    (line,) = by_mark(figure.axes[0], "line:0")
+    np.testing.assert_allclose(line.get_ydata()[-1], np.sort(values[2:, -1])[4], rtol=1e-15)
+
+
+def test_frozen_members_are_recognised_by_the_iteration_of_divergence():
+    """The driver keeps a diverged member's last good value; `diverged_at` tells, 0 is never."""
+    when = np.array([5] * 6 + [0] * 3)
+    data = dataset(when=Array(when, ("seed",), "1", "diverged at"))
+    line = Line("close", "x", {"group": 1}, diverged_at="when")
+    figure = drawn(data, Panel("convergence", "iteration", (line,)))
+    np.testing.assert_array_equal(by_mark(figure.axes[0], "line:0")[0].get_xdata(), np.arange(5))
+    assert "x\n6/9 diverged" in [text for text, _ in boxes(figure)]
+
+
+def test_theory_runs_parallel_to_its_line():
+    figure = drawn(dataset(), groups(theory=(Theory("q", ratio=0.8, line=2),)))
+    (guide,) = by_mark(figure.axes[0], "theory:0")
+    x, y = guide.get_xdata(), guide.get_ydata()
+    np.testing.assert_allclose(np.diff(np.log(y)), np.log(0.8) * np.diff(x), rtol=1e-9)
+    measured = np.median(close_errors()[2], axis=0)[0]
+    assert measured < y[0] < 3 * measured
+
+
+def test_powerlaw_draws_points_fit_and_theory_with_their_slopes():
+    widths = 2.0 ** np.arange(3, 9)
+    values = 3 * widths**-0.5 * np.exp(np.linspace(-0.1, 0.1, NUM_SEEDS))[:, None]
+    data = dataset(error=Array(values, ("seed", "width"), "1", "error"))
+    line = Line("error", "kernel", fit=Fit(-0.5, -0.55, -0.45))
+    theory = (Theory("theory", exponent=-1.0, line=0),)
+    figure = drawn(data, Panel("powerlaw", "width", (line,), theory))
+    (axes,) = figure.axes
+    (points,) = by_mark(axes, "line:0")
+    np.testing.assert_allclose(points.get_ydata(), 3 * widths**-0.5, rtol=1e-14)
+    assert points.get_linestyle() == "None"
+    for mark, exponent in (("fit:0", -0.5), ("theory:0", -1.0)):
+        (law,) = by_mark(axes, mark)
+        slopes = np.diff(np.log(law.get_ydata())) / np.diff(np.log(law.get_xdata()))
+        np.testing.assert_allclose(slopes, exponent, rtol=1e-9)
+    (fit,) = by_mark(axes, "fit:0")
+    np.testing.assert_allclose(fit.get_ydata()[0], values[NUM_SEEDS // 2, 0], rtol=1e-12)
+    labels = [text for text, _ in boxes(figure)]
+    assert "kernel\nslope −0.50 [−0.55, −0.45]" in labels
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    assert_labels_apart(figure)
+
+
+def test_curves_take_intervals_from_variables_and_draw_bounds():
+    middle = 1 / (1 + np.arange(6.0))
+    extra = {
+        name: Array(factor * middle, ("group",), "1", name)
+        for name, factor in (("mu", 1.0), ("low", 0.9), ("high", 1.2), ("bound", 0.5))
+    }
+    line = Line("mu", "measured", low="low", high="high")
+    theory = (Theory("bound", variable="bound"), Theory("here", threshold=3.0))
+    figure = drawn(dataset(**extra), Panel("curves", "group", (line,), theory))
+    (axes,) = figure.axes
+    np.testing.assert_array_equal(by_mark(axes, "line:0")[0].get_ydata(), middle)
+    np.testing.assert_array_equal(by_mark(axes, "theory:0")[0].get_ydata(), 0.5 * middle)
+    assert set(by_mark(axes, "theory:1")[0].get_xdata()) == {3.0}
+    bars = bars_of(axes)
+    np.testing.assert_allclose([bar[0][1] for bar in bars], 0.9 * middle, rtol=1e-14)
+    np.testing.assert_allclose([bar[1][1] for bar in bars], 1.2 * middle, rtol=1e-14)
+    assert_labels_apart(figure)
+
+
+def test_missing_values_are_counted_not_hidden():
+    values = np.ones((NUM_SEEDS, 6))
+    values[0, 3:] = np.nan
+    data = dataset(v=Array(values, ("seed", "group"), "1", "v"))
+    figure = drawn(data, Panel("curves", "group", (Line("v", "x"),)))
+    assert f"x\n3/{values.size} missing" in [text for text, _ in boxes(figure)]
+
+
+def test_fractions_count_and_carry_wilson_intervals():
+    hits = np.zeros((NUM_SEEDS, 6))
+    hits[:3, 1], hits[:, 2:] = 1, 1
+    hits[4, 0] = np.nan
+    data = dataset(hits=Array(hits, ("seed", "group"), "1", "success"))
+    figure = drawn(data, Panel("fractions", "group", (Line("hits", "n"),)))
+    (line,) = by_mark(figure.axes[0], "line:0")
+    np.testing.assert_allclose(line.get_ydata(), [0, 3 / 9, 1, 1, 1, 1])
+    bars = bars_of(figure.axes[0])
+    np.testing.assert_allclose([b[0][1] for b in bars[:2]], [0, wilson_root(3, 9, -1)], atol=1e-12)
+    np.testing.assert_allclose(bars[0][1][1], wilson_root(0, 8, 1), atol=1e-12)
+
+
+def wilson_root(successes: int, trials: int, sign: int) -> float:
+    """The end p of the interval as a root of (f - p)² = z² p (1 - p) / n."""
+    from scipy.stats import norm
+
+    f, z2 = successes / trials, float(norm.ppf(0.975)) ** 2
+    roots = np.roots(np.array([1 + z2 / trials, -2 * f - z2 / trials, f**2]))
+    return float(max(roots) if sign > 0 else min(roots))
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 5), (5, 5), (3, 7), (50, 200)])
+def test_wilson_ends_solve_the_score_equation(successes, trials):
+    low, high = wilson(np.array([successes / trials]), np.array([trials]))
+    assert low[0] == pytest.approx(wilson_root(successes, trials, -1), abs=1e-12)
+    assert high[0] == pytest.approx(wilson_root(successes, trials, 1), abs=1e-12)
+
+
+HUGE = 1e3 * np.exp(-1.2 * ITERATIONS) * np.ones((NUM_SEEDS, 1)) + 1e-16
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        HUGE,
+        HUGE[:1],
+        np.where(ITERATIONS == 0, 0.3, np.nan)[None],
+        np.full((NUM_SEEDS, NUM_STEPS + 1), np.nan),
+        np.zeros((NUM_SEEDS, NUM_STEPS + 1)),
+        np.where(ITERATIONS < 5, 1e300, np.nan) * np.ones((3, 1)),
+        np.where(ITERATIONS < 9, 0.1**ITERATIONS, 0.0)[None],
+    ],
+    ids=["huge-range", "one-seed", "one-point", "all-lost", "all-zero", "overflow", "exact-zero"],
+)
+@pytest.mark.parametrize("xscale", ["linear", "log"])
+def test_extreme_data_are_drawn_without_warnings(values, xscale):
+    dims = ("draw", "iteration")
+    data = dataset(v=Array(values, dims, "1", "error"))
+    theory = (Theory("half", ratio=0.5, line=0), Theory("nothing"))
+    panel = Panel("convergence", "iteration", (Line("v", "x"),), theory, ("draw",), xscale=xscale)
+    figure = drawn(data, panel)
+    assert_labels_apart(figure)
+    low, high = figure.axes[0].get_ylim()
+    assert 0 < low < high < np.inf
+    figure.canvas.draw()
+
+
+def test_words_along_the_axis_are_not_joined():
+    data = dataset(v=Array(np.array([1.0, 2.0]), ("method",), "1", "noise"))
+    (axes,) = drawn(data, Panel("curves", "method", (Line("v"),))).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["one", "two"]
+    assert by_mark(axes, "line:0")[0].get_linestyle() == "None"
+
+
+def test_traces_are_the_members():
+    figure = drawn(dataset(), Panel("convergence", "iteration", groups().lines[:1], traces=True))
+    rows = [line.get_ydata() for line in by_mark(figure.axes[0], "traces:0")]
+    np.testing.assert_array_equal(rows, close_errors()[0])
+
+
+def test_files_are_the_same_bytes_each_time_with_embedded_fonts():
+    first, second = (render(drawn(dataset(), groups())) for _ in range(2))
+    assert first == second
+    assert first["png"].startswith(b"\x89PNG")
+    assert first["pdf"].startswith(b"%PDF")
+    assert b"/FontFile2" in first["pdf"]
+    assert b"CreationDate" not in first["pdf"]
+
+
+@pytest.mark.parametrize(
+    ("panel", "message"),
+    [
+        (Panel("pie", "iteration", ()), "no kind of panel 'pie'"),
+        (Panel("curves", "iteration", (Line("nothing"),)), "no variable 'nothing'"),
+        (Panel("convergence", "iteration", (Line("close"),)), r"dimensions \['group'\]"),
+        (Panel("convergence", "iteration", (Line("close", at={"group": 9}),)), "no single entry 9"),
+        (Panel("curves", "close", (Line("close"),)), "a horizontal axis needs one"),
+    ],
+)
+def test_what_is_not_in_the_data_is_named(panel, message):
+    with pytest.raises(ValueError, match=message):
+        drawn(dataset(), panel)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+def test_spread_is_feasible_and_optimal(count):
+    """Against a quadratic program solved by SciPy on random targets."""
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(count)
+    targets, heights = rng.uniform(0, 10, count), rng.uniform(0.2, 0.8, count)
+    centres = spread(targets, heights, 0.0, 10.0)
+    order = np.argsort(targets, kind="stable")
+    gaps = (heights[order][1:] + heights[order][:-1]) / 2
+    assert np.all(np.diff(centres[order]) >= gaps - 1e-12)
+    assert np.all(centres - heights / 2 >= -1e-12)
+    assert np.all(centres + heights / 2 <= 10 + 1e-12)
+    wanted = targets[order]
+    limits = [
+        {"type": "ineq", "fun": lambda c: np.diff(c) - gaps},
+        {"type": "ineq", "fun": lambda c: c - heights[order] / 2},
+        {"type": "ineq", "fun": lambda c: 10 - heights[order] / 2 - c},
+    ]
+    start = np.linspace(1, 9, count)
+    best = minimize(lambda c: np.sum((c - wanted) ** 2), start, constraints=limits, method="SLSQP")
+    assert np.sum((centres[order] - wanted) ** 2) <= best.fun + 1e-5
+
+
+def test_spread_that_does_not_fit_is_centred():
+    centres = spread(np.zeros(4), np.full(4, 3.0), 0.0, 10.0)
+    np.testing.assert_allclose(np.diff(np.sort(centres)), 3.0)
+    np.testing.assert_allclose(centres.mean(), 5.0)
+
+
+def test_points_along_a_path_are_dense_and_on_it():
+    points = along(np.array([[0.0, 0.0], [30.0, 40.0], [np.nan, 1.0], [30.0, 41.0]]))
+    ends = np.array([30.0, 40.0])
+    on_first = np.isclose(points @ np.array([4.0, -3.0]), 0) & np.all(points <= ends + 1e-9, axis=1)
+    assert on_first.sum() >= 50 / 3
+    assert len(along(np.zeros((0, 2)))) == 0
+
+
+def test_colours_are_distinct_and_text_stands_out_from_white():
+    for count in (1, 6, 7, 12):
+        for ordered in (False, True):
+            assert len(set(colours(count, ordered))) == count
+    for colour in (*PALETTE, *colours(6, ordered=True)):
+        weights = np.array([0.2126, 0.7152, 0.0722])
+        linear = [
+            ((c + 0.055) / 1.055) ** 2.4 if c > 0.04045 else c / 12.92 for c in to_rgb(ink(colour))
+        ]
+        assert 1.05 / (weights @ linear + 0.05) >= 3.4
