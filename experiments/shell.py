@@ -39,12 +39,12 @@ class Area(NamedTuple):
     Attributes:
         name: as in `experiments.<name>` and `configs/<name>.yaml`.
         config_type: dataclass of its configuration.
-        run: runs one configuration and returns its exit code.
+        run: runs one configuration; returns its exit code and the run folder.
     """
 
     name: str
     config_type: type[RunConfig]
-    run: Callable[[Any], int]
+    run: Callable[[Any], tuple[int, Path]]
 
 
 class _Options(NamedTuple):
@@ -71,7 +71,7 @@ def main(area: Area, argv: Sequence[str] | None = None) -> int:
         if options.show:
             print(to_yaml(config), end="")
             return 0
-        return area.run(config)
+        return area.run(config)[0]
     except FineqError as error:
         return report_error(error, debug)
 
@@ -305,12 +305,16 @@ def _job_code(job: Any) -> int:
     return int(job.return_value) if job.status == JobStatus.COMPLETED else EXIT_BAD_INPUT
 
 
-def to_yaml(config: Any, leave_out: Sequence[str] = ("profiles",)) -> str:
-    """The configuration as YAML, complete but for the fields named in `leave_out`."""
+def settings(config: Any) -> dict[str, Any]:
+    """The resolved configuration as nested plain values; profiles have been applied and go."""
+    return {k: v for k, v in dataclasses.asdict(config).items() if k != "profiles"}
+
+
+def to_yaml(config: Any) -> str:
+    """The resolved configuration as YAML."""
     import yaml
 
-    plain = {k: v for k, v in dataclasses.asdict(config).items() if k not in leave_out}
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(settings(config), sort_keys=False, allow_unicode=True)
 
 
 def help_text(area: Area) -> str:
@@ -326,7 +330,7 @@ def help_text(area: Area) -> str:
     return "\n".join(lines)
 
 
-def cpu_by_default() -> None:
+def prepare_jax() -> None:
     """Switch float64 on before JAX is first used, and silence its search for absent backends."""
     import logging
 

@@ -242,13 +242,12 @@ def system_from_arrays(
     return build_system(*matrices, phi=Sine() if phi is None else phi, scale=scale, dtype=dtype)
 
 
-def law_from_arrays(arrays: Mapping[str, ArrayLike], *, dtype: Any = None) -> Points | None:
-    """Build the law of the weighted points `x0 [S, n]`, or return None where there is no `x0`.
+def law_from_arrays(arrays: Mapping[str, ArrayLike], n: int, *, dtype: Any = None) -> Points | None:
+    """Build the law on R^n of the weighted points `x0 [S, n]`, or None where there is no `x0`.
 
-    `weights [S]` are equal where absent. Raises `InputError` as `system_from_arrays` and
-    `check_law`, and for weights without points.
+    `weights [S]` are equal where absent; other names may be there, those of a system for example.
+    Raises `InputError` as `check_law`, and for weights without points.
     """
-    _check_keys(arrays)
     if "x0" not in arrays:
         if "weights" in arrays:
             raise InputError("the arrays of a system hold weights but no x0 to weigh")
@@ -256,6 +255,6 @@ def law_from_arrays(arrays: Mapping[str, ArrayLike], *, dtype: Any = None) -> Po
     x0 = check_array("x0", arrays["x0"], 2)
     count = max(len(x0), 1)
     weights = check_array("weights", arrays.get("weights", np.full(count, 1 / count)), 1)
-    check_law(Points(jnp.asarray(x0), jnp.asarray(weights)), np.shape(arrays["A"])[0])
+    check_law(Points(jnp.asarray(x0), jnp.asarray(weights)), n)
     dtype = jnp.result_type(float) if dtype is None else dtype
     return Points(jnp.asarray(x0, dtype), jnp.asarray(weights / weights.sum(), dtype))

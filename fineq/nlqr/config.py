@@ -64,12 +64,9 @@ class LawConfig:
     )
     radius: float = number(3.0, "radius |x0|; standard deviation of the Gaussian", above=0.0)
     degree: int = count(7, "polynomial degree the quadrature integrates exactly")
-    path: str | None = text(None, "npz file with points [S, n] and optionally weights [S]")
-
-    def check(self) -> None:
-        """Law and what it needs agree."""
-        if self.name == "file" and not self.path:
-            raise InputError("law.path must name an npz file when law.name=file")
+    path: str | None = text(
+        None, "npz file with x0 [S, n] and optionally weights [S]; null: those of system.path"
+    )
 
 
 @dataclass

@@ -190,11 +190,11 @@ def test_a_good_problem_is_returned_as_it_is():
 
 def test_laws_from_arrays():
     x0 = np.array([[1.0, 0.0], [0.0, 2.0]])
-    assert law_from_arrays(good()) is None
-    law = law_from_arrays(good(x0=x0))
+    assert law_from_arrays(good(), 2) is None
+    law = law_from_arrays(good(x0=x0), 2)
     assert law is not None
     np.testing.assert_array_equal(law.weights, [0.5, 0.5])
-    law = law_from_arrays(good(x0=x0, weights=np.array([0.25, 0.75])))
+    law = law_from_arrays(good(x0=x0, weights=np.array([0.25, 0.75])), 2)
     assert law is not None
     np.testing.assert_array_equal(law.points, x0)
     np.testing.assert_array_equal(law.weights, [0.25, 0.75])
@@ -205,7 +205,7 @@ def test_laws_from_arrays():
         ({"x0": x0, "weights": np.ones(2)}, "sum to 1"),
     ]:
         with pytest.raises(InputError, match=message):
-            law_from_arrays(good(**changes))
+            law_from_arrays(good(**changes), 2)
 
 
 def hidden_modes(seed, moved, stuck, inputs):

@@ -1,0 +1,60 @@
+"""What the user brings: plants and points from npz files, and functions from importable modules."""
+
+import importlib
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fineq.errors import InputError
+
+
+def load_npz(field: str, path: str) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, read without executing anything in it.
+
+    Args:
+        field: the configuration field that named the file, for the message.
+        path: the file.
+
+    Raises:
+        InputError: when the file is missing, not npz, damaged, or holds pickled objects.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{field}={path}: there is no such file")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{field}={path} is not an npz file: it holds a single array")
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{field}={path} is not an npz file of plain numeric arrays ({error})"
+        ) from error
+
+
+def load_function(field: str, target: str) -> Callable[..., Any]:
+    """The function that `module:function` names; the working directory is searched first.
+
+    Raises:
+        InputError: when the address is malformed, or there is no such module or function.
+    """
+    module_name, _, name = target.partition(":")
+    if not (module_name and name):
+        raise InputError(f"{field} must be module:function, got {target}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise InputError(
+            f"{field}={target}: module {module_name} cannot be imported ({error})"
+        ) from error
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InputError(f"{field}={target}: module {module_name} has no function {name}")
+    return function

@@ -1,0 +1,220 @@
+"""What the studies of nearly linear-quadratic control share: axes, screening, the optimum K*."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from fineq.nlqr.cost import cost, infinite_cost
+from jax import Array
+
+from fineq.errors import InputError
+from fineq.fields import sweep_axes
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.landscape import curvature
+from fineq.nlqr.optimum import NewtonState, make_newton
+from fineq.nlqr.study.instances import Given, Instance, Plant, make_instance, make_plant
+from fineq.sweep import Axis, Program
+from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
+
+# Shapes that no later stage depends on: a sweep over them compiles once per value.
+SWEEPABLE_SHAPES = ("estimator.num_rollouts", "descent.horizon")
+DECREMENT = 1e-12  # Newton stops when the cost left to gain is this share of the cost
+
+
+class Screen(NamedTuple):
+    """What is known of each member before anything is run, `[*axes]` each.
+
+    Attributes:
+        plant: the members' systems and linear policies.
+        stable: K_lin stabilises (its infinite-horizon cost is finite).
+        horizon: rollout length at which the truncation error is below `reference.tail`.
+        cost: infinite-horizon cost of K_lin, infinite where it does not stabilise.
+    """
+
+    plant: Plant
+    stable: np.ndarray
+    horizon: np.ndarray
+    cost: np.ndarray
+
+
+class Study(NamedTuple):
+    """What every study works with.
+
+    Attributes:
+        config: the validated configuration.
+        stages: runs the sweeps.
+        instance: from a member to its problem, pure.
+        axes: swept fields, then seeds.
+        screen: what is known of every member, over all seeds.
+        dropped: how many seeds were left out because K_lin does not stabilise.
+    """
+
+    config: NlqrConfig
+    stages: Stages
+    instance: Callable[[Member], Instance]
+    axes: list[Axis]
+    screen: Screen
+    dropped: int = 0
+
+
+def make_study(
+    config: NlqrConfig,
+    given: Given,
+    stages: Stages,
+    sweeps: Mapping[str, list] | None = None,
+    *,
+    stable_only: bool = False,
+) -> Study:
+    """Bind a configuration and screen its members.
+
+    Args:
+        config: validated.
+        given: what the user brought from files.
+        stages: runs the sweeps; the first stage is the screen.
+        sweeps: axes the study lays where the user gave none.
+        stable_only: leave out the seeds whose K_lin does not stabilise at every swept value.
+
+    Raises:
+        InputError: when no seed is left.
+    """
+    axes = [*user_axes(config, sweeps), seed_axis(config)]
+    found = _screen(config, given, stages, axes)
+    study = Study(
+        config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found
+    )
+    return _stable(study) if stable_only else study
+
+
+def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) -> Screen:
+    reference = config.reference
+    plant = make_plant(config, given)
+    instance = make_instance(config, given, plant)
+
+    def look(member: Member) -> Screen:
+        at = instance(member)
+        found = infinite_cost(
+            at.K_lin,
+            at.problem.system,
+            at.points,
+            tolerance=reference.tail,
+            max_horizon=reference.max_horizon,
+        )
+        own = Plant(*(getattr(at.problem.system, name) for name in "ABC"), at.K_lin, at.solved)
+        return Screen(own, found.status == 0, found.horizon, found.cost)  # type: ignore[arg-type]
+
+    return stages.measure("screen", look, axes)
+
+
+def _stable(study: Study) -> Study:
+    axes = seeds_kept(study.axes, study.screen.stable)
+    dropped = study.config.seeds - len(seed_values(axes))
+    if dropped == study.config.seeds:
+        raise InputError(
+            f"K_lin stabilises none of the {study.config.seeds} systems at every swept value; "
+            "lower system.lipschitz or law.radius, or take more seeds"
+        )
+    return study._replace(axes=axes, dropped=dropped)
+
+
+def seed_values(axes: Sequence[Axis]) -> list[int]:
+    """The seeds among the axes."""
+    return list(next(axis.values for axis in axes if axis.name == "seed"))
+
+
+def user_axes(config: NlqrConfig, defaults: Mapping[str, list] | None = None) -> list[Axis]:
+    """The axes of `sweep.*`, then the study's own `defaults` where the user gave none.
+
+    Raises:
+        InputError: as `fineq.fields.sweep_axes`.
+    """
+    given = sweep_axes(config, config.sweep)
+    for path, (_, static) in given.items():
+        if static and path not in SWEEPABLE_SHAPES:
+            raise InputError(
+                f"sweep.{path}: {path} changes the shapes of everything; use -m {path}=... for one "
+                "run per value"
+            )
+    axes = {path: Axis(path, values, static) for path, (values, static) in given.items()}
+    for path, values in (defaults or {}).items():
+        axes.setdefault(path, Axis(path, values))
+    return list(axes.values())
+
+
+def seed_axis(config: NlqrConfig) -> Axis:
+    """Seeds `first_seed, first_seed + 1, ...`."""
+    return Axis("seed", list(range(config.first_seed, config.first_seed + config.seeds)))
+
+
+def exact_horizon(study: Study) -> int:
+    """One static rollout length that leaves every stable member's tail below `reference.tail`.
+
+    Twice the longest that K_lin needs: policies on the way to K* may decay more slowly.
+    """
+    longest = int(np.max(np.where(study.screen.stable, study.screen.horizon, 1)))
+    return min(2 * longest, study.config.reference.max_horizon)
+
+
+class Optimum(NamedTuple):
+    """The reference optimum of each member, `[*axes, ...]`.
+
+    Attributes:
+        K: K*, `[p, n+d]`.
+        cost: C(K*).
+        mu: smallest eigenvalue of the Hessian at K*.
+        h: largest.
+        decrement: Newton decrement over the cost, at the last step's start.
+        converged: the decrement fell below `DECREMENT` and the Hessian is positive definite.
+    """
+
+    K: Array
+    cost: Array
+    mu: Array
+    h: Array
+    decrement: Array
+    converged: Array
+
+
+def make_objective(horizon: int) -> Callable[[Array, Instance], Array]:
+    """The exact T-step cost of an instance, `(K, instance) -> scalar`."""
+
+    def objective(K: Array, instance: Instance) -> Array:
+        return cost(K, instance.problem.system, instance.points, horizon)
+
+    return objective
+
+
+def optimum(
+    study: Study,
+    horizon: int,
+    start: Callable[[Instance], Array] = lambda instance: instance.K_lin,
+    name: str = "reference",
+) -> Optimum:
+    """Newton's method on the T-step cost from `start`, for every member."""
+    objective = make_objective(horizon)
+
+    def init(key: Array, member: Member) -> tuple[NewtonState, Instance]:
+        del key
+        instance = study.instance(member)
+        K = start(instance)
+        return NewtonState(K, objective(K, instance)), instance
+
+    def program(static: dict[str, Any]) -> Program:
+        del static
+        return Program(
+            init,
+            make_newton(objective),
+            num_steps=study.config.reference.num_steps,
+            metrics=lambda state, info, problem: {
+                "decrement": info.relative_decrement,
+                **curvature(objective, state.K, problem)._asdict(),
+            },
+            record=[0, study.config.reference.num_steps],
+            until=lambda info: info.relative_decrement,
+            tolerance=DECREMENT,
+        )
+
+    result = study.stages.sweep(name, program, study.axes)
+    last = {key: values[..., -1] for key, values in result.metrics.items()}
+    converged = result.converged & (last["mu"] > 0)
+    final = result.final
+    return Optimum(final.K, final.cost, last["mu"], last["h"], last["decrement"], converged)

@@ -1,0 +1,185 @@
+"""From a configuration and a member of a sweep to a problem; pure, so a batch is one program."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from fineq.errors import InputError
+from fineq.fields import replace_at
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.features import Custom, Sine, Tanh, Zero, random_products
+from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere, drawn_points, quadrature, sphere_points
+from fineq.nlqr.policies import linear_policy
+from fineq.nlqr.problem import Features, InitialLaw, Problem, System
+from fineq.nlqr.random_systems import random_system
+
+# Draws that stand for a law without a quadrature rule (n > 3): Monte Carlo error 1/√256 = 6%.
+NUM_DRAWN_POINTS = 256
+
+
+class Given(NamedTuple):
+    """What the user brought: a checked system, a law of weighted points, a kernel; each or None."""
+
+    system: System | None = None
+    law: Points | None = None
+    function: Callable[[Array], Array] | None = None
+
+
+class Instance(NamedTuple):
+    """One member's problem.
+
+    Attributes:
+        problem: the system and the law that rollouts sample from.
+        points: weighted points that stand for the law wherever an expectation is computed.
+        K_lin: the linear policy `[p, n+d]`.
+        solved: whether the Riccati equation behind K_lin was solved.
+        key: for whatever else this member draws.
+    """
+
+    problem: Problem
+    points: Points
+    K_lin: Array
+    solved: Array
+    key: Array
+
+
+def make_features(
+    config: NlqrConfig, given: Given, n: int | None = None, d: int | None = None
+) -> Features:
+    """The kernel φ named by the configuration.
+
+    Args:
+        config: validated.
+        given: what the user brought.
+        n: number of states; default that of `given` or of the configuration.
+        d: number of features; likewise.
+
+    Raises:
+        InputError: when d does not fit the kernel.
+    """
+    system = given.system
+    n = n or (config.system.n if system is None else system.n)
+    d = d or (config.kernel.d or n if system is None else system.d)
+    if config.kernel.name in ("sin", "tanh") and d != n:
+        raise InputError(
+            f"kernel.name={config.kernel.name} has d = n features, got d = {d} and n = {n}"
+        )
+    match config.kernel.name:
+        case "sin":
+            return Sine()
+        case "tanh":
+            return Tanh()
+        case "zero":
+            return Zero(d)
+        case "products":
+            # Signs are static: one draw serves all seeds, so that a sweep stays one program.
+            key = jax.random.key(config.first_seed)
+            return random_products(key, n, [config.kernel.degree] * d, radius=config.law.radius)
+        case _:
+            assert given.function is not None
+            return Custom(given.function, d)
+
+
+def at_member(config: NlqrConfig, member: Mapping[str, Any]) -> NlqrConfig:
+    """The configuration with the member's swept values (possibly traced) in their fields."""
+    return replace_at(config, {path: v for path, v in member.items() if "." in path})
+
+
+class Plant(NamedTuple):
+    """The member's own numbers, computed once: A, B, C, K_lin, and whether K_lin was solved for."""
+
+    A: Array
+    B: Array
+    C: Array
+    K_lin: Array
+    solved: Array
+
+
+def make_plant(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]], Plant]:
+    """A pure function from a member (`{"seed": ..., "system.lipschitz": ...}`) to its plant."""
+    phi = make_features(config, given)
+
+    def plant(member: Mapping[str, Any]) -> Plant:
+        at = at_member(config, member)
+        system = _system(at, given, phi, _keys(member)[0])
+        K_lin = linear_policy(system)
+        return Plant(system.A, system.B, system.C, K_lin.K, K_lin.status == 0)
+
+    return plant
+
+
+def make_instance(
+    config: NlqrConfig, given: Given, plant: Callable[[Mapping[str, Any]], Plant]
+) -> Callable[[Mapping[str, Any]], Instance]:
+    """A pure function from a member to its instance, given its plant."""
+    phi = make_features(config, given)
+
+    def instance(member: Mapping[str, Any]) -> Instance:
+        at = at_member(config, member)
+        A, B, C, K_lin, solved = plant(member)
+        Q, R = _weights(given, A, B)
+        system = System(A, B, C, Q, R, jnp.asarray(at.system.lipschitz, A.dtype), phi)
+        _, key_points, key = _keys(member)
+        law = _law(at, given, system)
+        return Instance(Problem(system, law), _points(at, law, key_points), K_lin, solved, key)
+
+    return instance
+
+
+def _keys(member: Mapping[str, Any]) -> Array:
+    """Keys for the system, for points drawn from the law, and for whatever else is drawn."""
+    return jax.random.split(jax.random.key(member["seed"]), 3)
+
+
+def _weights(given: Given, A: Array, B: Array) -> tuple[Array, Array]:
+    if given.system is not None:
+        return given.system.Q, given.system.R
+    return jnp.eye(A.shape[-1], dtype=A.dtype), jnp.eye(B.shape[-1], dtype=A.dtype)
+
+
+def _dtype(config: NlqrConfig) -> Any:
+    return jnp.dtype(config.precision)
+
+
+def _system(config: NlqrConfig, given: Given, phi: Features, key: Array) -> System:
+    scale = jnp.asarray(config.system.lipschitz, _dtype(config))
+    if given.system is not None:
+        g = given.system
+        return System(g.A, g.B, g.C, g.Q, g.R, scale, phi)
+    size = config.system.radius if config.system.normalisation == "radius" else 1.0
+    return random_system(
+        key,
+        phi,
+        n=config.system.n,
+        p=config.system.p,
+        normalisation=config.system.normalisation,  # type: ignore[arg-type]
+        size=jnp.asarray(size, _dtype(config)),
+        scale=scale,
+    )
+
+
+def _law(config: NlqrConfig, given: Given, system: System) -> InitialLaw:
+    radius = jnp.asarray(config.law.radius, _dtype(config))
+    match config.law.name:
+        case "sphere":
+            return Sphere(radius, system.n)
+        case "ball":
+            return Ball(radius, system.n)
+        case "gaussian":
+            return Gaussian(radius**2 * jnp.eye(system.n, dtype=radius.dtype))
+        case "quadrature":
+            return sphere_points(system.n, radius, config.law.degree)
+        case _:
+            assert given.law is not None
+            return given.law
+
+
+def _points(config: NlqrConfig, law: InitialLaw, key: Array) -> Points:
+    if isinstance(law, Points):
+        return law
+    if law.n <= 3:
+        return quadrature(law, config.law.degree)
+    return drawn_points(law, key, NUM_DRAWN_POINTS)

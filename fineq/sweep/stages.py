@@ -1,0 +1,129 @@
+"""A study runs as named stages: sweeps with one store, one progress display, one block size."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.iterate import Progress, Store
+from fineq.sweep.axes import Axis
+from fineq.sweep.program import Program
+from fineq.sweep.result import SweepResult
+from fineq.sweep.run import sweep
+
+Member = Mapping[str, Any]
+
+
+@dataclass
+class Stages:
+    """How the sweeps of one study are carried out, and what they cost so far.
+
+    Attributes:
+        store: keeps finished blocks and states for resuming; None keeps nothing.
+        progress: receives events; None for silence.
+        block_size: members at once; None computes it.
+        save_seconds: time between checkpoints.
+        results: what each finished stage cost, by name.
+    """
+
+    store: Store | None = None
+    progress: Progress | None = None
+    block_size: int | None = None
+    save_seconds: float = 30.0
+    costs: dict[str, "Cost"] = field(default_factory=dict)
+
+    def sweep(
+        self,
+        name: str,
+        make_program: Callable[[dict[str, Any]], Program],
+        axes: Sequence[Axis],
+    ) -> SweepResult:
+        """Run one stage; see `fineq.sweep.sweep`. Raises `ValueError` for a repeated name."""
+        if name in self.costs:
+            raise ValueError(f"two stages are called {name!r}")
+        result = sweep(
+            make_program,
+            axes,
+            block_size=self.block_size,
+            store=self.store,
+            progress=self.progress,
+            name=name,
+            save_seconds=self.save_seconds,
+        )
+        self.costs[name] = Cost(result.compile_seconds, result.run_seconds, result.peak_bytes)
+        return result
+
+    def measure(self, name: str, function: Callable[[Member], Any], axes: Sequence[Axis]) -> Any:
+        """Evaluate a pure function of a member over all members: a sweep of no steps.
+
+        Returns:
+            The pytree that `function` returns, each leaf `[*axes, ...]`, on the host.
+        """
+
+        def program(static: dict[str, Any]) -> Program:
+            def init(key: Array, member: Member) -> tuple[Any, tuple[()]]:
+                return function({**member, **static}), ()
+
+            return Program(init, stay, num_steps=0)
+
+        return self.sweep(name, program, axes).final
+
+    @property
+    def timing(self) -> dict[str, float]:
+        """Seconds spent compiling and running, over all stages."""
+        costs = self.costs.values()
+        return {
+            "compile": sum(cost.compile_seconds for cost in costs),
+            "run": sum(cost.run_seconds for cost in costs),
+        }
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds and bytes of one stage."""
+
+    compile_seconds: float
+    run_seconds: float
+    peak_bytes: int
+
+
+def stay(state: Any, problem: Any) -> tuple[Any, tuple[()]]:
+    """The kernel that does nothing."""
+    del problem
+    return state, ()
+
+
+def lookup(axes: Sequence[Axis], table: Any) -> Callable[[Member], Any]:
+    """Give each member its own entry of a table of earlier results.
+
+    Args:
+        axes: the axes that lead the table's leaves, in order.
+        table: pytree of arrays `[*axes, ...]`.
+
+    Returns:
+        A pure function from a member (whose values must be among those of the axes) to its entries.
+    """
+    values = [(axis.name, jnp.asarray(axis.values)) for axis in axes]
+
+    def entry(member: Member) -> Any:
+        index = tuple(
+            jnp.argmax(known == jnp.asarray(member[name], known.dtype)) for name, known in values
+        )
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], table)
+
+    return entry
+
+
+def seeds_kept(axes: Sequence[Axis], keep: np.ndarray) -> list[Axis]:
+    """The axes with only those seeds that `keep [*axes]` holds for at every other value."""
+    names = [axis.name for axis in axes]
+    position = names.index("seed")
+    others = tuple(i for i in range(len(axes)) if i != position)
+    mask = np.all(keep, axis=others)
+    seeds = [value for value, kept in zip(axes[position].values, mask, strict=True) if kept]
+    return [dataclasses.replace(a, values=seeds) if a.name == "seed" else a for a in axes]
