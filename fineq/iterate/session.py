@@ -49,9 +49,9 @@ class Keeper:
         if self._store is not None and self._flush_if(0.0 if now else self._seconds):
             self._store.save(name, snapshot)
 
-    def close(self) -> None:
+    def close(self, now: bool = False) -> None:
         """Save what is pending, unless so little that computing it again is as quick."""
-        self._flush_if(min(self._seconds, WORTH_KEEPING))
+        self._flush_if(0.0 if now else min(self._seconds, WORTH_KEEPING))
 
     def _flush_if(self, seconds: float) -> bool:
         if time.monotonic() - self._last < seconds:
@@ -101,10 +101,12 @@ class Session:
         """
 
         def after(snapshot: Snapshot) -> None:
+            self.report("running", int(iterations[-1]), snapshot, iterations)
+            # Read once: what arrives while the store saves is obeyed behind the next chunk.
             stop = self._interruption.signal is not None
             self._keeper.running(entry, snapshot, now=stop)
-            self.report("running", int(iterations[-1]), snapshot, iterations)
-            self._interruption.check(f" at iteration {snapshot.position} of {self._stage}")
+            if stop:
+                self._interruption.check(f" at iteration {snapshot.position} of {self._stage}")
 
         snapshot = self._keeper.load(entry, like)
         if snapshot is None or int(snapshot.num_recorded) < len(iterations):
@@ -171,4 +173,5 @@ def session(
             raise ResourceError(
                 f"{stage} ran out of device memory; lower block_size or the size of the problem"
             ) from error
-        keeper.close()
+        keeper.close(now=interruption.signal is not None)
+        interruption.check(f" at the end of {stage}")

@@ -114,7 +114,7 @@ def take_apart(axes: list[Axis], whole: np.ndarray) -> np.ndarray:
 
 def block_layout(num_members: int, largest: int, devices: int) -> tuple[int, int]:
     """Block size and number of blocks: at most `largest`, whole devices, the last nearly full."""
-    largest = max(devices, largest // devices * devices)
-    count = math.ceil(num_members / largest)
+    fitting = num_members if largest >= num_members else max(largest // devices, 1) * devices
+    count = math.ceil(num_members / fitting)
     size = math.ceil(math.ceil(num_members / count) / devices) * devices
     return size, math.ceil(num_members / size)

@@ -76,10 +76,12 @@ def _run_part(
 ) -> Part:
     """Run all members of one combination of static values; `first` is that of the first one."""
     iterations = record_points(program.num_steps, program.record)
+    if first is not None and not np.array_equal(first.iterations, iterations):
+        raise InputError("all static values of a sweep must record at the same iterations")
     stage.report("compiling", program.num_steps)
     built = build(program, grid, len(iterations), use)
     if first is not None:
-        _check_alike(first, iterations, built)
+        _check_metrics(first, built)
     began = time.perf_counter()
     blocks = [
         _run_block(stage, name, program, built, grid, block, iterations)
@@ -89,10 +91,8 @@ def _run_part(
     return Part(iterations, carry, metrics, built, time.perf_counter() - began)
 
 
-def _check_alike(first: Part, iterations: np.ndarray, built: Built) -> None:
-    """What is recorded must fit in one array over the static axes; said before it is computed."""
-    if not np.array_equal(first.iterations, iterations):
-        raise InputError("all static values of a sweep must record at the same iterations")
+def _check_metrics(first: Part, built: Built) -> None:
+    """Metrics must fit in one array over the static axes; said before they are computed."""
     before = {name: x.shape[2:] for name, x in first.metrics.items()}
     now = {name: x.shape[2:] for name, x in built.block.recorded.items()}
     if before != now:
