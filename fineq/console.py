@@ -206,7 +206,7 @@ def claims_table(claims: Sequence[Mapping[str, Any]], rich: "RichConsole") -> An
         about = Text(_safe(claim["id"], rich), style="bold")
         about.append("\n" + _safe(claim_words(claim), rich), style="not bold")
         cells = (measured_words(claim["measured"]), theory_words(claim["theory"]))
-        verdict = Text(claim["verdict"], style=_verdict_style(claim["verdict"]))
+        verdict = Text(claim["verdict"] or "none", style=_verdict_style(claim["verdict"]))
         table.add_row(about, *(Text(_safe(cell, rich)) for cell in cells), verdict)
     return table
 
@@ -228,10 +228,12 @@ def measured_words(measured: Mapping[str, Any] | None) -> str:
 
 
 def theory_words(theory: Mapping[str, Any] | None) -> str:
-    """Return `relation value`, and the formula when there is one."""
+    """Return `relation value`, what counts as equal, and the formula when there is one."""
     if theory is None:
         return "none"
     words = f"{_RELATIONS.get(theory['relation'], theory['relation'])} {_number(theory['value'])}"
+    if theory["relation"] == "~" and theory.get("margin"):
+        words += f" ± {_number(theory['margin'])}"
     return f"{words}\n{theory['formula']}" if theory.get("formula") else words
 
 
@@ -239,8 +241,8 @@ def _number(value: float | None) -> str:
     return "none" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
-def _verdict_style(verdict: str) -> str:
-    return {"holds": "green", "fails": "bold red"}.get(verdict, "yellow")
+def _verdict_style(verdict: str | None) -> str:
+    return {"holds": "green", "fails": "bold red", None: "dim"}.get(verdict, "yellow")
 
 
 def _ending(summary: Mapping[str, Any]) -> str:

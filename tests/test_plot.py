@@ -8,8 +8,9 @@ from matplotlib.colors import to_rgb
 
 from fineq.figures import Figure, Fit, Line, Panel, Theory
 from fineq.plot import draw, render
+from fineq.plot.drawing import obstacles
 from fineq.plot.labels import along, spread
-from fineq.plot.measured import wilson
+from fineq.plot.measured import errors, wilson
 from fineq.plot.style import PALETTE, colours, ink
 from fineq.results import Array
 from fineq.runs import to_dataset
@@ -102,6 +103,17 @@ def test_labels_of_six_close_curves_are_apart_and_in_order(ordered):
     assert ends == sorted(ends)  # the errors grow with the group
 
 
+def test_labels_inside_the_axes_cover_no_line_when_there_is_room():
+    theory = (Theory("theory", ratio=0.8, line=0), Theory("floor", level=0.02))
+    figure = drawn(dataset(), groups(theory=theory))
+    (axes,) = figure.axes
+    for text, box in boxes(figure):
+        if text in ("theory", "floor"):
+            for points in obstacles(axes).values():
+                inside = (points > box.min) & (points < box.max)
+                assert not np.any(np.all(inside, axis=1)), text
+
+
 def test_labels_are_apart_in_panels_with_long_names_and_with_divergence():
     values = close_errors()
     values[3:, :, 10:] *= 3.0 ** np.arange(NUM_STEPS - 9)
@@ -143,6 +155,17 @@ def test_a_minority_that_diverges_moves_the_median_up():
     figure = drawn(dataset(lost=lost), Panel("convergence", "iteration", (Line("lost"),)))
     (line,) = by_mark(figure.axes[0], "line:0")
     np.testing.assert_allclose(line.get_ydata()[-1], np.sort(values[2:, -1])[4], rtol=1e-15)
+
+
+@pytest.mark.parametrize("lost", [2, 3])
+def test_a_quantile_between_lost_members_is_infinite_not_undefined(lost):
+    """With 4 members the median lies between the 2nd and the 3rd."""
+    values = np.ones((4, 2))
+    values[:lost, 1] = np.nan
+    data = to_dataset({"v": Array(values, ("seed", "k"), "1", "v")})
+    summarised = errors(data, Panel("convergence", "k", ()), Line("v"))
+    np.testing.assert_array_equal(summarised.middle, [1.0, np.inf])
+    np.testing.assert_array_equal(summarised.high, [1.0, np.inf])
 
 
 def test_frozen_members_are_recognised_by_the_iteration_of_divergence():

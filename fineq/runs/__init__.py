@@ -1,5 +1,6 @@
 """A run on disk: open, write, find, resume, load, draw again."""
 
+from fineq.runs.checkpoint import Checkpoints as Checkpoints
 from fineq.runs.data import DamagedError as DamagedError
 from fineq.runs.data import figures_of as figures_of
 from fineq.runs.data import to_dataset as to_dataset

@@ -28,6 +28,12 @@ class LoadedRun:
     summary: dict[str, Any]
 
     @property
+    def files(self) -> list[Path]:
+        """The figures, then data, configuration and summary."""
+        drawn = sorted(self.summary["files"].keys() - {data.NAME, CONFIG})
+        return [self.path / name for name in (*drawn, data.NAME, CONFIG, summaries.NAME)]
+
+    @property
     def figures(self) -> tuple[Figure, ...]:
         """What can be drawn from the data."""
         return figures_of(self.dataset)

@@ -39,6 +39,8 @@ def test_a_run_is_written_and_read_back(opened):
     assert loaded.config == {"seeds": 3, "sweep": {"x": [1, 2.5]}, "none": None}
     np.testing.assert_array_equal(loaded.dataset["error"], result().arrays["error"].values)
     assert loaded.figures == result().figures
+    assert sorted(path.name for path in loaded.files) == WRITTEN
+    assert all(path.exists() for path in loaded.files)
 
 
 def test_the_summary_follows_the_schema_with_null_for_what_is_not_finite(opened):
