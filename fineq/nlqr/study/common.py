@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from fineq.nlqr.cost import cost, infinite_cost
 from jax import Array
 
 from fineq.errors import InputError
 from fineq.fields import sweep_axes
 from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.cost import CostStatus, cost, infinite_cost
 from fineq.nlqr.landscape import curvature
 from fineq.nlqr.optimum import NewtonState, make_newton
 from fineq.nlqr.study.instances import Given, Instance, Plant, make_instance, make_plant
@@ -99,8 +99,10 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
             tolerance=reference.tail,
             max_horizon=reference.max_horizon,
         )
-        own = Plant(*(getattr(at.problem.system, name) for name in "ABC"), at.K_lin, at.solved)
-        return Screen(own, found.status == 0, found.horizon, found.cost)  # type: ignore[arg-type]
+        own = Plant(
+            *(getattr(at.problem.system, name) for name in "ABC"), at.K_lin, at.P, at.solved
+        )
+        return Screen(own, found.status == CostStatus.STABLE, found.horizon, found.cost)  # type: ignore[arg-type]
 
     return stages.measure("screen", look, axes)
 

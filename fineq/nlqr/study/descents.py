@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from fineq.nlqr.cost import infinite_cost
 from jax import Array
+from jax.typing import ArrayLike
 
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.descent import (
     DescentInfo,
     DescentProblem,
@@ -45,7 +47,7 @@ class Method(NamedTuple):
     horizon: int
     num_steps: int
     record: Sequence[int] | np.ndarray
-    step_size: Callable[[Any, Optimum], Array]
+    step_size: Callable[[NlqrConfig, Optimum, Instance], ArrayLike]
     rule: str = "fixed"
     gap: float = 0.0
     infinite: bool = False
@@ -97,7 +99,7 @@ def descend(
             problem = DescentProblem(
                 instance.problem,
                 instance.points,
-                jnp.asarray(chosen.step_size(at, star), K.dtype),
+                jnp.asarray(chosen.step_size(at, star, instance), K.dtype),
                 jnp.asarray(at.estimator.radius, K.dtype),
                 star.K,
                 star.cost,
@@ -141,7 +143,7 @@ def make_metrics(objective: Objective, study: Study, infinite: bool) -> Callable
                 tolerance=limits.tail,
                 max_horizon=limits.max_horizon,
             )
-            recorded |= {"infinite_cost": found.cost, "stable": found.status == 0}
+            recorded |= {"infinite_cost": found.cost, "stable": found.status == CostStatus.STABLE}
         return recorded
 
     return metrics

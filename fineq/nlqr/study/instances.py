@@ -15,6 +15,7 @@ from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere, drawn_points, quadra
 from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 from fineq.nlqr.random_systems import random_system
+from fineq.nlqr.riccati import Status
 
 # Draws that stand for a law without a quadrature rule (n > 3): Monte Carlo error 1/√256 = 6%.
 NUM_DRAWN_POINTS = 256
@@ -35,6 +36,7 @@ class Instance(NamedTuple):
         problem: the system and the law that rollouts sample from.
         points: weighted points that stand for the law wherever an expectation is computed.
         K_lin: the linear policy `[p, n+d]`.
+        P: the Riccati solution `[n, n]` behind it.
         solved: whether the Riccati equation behind K_lin was solved.
         key: for whatever else this member draws.
     """
@@ -42,6 +44,7 @@ class Instance(NamedTuple):
     problem: Problem
     points: Points
     K_lin: Array
+    P: Array
     solved: Array
     key: Array
 
@@ -89,12 +92,16 @@ def at_member(config: NlqrConfig, member: Mapping[str, Any]) -> NlqrConfig:
 
 
 class Plant(NamedTuple):
-    """The member's own numbers, computed once: A, B, C, K_lin, and whether K_lin was solved for."""
+    """The member's own numbers, computed once.
+
+    A, B, C; K_lin with the Riccati solution P it rests on; whether the equation was solved.
+    """
 
     A: Array
     B: Array
     C: Array
     K_lin: Array
+    P: Array
     solved: Array
 
 
@@ -105,8 +112,10 @@ def make_plant(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]]
     def plant(member: Mapping[str, Any]) -> Plant:
         at = at_member(config, member)
         system = _system(at, given, phi, _keys(member)[0])
-        K_lin = linear_policy(system)
-        return Plant(system.A, system.B, system.C, K_lin.K, K_lin.status == 0)
+        linear = linear_policy(system)
+        return Plant(
+            system.A, system.B, system.C, linear.K, linear.P, linear.status == Status.SOLVED
+        )
 
     return plant
 
@@ -119,12 +128,12 @@ def make_instance(
 
     def instance(member: Mapping[str, Any]) -> Instance:
         at = at_member(config, member)
-        A, B, C, K_lin, solved = plant(member)
+        A, B, C, K_lin, P, solved = plant(member)
         Q, R = _weights(given, A, B)
         system = System(A, B, C, Q, R, jnp.asarray(at.system.lipschitz, A.dtype), phi)
         _, key_points, key = _keys(member)
         law = _law(at, given, system)
-        return Instance(Problem(system, law), _points(at, law, key_points), K_lin, solved, key)
+        return Instance(Problem(system, law), _points(at, law, key_points), K_lin, P, solved, key)
 
     return instance
 
