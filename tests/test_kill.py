@@ -127,14 +127,13 @@ def test_killed_often_it_ends_with_the_same_arrays(
 def test_ctrl_c_and_termination_end_cleanly_and_resume(
     tmp_path: Path, undisturbed: dict[str, bytes], number: int, code: int
 ):
-    returned, out = stop_after(tmp_path, 20000, 3, 0.0, number)
+    returned, out = stop_after(tmp_path, 20000, 1, 0.0, number)
     assert returned == code
-    name = re.escape(signal.Signals(number).name)
-    stopped = re.fullmatch(
-        rf"stopped by {name} at iteration (\d+) of iterate", out.splitlines()[-1]
-    )
+    name = signal.Signals(number).name
+    stopped = re.fullmatch(rf"stopped by {name} at iteration (\d+) of (\w+)", out.splitlines()[-1])
     assert stopped is not None
     assert not (tmp_path / "result.npz").exists()
     stage, iteration = run_python(SCRIPT, str(tmp_path), "20000").split()[:2]
-    assert (stage, int(iteration) > int(stopped[1])) == ("iterate", True)
+    assert stage == stopped[2]
+    assert int(iteration) > int(stopped[1])
     assert arrays(tmp_path) == undisturbed
