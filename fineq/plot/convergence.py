@@ -23,7 +23,8 @@ _FAR = 1e3  # diverging members and bands are shown up to this multiple of what 
 def convergence(sketch: Sketch) -> None:
     """Draw errors on a logarithmic axis; a line stops where its median member has diverged.
 
-    Diverged members count as infinitely wrong in median and band, and are counted in the label.
+    Diverged members count as infinitely wrong in median and band, and are counted in the label;
+    where the upper end of the band is among them, only its lower half is drawn.
     """
     panel, axes = sketch.panel, sketch.axes
     sketch.drawn = [errors(sketch.dataset, panel, line) for line in panel.lines]

@@ -30,13 +30,13 @@ def write_atomic(path: Path, content: bytes) -> str:
 
     """
     part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
-    try:
-        with disk_errors(path, len(content)):
+    with disk_errors(path, len(content)):
+        try:
             _write_all(part, content)
             os.replace(part, path)
             _flush_folder(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
+        finally:
+            part.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()
 
 
