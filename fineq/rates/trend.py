@@ -1,0 +1,49 @@
+"""Does a sequence fall at all? Decided on k, on log k and by rank, against correlated noise."""
+
+import numpy as np
+
+from fineq.rates.regression import fit_line
+
+# A slope counts as real from this many standard errors on.
+SIGNIFICANT = 3.0
+# Up to so many records a rank test decides as well; with more, correlated noise would deceive it.
+_MAX_RANKED = 20
+# Normal quantile of 1%: Kendall's score of n records in random order has standard deviation
+# sqrt(n (n - 1) (2 n + 5) / 18).
+_RANK_QUANTILE = 2.33
+# So many records in strictly falling order are a fall: chance is 1 in 24.
+_MIN_IN_ORDER = 4
+
+
+def log_time(k: np.ndarray) -> np.ndarray:
+    """Return log(iteration), shifted by the first spacing where records start at 0; [R] -> [R].
+
+    It changes by a constant when all iterations are multiplied by one factor, so that no decision
+    depends on the unit of time.
+    """
+    return np.log(k + (k[1] - k[0] if k[0] == 0 else 0.0))
+
+
+def falls(k: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
+    """Say whether y [n] falls: a significant slope in k or x [n], or (mostly) falling order."""
+    if y.size < 2:
+        return False
+    if y.size >= _MIN_IN_ORDER and np.all(np.diff(y) < 0):
+        return True
+    if y.size <= _MAX_RANKED and _mostly_in_order(y):
+        return True
+    return _descends(k, y) or _descends(x, y)
+
+
+def _mostly_in_order(y: np.ndarray) -> bool:
+    """Kendall's rank test: a few records may fall steeply without being straight."""
+    n = y.size
+    score = float(np.sum(np.triu(np.sign(y - y[:, None]))))
+    return score < -_RANK_QUANTILE * np.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+
+
+def _descends(t: np.ndarray, y: np.ndarray) -> bool:
+    line = fit_line(t, y)
+    # Differences of logarithms below this are rounding.
+    visible = abs(line.slope * (t[-1] - t[0])) > 1e-12 * max(1.0, float(np.max(np.abs(y))))
+    return visible and line.slope < -SIGNIFICANT * line.stderr
