@@ -58,7 +58,7 @@ def execute(
         else:
             _compute(run, config, study, given, console)
         loaded = run.load()
-        console.report(loaded.summary, sorted(run.path.iterdir()))
+        console.report(loaded.summary, loaded.files)
     return _exit_code(loaded.summary, config.strict), run.path
 
 

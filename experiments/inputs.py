@@ -25,9 +25,10 @@ def load_npz(field: str, path: str) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise InputError(f"{field}={path}: there is no such file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise InputError(f"{field}={path} is not an npz file: it holds a single array")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise InputError(f"{field}={path} is not an npz file: it holds a single array")
+        with archive:
             return {name: archive[name] for name in archive.files}
     except (ValueError, zipfile.BadZipFile, EOFError, OSError, KeyError) as error:
         if isinstance(error, InputError):

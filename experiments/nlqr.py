@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.inputs import load_function, load_npz
-from experiments.shell import Area, prepare_jax, main, settings
+from experiments.shell import Area, main, prepare_jax, settings
 from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
 
@@ -52,6 +52,8 @@ def load(config: NlqrConfig) -> "Given":
         given = given._replace(function=load_function("kernel.target", str(config.kernel.target)))
     arrays = _plant(config)
     if arrays is not None:
+        for name in "ABC":
+            _size(arrays, name, 0)
         shapes = {"n": _size(arrays, "A", 0), "d": _size(arrays, "C", 1)}
         phi = make_features(config, given, **shapes)
         system = system_from_arrays(arrays, phi=phi, scale=config.system.lipschitz)
@@ -83,7 +85,8 @@ def _plant(config: NlqrConfig) -> dict[str, Any] | None:
 def _size(arrays: dict[str, Any], name: str, axis: int) -> int:
     shape = np.shape(arrays[name]) if name in arrays else ()
     if len(shape) != 2:
-        raise InputError(f"system.{name} must be given, as a matrix; got shape {shape}")
+        given = f"got shape {shape}" if name in arrays else "it is missing"
+        raise InputError(f"system.{name} must be given as a matrix; {given}")
     return shape[axis]
 
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.sentences import CONFIGS, one_sentence
 from fineq.config import RunConfig
-from fineq.errors import EXIT_BAD_INPUT, FineqError, InputError
+from fineq.errors import FineqError, InputError
 from fineq.fields import flatten, leaves, sweep_axes, validate
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 USAGE = """\
 usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...] [options]
 
@@ -89,13 +89,13 @@ def _parse(area: Area, arguments: list[str]) -> _Options:
     source = None
     if "--from" in arguments:
         at = arguments.index("--from")
-        if at + 1 >= len(arguments):
+        if at + 1 >= len(arguments) or "=" in arguments[at + 1]:
             raise InputError("--from needs a file: the config.yaml of a run")
         source = arguments[at + 1]
         del arguments[at : at + 2]
     words = [word for word in arguments if word not in switches]
     for word in words:
-        if word.startswith("-") or ("=" not in word):
+        if word.startswith("-") or ("=" not in word and not word.startswith("~")):
             raise InputError(
                 f"{word!r} is not an option of experiments.{area.name}; settings have the form "
                 "field=value, and --help lists them"
@@ -155,7 +155,7 @@ def _compose_with_profile(area: Area, overrides: list[str], source: str | None) 
     from hydra import compose as hydra_compose
     from omegaconf import OmegaConf
 
-    with _one_sentence():
+    with one_sentence():
         if source is not None:
             return _compose_from_file(area, overrides, source)
         first = hydra_compose(area.name, overrides)
@@ -194,56 +194,10 @@ def _word(value: Any) -> str:
     return repr(value)
 
 
-class _one_sentence:  # noqa: N801 (used as a function)
-    """Turn Hydra's and OmegaConf's errors into one sentence each."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        from hydra.errors import HydraException
-        from omegaconf.errors import OmegaConfBaseException
-
-        if isinstance(error, HydraException | OmegaConfBaseException):
-            raise InputError(_sentence(error)) from error
-        return False
-
-
-def _sentence(error: BaseException) -> str:
-    """One sentence from Hydra's message and the OmegaConf error that caused it."""
-    chain, cause = [], error
-    while cause is not None and len(chain) < 5:
-        chain.append(str(cause))
-        cause = cause.__cause__
-    message = "\n".join(chain)
-    override = re.search(r"(?:override|merging override) '?\+*([\w.]+)", message)
-    key = re.search(r"full_key: (\S+)", message)
-    where = key[1] if key else override[1] if override else "a field"
-    if match := re.search(r"Value '(.*?)'.*? could not be converted to (\w+)", message, re.S):
-        return f"{where} must be of type {match[2].lower()}, got {match[1]}"
-    if "is not Optional" in message:
-        return f"{where} must be given, got null"
-    if match := re.search(r"Could not (?:find|load) '([^']+)'", message):
-        options = re.search(r"Available options in '[^']+':(.*?)(?:Config search|$)", message, re.S)
-        known = ", ".join(options[1].split()) if options else ", ".join(_siblings(match[1]))
-        return f"{match[1]} was not found; allowed: {known}"
-    if "viable alternative" in message or "mismatched input" in message:
-        return f"the command line cannot be read: {message.splitlines()[0]}"
-    if "Could not override" in message or "not in struct" in message:
-        name = override[1] if override else where
-        return f"{name} is not a field; --help lists the fields there are"
-    first = " ".join(message.split("\n")[0].split())
-    return f"{where}: {' '.join(chain[-1].splitlines()[0].split())}" if override else first
-
-
-def _siblings(name: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIGS / name).parent.glob("*.yaml"))
-
-
 def _typed(area: Area, composed: Any) -> Any:
     from omegaconf import OmegaConf
 
-    with _one_sentence():
+    with one_sentence():
         config = OmegaConf.to_object(composed)
     if not isinstance(config, area.config_type):
         raise InputError(f"configs/{area.name}.yaml does not follow {area.config_type.__name__}")
@@ -273,13 +227,13 @@ def _multirun(area: Area, options: _Options) -> int:
     _register(area)
     GlobalHydra.instance().clear()
     try:
-        with _one_sentence():
+        with one_sentence():
             search = create_automatic_config_search_path(None, None, str(CONFIGS))
             hydra = Hydra.create_main_hydra2("fineq", search)
             batches = hydra.multirun(area.name, _Job(area.name), options.overrides)
     finally:
         GlobalHydra.instance().clear()
-    jobs = batches if not batches or not isinstance(batches[0], list) else sum(batches, [])
+    jobs = [job for batch in batches for job in (batch if isinstance(batch, list) else [batch])]
     return max((_job_code(job) for job in jobs), default=0)
 
 
@@ -300,9 +254,8 @@ class _Job:
 
 
 def _job_code(job: Any) -> int:
-    from hydra.core.utils import JobStatus
-
-    return int(job.return_value) if job.status == JobStatus.COMPLETED else EXIT_BAD_INPUT
+    """The exit code of a finished job; an exception that is not ours is raised again."""
+    return int(job.return_value)
 
 
 def settings(config: Any) -> dict[str, Any]:
@@ -331,10 +284,15 @@ def help_text(area: Area) -> str:
 
 
 def prepare_jax() -> None:
-    """Switch float64 on before JAX is first used, and silence its search for absent backends."""
+    """Switch float64 on before JAX is first used, and keep compiled programs between runs.
+
+    Compiled programs go to `.cache/jax` beside `configs/`, unless JAX_COMPILATION_CACHE_DIR says
+    otherwise. JAX's notes about backends that are absent are silenced.
+    """
     import logging
 
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CONFIGS.parent / ".cache" / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
     import jax
 

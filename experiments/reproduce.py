@@ -1,0 +1,79 @@
+"""Every study of every area, one after the other, and one summary of them all.
+
+`python -m experiments.reproduce [area ...] [field=value ...]`: areas default to all; settings such
+as `profile=smoke` or `output=DIR` go to every study. Complete runs are found and not run again.
+"""
+
+import importlib
+import sys
+import time
+from collections.abc import Sequence
+
+from experiments.shell import Area, compose, report_error
+from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
+from fineq.runs import Outcome, write_overall_summary
+
+PAPER_FIGURES = ("initialisation", "lipschitz_sweep", "robustness")
+STUDIES: dict[str, list[list[str]]] = {
+    "nlqr": [
+        *(
+            [f"experiment=nlqr/{name}", f"setting={setting}"]
+            for name in PAPER_FIGURES
+            for setting in ("printed", "clear")
+        ),
+        ["experiment=nlqr/linear_convergence"],
+        ["experiment=nlqr/landscape"],
+        ["experiment=nlqr/exact_recovery"],
+        ["experiment=nlqr/sample_complexity"],
+        ["experiment=nlqr/global"],
+    ],
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the worst exit code of the studies."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    overrides = [word for word in words if "=" in word]
+    areas = [word for word in words if "=" not in word] or list(STUDIES)
+    try:
+        unknown = [area for area in areas if area not in STUDIES]
+        if unknown:
+            raise InputError(f"area must be one of {', '.join(STUDIES)}, got {unknown[0]}")
+        return _run_all(areas, overrides)
+    except FineqError as error:
+        return report_error(error)
+
+
+def _run_all(areas: Sequence[str], overrides: Sequence[str]) -> int:
+    jobs = [(area, [*words, *overrides]) for area in areas for words in STUDIES[area]]
+    modules = {name: importlib.import_module(f"experiments.{name}").AREA for name in areas}
+    # Composed first: a wrong setting ends the command before anything has run.
+    configs = [compose(modules[area], words) for area, words in jobs]
+    outcomes: list[Outcome] = []
+    for (area, words), config in zip(jobs, configs, strict=True):
+        title = " ".join(word.partition("=")[2] for word in words[: len(words) - len(overrides)])
+        if not config.quiet:
+            print(f"\n[{len(outcomes) + 1}/{len(jobs)}] {title}", flush=True)
+        outcomes.append(_run_one(modules[area], config))
+        if outcomes[-1].exit_code >= EXIT_INTERRUPTED:
+            break
+    path = write_overall_summary(configs[0].output, outcomes)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    if not configs[0].quiet:
+        print(f"\n{len(outcomes)} of {len(jobs)} studies in {seconds:.0f} s; summary: {path}")
+    return max(outcome.exit_code for outcome in outcomes)
+
+
+def _run_one(area: Area, config: object) -> Outcome:
+    started = time.monotonic()
+    code, path, message = 0, None, ""
+    study = f"{area.name}/{getattr(config, 'study', '')}"
+    try:
+        code, path = area.run(config)
+    except FineqError as error:
+        code, message = report_error(error), str(error)
+    return Outcome(study, code, path, message, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""What the shell refuses, in which words, with which exit code, and that nothing is written."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.nlqr import AREA
+from experiments.shell import CONFIGS, compose, help_text, main, settings
+from fineq.errors import EXIT_BAD_INPUT
+from fineq.fields import leaves
+
+ROOT = Path(__file__).resolve().parents[2]
+EYE = np.eye(2)
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """A function that writes a plant with some arrays replaced and returns its path."""
+
+    def write(**changes):
+        arrays = {"A": 0.5 * EYE, "B": EYE, "C": 0.1 * EYE, "Q": EYE, "R": EYE, **changes}
+        path = tmp_path / "plant.npz"
+        np.savez(path, **{name: value for name, value in arrays.items() if value is not None})
+        return str(path)
+
+    return write
+
+
+def refused(capsys, tmp_path, *words):
+    """Run a command line that must be refused; return its sentence."""
+    output = tmp_path / "out"
+    code = main(AREA, [*words, f"output={output}"])
+    captured = capsys.readouterr()
+    assert code == EXIT_BAD_INPUT
+    assert captured.out == ""
+    assert not output.exists()
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("fineq: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["foo=1"], "foo is not a field"),
+        (["system.foo=1"], "system.foo is not a field"),
+        (["+foo=1"], "'foo' cannot be added"),
+        (["++system.foo=1"], "'system.foo' cannot be added"),
+        (["~seeds"], "a field cannot be deleted"),
+        (["seeds"], "'seeds' is not an option"),
+        (["--verbose"], "'--verbose' is not an option"),
+        (["seeds=abc"], "seeds must be of type integer, got abc"),
+        (["seeds=1.5"], "seeds must be of type integer, got 1.5"),
+        (["seeds=null"], "seeds must be given, got null"),
+        (["seeds=0"], "seeds must be at least 1, got 0"),
+        (["seeds=["], "the command line cannot be read"),
+        (["system.lipschitz=-1"], "system.lipschitz must be at least 0, got -1"),
+        (["system.lipschitz=nan"], "system.lipschitz must be at least 0, got nan"),
+        (["estimator.radius=0"], "estimator.radius must be above 0, got 0"),
+        (["estimator.num_rollouts=0"], "estimator.num_rollouts must be at least 1, got 0"),
+        (["precision=float16"], "precision must be one of float32, float64, got float16"),
+        (["profile=huge"], "profile must be one of smoke, quick, full"),
+        (["system=nowhere"], "system/nowhere was not found; allowed: file, matrices, random"),
+        (["experiment=nlqr/none"], "experiment/nlqr/none was not found; allowed: .*linear_conv"),
+        (["study=none"], "study must be one of .*linear_convergence.*, got none"),
+        (["system=file"], "system.path must name an npz file"),
+        (["kernel=python"], "kernel.target must be module:function"),
+        (["kernel=python", "kernel.target=nowhere:phi"], "module nowhere cannot be imported"),
+        (["kernel=python", "kernel.target=math:phi"], "module math has no function phi"),
+        (["kernel=python", "kernel.target=math"], "must be module:function, got math"),
+        (["sweep.system.lipschits=[1]"], "did you mean sweep.system.lipschitz"),
+        (["sweep.system.lipschitz=3"], "must be a non-empty list"),
+        (["sweep.system.lipschitz=[-1]"], "sweep.system.lipschitz must be at least 0, got -1"),
+        (["sweep.system.lipschitz=[1,1]"], "repeats a value"),
+        (["sweep.system.normalisation=[own]"], "is not a numeric field"),
+        (["sweep.system.n=[2,3]"], "use -m system.n="),
+        (["--from", "nowhere.yaml"], "there is no such file"),
+        (["--from"], "--from needs a file"),
+    ],
+)
+def test_bad_words_get_one_sentence(capsys, tmp_path, words, sentence):
+    line = refused(capsys, tmp_path, *words)
+    assert re.search(sentence, line), line
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"R": np.diag([1.0, -1.0])}, "system.R must be .*positive definite"),
+        ({"Q": np.array([[1.0, 0.5], [0.0, 1.0]])}, "system.Q must be symmetric"),
+        ({"A": np.diag([2.0, 0.5]), "B": np.array([[0.0], [1.0]]), "R": np.eye(1)}, "stabilisable"),
+        ({"A": np.diag([2.0, 0.5]), "Q": np.diag([0.0, 1.0])}, "not detectable"),
+        ({"B": np.ones((3, 2))}, r"system.B has shape \(3, 2\), but system.A has shape \(2, 2\)"),
+        ({"A": np.array([[np.nan, 0.0], [0.0, 1.0]])}, "system.A must be finite"),
+        ({"B": None}, "system.B must be given as a matrix; it is missing"),
+        ({"D": EYE}, "unknown D"),
+        ({"A": np.full((2, 2), "a")}, "must hold real numbers"),
+    ],
+)
+def test_bad_plants_get_one_sentence(capsys, tmp_path, plant, changes, sentence):
+    line = refused(
+        capsys, tmp_path, "system=file", f"system.path={plant(**changes)}", "law.degree=3"
+    )
+    assert re.search(sentence, line), line
+
+
+def test_files_that_are_not_plants(capsys, tmp_path):
+    missing = refused(capsys, tmp_path, "system=file", f"system.path={tmp_path / 'no.npz'}")
+    assert "there is no such file" in missing
+    text = tmp_path / "text.npz"
+    text.write_text("not an archive")
+    assert "is not an npz file" in refused(capsys, tmp_path, "system=file", f"system.path={text}")
+    single = tmp_path / "single.npy"
+    np.save(single, EYE)
+    assert "holds a single array" in refused(
+        capsys, tmp_path, "system=file", f"system.path={single}"
+    )
+    pickled = tmp_path / "pickled.npz"
+    np.savez(pickled, A=np.array([{"a": 1}], dtype=object))
+    assert "plain numeric arrays" in refused(
+        capsys, tmp_path, "system=file", f"system.path={pickled}"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_that_cannot_be_written(capsys, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    code = main(AREA, [f"output={tmp_path / 'closed' / 'out'}"])
+    assert code == EXIT_BAD_INPUT
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_file_is_refused(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert main(AREA, [f"output={tmp_path / 'file'}", "seeds=1"]) == EXIT_BAD_INPUT
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_precedence_is_command_line_profile_experiment_defaults():
+    name = "experiment=nlqr/linear_convergence"
+    smoke = compose(AREA, [name, "profile=smoke"])
+    quick = compose(AREA, [name])
+    assert smoke.seeds != quick.seeds
+    assert compose(AREA, [name, "profile=smoke", "seeds=7"]).seeds == 7
+    assert compose(AREA, ["seeds=7", name, "profile=smoke"]).seeds == 7
+    assert quick.descent.rule == "smoothness" != compose(AREA, []).descent.rule
+
+
+def test_a_saved_configuration_composes_to_itself(tmp_path):
+    from experiments.shell import to_yaml
+
+    words = ["experiment=nlqr/linear_convergence", "system.lipschitz=0.7"]
+    words += ["++sweep.law.radius=[1.0,2.0]", "system=matrices", "system.A=[[0.5,0.1],[0,0.5]]"]
+    config = compose(AREA, words)
+    path = tmp_path / "config.yaml"
+    path.write_text(to_yaml(config))
+    assert settings(compose(AREA, [], source=str(path))) == settings(config)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in (CONFIGS / "experiment" / "nlqr").glob("*.yaml"))
+)
+@pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
+def test_every_experiment_composes_and_says_how_to_run_it(name, profile):
+    config = compose(AREA, [f"experiment=nlqr/{name}", f"profile={profile}"])
+    assert config.study == name
+    text = (CONFIGS / "experiment" / "nlqr" / f"{name}.yaml").read_text()
+    assert f"python -m experiments.nlqr experiment=nlqr/{name}" in text
+    assert set(config.profiles) == {"smoke", "quick", "full"}
+
+
+def test_help_explains_every_field():
+    text = help_text(AREA)
+    for leaf in leaves(AREA.config_type()):
+        assert f"{leaf.path}=" in text
+        assert leaf.spec.help in text
+
+
+def test_multirun_runs_all_and_exits_with_the_worst(capsys, monkeypatch):
+    seen = []
+    area = AREA._replace(run=lambda config: (seen.append(config.seeds) or 0, Path()))
+    monkeypatch.setattr("experiments.nlqr.AREA", area)
+    assert main(area, ["-m", "seeds=3,0,5"]) == EXIT_BAD_INPUT
+    assert seen == [3, 5]
+    assert "seeds must be at least 1" in capsys.readouterr().err
+    assert main(area, ["-m", "seeds=1,2", "sweep.system.lipschitz=[1,2]"]) == 0
+
+
+def test_the_module_runs_from_the_shell():
+    command = [sys.executable, "-m", "experiments.nlqr", "seeds=0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_BAD_INPUT
+    assert done.stderr == "fineq: seeds must be at least 1, got 0\n"
