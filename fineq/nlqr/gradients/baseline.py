@@ -1,0 +1,50 @@
+"""The one-point zeroth-order gradient with a baseline: the cost at K itself is subtracted.
+
+`ĝ = (2/J) Σ_j (D/r²) (C(K + U_j, x_j) - b_j) U_j` over J/2 pairs, `D = p (n + d)`, with
+`b_j = C(K, y_j)`. Since b_j does not depend on U_j and `E U_j = 0`, the mean is that of the
+one-point estimator. With y_j = x_j what initial state and policy have in common cancels, and the
+noise stays bounded as r -> 0; with y_j drawn independently only the mean cost cancels.
+Not in arXiv 2303.08431.
+"""
+
+import jax
+from jax import Array
+
+from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
+from fineq.nlqr.gradients.sampling import (
+    Sums,
+    check_counts,
+    mean_of,
+    sphere_directions,
+    sum_in_blocks,
+    weighted_sums,
+)
+from fineq.nlqr.problem import Problem
+from fineq.nlqr.rollout import rollout_costs
+
+
+def make_baseline(num_rollouts: int, horizon: int, *, same_state: bool = True) -> Estimator:
+    """Bind J = `num_rollouts`, those of the baseline counted, T = `horizon` and the baseline.
+
+    `same_state`: the baseline starts from the same initial state as its partner; otherwise from
+    one drawn independently. Returns `(key, K, problem, radius) -> GradientInfo`; raises
+    `InputError` unless J is even and both are positive. Memory is bounded for any J.
+    """
+    check_counts(horizon, num_rollouts, least=2)
+    num_pairs = num_rollouts // 2
+
+    def estimate(key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        system, law = problem
+
+        def sums(key: Array, num: int) -> Sums:
+            key_direction, key_state, key_baseline = jax.random.split(key, 3)
+            directions = sphere_directions(key_direction, num, K.shape, K.dtype)
+            x0 = law.sample(key_state, num).T
+            y0 = x0 if same_state else law.sample(key_baseline, num).T
+            costs = rollout_costs(K[:, :, None] + radius * directions, x0, system, horizon)
+            baseline = rollout_costs(K, y0, system, horizon)
+            return weighted_sums(directions, K.size / radius * (costs - baseline), costs)
+
+        return mean_of(sum_in_blocks(sums, key, num_pairs), num_pairs)
+
+    return estimate

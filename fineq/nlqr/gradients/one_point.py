@@ -1,0 +1,45 @@
+"""The one-point zeroth-order gradient, the paper's: one rollout under each perturbed policy.
+
+`ĝ = (1/J) Σ_j (D/r²) C_j U_j`: U_j uniform on the sphere `|U|_F = r`, C_j the T-step cost of one
+rollout under `K + U_j` from a fresh x0, `D = p (n + d)`. Its mean is the gradient of the smoothed
+cost `C_r(K) = E C_T(K + V)`, V uniform on the ball `|V|_F <= r`; near a minimum its noise does not
+vanish but grows like `D C / (r √J)`. Source: arXiv 2303.08431, Algorithm 1.
+"""
+
+import jax
+from jax import Array
+
+from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
+from fineq.nlqr.gradients.sampling import (
+    Sums,
+    check_counts,
+    mean_of,
+    sphere_directions,
+    sum_in_blocks,
+    weighted_sums,
+)
+from fineq.nlqr.problem import Problem
+from fineq.nlqr.rollout import rollout_costs
+
+
+def make_one_point(num_rollouts: int, horizon: int) -> Estimator:
+    """Bind J = `num_rollouts` and T = `horizon`.
+
+    Returns `(key, K, problem, radius) -> GradientInfo`; raises `InputError` unless both are
+    positive. Memory is bounded for any J.
+    """
+    check_counts(horizon, num_rollouts)
+
+    def estimate(key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        system, law = problem
+
+        def sums(key: Array, num: int) -> Sums:
+            key_direction, key_state = jax.random.split(key)
+            directions = sphere_directions(key_direction, num, K.shape, K.dtype)
+            x0 = law.sample(key_state, num).T
+            costs = rollout_costs(K[:, :, None] + radius * directions, x0, system, horizon)
+            return weighted_sums(directions, K.size / radius * costs, costs)
+
+        return mean_of(sum_in_blocks(sums, key, num_rollouts), num_rollouts)
+
+    return estimate

@@ -1,0 +1,232 @@
+"""The infinite-horizon cost, by simulating until what is left is provably small, or never will be.
+
+Expected energies `E |x_t|²` are summed over windows that double, [h/2, h) and [h, 2h). A geometric
+decay by q a step makes the second sum z(1 + z) times the first with z = q^(h/2): that gives z, and
+the tail `cost of the last window · z²/(1 - z²)`. Two facts keep transients from deceiving it:
+nothing that comes to rest does so faster than the linearisation at the origin forgets, so z is
+never taken below ρ^h, ρ its spectral radius; and windows that double outlast any fixed transient.
+"""
+
+import enum
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from fineq.nlqr.components import apply, lane_features, quadratic
+from fineq.nlqr.laws import Points
+from fineq.nlqr.problem import System
+from fineq.nlqr.random_systems import spectral_radius
+from fineq.nlqr.stability import linearisation
+
+STRIDE = 8  # steps between looks
+FORGOTTEN = 1e-6  # of a small deviation is left: then what has not decayed is not small
+PERSISTENT = 1.5  # ratio of window sums: 2 for a constant energy, 0 for a fast decay
+
+
+class CostStatus(enum.IntEnum):
+    """What was found about a policy; `message` says it in words."""
+
+    STABLE = 0
+    UNSTABLE = 1
+    UNDECIDED = 2
+
+    @property
+    def message(self) -> str:
+        """One sentence."""
+        return {
+            CostStatus.STABLE: "every initial state comes to rest",
+            CostStatus.UNSTABLE: "some initial states never come to rest",
+            CostStatus.UNDECIDED: "the decay is too slow to be judged within max_horizon steps",
+        }[self]
+
+
+class InfiniteCost(NamedTuple):
+    """The infinite-horizon cost of a policy; scalars.
+
+    Attributes:
+        cost: C(K); inf where unstable; where undecided, the cost of the steps simulated.
+        horizon: a T, a multiple of 8, that leaves out at most `tolerance · cost`; where not stable,
+            the number of steps simulated.
+        tail: estimate of what lies beyond the steps simulated and is missing in `cost`.
+        status: a `CostStatus`.
+    """
+
+    cost: Array
+    horizon: Array
+    tail: Array
+    status: Array
+
+
+class _Search(NamedTuple):
+    x: Array  # [n, S]
+    strides: Array
+    total: Array
+    window_cost: Array
+    window_energy: Array
+    previous_energy: Array
+    tail: Array
+    warnings: Array  # windows in a row that looked like a limit cycle
+    status: Array
+
+
+class _Judgement(NamedTuple):
+    tail: Array
+    cycling: Array
+    status: Array
+
+
+def infinite_cost(
+    K: Array,
+    system: System,
+    points: Points,
+    *,
+    tolerance: ArrayLike = 1e-12,
+    max_horizon: int = 2**16,
+) -> InfiniteCost:
+    """Simulate until the estimated tail is at most `tolerance · cost`, doubling the horizon.
+
+    K is `[p, n + d]`. `UNSTABLE` is said of a loop that overflows, that grows or stays while the
+    origin repels (spectral radius of the linearisation above 1), or that stays away from an
+    attracting origin for longer than the linearisation needs to forget a factor 1e6, over two
+    doublings: a limit cycle. A decay too slow for `max_horizon` is `UNDECIDED`. Works under `jit`
+    and `vmap`; not differentiable in reverse mode: use `fineq.nlqr.cost.cost` at `horizon`.
+    """
+    radius = spectral_radius(linearisation(system, K))
+    found = _search(K, system, points, radius, tolerance, max_horizon)
+    stable = found.status == CostStatus.STABLE
+    unstable = found.status == CostStatus.UNSTABLE
+    horizon = _shortest(K, system, points, found.total, tolerance, found.strides, stable)
+    return InfiniteCost(
+        cost=jnp.where(unstable, jnp.inf, found.total),
+        horizon=STRIDE * horizon,
+        tail=jnp.where(unstable, jnp.inf, found.tail),
+        status=found.status,
+    )
+
+
+def _stride(K: Array, system: System, points: Points, x: Array) -> tuple[Array, Array, Array]:
+    """Advance `x [n, S]` by STRIDE steps; also their expected cost and energy."""
+
+    def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
+        x, costs, energies = carry
+        features = lane_features(system, x)
+        u = -apply(K, jnp.concatenate([x, features]))
+        costs = costs + quadratic(system.Q, x) + quadratic(system.R, u)
+        energies = energies + jnp.sum(x * x, axis=0)
+        x = apply(system.A, x) + apply(system.B, u) + apply(system.C, features)
+        return (x, costs, energies), None
+
+    zero = jnp.zeros_like(x[0])
+    (x, costs, energies), _ = lax.scan(step, (x, zero, zero), None, length=STRIDE)
+    return x, jnp.sum(points.weights * costs), jnp.sum(points.weights * energies)
+
+
+def _judge(state: _Search, radius: Array, tolerance: ArrayLike) -> _Judgement:
+    """Judge a window [h, 2h) that has just ended against [h/2, h)."""
+    h = STRIDE * state.strides / 2
+    ratio = state.window_energy / state.previous_energy
+    ratio = jnp.where(state.window_energy == 0, 0.0, ratio)
+    slowest = radius**h
+    z = jnp.maximum((jnp.sqrt(1 + 4 * ratio) - 1) / 2, slowest)
+    tail = jnp.where(z < 1, state.window_cost * z**2 / (1 - z**2), jnp.inf)
+    tail = jnp.where(state.window_cost == 0, 0.0, tail)
+    # The spectral radius of a defective matrix is known to a root of the rounding unit only.
+    margin = jnp.sqrt(jnp.finfo(radius.dtype).eps)
+    repelled = (radius > 1 + margin) & (ratio >= 1)
+    cycling = (radius < 1 - margin) & (slowest < FORGOTTEN) & (ratio >= PERSISTENT)
+    overflowed = ~jnp.isfinite(state.total + state.window_energy)
+    unstable = overflowed | repelled | (cycling & (state.warnings >= 1))
+    status = jnp.where(
+        tail <= jnp.asarray(tolerance) / 2 * state.total, CostStatus.STABLE, CostStatus.UNDECIDED
+    )
+    status = jnp.where(unstable, CostStatus.UNSTABLE, status).astype(jnp.int32)
+    return _Judgement(tail, cycling, status)
+
+
+def _search(
+    K: Array,
+    system: System,
+    points: Points,
+    radius: Array,
+    tolerance: ArrayLike,
+    max_horizon: int,
+) -> _Search:
+    dtype = points.points.dtype
+
+    # One half of the tolerance is for the tail here, the other for what `_shortest` leaves out.
+    def running(state: _Search) -> Array:
+        return (state.status == CostStatus.UNDECIDED) & (STRIDE * state.strides < max_horizon)
+
+    def advance(state: _Search) -> _Search:
+        x, cost, energy = _stride(K, system, points, state.x)
+        state = state._replace(
+            x=x,
+            strides=state.strides + 1,
+            total=state.total + cost,
+            window_cost=state.window_cost + cost,
+            window_energy=state.window_energy + energy,
+        )
+        # A window ends where the number of strides is a power of 2; the first pair that doubles is
+        # [1, 2) and [2, 4).
+        ends = (state.strides & (state.strides - 1)) == 0
+        judged = _judge(state, radius, tolerance)
+        early = ~jnp.isfinite(state.total)
+        ready = ends & (state.strides >= 4)
+        status = jnp.where(ready, judged.status, state.status)
+        return state._replace(
+            window_cost=jnp.where(ends, 0.0, state.window_cost),
+            window_energy=jnp.where(ends, 0.0, state.window_energy),
+            previous_energy=jnp.where(ends, state.window_energy, state.previous_energy),
+            tail=jnp.where(ready, judged.tail, state.tail),
+            warnings=jnp.where(
+                ready, jnp.where(judged.cycling, state.warnings + 1, 0), state.warnings
+            ),
+            status=jnp.where(early, CostStatus.UNSTABLE, status).astype(jnp.int32),
+        )
+
+    zero = jnp.zeros((), dtype)
+    whole = jnp.zeros((), jnp.int32)
+    undecided = jnp.asarray(CostStatus.UNDECIDED, jnp.int32)
+    start = _Search(
+        points.points.T,
+        whole,
+        zero,
+        zero,
+        zero,
+        zero,
+        jnp.full((), jnp.inf, dtype),
+        whole,
+        undecided,
+    )
+    return lax.while_loop(running, advance, start)
+
+
+def _shortest(
+    K: Array,
+    system: System,
+    points: Points,
+    total: Array,
+    tolerance: ArrayLike,
+    simulated: Array,
+    stable: Array,
+) -> Array:
+    """Count the strides that leave at most half of `tolerance · total` of the simulated cost.
+
+    The search overshoots by up to a factor 2 and more; a second run finds where it could have
+    stopped, which is what every later evaluation at a fixed horizon gains.
+    """
+
+    def running(carry: tuple[Array, Array, Array]) -> Array:
+        _, cost, strides = carry
+        return stable & (total - cost > jnp.asarray(tolerance) / 2 * total) & (strides < simulated)
+
+    def advance(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        x, cost, strides = carry
+        x, more, _ = _stride(K, system, points, x)
+        return x, cost + more, strides + 1
+
+    start = (points.points.T, jnp.zeros_like(total), jnp.zeros((), jnp.int32))
+    strides = lax.while_loop(running, advance, start)[2]
+    return jnp.where(stable, jnp.maximum(strides, 1), simulated)
