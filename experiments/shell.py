@@ -9,6 +9,7 @@ import dataclasses
 import os
 import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -226,15 +227,23 @@ def _multirun(area: Area, options: _Options) -> int:
 
     _register(area)
     GlobalHydra.instance().clear()
-    try:
-        with one_sentence():
-            search = create_automatic_config_search_path(None, None, str(CONFIGS))
-            hydra = Hydra.create_main_hydra2("fineq", search)
-            batches = hydra.multirun(area.name, _Job(area.name), options.overrides)
-    finally:
-        GlobalHydra.instance().clear()
+    with tempfile.TemporaryDirectory() as scratch:
+        # Hydra's sweeper leaves a file of its own in its folder; a launcher for clusters needs
+        # that folder where all machines see it, and then the user names it.
+        ours = [] if _names_folder(options.overrides) else [f"hydra.sweep.dir='{scratch}'"]
+        try:
+            with one_sentence():
+                search = create_automatic_config_search_path(None, None, str(CONFIGS))
+                hydra = Hydra.create_main_hydra2("fineq", search)
+                batches = hydra.multirun(area.name, _Job(area.name), ours + options.overrides)
+        finally:
+            GlobalHydra.instance().clear()
     jobs = [job for batch in batches for job in (batch if isinstance(batch, list) else [batch])]
     return max((_job_code(job) for job in jobs), default=0)
+
+
+def _names_folder(overrides: Sequence[str]) -> bool:
+    return any(word.startswith(("hydra.sweep.dir=", "hydra/launcher=")) for word in overrides)
 
 
 class _Job:

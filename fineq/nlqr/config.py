@@ -119,6 +119,17 @@ class ReferenceConfig:
 
 
 @dataclass
+class FloorsConfig:
+    """Zeroth-order descents of linear_convergence, down to their floor."""
+
+    num_steps: int = count(1000, "iterations")
+    step_size: float = number(0.5, "η as a multiple of 1/h, antithetic pairs", above=0.0)
+    one_point_step_size: float = number(0.01, "the same, one-point estimates", above=0.0)
+    num_rollouts: list = numbers([30, 300], "rollouts J of one estimate", minimum=2)
+    radii: list = numbers([0.05, 0.2, 0.6], "smoothing radii r", above=0.0)
+
+
+@dataclass
 class NlqrConfig(RunConfig):
     """Nearly linear-quadratic control (arXiv 2303.08431)."""
 
@@ -129,4 +140,5 @@ class NlqrConfig(RunConfig):
     law: LawConfig = group(LawConfig, "the initial law")
     estimator: EstimatorConfig = group(EstimatorConfig, "the gradient")
     descent: DescentConfig = group(DescentConfig, "the iteration")
+    floors: FloorsConfig = group(FloorsConfig, "zeroth-order descents to their floor")
     reference: ReferenceConfig = group(ReferenceConfig, "the exact optimum")

@@ -22,8 +22,8 @@ class DescentProblem(NamedTuple):
         points: weighted points for exact expectations.
         step_size: η.
         radius: smoothing radius r of zeroth-order gradients.
-        K_star: reference optimum `[p, n+d]`, for the record only.
-        cost_star: its cost, for the record and for stopping.
+        K_star: reference optimum `[p, n+d]`, for the record and for stopping.
+        cost_star: its cost, for the record only.
         cost_limit: a cost above which the descent counts as diverged.
     """
 
@@ -48,12 +48,12 @@ class DescentInfo(NamedTuple):
 
     Attributes:
         gradient_norm: Frobenius norm of the gradient or its estimate.
-        gap: `(cost - C*)/C*` with the cost as the gradient's method saw it.
+        distance: Frobenius norm of K - K*.
         excess: cost over the limit beyond which the descent has diverged.
     """
 
     gradient_norm: Array
-    gap: Array
+    distance: Array
     excess: Array
 
 
@@ -86,7 +86,7 @@ def make_descent(gradient: Gradient, rule: str = "fixed") -> Callable:
         direction, inner = optimiser.update(g, state.optimiser)
         info = DescentInfo(
             jnp.linalg.norm(g),
-            (cost - problem.cost_star) / problem.cost_star,
+            jnp.linalg.norm(state.K - problem.K_star),
             cost / problem.cost_limit,
         )
         return DescentState(state.K - problem.step_size * direction, inner), info

@@ -182,14 +182,16 @@ def test_help_explains_every_field():
         assert leaf.spec.help in text
 
 
-def test_multirun_runs_all_and_exits_with_the_worst(capsys, monkeypatch):
+def test_multirun_runs_all_and_exits_with_the_worst(capsys, monkeypatch, tmp_path):
     seen = []
+    monkeypatch.chdir(tmp_path)
     area = AREA._replace(run=lambda config: (seen.append(config.seeds) or 0, Path()))
     monkeypatch.setattr("experiments.nlqr.AREA", area)
     assert main(area, ["-m", "seeds=3,0,5"]) == EXIT_BAD_INPUT
     assert seen == [3, 5]
     assert "seeds must be at least 1" in capsys.readouterr().err
     assert main(area, ["-m", "seeds=1,2", "sweep.system.lipschitz=[1,2]"]) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_module_runs_from_the_shell():

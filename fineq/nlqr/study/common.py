@@ -147,6 +147,14 @@ def seed_axis(config: NlqrConfig) -> Axis:
     return Axis("seed", list(range(config.first_seed, config.first_seed + config.seeds)))
 
 
+def dropped_note(study: Study) -> str:
+    """How many seeds were left out, in words."""
+    return (
+        f"{study.dropped} of {study.config.seeds} seeds left out: K_lin does not stabilise them at "
+        "every swept value"
+    )
+
+
 def exact_horizon(study: Study) -> int:
     """One static rollout length that leaves every stable member's tail below `reference.tail`.
 

@@ -39,7 +39,7 @@ class Method(NamedTuple):
         record: iterations at which cost and distance are recorded.
         step_size: η of a member, from its instance, configuration and optimum.
         rule: `fixed` or `adam`.
-        gap: stop a member whose relative gap, as its gradient sees it, is below this; 0 never.
+        distance: stop a member whose |K - K*| is at most this; 0 never.
         infinite: also record the infinite-horizon cost.
     """
 
@@ -49,7 +49,7 @@ class Method(NamedTuple):
     record: Sequence[int] | np.ndarray
     step_size: Callable[[NlqrConfig, Optimum, Instance], ArrayLike]
     rule: str = "fixed"
-    gap: float = 0.0
+    distance: float = 0.0
     infinite: bool = False
 
 
@@ -113,8 +113,8 @@ def descend(
             num_steps=chosen.num_steps,
             metrics=make_metrics(objective, study, chosen.infinite),
             record=chosen.record,
-            until=(lambda info: info.gap) if chosen.gap > 0 else None,
-            tolerance=chosen.gap,
+            until=(lambda info: info.distance) if chosen.distance > 0 else None,
+            tolerance=chosen.distance,
             diverged=has_diverged,
         )
 

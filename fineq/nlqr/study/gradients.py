@@ -1,49 +1,45 @@
-"""The gradients descents use, bound to their static choices: `(key, K, problem) -> (g, cost)`."""
+"""The gradients that descents use, bound to their static choices."""
 
-import jax
-import jax.numpy as jnp
 from jax import Array
 
 from fineq.nlqr.config import EstimatorConfig
-from fineq.nlqr.cost import regressor_sum
 from fineq.nlqr.descent import DescentProblem, Gradient
-from fineq.nlqr.gradients import make_baseline, make_coordinates, make_one_point, make_two_point
-from fineq.nlqr.study.common import make_objective
+from fineq.nlqr.gradients import (
+    Estimator,
+    make_baseline,
+    make_coordinates,
+    make_exact,
+    make_natural,
+    make_one_point,
+    make_two_point,
+)
+from fineq.nlqr.problem import Problem
+
+ZEROTH_ORDER = {
+    "one_point": make_one_point,
+    "two_point": make_two_point,
+    "baseline": make_baseline,
+}
 
 
 def exact(horizon: int) -> Gradient:
     """The gradient of the exact T-step cost over the weighted points."""
-    objective = make_objective(horizon)
-
-    def gradient(key: Array, K: Array, problem: DescentProblem) -> tuple[Array, Array]:
-        del key
-        cost, g = jax.value_and_grad(objective)(K, problem)
-        return g, cost
-
-    return gradient
+    return _over_points(make_exact(horizon))
 
 
 def natural(horizon: int) -> Gradient:
     """The exact gradient times the inverse of Σ_ψψ, the natural policy gradient."""
-    plain = exact(horizon)
+    return _over_points(make_natural(make_exact(horizon), horizon))
 
-    def gradient(key: Array, K: Array, problem: DescentProblem) -> tuple[Array, Array]:
-        g, cost = plain(key, K, problem)
-        Sigma = regressor_sum(K, problem.problem.system, problem.points, horizon)
-        return jnp.linalg.solve(Sigma, g.T).T, cost
 
-    return gradient
+def coordinates(horizon: int) -> Gradient:
+    """Two-point differences along every coordinate, over all weighted points."""
+    return _over_points(make_coordinates(horizon))
 
 
 def zeroth_order(name: str, num_rollouts: int, horizon: int) -> Gradient:
-    """A zeroth-order estimate from rollouts; its radius is the problem's."""
-    makers = {
-        "one_point": make_one_point,
-        "two_point": make_two_point,
-        "baseline": make_baseline,
-        "coordinates": make_coordinates,
-    }
-    estimator = makers[name](num_rollouts, horizon)
+    """An estimate from rollouts that start from draws of the law; its radius is the problem's."""
+    estimator = ZEROTH_ORDER[name](num_rollouts, horizon)
 
     def gradient(key: Array, K: Array, problem: DescentProblem) -> tuple[Array, Array]:
         found = estimator(key, K, problem.problem, problem.radius)
@@ -52,8 +48,23 @@ def zeroth_order(name: str, num_rollouts: int, horizon: int) -> Gradient:
     return gradient
 
 
-def configured(config: EstimatorConfig, horizon: int, num_rollouts: int | None = None) -> Gradient:
-    """The gradient that the configuration names."""
-    if config.name == "exact":
-        return natural(horizon) if config.natural == "yes" else exact(horizon)
-    return zeroth_order(config.name, num_rollouts or config.num_rollouts, horizon)
+def configured(config: EstimatorConfig, horizon: int) -> Gradient:
+    """The gradient that the configuration names, of the T-step cost."""
+    match config.name:
+        case "exact":
+            return natural(horizon) if config.natural == "yes" else exact(horizon)
+        case "coordinates":
+            return coordinates(horizon)
+        case _:
+            return zeroth_order(config.name, config.num_rollouts, horizon)
+
+
+def _over_points(estimator: Estimator) -> Gradient:
+    """The same estimator with the weighted points in place of the law they stand for."""
+
+    def gradient(key: Array, K: Array, problem: DescentProblem) -> tuple[Array, Array]:
+        exactly = Problem(problem.problem.system, problem.points)
+        found = estimator(key, K, exactly, problem.radius)
+        return found.gradient, found.cost
+
+    return gradient

@@ -5,6 +5,9 @@ its square: what is compared are exponents, -log(ratio). Zeroth-order gradients 
 down to a floor that their noise sets; natural gradients need no step size that knows h.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -16,22 +19,26 @@ from fineq.iterate import every
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
-from fineq.nlqr.study.common import Optimum, Study, exact_horizon, make_study, optimum
+from fineq.nlqr.study.common import Optimum, Study, dropped_note, exact_horizon, make_study, optimum
 from fineq.nlqr.study.descents import Method, descend
 from fineq.nlqr.study.gradients import exact, natural, zeroth_order
 from fineq.nlqr.study.instances import Given, Instance
-from fineq.rates import Interval, Rate, linear_rate, median_interval, proportion
+from fineq.rates import Rate, linear_rate, median_interval, power_law, proportion
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.sweep import SweepResult
+from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Stages
 
 REACHED = 1e-10  # relative suboptimality that exact descent is asked to reach
-STOP = 1e-14  # relative gap at which exact descent stops: rounding of the cost
+STOP = 1e-11  # |K - K*| at which it stops: as far as K* itself is known
+NEAR = 1e-2  # "near K*": the distance has fallen by this factor, and fast modes have died out
 NUM_RECORDS = 200
-MARGIN = 0.1  # the exponent is a limit, seen through the decades above rounding
+MARGIN = 0.1  # on measured over theoretical exponent, a limit seen over finitely many decades
+NATURAL_STEPS = 40
+FLOOR_SHARE = 4  # the last quarter of a zeroth-order descent is taken to be at its floor
 ABOUT = {"gap": "relative suboptimality (C − C*)/C*", "distance": "|K − K*|"}
+NAMES = {"one_point": "one-point", "two_point": "antithetic pairs"}
 
-Runs = dict[str, SweepResult]
+Rates = list[dict[str, Rate]]
 
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
@@ -40,39 +47,64 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     study = make_study(config, given, stages, sweeps, stable_only=True)
     horizon = exact_horizon(study)
     star = optimum(study, horizon)
-    runs = {name: descend(study, name, m, star) for name, m in methods(config, horizon).items()}
+    runs = {name: descend(study, name, m, star) for name, m in _methods(config, horizon).items()}
+    floors = {name: _floors(study, star, name) for name in NAMES}
     exponent = -np.log1p(-config.descent.step_size * star.mu / star.h)
-    rates = {name: _rates(study, result) for name, result in runs.items()}
+    rates = _rates(study, runs["exact"])
+    iterations = {f"{name}_iteration": r.iterations for name, r in {**runs, **floors}.items()}
     return StudyResult(
-        _arrays(study, star, runs, exponent),
-        coords_of(study.axes, config, **{f"{k}_iteration": r.iterations for k, r in runs.items()}),
-        tuple(_claims(study, runs, rates, exponent)),
-        tuple(rate for by_slice in rates.values() for pair in by_slice for rate in pair.values()),
-        _figures(study, exponent),
-        status_of(np.all([result.diverged for result in runs.values()], axis=0)),
-        {"seeds": f"{study.dropped} of {config.seeds} seeds left out: K_lin does not stabilise"},
+        _arrays(study, star, runs, floors, exponent),
+        coords_of([*_floor_axes(config), *study.axes], config, **iterations),
+        (*_exact_claims(study, runs, rates, exponent), *_floor_claims(study, floors)),
+        tuple(rate for by_name in rates for rate in by_name.values()),
+        figures(study, exponent),
+        status_of(runs["exact"].diverged),
+        {"seeds": dropped_note(study), "horizon": f"exact costs and gradients sum {horizon} steps"},
     )
 
 
-def methods(config: NlqrConfig, horizon: int) -> dict[str, Method]:
-    """The descents compared; all take η = `descent.step_size` / h but the natural one."""
+def _methods(config: NlqrConfig, horizon: int) -> dict[str, Method]:
     steps = config.descent.num_steps
-    few = max(steps // 10, 1)
-
-    def over_h(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:
-        del instance
-        return at.descent.step_size / star.h
-
-    def record(num_steps: int) -> np.ndarray:
-        return every(num_steps, max(num_steps // NUM_RECORDS, 1))
-
-    J, T = config.estimator.num_rollouts, config.descent.horizon
+    record = every(steps, max(steps // NUM_RECORDS, 1))
     return {
-        "exact": Method(exact(horizon), horizon, steps, record(steps), over_h, gap=STOP),
-        "natural": Method(natural(horizon), horizon, 60, record(60), natural_step, gap=STOP),
-        "two_point": Method(zeroth_order("two_point", J, T), horizon, few, record(few), over_h),
-        "one_point": Method(zeroth_order("one_point", J, T), horizon, few, record(few), over_h),
+        "exact": Method(
+            exact(horizon), horizon, steps, record, over_h(config.descent.step_size), distance=STOP
+        ),
+        "natural": Method(
+            natural(horizon), horizon, NATURAL_STEPS, every(NATURAL_STEPS), natural_step
+        ),
     }
+
+
+def _floor_axes(config: NlqrConfig) -> list[Axis]:
+    return [
+        Axis("estimator.num_rollouts", config.floors.num_rollouts, static=True),
+        Axis("estimator.radius", config.floors.radii),
+    ]
+
+
+def _floors(study: Study, star: Optimum, name: str) -> SweepResult:
+    """Descend by noisy gradients, over the number of rollouts J and the radius r."""
+    floors, horizon = study.config.floors, study.config.descent.horizon
+    steps = floors.num_steps
+    multiple = floors.step_size if name == "two_point" else floors.one_point_step_size
+
+    def method(static: dict[str, int]) -> Method:
+        gradient = zeroth_order(name, static["estimator.num_rollouts"], horizon)
+        record = every(steps, max(steps // NUM_RECORDS, 1))
+        return Method(gradient, exact_horizon(study), steps, record, over_h(multiple))
+
+    return descend(study, name, method, star, _floor_axes(study.config))
+
+
+def over_h(multiple: float) -> Callable[[NlqrConfig, Optimum, Instance], Array]:
+    """The step size η = multiple / h."""
+
+    def step_size(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:
+        del at, instance
+        return multiple / star.h
+
+    return step_size
 
 
 def natural_step(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:
@@ -82,15 +114,16 @@ def natural_step(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:
     return 0.5 / jnp.linalg.norm(system.R + system.B.T @ instance.P @ system.B, 2)
 
 
-def _rates(study: Study, result: SweepResult) -> list[dict[str, Rate]]:
+def _rates(study: Study, result: SweepResult) -> Rates:
+    near = result.metrics["distance"] <= NEAR * result.metrics["distance"][..., :1]
     return [
         {
             name: linear_rate(
                 result.iterations,
                 result.metrics[name][piece.index],
-                valid=result.valid[piece.index],
+                valid=(result.valid & near)[piece.index],
                 diverged=result.diverged[piece.index],
-                quantity=f"{text} ({piece.label})",
+                quantity=f"{text}, exact gradient, {piece.label}",
             )
             for name, text in ABOUT.items()
         }
@@ -105,51 +138,83 @@ def _relative(rate: Rate, exponent: np.ndarray) -> np.ndarray:
     return (-slopes / exponent)[linear & np.isfinite(slopes)]
 
 
-def _claims(
-    study: Study, runs: Runs, rates: dict[str, list[dict[str, Rate]]], exponent: np.ndarray
+def _exact_claims(
+    study: Study, runs: dict[str, SweepResult], rates: Rates, exponent: np.ndarray
 ) -> list[Claim]:
     found = []
-    for number, piece in enumerate(slices(study.axes)):
-        theory, measured = exponent[piece.index], rates["exact"][number]
-        found += _exact_claims(runs["exact"], piece, measured, theory)
+    for piece, rate in zip(slices(study.axes), rates, strict=True):
+        theory = exponent[piece.index]
+        reached = np.nanmin(runs["exact"].metrics["gap"][piece.index], axis=-1) <= REACHED
+        natural_steps = _steps_to(runs["natural"], piece, REACHED)
+        about = partial(
+            claim, "nlqr/linear-convergence", instance=f"{piece.label}, {reached.size} seeds"
+        )
+        found += [
+            about(
+                proportion(int(reached.sum()), reached.size, method="exact"),
+                Theory(1.0, "~", "every seed", margin=1 - 0.025 ** (1 / reached.size)),
+                what=f"share of seeds where exact descent reaches a gap of {REACHED:g}",
+            ),
+            about(
+                median_interval(_relative(rate["distance"], theory)),
+                Theory(1.0, "~", "-log(1 - ημ)", margin=MARGIN),
+                what="decay exponent of |K - K*| near K*, over theory's",
+            ),
+            about(
+                median_interval(_relative(rate["gap"], 2 * theory)),
+                Theory(1.0, "~", "-2 log(1 - ημ)", margin=MARGIN),
+                what="decay exponent of the cost gap near K*, over theory's",
+            ),
+            about(
+                median_interval(natural_steps), what=f"natural gradient: steps to gap {REACHED:g}"
+            ),
+        ]
     return found
 
 
-def _exact_claims(
-    result: SweepResult, piece: Slice, measured: dict[str, Rate], exponent: np.ndarray
-) -> list[Claim]:
-    reached = result.metrics["gap"][piece.index][:, -1] <= REACHED
-    where = f"exact gradient, {piece.label}, {reached.size} seeds"
-    rate = "-log(1 - ημ)"
-
-    def about(what: str, number: Interval, theory: Theory) -> Claim:
-        return claim("nlqr/linear-convergence", number, theory, instance=where, what=what)
-
-    return [
-        about(
-            f"Exact descent reaches relative suboptimality {REACHED:g} (share of seeds)",
-            proportion(int(reached.sum()), reached.size, method="exact"),
-            Theory(1.0, "~", "all seeds", margin=1 - 0.025 ** (1 / reached.size)),
-        ),
-        about(
-            "|K - K*| decays at exponent -log(1 - ημ) near K* (measured over theory)",
-            median_interval(_relative(measured["distance"], exponent)),
-            Theory(1.0, "~", rate, margin=MARGIN),
-        ),
-        about(
-            "The cost gap decays at twice that exponent (measured over theory)",
-            median_interval(_relative(measured["gap"], 2 * exponent)),
-            Theory(1.0, "~", f"2 · {rate}", margin=MARGIN),
-        ),
-        about(
-            "The cost gap decays at least at exponent -log(1 - ημ) (measured over theory)",
-            median_interval(_relative(measured["gap"], exponent)),
-            Theory(1.0, ">=", rate),
-        ),
-    ]
+def _steps_to(result: SweepResult, piece: Slice, gap: float) -> np.ndarray:
+    """First recorded iteration of each seed at which the gap is reached; inf if never."""
+    below = result.metrics["gap"][piece.index] <= gap
+    first = result.iterations[np.argmax(below, axis=-1)]
+    return np.where(below.any(axis=-1), first, np.inf)
 
 
-def _arrays(study: Study, star: Optimum, runs: Runs, exponent: np.ndarray) -> Arrays:
+def floor_of(result: SweepResult) -> np.ndarray:
+    """Median gap over the last quarter of a descent, `[*axes]`; infinite where it diverged."""
+    last = result.iterations >= result.iterations[-1] * (1 - 1 / FLOOR_SHARE)
+    level = np.median(result.metrics["gap"][..., last], axis=-1)
+    return np.where(result.diverged, np.inf, level)
+
+
+def _floor_claims(study: Study, floors: dict[str, SweepResult]) -> list[Claim]:
+    found = []
+    counts = np.array(study.config.floors.num_rollouts, float)
+    if len(counts) < 2:
+        return found
+    for name, result in floors.items():
+        level = floor_of(result)
+        for piece in slices(study.axes):
+            smallest = np.moveaxis(level, 0, -1)[(0, *piece.index)]
+            law = power_law(counts, smallest, quantity=f"floor of {NAMES[name]}, {piece.label}")
+            found.append(
+                claim(
+                    "nlqr/linear-convergence",
+                    law,
+                    Theory(-0.5, "<=", "J of order 1/ε²"),
+                    instance=f"{piece.label}, r = {study.config.floors.radii[0]:g}",
+                    what=f"exponent in J of the floor, {NAMES[name]}",
+                )
+            )
+    return found
+
+
+def _arrays(
+    study: Study,
+    star: Optimum,
+    runs: dict[str, SweepResult],
+    floors: dict[str, SweepResult],
+    exponent: np.ndarray,
+) -> Arrays:
     dims = dims_of(study.axes)
     arrays = named_arrays(
         {**star._asdict(), "exponent": exponent},
@@ -164,44 +229,70 @@ def _arrays(study: Study, star: Optimum, runs: Runs, exponent: np.ndarray) -> Ar
     for name, result in runs.items():
         last = (f"{name}_iteration",)
         arrays |= named_arrays(result.metrics, dims, ABOUT, prefix=f"{name}_", last=last)
+    floor_dims = (*dims_of(_floor_axes(study.config)), *dims)
+    for name, result in floors.items():
+        last = (f"{name}_iteration",)
+        arrays |= named_arrays(result.metrics, floor_dims, ABOUT, prefix=f"{name}_", last=last)
+        level = {"floor": floor_of(result)}
+        text = {"floor": "floor of the relative suboptimality"}
+        arrays |= named_arrays(level, floor_dims, text, prefix=f"{name}_")
     return arrays
 
 
-def _figures(study: Study, exponent: np.ndarray) -> tuple[Figure, ...]:
-    pieces = slices(study.axes)
+def figures(study: Study, exponent: np.ndarray) -> tuple[Figure, ...]:
+    """Exact descent against theory; other gradients; the floor against J and r."""
+    pieces, floors = slices(study.axes), study.config.floors
+    most = {"num_rollouts": floors.num_rollouts[-1], "radius": floors.radii[0]}
+    wide = {**most, "radius": floors.radii[-1]}
 
-    def panel(method: str, name: str, title: str, power: int | None) -> Panel:
-        drawn = (
-            tuple(
-                Drawn(
-                    "theory" if i == 0 else "",
-                    ratio=float(np.exp(-power * np.median(exponent[p.index]))),
-                    line=i,
-                )
-                for i, p in enumerate(pieces)
-            )
-            if power
-            else ()
+    def theory(power: int) -> tuple[Drawn, ...]:
+        ratios = [float(np.exp(-power * np.median(exponent[piece.index]))) for piece in pieces]
+        return tuple(
+            Drawn("theory" if line == 0 else "", ratio=ratio, line=line)
+            for line, ratio in enumerate(ratios)
         )
-        lines = tuple(Line(f"{method}_{name}", p.label, p.at) for p in pieces)
-        return Panel("convergence", f"{method}_iteration", lines, drawn, title=title, ordered=True)
 
+    def panel(method: str, name: str, title: str, at: dict, drawn: tuple[Drawn, ...] = ()) -> Panel:
+        lines = tuple(Line(f"{method}_{name}", p.label, {**p.at, **at}) for p in pieces)
+        x = f"{method}_iteration"
+        return Panel("convergence", x, lines, drawn, title=title, ordered=True, xlabel="iteration")
+
+    def against(x: str, title: str, at: dict) -> Panel:
+        piece = pieces[-1]
+        lines = tuple(Line(f"{k}_floor", text, {**piece.at, **at}) for k, text in NAMES.items())
+        return Panel("powerlaw", x, lines, title=f"{title}, {piece.label}")
+
+    step = "η = 1/h"
     return (
         Figure(
             "linear_convergence",
             (
-                panel("exact", "distance", "Exact gradient, η = 1/h", 1),
-                panel("exact", "gap", "Exact gradient, η = 1/h", 2),
+                panel("exact", "distance", f"Distance, exact gradient, {step}", {}, theory(1)),
+                panel("exact", "gap", f"Cost gap, exact gradient, {step}", {}, theory(2)),
             ),
-            "Exact gradient descent against the theory's rate at K*.",
+            "Exact gradient descent and the theory's rate at K*, (1 - ημ) and its square.",
         ),
         Figure(
             "estimators",
             (
-                panel("natural", "gap", "Natural gradient", None),
-                panel("two_point", "gap", "Antithetic pairs", None),
-                panel("one_point", "gap", "One-point estimates", None),
+                panel("natural", "gap", "Natural gradient", {}),
+                panel("two_point", "gap", f"Antithetic pairs, J = {most['num_rollouts']}", most),
+                panel("one_point", "gap", f"One-point, J = {wide['num_rollouts']}", wide),
             ),
             "Other gradients on the same instances.",
+        ),
+        Figure(
+            "floor",
+            (
+                against(
+                    "num_rollouts", f"Floor, r = {most['radius']:g}", {"radius": most["radius"]}
+                ),
+                against(
+                    "radius",
+                    f"Floor, J = {most['num_rollouts']}",
+                    {"num_rollouts": most["num_rollouts"]},
+                ),
+            ),
+            "Where zeroth-order descent stops improving.",
         ),
     )
