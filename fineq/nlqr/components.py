@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.errors import InputError
 from fineq.nlqr.features import Sine, Tanh
+from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
 from fineq.nlqr.sine import sine
 
@@ -33,6 +35,23 @@ def lane_features(system: System, x: Array) -> Array:
     if function is not None:
         return system.scale * function(x)
     return jax.vmap(system.phi, in_axes=(-1, None), out_axes=-1)(x, system.scale)
+
+
+def check_policy(K: Array, system: System, points: Points, horizon: int) -> None:
+    """Raise `InputError` for shapes that disagree or a horizon below 1."""
+    if horizon < 1:
+        raise InputError(f"horizon must be at least 1, got {horizon}")
+    if K.shape != system.policy_shape:
+        raise InputError(f"K must have shape {system.policy_shape}, got {K.shape}")
+    if points.points.shape[-1] != system.n:
+        raise InputError(
+            f"points must have shape (S, {system.n}) for this system, got {points.points.shape}"
+        )
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return the product a b at full precision on every device."""
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
 
 def entries(M: Array) -> Entries:
@@ -65,7 +84,7 @@ def closed_loop(K: Array, system: System) -> Array:
     """Return `(A, C) - B K`, `[n, n + d]`, or `[n, n + d, J]` for K `[p, n + d, J]`."""
     plant = jnp.concatenate([system.A, system.C], axis=1)
     if K.ndim == 2:
-        return plant - jnp.matmul(system.B, K, precision=lax.Precision.HIGHEST)
+        return plant - matmul(system.B, K)
     moved = jnp.tensordot(system.B, K, axes=1, precision=lax.Precision.HIGHEST)
     return plant[:, :, None] - moved
 
@@ -75,7 +94,7 @@ def apply(M: Array, v: Array) -> Array:
     if M.shape[0] * M.shape[1] <= (LARGEST_SHARED if M.ndim == 2 else LARGEST_OWN):
         return jnp.stack([dot(row, list(v)) for row in entries(M)])
     if M.ndim == 2:
-        return jnp.matmul(M, v, precision=lax.Precision.HIGHEST)
+        return matmul(M, v)
     return jnp.sum(M * v[None], axis=1)
 
 

@@ -8,42 +8,26 @@ Source: arXiv 2303.08431, section 2.
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
-from fineq.errors import InputError
-from fineq.nlqr.components import lane_features
+from fineq.nlqr.adjoint import LONGEST_STORED, cost_and_gradient
+from fineq.nlqr.components import check_policy, lane_features, matmul
 from fineq.nlqr.infinite import CostStatus as CostStatus
 from fineq.nlqr.infinite import InfiniteCost as InfiniteCost
 from fineq.nlqr.infinite import infinite_cost as infinite_cost
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
+from fineq.nlqr.rollout import rollout_costs
 
 Carry = TypeVar("Carry")
-
-LONGEST_STORED = 32  # steps whose states are simply kept for the reverse pass
-
-
-def matmul(a: Array, b: Array) -> Array:
-    """Return the product a b at full precision on every device."""
-    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
-
-
-def check_policy(K: Array, system: System, points: Points, horizon: int) -> None:
-    """Raise `InputError` for shapes that disagree or a horizon below 1."""
-    if horizon < 1:
-        raise InputError(f"horizon must be at least 1, got {horizon}")
-    if K.shape != system.policy_shape:
-        raise InputError(f"K must have shape {system.policy_shape}, got {K.shape}")
-    if points.points.shape[-1] != system.n:
-        raise InputError(
-            f"points must have shape (S, {system.n}) for this system, got {points.points.shape}"
-        )
 
 
 def step(K: Array, system: System, x: Array) -> tuple[Array, Array, Array]:
@@ -77,12 +61,36 @@ def repeat(advance: Callable[[Carry], Carry], start: Carry, times: int) -> Carry
 def cost(K: Array, system: System, points: Points, horizon: int) -> Array:
     """Return `C_T(K)`, the expected cost of T = `horizon` steps over weighted points, a scalar.
 
-    Differentiable in every array, in both modes and to any order, with memory for about 2 √T
-    states in the reverse pass. K is `[p, n + d]`; `horizon` is static. inf or NaN where a rollout
-    overflows. Raises `InputError` for shapes that disagree or a horizon below 1.
+    Differentiable in every array, in both modes and to any order. Derivatives in K come from
+    `fineq.nlqr.adjoint`, those in the system and the points from the rollout; either way the
+    reverse pass keeps about 2 √T states of each point. K is `[p, n + d]`; `horizon` is static.
+    inf or NaN where a rollout overflows. Raises `InputError` for shapes that disagree or a horizon
+    below 1.
     """
     K = jnp.asarray(K)
     check_policy(K, system, points, horizon)
+    return _cost(horizon, K, system, points)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _cost(horizon: int, K: Array, system: System, points: Points) -> Array:
+    return jnp.sum(points.weights * rollout_costs(K, points.points.T, system, horizon))
+
+
+@partial(_cost.defjvp, symbolic_zeros=True)
+def _cost_jvp(horizon: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
+    K, system, points = primals
+    moved, *others = tangents
+    still = lambda t: isinstance(t, SymbolicZero)  # noqa: E731
+    if all(still(t) for t in jax.tree.leaves(others, is_leaf=still)):
+        value, gradient = cost_and_gradient(K, system, points, horizon)
+        return value, jnp.sum(gradient * moved)
+    tangents = jax.tree.map(lambda t: t.instantiate() if still(t) else t, tangents, is_leaf=still)
+    return jax.jvp(partial(_rolled_out, horizon), primals, tuple(tangents))
+
+
+def _rolled_out(horizon: int, K: Array, system: System, points: Points) -> Array:
+    """The same cost in a form that reverse mode can run back through."""
 
     def advance(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         x, total = carry
@@ -91,7 +99,7 @@ def cost(K: Array, system: System, points: Points, horizon: int) -> Array:
 
     x0 = points.points.T
     total = repeat(advance, (x0, jnp.zeros_like(x0[0])), horizon)[1]
-    return jnp.dot(points.weights, total, precision=lax.Precision.HIGHEST)
+    return jnp.sum(points.weights * total)
 
 
 def regressor_sum(K: Array, system: System, points: Points, horizon: int) -> Array:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from fineq.nlqr.components import apply, lane_features, quadratic
+from fineq.nlqr.components import apply, closed_loop, lane_features, quadratic
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
 from fineq.nlqr.random_systems import spectral_radius
@@ -108,18 +108,19 @@ def infinite_cost(
 
 def _stride(K: Array, system: System, points: Points, x: Array) -> tuple[Array, Array, Array]:
     """Advance `x [n, S]` by STRIDE steps; also their expected cost and energy."""
+    loop = closed_loop(K, system)
 
     def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
-        x, costs, energies = carry
-        features = lane_features(system, x)
-        u = -apply(K, jnp.concatenate([x, features]))
-        costs = costs + quadratic(system.Q, x) + quadratic(system.R, u)
+        x, features, costs, energies = carry
+        psi = jnp.concatenate([x, features])
+        costs = costs + quadratic(system.Q, x) + quadratic(system.R, apply(K, psi))
         energies = energies + jnp.sum(x * x, axis=0)
-        x = apply(system.A, x) + apply(system.B, u) + apply(system.C, features)
-        return (x, costs, energies), None
+        x = apply(loop, psi)
+        return (x, lane_features(system, x), costs, energies), None
 
     zero = jnp.zeros_like(x[0])
-    (x, costs, energies), _ = lax.scan(step, (x, zero, zero), None, length=STRIDE)
+    start = (x, lane_features(system, x), zero, zero)
+    (x, _, costs, energies), _ = lax.scan(step, start, None, length=STRIDE)
     return x, jnp.sum(points.weights * costs), jnp.sum(points.weights * energies)
 
 

