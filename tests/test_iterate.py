@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import fineq.iterate.driver as driver
 from fineq.errors import InputError
 from fineq.iterate import (
     Carry,
@@ -124,6 +124,17 @@ def test_a_caller_may_declare_divergence():
     assert (trace.stop_reason, trace.diverged_at, float(trace.state.x)) == ("diverged", 7, 64.0)
 
 
+def test_a_refused_member_stays_even_if_the_next_noise_were_harmless():
+    noise = np.asarray([jax.random.normal(jax.random.fold_in(KEY, t)) for t in range(40)])
+    bound = np.sort(np.abs(noise))[-2]  # exceeded by one step only
+    first = int(np.argmax(np.abs(noise)))
+    assert first < 39
+    trace = iterate(
+        walk, ONE, HALF, num_steps=40, key=KEY, diverged=lambda state, info: info.step > bound
+    )
+    assert (trace.num_steps, trace.diverged_at) == (first, first + 1)
+
+
 @pytest.mark.parametrize("stochastic", [False, True])
 def test_results_are_the_same_bits_whatever_the_chunks(
     stochastic: bool, monkeypatch: pytest.MonkeyPatch
@@ -228,16 +239,28 @@ def test_metrics_are_computed_only_where_recorded_also_for_a_block():
     np.testing.assert_array_equal(carry.iteration, [9, 9])
 
 
-def test_a_fixed_budget_loops_on_an_unbatched_condition():
-    def run(begin: int | None, x: jax.Array) -> Carry:
-        carry = start(contraction, State(x), HALF)
-        return advance(contraction, carry, HALF, None, 5, begin=begin)
+def loop_conditions(jaxpr: Any) -> list[tuple[int, ...]]:
+    """The shape of the condition of every while loop, those inside others too."""
+    found = []
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "while":
+            (condition,) = equation.params["cond_jaxpr"].jaxpr.outvars
+            found.append(condition.aval.shape)
+        for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "jaxpr")):
+            if hasattr(inner, "jaxpr"):
+                found += loop_conditions(inner.jaxpr)
+    return found
 
-    jaxpr = jax.make_jaxpr(jax.vmap(lambda x: run(0, x)))(jnp.ones(3)).jaxpr
-    (loop,) = [equation for equation in jaxpr.eqns if equation.primitive.name == "while"]
-    condition = loop.params["cond_jaxpr"].jaxpr
-    assert all(variable.aval.shape == () for variable in condition.outvars)
-    assert not any("reduce" in equation.primitive.name for equation in condition.eqns)
+
+@pytest.mark.parametrize("until", [None, step_length], ids=["budget", "tolerance"])
+def test_a_block_with_a_fixed_budget_does_not_ask_its_members_whether_to_go_on(until: Any):
+    rules = Rules(contraction, until=until)
+    block = jax.tree.map(lambda x: jnp.stack([x, x]), start(contraction, ONE, HALF))
+    plan, key = make_plan(0, [5], 0, 1), jax.random.split(KEY)
+    run = partial(run_chunk, rules, Layout((None,)))
+    jaxpr = jax.make_jaxpr(run)(block, {}, HALF, key, 0.0, plan).jaxpr
+    # With a tolerance each member has its own condition: the test sees the difference.
+    assert loop_conditions(jaxpr) == [(), () if until is None else (2,)]
 
 
 def test_a_fixed_point_inside_a_kernel_inside_vmap_and_jit():
@@ -458,11 +481,29 @@ def test_float32_stays_float32():
     assert trace.metrics["x"].dtype == np.float32
 
 
-def test_all_members_done_ends_the_loop_early(monkeypatch: pytest.MonkeyPatch):
-    plans: list[int] = []
-    monkeypatch.setattr(
-        driver, "next_plan", lambda *args: plans.append(args[2]) or next_plan(*args)
-    )
-    trace = iterate(contraction, ONE, jnp.asarray(2.0**100), num_steps=10**6, chunk_seconds=0.0)
+def test_a_stopped_run_is_recorded_once_more_and_no_further(monkeypatch: pytest.MonkeyPatch):
+    chunks: list[Event] = []
+    trace = iterate(
+        contraction, ONE, jnp.asarray(2.0**100), num_steps=10**6, chunk_seconds=0.0,
+        metrics=measured, progress=chunks.append,
+    )  # fmt: skip
     assert trace.diverged_at == 11
-    assert max(plans) <= 11
+    assert len(trace.iterations) > 50
+    # One step each, the last of them refused, then one record for all that is left.
+    assert len([event for event in chunks if event.phase == "running"]) == 11 + 1
+
+
+def test_a_signal_in_the_last_chunk_is_not_lost():
+    def stop(event: Event) -> None:
+        if event.phase == "running" and event.iteration == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    def stop_late(event: Event) -> None:
+        if event.phase == "finished":
+            signal.raise_signal(signal.SIGINT)
+
+    for progress in (stop, stop_late):
+        store = Memory()
+        with pytest.raises(Interrupted):
+            iterate(contraction, ONE, HALF, num_steps=5, store=store, progress=progress)
+        assert int(store.kept["iterate"].num_recorded) == 6

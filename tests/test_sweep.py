@@ -142,14 +142,15 @@ def test_static_axes_stand_where_they_were_given():
 
         return Program(start, walk, 2, measured)
 
-    axes = [Axis("q", [0.5, 1.0]), Axis("width", [1, 2, 3], static=True), Axis("seed", [0, 1])]
+    # An order whose inverse is another one.
+    axes = [Axis("q", [0.5, 1.0]), Axis("seed", [0, 1]), Axis("width", [1, 2, 3], static=True)]
     result = sweep(make, axes)
-    assert result.dims == ("q", "width", "seed")
+    assert result.dims == ("q", "seed", "width")
     assert result.coords["width"].tolist() == [1, 2, 3]
-    q, width, seed = np.meshgrid([0.5, 1.0], [1, 2, 3], [0, 1], indexing="ij")
+    q, seed, width = np.meshgrid([0.5, 1.0], [0, 1], [1, 2, 3], indexing="ij")
     np.testing.assert_array_equal(result.final.x[..., 0], q + 10 * width + 100 * seed)
     np.testing.assert_array_equal(result.metrics["x"][..., -1, 1], q + 10 * width + 100 * seed)
-    assert result.num_steps.shape == (2, 3, 2)
+    assert result.num_steps.shape == (2, 2, 3)
 
 
 def test_final_states_may_differ_in_shape_between_static_values():
