@@ -61,15 +61,15 @@ def fit_descent(k: np.ndarray, y: np.ndarray) -> Descent:
 
     """
     best = _fit(k, y)
-    error = slope_error(best.line, best.bend)
+    target = slope_error(best.line, best.bend) / _GAIN
+    if target * _GAIN <= _SLOPE_ERROR * abs(best.line.slope):
+        return best
     for end in range(k.size - 1, max(k.size - _MAX_DROPPED - 1, 2 * MIN_RECORDS - 1), -1):
-        if error <= _SLOPE_ERROR * abs(best.line.slope):
-            break
         trial = _fit(k[:end], y[:end])
         lifted = np.all(y[end:] > trial.line.intercept + trial.line.slope * k[end:])
-        better = slope_error(trial.line, trial.bend) < error / _GAIN
-        if trial.shape == "linear" and lifted and better:
-            return trial
+        error = slope_error(trial.line, trial.bend)
+        if trial.shape == "linear" and lifted and error < target:
+            best, target = trial, error
     return best
 
 

@@ -23,7 +23,7 @@ _SMALL_FALL, _SMALL_SHARE = 0.1, 0.02
 _FALL_OVER_NOISE = 2.0
 # A rate is fitted on errors a factor 10 above the floor, which changes them by 10% at most. After a
 # deep fall one can afford more: its fourth root, up to a factor 100. Of a noisy floor's 95%
-# quantile: a factor 3.
+# quantile: a factor 3. Half of the fall is kept in any case.
 _CLEAR, _MOST_CLEAR, _CLEAR_SHARE, _CLEAR_OF_NOISE = np.log(10.0), np.log(100.0), 0.25, np.log(3.0)
 _MIN_RECORDS, _MIN_RECORDS_BEFORE = 2, 5
 # Fewer flat records than this may fall by chance; only the break with what came before counts then.
@@ -32,6 +32,7 @@ _MIN_RECORDS_FOR_TREND = 6
 # them by this many of its residuals.
 _FEW_RECORDS, _SURPRISE = 12, 4.0
 _WAVES_SPANNED = 3
+_MIN_STEPS = 3
 _LONG_SHARE = 0.25
 
 
@@ -97,23 +98,23 @@ def _without_dips(y: np.ndarray, start: int) -> np.ndarray:
 
 
 def _breaks(k: np.ndarray, x: np.ndarray, y: np.ndarray, start: int) -> bool:
-    """Say whether the fall per unit of x ends at `start`, for an equal stretch or all before it."""
+    """Say whether the fall per unit of x ends at `start`, against an equal stretch before it."""
     if start < 2:
         # Reached within a record or two: no descent to compare with, only the height of the step.
         drop = float(np.min(y[:start]) - np.max(y[start:]))
         return y.size - start >= _MIN_RECORDS_FOR_TREND and drop > _CLEAR_OF_NOISE
-    if y.size - start <= _FEW_RECORDS and _stays_above(k, x, y, start):
+    few = y.size - start <= _FEW_RECORDS
+    if few and (_stays_above(k, x, y, start) or _steps_onto(y, start)):
         return True
     slope = slope_of(x[start:], y[start:])
     equal = int(np.searchsorted(x, 2 * x[start] - x[-1]))
-    for begin in {0, max(0, min(equal, start - _MIN_RECORDS_BEFORE))}:
-        steep = slope_of(x[begin:start], y[begin:start])
-        if steep < 0 and slope > steep / _STEEPER:
-            after, before = fit_line(x[start:], y[start:]), fit_line(x[begin:start], y[begin:start])
-            error = np.hypot(after.stderr, before.stderr if before.num_points > 2 else 0.0)
-            if slope - steep > SIGNIFICANT * error:
-                return True
-    return False
+    begin = max(0, min(equal, start - _MIN_RECORDS_BEFORE))
+    steep = slope_of(x[begin:start], y[begin:start])
+    if steep >= 0 or slope <= steep / _STEEPER:
+        return False
+    after, before = fit_line(x[start:], y[start:]), fit_line(x[begin:start], y[begin:start])
+    error = np.hypot(after.stderr, before.stderr if before.num_points > 2 else 0.0)
+    return bool(slope - steep > SIGNIFICANT * error)
 
 
 def _stays_above(k: np.ndarray, x: np.ndarray, y: np.ndarray, start: int) -> bool:
@@ -128,6 +129,14 @@ def _stays_above(k: np.ndarray, x: np.ndarray, y: np.ndarray, start: int) -> boo
         if excess[count // 4] <= np.log(2.0) or excess[count // 2] < _SURPRISE * line.rms:
             return False
     return True
+
+
+def _steps_onto(y: np.ndarray, start: int) -> bool:
+    """Say whether steps down, ever larger than what follows, end at once (superlinear descents)."""
+    steps = -np.diff(y[max(0, start - _MIN_STEPS) : start + 1])
+    spread = float(np.ptp(y[start:]))
+    enough = y.size - start >= _MIN_STEPS and steps.size == _MIN_STEPS
+    return bool(enough and np.min(steps) > spread and steps[-1] > _STEEPER * spread)
 
 
 def _flat(k: np.ndarray, x: np.ndarray, y: np.ndarray, start: int) -> bool:
@@ -183,8 +192,9 @@ def _line_misfit(k: np.ndarray, y: np.ndarray) -> float:
 def _describe(y: np.ndarray, start: int) -> Floor:
     settled = y[start + (y.size - start) // 3 :]
     level, top = float(np.median(settled)), float(np.quantile(settled, 0.95))
-    margin = max(_CLEAR, min(_MOST_CLEAR, _CLEAR_SHARE * (y[0] - level)))
-    clear = _crossing(y, max(level + margin, top + _CLEAR_OF_NOISE))
+    fall = float(np.mean(y[: min(start, 3)])) - level
+    margin = max(_CLEAR, min(_MOST_CLEAR, _CLEAR_SHARE * fall), top - level + _CLEAR_OF_NOISE)
+    clear = _crossing(y, max(level + min(margin, fall / 2), top))
     if clear < _MIN_RECORDS_BEFORE:
         clear = _crossing(y, max(level + _CLEAR_OF_NOISE, top))
     reached = y[clear:] <= max(top, level + _CLEAR_OF_NOISE)

@@ -80,8 +80,8 @@ def fit_sequence(k: np.ndarray, errors: np.ndarray) -> SequenceRate:
             level = float(np.exp(np.median(y)))
             return SequenceRate(verdict="stalled", floor=level, floor_at=float(k[0]))
         return _fit(k, y, floor=_NAN if np.isnan(zero_at) else 0.0, floor_at=zero_at)
-    level = float(np.exp(floor.level))
-    return _fit(k[: floor.clear], y[: floor.clear], floor=level, floor_at=float(k[floor.start]))
+    level, start = float(np.exp(floor.level)), float(k[floor.start])
+    return _fit(k[: floor.clear], y[: floor.clear], floor=level, floor_at=start)
 
 
 def slope_margin(fit: SequenceRate, confidence: float) -> float:
@@ -135,8 +135,7 @@ def _thin(count: int) -> np.ndarray:
 
 def _grows(k: np.ndarray, y: np.ndarray) -> bool:
     tenth = max(1, y.size // 10)
-    risen = np.median(y[-tenth:]) - np.max(y[:1]) > np.log(_GROWTH)
-    if not risen or np.argmax(y) < y.size - tenth - 1:
+    if np.median(y[-tenth:]) - y[0] <= np.log(_GROWTH):
         return False
     half = slice(y.size // 2, None)
     return falls(k[half], log_time(k)[half], -y[half])

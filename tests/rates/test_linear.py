@@ -111,6 +111,60 @@ def test_rounding_floor_of_two_or_three_records_does_not_bend_the_verdict(seed):
     assert rate.slope == pytest.approx(np.log(0.2), rel=6 * 10 * 1.6 / 40**2)
 
 
+def test_a_few_records_at_the_floor_are_recognised():
+    """Twenty descents whose last 4, or 7, records are rounding; some lie deep by chance."""
+    for ratio, last in ((0.2, 26), (0.5, 60)):
+        k = dense(last)
+        noise = np.abs([rng_of(seed).standard_normal(k.size) for seed in range(20)])
+        rate = linear_rate(k, ratio**k + 1e-16 * noise)
+        found = [np.isfinite(fit.floor) for fit in rate.per_seed]
+        errors = [fit.slope / np.log(ratio) - 1 for fit in rate.per_seed]
+        assert rate.verdicts == {"linear": 20}
+        assert np.mean(found) >= 0.8
+        # Where it is found the fit ends 100 floors above, and the last record is lifted by 1%.
+        assert np.quantile(np.abs(errors), 0.8) < end_bias(0.01, 20)
+
+
+def test_lifted_last_records_are_left_out_when_no_floor_shows():
+    """Three records bent away by 0.4, 0.8 and 1.2: less than a floor, more than noise."""
+    k = dense(25)
+    lift = np.maximum(0, 0.4 * (k - 22))
+    rate = linear_rate(k, np.exp(-k + lift))
+    assert rate.verdict == "linear"
+    assert rate.per_seed[0].end <= 23
+    assert rate.slope == pytest.approx(-1.0, rel=1e-9)
+
+
+@pytest.mark.parametrize("b", [1e-2, 1e-4, 1e-8])
+def test_bias_floor_still_being_approached(b):
+    """The run ends when q^k is b / 1000: the last records still fall, strictly."""
+    k = np.arange(np.ceil(np.log(1e-3 * b) / np.log(0.9)))
+    rate = linear_rate(k, 0.9**k + b)
+    assert rate.verdict == "linear"
+    assert rate.floor == pytest.approx(b, rel=0.02)
+    clear = max(10.0, b**-0.25)
+    assert abs(rate.slope / np.log(0.9) - 1) < end_bias(1 / clear, np.log(1 / (b * clear)))
+
+
+def test_power_law_down_to_a_floor():
+    k = dense(1000)[1:]
+    noise = [rng_of(seed).standard_normal(k.size) for seed in range(20)]
+    rate = linear_rate(k, 1 / k + 0.01 * np.exp(0.5 * np.array(noise)))
+    assert rate.verdict == "sublinear"
+    assert sum(np.isfinite(fit.floor) for fit in rate.per_seed) >= 18
+    # The tail of 1/k lifts the floor by up to a quarter.
+    assert 0.01 < rate.floor < 0.0125
+
+
+def test_short_and_noisy_descents_have_no_floor():
+    k = dense(30)
+    noise = [rng_of(seed).standard_normal(k.size) for seed in range(40)]
+    rate = linear_rate(k, 0.9**k * np.exp(0.3 * np.array(noise)))
+    assert rate.verdicts["linear"] >= 36
+    assert "stalled" not in rate.verdicts
+    assert sum(np.isfinite(fit.floor) for fit in rate.per_seed) <= 3
+
+
 @SEEDS
 def test_geometric_records_to_a_floor(seed):
     k = geometric(1e5)
@@ -151,6 +205,12 @@ def test_quadratic_convergence_is_superlinear(start, floor):
     assert rate.bend < 0
 
 
+def test_quadratic_convergence_to_a_noisy_floor_of_three_records():
+    """A descent so late and steep that no line through it is significant."""
+    log_errors = np.append(-0.0528 * 2.0 ** dense(9), [-39.67, -36.89, -39.33])
+    assert linear_rate(dense(12), np.exp(log_errors)).verdict == "superlinear"
+
+
 def test_order_between_one_and_two_is_superlinear():
     k = dense(14)
     assert linear_rate(k, 0.5 ** (1.3**k)).verdict == "superlinear"
@@ -163,6 +223,10 @@ def test_constant_is_stalled(value):
     assert np.isnan(rate.slope)
     assert rate.floor == pytest.approx(value, rel=4 * EPS)
     assert rate.floor_at == 0
+
+
+def test_drift_within_rounding_is_stalled():
+    assert linear_rate(dense(50), 1 - 2 * EPS * dense(50)).verdict == "stalled"
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.98])
@@ -237,6 +301,14 @@ def test_slow_then_fast_gives_the_fast_rate(seed, noise):
     assert rate.verdict == "linear"
     assert abs(rate.slope + 0.1) < 0.01 * 0.1 + 5 * spread
     assert 270 <= rate.burn_in <= 300 + 500 / 10
+
+
+def test_a_short_last_phase_counts_by_its_share_of_the_fall():
+    """The fast phase has a tenth of the iterations and half of the fall in log error."""
+    k = dense(1000)
+    rate = linear_rate(k, np.exp(two_phase(k, 900, -0.01, -0.1)))
+    assert rate.verdict == "linear"
+    assert rate.slope == pytest.approx(-0.1, rel=0.01)
 
 
 @pytest.mark.parametrize("c", [10.0, 1000.0])
