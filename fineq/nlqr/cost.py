@@ -2,8 +2,7 @@
 
 `C_T(K) = Σ_s w_s Σ_{t=0}^{T-1} x_t'Qx_t + u_t'Ru_t` from x_0 = the s-th point: T stage costs, x_T
 is not charged. C(K) is its limit, infinite where the closed loop does not bring every point to
-rest.
-Source: arXiv 2303.08431, section 2.
+rest. Source: arXiv 2303.08431, section 2.
 """
 
 import math
@@ -81,12 +80,17 @@ def _cost(horizon: int, K: Array, system: System, points: Points) -> Array:
 def _cost_jvp(horizon: int, primals: Any, tangents: Any) -> tuple[Array, Array]:
     K, system, points = primals
     moved, *others = tangents
-    still = lambda t: isinstance(t, SymbolicZero)  # noqa: E731
-    if all(still(t) for t in jax.tree.leaves(others, is_leaf=still)):
+    if all(_still(t) for t in jax.tree.leaves(others, is_leaf=_still)):
         value, gradient = cost_and_gradient(K, system, points, horizon)
         return value, jnp.sum(gradient * moved)
-    tangents = jax.tree.map(lambda t: t.instantiate() if still(t) else t, tangents, is_leaf=still)
-    return jax.jvp(partial(_rolled_out, horizon), primals, tuple(tangents))
+    whole = jax.tree.map(
+        lambda t: jnp.zeros(t.shape, t.dtype) if _still(t) else t, tangents, is_leaf=_still
+    )
+    return jax.jvp(partial(_rolled_out, horizon), primals, tuple(whole))
+
+
+def _still(tangent: Any) -> bool:
+    return isinstance(tangent, SymbolicZero)
 
 
 def _rolled_out(horizon: int, K: Array, system: System, points: Points) -> Array:

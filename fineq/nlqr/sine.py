@@ -28,6 +28,9 @@ class _Table(NamedTuple):
     pi: tuple[float, float, float]
     coefficients: tuple[float, ...]
     step: float  # multiples of π beyond it are taken off in steps of it, so that products are exact
+    reach: (
+        float  # the largest |r|: π/2 and the rounding of the multiple; the coefficients hold there
+    )
 
 
 _TABLES = {
@@ -44,19 +47,20 @@ _TABLES = {
             2.7211748856272457e-15,
         ),
         2.0**21,
+        math.pi / 2 * (1 + 1e-6),
     ),
     "float32": _Table(
         (3.140625, 0.0009675025939941406, 1.5099579909783765e-07),
         (
-            -0.1666665955039856,
-            0.008333066245267052,
-            -0.00019809602838050068,
-            2.605780488481209e-06,
+            -0.1666665949180846,
+            0.008333064611488942,
+            -0.0001980947492473239,
+            2.6054815137747663e-06,
         ),
         2.0**12,
+        math.pi / 2 * (1 + 1e-3),
     ),
 }
-_QUARTER_TURN = math.pi / 2 * (1 + 1e-6)  # the coefficients hold up to here
 
 
 def _nearest(x: Array) -> Array:
@@ -65,14 +69,14 @@ def _nearest(x: Array) -> Array:
 
 def _wave(x: Array, shift: float) -> Array:
     """Return `(-1)^k sin(x - (k + shift) π)`, k the integer that makes the argument smallest."""
-    pi, coefficients, step = _TABLES[x.dtype.name]
+    pi, coefficients, step, reach = _TABLES[x.dtype.name]
     far = _nearest(x * (1 / (math.pi * step))) * step
     r = x - far * pi[0]
     near = _nearest((r - far * (pi[1] + pi[2])) * (1 / math.pi) - shift) + shift
     # Largest parts first: the first two differences are exact, the others round relative to r.
     r = ((r - near * pi[0]) - far * pi[1]) - near * pi[1]
     r = r - (far + near) * pi[2]
-    r = lax.clamp(jnp.asarray(-_QUARTER_TURN, x.dtype), r, jnp.asarray(_QUARTER_TURN, x.dtype))
+    r = lax.clamp(jnp.asarray(-reach, x.dtype), r, jnp.asarray(reach, x.dtype))
     half = 0.5 * (near - shift)
     square = r * r
     r = r * (1 - 4 * (half - lax.floor(half)))

@@ -41,7 +41,7 @@ def make_natural(estimator: Estimator, horizon: int, degree: int = 20) -> Estima
         found = estimator(key, K, problem, radius)
         points = quadrature(problem.law, degree)
         direction = natural(found.gradient, K, problem.system, points, horizon)
-        noise = jnp.where(found.noise == 0, 0.0, jnp.nan)
+        noise = jnp.where(found.noise == 0, found.noise, jnp.nan)
         return GradientInfo(direction, found.cost, noise)
 
     return estimate

@@ -7,6 +7,7 @@ the two rollouts share cancels. Not in arXiv 2303.08431; Nesterov and Spokoiny 2
 """
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
@@ -38,8 +39,11 @@ def make_two_point(num_rollouts: int, horizon: int) -> Estimator:
             key_direction, key_state = jax.random.split(key)
             directions = sphere_directions(key_direction, num, K.shape, K.dtype)
             x0 = law.sample(key_state, num).T
-            ahead = rollout_costs(K[:, :, None] + radius * directions, x0, system, horizon)
-            back = rollout_costs(K[:, :, None] - radius * directions, x0, system, horizon)
+            # One call for both of each pair: half the time to compile.
+            moves = radius * jnp.concatenate([directions, -directions], axis=2)
+            twice = jnp.concatenate([x0, x0], axis=1)
+            costs = rollout_costs(K[:, :, None] + moves, twice, system, horizon)
+            ahead, back = costs[:num], costs[num:]
             slopes = (ahead - back) / (2 * radius)
             return weighted_sums(directions, K.size * slopes, (ahead + back) / 2)
 

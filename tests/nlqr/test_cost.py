@@ -1,0 +1,350 @@
+"""Costs against closed forms, SciPy's Lyapunov solver, and derivatives by independent routes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.linalg import solve_discrete_lyapunov
+
+from fineq.errors import InputError
+from fineq.nlqr.adjoint import cost_and_gradient
+from fineq.nlqr.cost import (
+    CostStatus,
+    choose_horizon,
+    cost,
+    infinite_cost,
+    regressor_sum,
+    truncation_error,
+)
+from fineq.nlqr.features import Custom, Products, Sine, Tanh, Zero
+from fineq.nlqr.laws import Points
+from fineq.nlqr.problem import System
+from fineq.nlqr.rollout import trajectory
+
+infinite = jax.jit(infinite_cost, static_argnames="max_horizon")
+rolled = jax.jit(trajectory, static_argnums=3)
+
+
+def make_points(*states):
+    states = jnp.asarray(states, float)
+    weights = jnp.arange(1.0, len(states) + 1)
+    return Points(states, weights / jnp.sum(weights))
+
+
+def linear_system(A, Q=None):
+    """No inputs that matter, no features: the closed loop is A."""
+    A = jnp.atleast_2d(jnp.asarray(A, float))
+    n = len(A)
+    zero = jnp.zeros((n, 1))
+    Q = jnp.eye(n) if Q is None else jnp.asarray(Q, float)
+    return System(A, zero, jnp.zeros((n, 0)), Q, jnp.eye(1), jnp.asarray(1.0), Zero(0))
+
+
+def map_system(function):
+    """The scalar map x' = function(x)."""
+    one, zero = jnp.eye(1), jnp.zeros((1, 1))
+    return System(zero, zero, one, one, one, jnp.asarray(1.0), Custom(function, 1))
+
+
+def random_case(seed, phi, n=2, p=2, num_points=3, scale=0.7):
+    rng = np.random.default_rng(seed)
+    d = phi.num_features(n)
+
+    def draw(*shape):
+        return jnp.asarray(0.4 * rng.normal(size=shape))
+
+    half_Q, half_R = rng.normal(size=(n, n)), rng.normal(size=(p, p))
+    system = System(
+        draw(n, n),
+        draw(n, p),
+        draw(n, d),
+        jnp.asarray(half_Q @ half_Q.T),
+        jnp.asarray(half_R @ half_R.T + np.eye(p)),
+        jnp.asarray(scale),
+        phi,
+    )
+    K = jnp.asarray(0.2 * rng.normal(size=system.policy_shape))
+    return K, system, make_points(*rng.normal(size=(num_points, n)))
+
+
+@pytest.mark.parametrize("horizon", [1, 4, 37])
+def test_cost_is_the_weighted_sum_over_trajectories(horizon):
+    K, system, points = random_case(0, Sine())
+    want = sum(
+        w * jnp.sum(rolled(K, x, system, horizon).costs)
+        for w, x in zip(points.weights, points.points, strict=True)
+    )
+    got = jax.jit(cost, static_argnums=3)(K, system, points, horizon)
+    np.testing.assert_allclose(got, want, rtol=1e-13)
+
+
+# 40 is beyond what is stored whole, with a rest: 6 stretches of 6 steps and 4 more.
+@pytest.mark.parametrize("horizon", [3, 40])
+@pytest.mark.parametrize("phi", [Sine(), Tanh()])
+def test_gradient_against_complex_steps(phi, horizon):
+    K, system, points = random_case(1, phi)
+    value, gradient = jax.jit(jax.value_and_grad(cost), static_argnums=3)(
+        K, system, points, horizon
+    )
+    # C is analytic: Im C(K + ihE)/h with h = 1e-30 is the derivative to rounding.
+    h = 1e-30
+    complex_points = Points(points.points.astype(complex), points.weights)
+    evaluate = jax.jit(lambda K: cost(K, system, complex_points, horizon))
+    steps = jnp.eye(K.size).reshape(K.size, *K.shape)
+    exact = np.array([evaluate(K + 1j * h * E).imag / h for E in steps]).reshape(K.shape)
+    np.testing.assert_allclose(gradient, exact, rtol=1e-12, atol=1e-12 * np.abs(exact).max())
+    np.testing.assert_allclose(value, evaluate(K + 0j).real, rtol=1e-13)
+
+
+@pytest.mark.parametrize("phi", [Products((((1, -1), (1, 1)),)), Custom(lambda x: x[:1] ** 2, 1)])
+def test_gradient_with_general_features_against_differentiating_trajectories(phi):
+    K, system, points = random_case(2, phi)
+
+    def by_trajectories(K):
+        costs = jax.vmap(lambda x: jnp.sum(trajectory(K, x, system, 35).costs))(points.points)
+        return points.weights @ costs
+
+    found = jax.jit(cost_and_gradient, static_argnums=3)(K, system, points, 35)
+    value, gradient = jax.jit(jax.value_and_grad(by_trajectories))(K)
+    np.testing.assert_allclose(found.cost, value, rtol=1e-13)
+    np.testing.assert_allclose(found.gradient, gradient, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("horizon", [4, 40])
+def test_derivatives_in_system_and_points(horizon):
+    K, system, points = random_case(3, Sine())
+
+    def by_trajectories(K, system, points):
+        costs = jax.vmap(lambda x: jnp.sum(trajectory(K, x, system, horizon).costs))(points.points)
+        return points.weights @ costs
+
+    ours = jax.jit(
+        jax.grad(lambda K, system, points: cost(K, system, points, horizon), argnums=(0, 1, 2))
+    )
+    theirs = jax.jit(jax.grad(by_trajectories, argnums=(0, 1, 2)))
+    for got, want in zip(
+        jax.tree.leaves(ours(K, system, points)),
+        jax.tree.leaves(theirs(K, system, points)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-11)
+
+
+def test_hessian_by_forward_over_reverse():
+    K, system, points = random_case(4, Sine())
+    gradient = jax.jit(jax.grad(lambda flat: cost(flat.reshape(K.shape), system, points, 40)))
+    H = jax.jit(jax.jacfwd(gradient))(K.ravel())
+    step = 1e-5  # error step²/6 f'''' ~ 1e-10 and rounding 1e-16/step ~ 1e-11 of f''
+    columns = [
+        (gradient(K.ravel() + step * e) - gradient(K.ravel() - step * e)) / (2 * step)
+        for e in np.eye(K.size)
+    ]
+    np.testing.assert_allclose(H, np.stack(columns, axis=1), rtol=1e-6, atol=1e-6 * np.abs(H).max())
+    np.testing.assert_allclose(H, H.T, atol=1e-12 * np.abs(H).max())
+
+
+def test_reverse_memory_grows_like_the_root_of_the_horizon():
+    K, system, points = random_case(5, Sine(), num_points=64)
+
+    def bytes_needed(horizon, wrt):
+        def value(K, system, points):
+            return cost(K, system, points, horizon)
+
+        compiled = jax.jit(jax.grad(value, argnums=wrt)).lower(K, system, points).compile()
+        analysis = compiled.memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
+
+    for wrt in (0, 1):
+        # 16 times the steps: 4 times the states kept; whole storage would need 16 times.
+        assert bytes_needed(6400, wrt) < 6 * bytes_needed(400, wrt)
+
+
+@pytest.mark.parametrize("num_features", [0, 2])
+def test_lqr_cost_is_the_trace_of_the_lyapunov_solution(num_features):
+    K, system, points = random_case(6, Zero(num_features), n=3)
+    loop = np.asarray(system.A - system.B @ K[:, :3])
+    stage = np.asarray(system.Q + K[:, :3].T @ system.R @ K[:, :3])
+    P = solve_discrete_lyapunov(loop.T, stage)
+    want = np.trace(P @ np.asarray(points.second_moment()))
+    found = infinite(K, system, points, tolerance=1e-13)
+    assert found.status == CostStatus.STABLE
+    np.testing.assert_allclose(found.cost, want, rtol=2e-13)
+    # What T steps leave out is the cost from the states they end in.
+    power = np.linalg.matrix_power(loop, 5)
+    left = np.trace(P @ power @ np.asarray(points.second_moment()) @ power.T)
+    error = jax.jit(truncation_error, static_argnums=3)(K, system, points, 5)
+    np.testing.assert_allclose(error, left, rtol=1e-9)
+
+
+def test_transient_growth_is_not_mistaken_for_instability():
+    A = np.array([[0.5, 100.0], [0.0, 0.5]])
+    points = make_points([0.0, 1.0], [1.0, 0.0])
+    found = infinite(jnp.zeros((1, 2)), linear_system(A), points, tolerance=1e-12)
+    P = solve_discrete_lyapunov(A.T, np.eye(2))
+    assert found.status == CostStatus.STABLE
+    np.testing.assert_allclose(found.cost, np.trace(P @ points.second_moment()), rtol=1e-11)
+
+
+def test_a_slow_mode_hidden_below_a_fast_one_is_waited_for():
+    # Seen from the first windows the decay is 0.1² a step; the slow mode adds 5e-12 of the cost.
+    A, x0 = np.diag([0.1, 0.999]), [1.0, 1e-7]
+    found = infinite(jnp.zeros((1, 2)), linear_system(A), make_points(x0), tolerance=1e-13)
+    want = 1 / (1 - 0.1**2) + 1e-14 / (1 - 0.999**2)
+    assert found.status == CostStatus.STABLE
+    np.testing.assert_allclose(found.cost, want, rtol=2e-13)
+
+
+def test_a_cost_that_sees_a_state_only_now_and_then():
+    # A quarter turn a step; Q sees the first coordinate only, so single stage costs vanish.
+    A = 0.9 * np.array([[0.0, 1.0], [-1.0, 0.0]])
+    found = infinite(
+        jnp.zeros((1, 2)), linear_system(A, np.diag([1.0, 0.0])), make_points([0.0, 1.0])
+    )
+    assert found.status == CostStatus.STABLE
+    np.testing.assert_allclose(found.cost, 0.81 / (1 - 0.81**2), rtol=2e-12)
+
+
+SLOW = 0.9999  # decays by 1e-12 in 138,000 steps
+
+
+def test_slow_decay_is_undecided_until_the_horizon_allows_it():
+    system, points = linear_system(SLOW), make_points([2.0])
+    K = jnp.zeros((1, 1))
+    short = infinite(K, system, points, max_horizon=2**14)
+    assert short.status == CostStatus.UNDECIDED
+    assert short.horizon == 2**14
+    exact = 4 / (1 - SLOW**2)
+    # The tail is an estimate; for one geometric decay it is exact up to rounding.
+    np.testing.assert_allclose(short.cost + short.tail, exact, rtol=1e-10)
+    long = infinite(K, system, points, max_horizon=2**18)
+    assert long.status == CostStatus.STABLE
+    np.testing.assert_allclose(long.cost, exact, rtol=2e-12)
+
+
+@pytest.mark.parametrize("radius", [1.0, 1 - 1e-9, 1 + 1e-9])
+def test_a_marginal_loop_is_undecided(radius):
+    found = infinite(
+        jnp.zeros((1, 1)), linear_system(radius), make_points([1.0]), max_horizon=2**12
+    )
+    assert found.status == CostStatus.UNDECIDED
+    np.testing.assert_allclose(found.cost, 2**12, rtol=1e-4)
+
+
+UNSTABLE = {
+    "growth": (linear_system(1.5), [1.0]),
+    "slow growth": (linear_system(1.001), [1e-3]),
+    # The origin repels and sin is bounded: a fixed point, and in the plane a limit cycle.
+    "a fixed point away from 0": (map_system(lambda x: 2 * jnp.sin(x)), [0.1]),
+    "limit cycle": (
+        System(
+            jnp.zeros((2, 2)), jnp.zeros((2, 1)), 1.5 * jnp.array([[0.6, 0.8], [-0.8, 0.6]]),
+            jnp.eye(2), jnp.eye(1), jnp.asarray(1.0), Sine(),
+        ),
+        [1e-3, 0.0],
+    ),
+    # The origin attracts with factor 1/2, but points beyond 0.62 go to 1.618.
+    "another attractor": (map_system(lambda x: 0.5 * x + 1.5 * x**3 / (1 + x**4)), [1.0]),
+    "escape": (map_system(lambda x: 0.5 * x + x**3), [1.0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNSTABLE)
+def test_unstable_loops_cost_infinitely_much(name):
+    system, x0 = UNSTABLE[name]
+    K = jnp.zeros(system.policy_shape)
+    # A second point at rest does not hide the one that is not.
+    points = make_points(jnp.zeros(system.n), x0)
+    found = infinite(K, system, points)
+    assert found.status == CostStatus.UNSTABLE
+    assert found.cost == np.inf
+    assert found.horizon < 2**16
+    assert CostStatus(int(found.status)).message
+
+
+def test_points_in_the_basin_are_stable_where_others_are_not():
+    system, _ = UNSTABLE["another attractor"]
+    found = infinite(jnp.zeros((1, 2)), system, make_points([0.5], [-0.3]))
+    assert found.status == CostStatus.STABLE
+
+
+def test_states_at_rest_cost_nothing():
+    found = infinite(jnp.zeros((1, 1)), linear_system(0.5), make_points([0.0]))
+    assert (found.cost, found.tail, found.status) == (0.0, 0.0, CostStatus.STABLE)
+
+
+def test_members_under_vmap_do_not_touch_each_other():
+    radii = jnp.array([0.5, 1.5, 0.99, 1.0])
+    K, points = jnp.zeros((1, 1)), make_points([1.0])
+
+    def measure(radius):
+        base = linear_system(0.0)
+        system = System(radius * jnp.eye(1), base.B, base.C, base.Q, base.R, base.scale, base.phi)
+        return infinite_cost(K, system, points, max_horizon=2**11)
+
+    together = jax.jit(jax.vmap(measure))(radii)
+    status = [CostStatus.STABLE, CostStatus.UNSTABLE, CostStatus.STABLE, CostStatus.UNDECIDED]
+    np.testing.assert_array_equal(together.status, status)
+    for i, radius in enumerate(radii):
+        alone = jax.jit(measure)(radius)
+        for got, want in zip(together, alone, strict=True):
+            np.testing.assert_allclose(got[i], want, rtol=1e-14)
+
+
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-12])
+def test_the_horizon_found_is_the_shortest_multiple_of_8(tolerance):
+    K, points = jnp.zeros((1, 1)), make_points([1.0])
+    system = linear_system(0.95)
+    horizon = choose_horizon(K, system, points, tolerance=tolerance)
+    exact = 1 / (1 - 0.95**2)
+    # After T steps the share 0.95^(2T) is left. The search allows itself half the tolerance.
+    assert 0.95 ** (2 * horizon) <= tolerance
+    assert 0.95 ** (2 * (horizon - 8)) > tolerance / 2
+    assert horizon % 8 == 0
+    error = truncation_error(K, system, points, horizon)
+    np.testing.assert_allclose(error, exact * 0.95 ** (2 * horizon), rtol=1e-3, atol=1e-12 * exact)
+
+
+def test_choose_horizon_takes_the_longest_of_several_policies():
+    system = System(
+        jnp.array([[1.2]]), jnp.eye(1), jnp.zeros((1, 0)), jnp.eye(1), jnp.eye(1),
+        jnp.asarray(1.0), Zero(0),
+    )  # fmt: skip
+    K = jnp.array([[[1.1]], [[0.3]]])  # closed loops 0.1 and 0.9
+    points = make_points([1.0])
+    assert choose_horizon(K, system, points) == choose_horizon(K[1], system, points)
+    with pytest.raises(ValueError, match="1 of 2 policies were not found stable"):
+        choose_horizon(K.at[0].set(0.0), system, points)
+
+
+def test_regressor_sum_against_trajectories():
+    K, system, points = random_case(7, Sine())
+    want = np.zeros((4, 4))
+    for w, x0 in zip(points.weights, points.points, strict=True):
+        states = np.asarray(rolled(K, x0, system, 36).states)[:-1]
+        psi = np.concatenate([states, 0.7 * np.sin(states)], axis=1)
+        want += float(w) * psi.T @ psi
+    got = jax.jit(regressor_sum, static_argnums=3)(K, system, points, 36)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_float32_stays_float32():
+    K, system, points = jax.tree.map(lambda x: x.astype(jnp.float32), random_case(8, Sine()))
+    value, gradient = jax.jit(jax.value_and_grad(cost), static_argnums=3)(K, system, points, 40)
+    found = infinite(K, system, points, tolerance=1e-6)
+    assert {value.dtype, gradient.dtype, found.cost.dtype} == {jnp.dtype("float32")}
+    np.testing.assert_allclose(value, found.cost, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("K_shape", "n", "horizon", "message"),
+    [
+        ((2, 4), 2, 0, "horizon must be at least 1, got 0"),
+        ((2, 3), 2, 1, r"K must have shape \(2, 4\), got \(2, 3\)"),
+        ((2, 4), 3, 1, r"points must have shape \(S, 2\) for this system, got \(1, 3\)"),
+    ],
+)
+def test_wrong_arguments_are_named(K_shape, n, horizon, message):
+    _, system, _ = random_case(9, Sine())
+    with pytest.raises(InputError, match=message):
+        cost(jnp.zeros(K_shape), system, make_points(jnp.zeros(n)), horizon)
