@@ -16,7 +16,7 @@ MIN_RECORDS = 4
 # A window must hold this share of the descent, in iterations or in logarithms of the error.
 _MIN_SHARE = 0.25
 # The earliest window is taken whose slope is known to this share, or to this factor times the best.
-_SLOPE_ERROR, _ERROR_OVER_BEST = 0.003, 1.5
+_SLOPE_ERROR, _ERROR_OVER_BEST = 0.001, 1.5
 # Relative change of the slope over the window that still counts as straight. The last quarter of
 # k^-p has 0.29.
 _STRAIGHT = 0.2

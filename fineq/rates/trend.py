@@ -1,4 +1,4 @@
-"""Does a sequence fall at all? Decided on k, on log k and by rank, against correlated noise."""
+"""Does a sequence fall at all? Decided on k and on log k, against correlated noise."""
 
 import numpy as np
 
@@ -6,11 +6,6 @@ from fineq.rates.regression import fit_line
 
 # A slope counts as real from this many standard errors on.
 SIGNIFICANT = 3.0
-# Up to so many records a rank test decides as well; with more, correlated noise would deceive it.
-_MAX_RANKED = 20
-# Normal quantile of 1%: Kendall's score of n records in random order has standard deviation
-# sqrt(n (n - 1) (2 n + 5) / 18).
-_RANK_QUANTILE = 2.33
 # So many records in strictly falling order are a fall: chance is 1 in 24.
 _MIN_IN_ORDER = 4
 
@@ -25,22 +20,13 @@ def log_time(k: np.ndarray) -> np.ndarray:
 
 
 def falls(k: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
-    """Say whether y [n] falls: a significant slope in k or x [n], or (mostly) falling order."""
+    """Say whether y [n] falls: a significant slope in k or x [n], or strictly falling order."""
     # Differences of logarithms below this are rounding.
     if y.size < 2 or np.ptp(y) <= 1e-12 * max(1.0, float(np.max(np.abs(y)))):
         return False
     if y.size >= _MIN_IN_ORDER and np.all(np.diff(y) < 0):
         return True
-    if y.size <= _MAX_RANKED and _mostly_in_order(y):
-        return True
     return _descends(k, y) or _descends(x, y)
-
-
-def _mostly_in_order(y: np.ndarray) -> bool:
-    """Kendall's rank test: a few records may fall steeply without being straight."""
-    n = y.size
-    score = float(np.sum(np.triu(np.sign(y - y[:, None]))))
-    return score < -_RANK_QUANTILE * np.sqrt(n * (n - 1) * (2 * n + 5) / 18)
 
 
 def _descends(t: np.ndarray, y: np.ndarray) -> bool:
