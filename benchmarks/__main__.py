@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -48,7 +49,12 @@ def main(words: Sequence[str]) -> int:
         )
         return 2
     devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
-    tables = [f"jax {jax.__version__} on {devices}, Python {platform.python_version()}."]
+    tables = [
+        "# Benchmarks\n\n"
+        f"By `make bench`: jax {jax.__version__} on {devices} with {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}.\nRatios are of one run; of several times the least "
+        "counts, for other work on a machine can only add."
+    ]
     print(tables[0], flush=True)
     for name in names:
         module = importlib.import_module(f"benchmarks.{name}")
