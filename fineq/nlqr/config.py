@@ -115,7 +115,13 @@ class ReferenceConfig:
     start_radius: float = number(1.0, "largest distance of a start from K_lin", above=0.0)
     tail: float = number(1e-13, "relative truncation error of the infinite horizon", above=0.0)
     max_horizon: int = count(2048, "longest horizon tried", minimum=2)
-    num_steps: int = count(50, "Newton steps at most")
+    num_steps: int = count(50, "steps of the method at most")
+    method: str = choice(
+        "newton",
+        "how K* is found: Newton's method; L-BFGS where p(n+d) is so large that a dense Hessian "
+        "does not fit (raise num_steps to thousands)",
+        ("newton", "lbfgs"),
+    )
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 μ and h are the extreme eigenvalues of the Hessian of the cost. At K* they fix the asymptotic rate
 of gradient descent; their worst values over a ball are what the paper's theorem speaks of. A search
-over a ball can only find bad points, never exclude worse ones: `worst_curvature` bounds inf μ from
-above and sup h from below, and `convexity_radius` bounds the radius of convexity from above.
+over a ball can only find bad points, never exclude worse ones: what is found bounds inf μ from
+above, sup h from below, and the radius of strong convexity from above.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.nlqr.optimum import Objective, hessian
+from fineq.nlqr.optimum import Expand, Objective, differentiated
+from fineq.nlqr.random_systems import spectral_radius
+from fineq.nlqr.stability import PowerBound, closed_loop, power_bound
+
+# Places between ρ(A - B K1) and 1 at which ρ1 is tried: near 0 c1 explodes, near 1 1 - ρ1 vanishes.
+RHO_PLACES = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7)
 
 
 class Curvature(NamedTuple):
@@ -22,115 +27,107 @@ class Curvature(NamedTuple):
     h: Array
 
 
-def curvature(objective: Objective, K: Array, problem: Any) -> Curvature:
+def curvature(
+    objective: Objective, K: Array, problem: Any, expand: Expand | None = None
+) -> Curvature:
     """Extreme eigenvalues of the Hessian of the objective at K."""
-    values = jnp.linalg.eigvalsh(hessian(objective, K, problem))
+    expand = expand or differentiated(objective)
+    values = jnp.linalg.eigvalsh(expand(K, problem).hessian)
     return Curvature(values[0], values[-1])
 
 
-def _extreme_vector(objective: Objective, K: Array, problem: Any, index: int) -> Array:
-    _, vectors = jnp.linalg.eigh(hessian(objective, K, problem))
-    return jax.lax.stop_gradient(vectors[:, index].reshape(K.shape))
+class _Chain(NamedTuple):
+    """One search: a unit direction from the centre, and whether it seeks large h or small μ."""
+
+    U: Array
+    seeks_h: Array
 
 
-def _second_derivative(objective: Objective, K: Array, v: Array, problem: Any) -> Array:
-    def slope(x: Array) -> Array:
-        return jax.jvp(lambda y: objective(y, problem), (x,), (v,))[1]
-
-    return jax.jvp(slope, (K,), (v,))[1]
+def _unit(U: Array) -> Array:
+    """U over its Frobenius norm; a zero stays zero."""
+    return U / jnp.maximum(jnp.linalg.norm(U), jnp.finfo(U.dtype).tiny)
 
 
-def _project(K: Array, centre: Array, radius: Array) -> Array:
-    offset = K - centre
-    distance = jnp.linalg.norm(offset)
-    return centre + offset * jnp.minimum(1.0, radius / jnp.maximum(distance, radius * 1e-12))
+def _slope(objective: Objective, K: Array, v: Array, problem: Any) -> Array:
+    """Gradient of `v'H(K)v` in K, which is that of the eigenvalue whose unit vector is v."""
+
+    def curved(x: Array) -> Array:
+        return jax.jvp(lambda y: jax.grad(objective)(y, problem), (x,), (v,))[1]
+
+    return jax.jvp(curved, (K,), (v,))[1]
 
 
-def _unit(key: Array, num: int, like: Array) -> Array:
-    U = jax.random.normal(key, (num, *like.shape), like.dtype)
-    return U / jnp.linalg.norm(U, axis=(1, 2), keepdims=True)
-
-
-def worst_curvature(
+def curvature_profile(
     objective: Objective,
     key: Array,
     centre: Array,
-    radius: Array,
+    radii: Array,
     problem: Any,
     *,
-    num_samples: int = 32,
-    num_steps: int = 8,
+    num_chains: int = 2,
+    num_steps: int = 3,
+    expand: Expand | None = None,
 ) -> Curvature:
-    """Smallest μ and largest h found in the Frobenius ball `|K - centre| <= radius`.
+    """Worst curvature found on the Frobenius spheres `|K - centre| = radii`.
 
-    Random points of the ball and of its sphere, then projected steps along the gradient of the
-    extreme eigenvalue (`∂λ = v'(∂H)v`) from the worst of them.
+    Chains of points walk outward from sphere to sphere; on each they turn halfway towards the
+    gradient of the extreme eigenvalue they seek (`∂λ = v'(∂H)v`, v its vector): they rest where it
+    points outward, as at an extreme point it must. Half of them seek small μ, half large h; every
+    point visited counts for both.
+
+    Args:
+        objective: `(K, problem) -> scalar`, three times differentiable.
+        key: of the chains' first directions.
+        centre: policy `[p, n+d]`.
+        radii: `[R]`, increasing; 0 looks at the centre.
+        problem: handed to the objective.
+        num_chains: chains of either kind (static).
+        num_steps: looks, each followed by a turn, on each sphere (static).
+        expand: `(K, problem) -> Expansion`, where there is a faster way than differentiation.
 
     Returns:
-        A one-sided bound: `mu` bounds the infimum over the ball from above, `h` the supremum from
-        below. Non-finite curvature (a policy that does not stabilise) counts as `mu = -inf`,
-        `h = inf`.
+        `mu [R]`, an upper bound on the least μ of each sphere, and `h [R]`, a lower bound on the
+        largest h; -inf and inf where the Hessian of some point is not finite.
     """
-    key_direction, key_length = jax.random.split(key)
-    U = _unit(key_direction, num_samples, centre)
-    dimension = centre.size
-    length = jax.random.uniform(key_length, (num_samples,), centre.dtype) ** (1.0 / dimension)
-    length = jnp.where(jnp.arange(num_samples) % 2 == 0, 1.0, length)
-    points = jnp.concatenate([centre[None], centre[None] + radius * length[:, None, None] * U])
-    found = jax.lax.map(lambda K: curvature(objective, K, problem), points)
-    mu = jnp.where(jnp.isfinite(found.mu), found.mu, -jnp.inf)
-    h = jnp.where(jnp.isfinite(found.h), found.h, jnp.inf)
+    expand = expand or differentiated(objective)
+    first = jax.vmap(_unit)(jax.random.normal(key, (2 * num_chains, *centre.shape), centre.dtype))
 
-    def refine(start: Array, index: int, sign: float) -> Array:
-        def ascend(i: Array, K: Array) -> Array:
-            v = _extreme_vector(objective, K, problem, index)
-            g = jax.grad(lambda x: _second_derivative(objective, x, v, problem))(K)
-            step = sign * radius / (2.0 + i) * g / (jnp.linalg.norm(g) + jnp.finfo(g.dtype).tiny)
-            return _project(jnp.where(jnp.isfinite(step), K + step, K), centre, radius)
+    def look(chain: _Chain, radius: Array) -> tuple[_Chain, Curvature]:
+        K = centre + radius * chain.U
+        values, vectors = jnp.linalg.eigh(expand(K, problem).hessian)
+        v = jnp.where(chain.seeks_h, vectors[:, -1], vectors[:, 0]).reshape(K.shape)
+        towards = jnp.where(chain.seeks_h, 1.0, -1.0) * _slope(objective, K, v, problem)
+        turned = _unit(chain.U + _unit(towards))
+        U = jnp.where(jnp.all(jnp.isfinite(turned)), turned, chain.U)
+        return chain._replace(U=U), Curvature(values[0], values[-1])
 
-        return jax.lax.fori_loop(0, num_steps, ascend, start)
+    def step(chains: _Chain, radius: Array) -> tuple[_Chain, Curvature]:
+        return jax.vmap(look, in_axes=(0, None))(chains, radius)
 
-    low = curvature(objective, refine(points[jnp.argmin(mu)], 0, -1.0), problem).mu
-    high = curvature(objective, refine(points[jnp.argmax(h)], -1, 1.0), problem).h
-    return Curvature(jnp.fmin(jnp.min(mu), low), jnp.fmax(jnp.max(h), high))
+    chains = _Chain(first, jnp.arange(2 * num_chains) >= num_chains)
+    found = jax.lax.scan(step, chains, jnp.repeat(radii, num_steps))[1]
+    mu, h = (x.reshape(len(radii), -1) for x in found)
+    return Curvature(
+        jnp.min(jnp.where(jnp.isfinite(mu), mu, -jnp.inf), axis=1),
+        jnp.max(jnp.where(jnp.isfinite(h), h, jnp.inf), axis=1),
+    )
 
 
-def convexity_radius(
-    objective: Objective,
-    key: Array,
-    centre: Array,
-    largest: Array,
-    problem: Any,
-    *,
-    num_directions: int = 16,
-    num_bisections: int = 12,
-) -> Array:
-    """Distance to the nearest non-convex point found along random rays, at most `largest`.
+def over_balls(profile: Curvature) -> Curvature:
+    """From spheres to balls: the worst up to each radius, `mu [R]` and `h [R]`."""
+    return Curvature(
+        jax.lax.cummin(profile.mu, axis=profile.mu.ndim - 1),
+        jax.lax.cummax(profile.h, axis=profile.h.ndim - 1),
+    )
 
-    Along each ray the smallest distance on a grid of eight with `λ_min(H) <= 0` (or not finite) is
-    refined by bisection. An upper bound on the radius of the largest convex ball around `centre`.
+
+def convexity_radius(radii: Array, mu: Array) -> Array:
+    """The first of the radii `[R]` with `mu <= 0`, inf where there is none.
+
+    An upper bound on the radius of the largest ball around their centre with a convex cost.
     """
-    directions = _unit(key, num_directions, centre)
-
-    def convex(s: Array, U: Array) -> Array:
-        return curvature(objective, centre + s * U, problem).mu > 0  # False for NaN
-
-    def along(U: Array) -> Array:
-        grid = largest * jnp.arange(1, 9, dtype=centre.dtype) / 8
-        ok = jax.lax.map(lambda s: convex(s, U), grid)
-        first = jnp.argmin(ok)
-
-        def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
-            low, high = bracket
-            middle = (low + high) / 2
-            inside = convex(middle, U)
-            return jnp.where(inside, middle, low), jnp.where(inside, high, middle)
-
-        bracket = (grid[first] - largest / 8, grid[first])
-        _, high = jax.lax.fori_loop(0, num_bisections, halve, bracket)
-        return jnp.where(jnp.all(ok), largest, high)
-
-    return jnp.min(jax.lax.map(along, directions))
+    bad = ~(mu > 0)  # True for NaN
+    return jnp.where(jnp.any(bad), radii[jnp.argmax(bad)], jnp.inf)
 
 
 class TheoremConstants(NamedTuple):
@@ -188,3 +185,22 @@ def theorem_constants(
         smoothness=gamma**4 * c1**4 * bound**2 / gap**2 * unit,
         strong_convexity=s * unit,
     )
+
+
+def best_theorem_constants(
+    system: Any, K_lin: Array, sigma_x: Array, bound: Array
+) -> tuple[TheoremConstants, PowerBound]:
+    """The theorem's constants for the `ρ1_lin` that allows the largest ℓ, with c1_lin and ρ1_lin.
+
+    Any `ρ1_lin` above the spectral radius of `A - B K1_lin` has its c1_lin; the theorem leaves the
+    choice open, so it is given the best of `RHO_PLACES`.
+    """
+    loop = closed_loop(system, K_lin)
+    radius = spectral_radius(loop)
+    rho1 = radius + (1 - radius) * jnp.asarray(RHO_PLACES, K_lin.dtype)
+    bounds = jax.vmap(lambda rho: power_bound(loop, rho))(rho1)
+    constants = jax.vmap(lambda c1, rho: theorem_constants(system, K_lin, sigma_x, bound, c1, rho))(
+        bounds.c1, bounds.rho1
+    )
+    best = jnp.argmax(jnp.where(bounds.certified, constants.lipschitz, -jnp.inf))
+    return jax.tree.map(lambda x: x[best], (constants, bounds))

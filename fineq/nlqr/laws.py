@@ -146,6 +146,15 @@ def _unit_sphere_rule(n: int, degree: int) -> tuple[np.ndarray, np.ndarray]:
     return points, np.repeat(weights / 2, num_angles) / num_angles
 
 
+def _one_of_each_pair(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of a rule symmetric under x -> -x keep one point of each pair, with the weight of both."""
+    large = np.abs(points) > 1e-9 * np.max(np.abs(points))  # rounding of cos and sin is not
+    first = np.take_along_axis(points, np.argmax(large, axis=1)[:, None], axis=1)[:, 0]
+    side = np.where(np.any(large, axis=1), np.sign(first), 0.0)
+    keep = side >= 0
+    return points[keep], (weights * np.where(side == 0, 1.0, 2.0))[keep]
+
+
 def _check_rule(n: int, degree: int) -> None:
     if not 1 <= n <= 3:
         raise InputError(f"a quadrature rule needs a state of dimension 1 to 3, got n = {n}")
@@ -153,29 +162,34 @@ def _check_rule(n: int, degree: int) -> None:
         raise InputError(f"the degree of a quadrature rule must be at least 1, got {degree}")
 
 
-def sphere_points(n: int, radius: ArrayLike, degree: int = 20) -> Points:
+def sphere_points(n: int, radius: ArrayLike, degree: int = 20, *, half: bool = False) -> Points:
     """Return a quadrature rule for the uniform law on the sphere `|x| = radius`, n <= 3.
 
     Its expectations are exact for polynomials of total degree up to `degree`. n = 1: two points;
     n = 2: the trapezoidal rule in the angle; n = 3: Gauss-Legendre in the height times the
     trapezoidal rule in the angle, (degree/2 + 1)(degree + 2) points for an even degree. All weights
-    are positive and the rule is symmetric under x -> -x. `radius` may be traced. Raises
-    `InputError` for another n or degree < 1.
+    are positive and the rule is symmetric under x -> -x. With `half`, one point of each mirrored
+    pair with twice the weight: the same expectation of even functions. `radius` may be traced.
+    Raises `InputError` for another n or degree < 1.
     """
     _check_rule(n, degree)
     points, weights = _unit_sphere_rule(n, degree)
+    if half:
+        points, weights = _one_of_each_pair(points, weights)
     radius = jnp.asarray(radius, jnp.result_type(radius, float))
     return Points(radius * points.astype(radius.dtype), jnp.asarray(weights, radius.dtype))
 
 
-def ball_points(n: int, radius: ArrayLike, degree: int = 20) -> Points:
+def ball_points(n: int, radius: ArrayLike, degree: int = 20, *, half: bool = False) -> Points:
     """Return a quadrature rule for the uniform law on the ball `|x| <= radius`, n <= 3.
 
     The sphere's rule times Gauss-Legendre in the radius (whose density n r^(n-1) is a polynomial):
-    exact up to `degree`. Raises as `sphere_points`.
+    exact up to `degree`. `half` and errors as for `sphere_points`.
     """
     _check_rule(n, degree)
     points, weights = _unit_sphere_rule(n, degree)
+    if half:
+        points, weights = _one_of_each_pair(points, weights)
     nodes, slopes = np.polynomial.legendre.leggauss((degree + n + 1) // 2)
     radii = (nodes + 1) / 2
     density = slopes / 2 * n * radii ** (n - 1)
@@ -185,11 +199,11 @@ def ball_points(n: int, radius: ArrayLike, degree: int = 20) -> Points:
     return Points(radius * all_points.astype(radius.dtype), jnp.asarray(all_weights, radius.dtype))
 
 
-def gaussian_points(covariance: Array, degree: int = 20) -> Points:
+def gaussian_points(covariance: Array, degree: int = 20, *, half: bool = False) -> Points:
     """Return a quadrature rule for N(0, covariance) `[n, n]`, n <= 3.
 
     A product of Gauss-Hermite rules, mapped by the symmetric square root: exact up to `degree`.
-    Raises as `sphere_points`.
+    `half` and errors as for `sphere_points`.
     """
     n = covariance.shape[-1]
     _check_rule(n, degree)
@@ -197,6 +211,8 @@ def gaussian_points(covariance: Array, degree: int = 20) -> Points:
     grid = np.stack(np.meshgrid(*[nodes] * n, indexing="ij"), axis=-1).reshape(-1, n)
     slopes = slopes / slopes.sum()
     weights = np.prod(np.stack(np.meshgrid(*[slopes] * n, indexing="ij"), -1), -1).ravel()
+    if half:
+        grid, weights = _one_of_each_pair(grid, weights)
     points = jnp.asarray(grid, covariance.dtype) @ Gaussian(covariance).square_root()
     return Points(points, jnp.asarray(weights, covariance.dtype))
 
@@ -207,20 +223,21 @@ def drawn_points(law: InitialLaw, key: Array, num: int) -> Points:
     return Points(points, jnp.full(num, 1 / num, points.dtype))
 
 
-def quadrature(law: InitialLaw, degree: int = 20) -> Points:
+def quadrature(law: InitialLaw, degree: int = 20, *, half: bool = False) -> Points:
     """Return weighted points that stand for `law`, exact for polynomials up to `degree`.
 
-    `Points` are returned as they are. Raises `InputError` for n > 3 and for a law without a rule.
+    With `half`, half as many points, exact for even polynomials. `Points` are returned as they are.
+    Raises `InputError` for n > 3 and for a law without a rule.
     """
     match law:
         case Points():
             return law
         case Sphere():
-            return sphere_points(law.n, law.radius, degree)
+            return sphere_points(law.n, law.radius, degree, half=half)
         case Ball():
-            return ball_points(law.n, law.radius, degree)
+            return ball_points(law.n, law.radius, degree, half=half)
         case Gaussian():
-            return gaussian_points(law.covariance, degree)
+            return gaussian_points(law.covariance, degree, half=half)
     raise InputError(f"no quadrature rule is known for an initial law of type {type(law).__name__}")
 
 

@@ -4,6 +4,7 @@ The cost is smooth near a stabilising policy but not convex far from one, so eac
 Newton system with the absolute values of the Hessian's eigenvalues and takes the best of a fixed
 set of step lengths. Near a minimum this is Newton's method and converges quadratically.
 The Newton decrement is `½ g' H^{-1} g`: to second order, the cost that is left to gain.
+Where a dense Hessian does not fit: `fineq.nlqr.lbfgs`.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq.nlqr.expansion import Expansion
+
 Objective = Callable[[Array, Any], Array]
+Expand = Callable[[Array, Any], Expansion]
 
 # 1, 1/2, ..., 2^-12: below that a Newton direction that does not descend is rounding.
 STEP_LENGTHS = tuple(0.5**i for i in range(13))
+# Rounding units of the cost within which costs do not tell policies apart.
+ROUNDING_UNITS = 64
 
 
 class NewtonState(NamedTuple):
@@ -33,13 +39,15 @@ class NewtonInfo(NamedTuple):
     Attributes:
         decrement: `½ g' |H|^{-1} g`, in units of cost.
         relative_decrement: the decrement over the cost.
-        curvature: smallest Hessian eigenvalue; negative where the cost is not convex.
+        mu: smallest Hessian eigenvalue; negative where the cost is not convex.
+        h: largest.
         step: accepted step length, 0 when no length lowered the cost.
     """
 
     decrement: Array
     relative_decrement: Array
-    curvature: Array
+    mu: Array
+    h: Array
     step: Array
 
 
@@ -57,35 +65,57 @@ def hessian(objective: Objective, K: Array, problem: Any) -> Array:
     return (H + H.T) / 2
 
 
-def make_newton(objective: Objective) -> Callable:
+def differentiated(objective: Objective) -> Expand:
+    """Cost, gradient and Hessian of any objective, by automatic differentiation."""
+
+    def expand(K: Array, problem: Any) -> Expansion:
+        cost, gradient = jax.value_and_grad(objective)(K, problem)
+        return Expansion(cost, gradient, hessian(objective, K, problem))
+
+    return expand
+
+
+def make_newton(objective: Objective, expand: Expand | None = None) -> Callable:
     """A deterministic kernel `(state, problem) -> (state, info)` that minimises `objective`.
 
     Args:
         objective: `(K, problem) -> scalar`, twice differentiable.
+        expand: `(K, problem) -> Expansion` of it, where there is a faster way than differentiation.
 
     Returns:
         The kernel; its state is a `NewtonState`, its info a `NewtonInfo`.
     """
+    expand = expand or differentiated(objective)
 
     def step(state: NewtonState, problem: Any) -> tuple[NewtonState, NewtonInfo]:
-        gradient = jax.grad(objective)(state.K, problem)
-        values, vectors = jnp.linalg.eigh(hessian(objective, state.K, problem))
-        direction, decrement = _newton_direction(gradient.ravel(), values, vectors)
+        here = expand(state.K, problem)
+        values, vectors = jnp.linalg.eigh(here.hessian)
+        direction, decrement = _newton_direction(here.gradient.ravel(), values, vectors)
         lengths = jnp.asarray(STEP_LENGTHS, state.K.dtype)
         candidates = state.K[None] - lengths[:, None, None] * direction.reshape(1, *state.K.shape)
         costs = jax.vmap(objective, in_axes=(0, None))(candidates, problem)
         costs = jnp.where(jnp.isfinite(costs), costs, jnp.inf)
-        best = jnp.argmin(costs)
-        better = costs[best] < state.cost
+        best, better = _choose(costs, state.cost, decrement, values[0])
         accepted = NewtonState(
-            jnp.where(better, candidates[best], state.K), jnp.minimum(costs[best], state.cost)
+            jnp.where(better, candidates[best], state.K), jnp.where(better, costs[best], state.cost)
         )
-        info = NewtonInfo(
-            decrement, decrement / state.cost, values[0], jnp.where(better, lengths[best], 0.0)
-        )
-        return accepted, info
+        length = jnp.where(better, lengths[best], 0.0)
+        relative = decrement / state.cost
+        return accepted, NewtonInfo(decrement, relative, values[0], values[-1], length)
 
     return step
+
+
+def _choose(costs: Array, cost: Array, decrement: Array, mu: Array) -> tuple[Array, Array]:
+    """The index of the step length to take, and whether to take it.
+
+    The one of least cost, if it descends; near a minimum, where the gain is lost in the rounding
+    of the costs, the full step: there Newton's method knows better than the costs.
+    """
+    rounding = ROUNDING_UNITS * jnp.finfo(cost.dtype).eps * jnp.abs(cost)
+    final = (mu > 0) & (decrement <= rounding) & (costs[0] <= cost + rounding)
+    best = jnp.where(final, 0, jnp.argmin(costs))
+    return best, final | (costs[best] < cost)
 
 
 def _newton_direction(g: Array, values: Array, vectors: Array) -> tuple[Array, Array]:

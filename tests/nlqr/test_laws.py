@@ -212,3 +212,22 @@ def test_dtypes_tracing_and_batches():
 def test_impossible_rules_are_refused(build, message):
     with pytest.raises(InputError, match=message):
         build()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("degree", [3, 4])
+def test_half_a_rule_is_exact_for_even_polynomials(n, degree):
+    """One point of each mirrored pair: even moments as before, no point beside its mirror image."""
+    whole, half = (laws.sphere_points(n, 1.2, degree, half=half) for half in (False, True))
+    assert 2 * len(half.points) == len(whole.points)
+    for powers in powers_up_to(n, degree):
+        if sum(powers) % 2 == 0:
+            truth = sphere_moment(powers, 1.2)
+            assert rule_moment(half, powers) == pytest.approx(truth, abs=1e-14)
+
+
+def test_half_a_gaussian_rule_keeps_the_origin_once():
+    half = laws.gaussian_points(jnp.asarray(COVARIANCE[:2, :2]), 4, half=True)
+    assert len(half.points) == (3 * 3 + 1) // 2
+    np.testing.assert_allclose(jnp.sum(half.weights), 1.0, rtol=1e-14)
+    np.testing.assert_allclose(half.second_moment(), COVARIANCE[:2, :2], atol=1e-14)

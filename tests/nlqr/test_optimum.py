@@ -57,11 +57,11 @@ def test_newton_descends_through_negative_curvature():
     step = jax.jit(make_newton(well))
     state = NewtonState(jnp.full((1, 2), 0.1), well(jnp.full((1, 2), 0.1), None))
     first = step(state, None)[1]
-    assert first.curvature < 0
+    assert first.mu < 0
     for _ in range(12):
         state, info = step(state, None)
     np.testing.assert_allclose(state.K, 1.0, atol=4 * EPS)
-    assert info.curvature > 0
+    assert info.mu > 0
 
 
 def test_newton_converges_quadratically():
@@ -88,8 +88,8 @@ def test_newton_refuses_steps_to_infinite_cost():
     step = jax.jit(make_newton(barrier))
     for _ in range(20):
         state, _ = step(state, None)
-    # At the minimum f = 1: f resolves K to sqrt(eps); the Newton step itself does better.
-    np.testing.assert_allclose(state.K, 1.0, atol=np.sqrt(EPS))
+    # f resolves K to sqrt(eps) only; the last full steps are taken on the Newton direction alone.
+    np.testing.assert_allclose(state.K, 1.0, atol=4 * EPS)
 
 
 def test_stabilising_starts_shrink_into_the_region():

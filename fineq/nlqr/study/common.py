@@ -1,24 +1,25 @@
 """What the studies of nearly linear-quadratic control share: axes, screening, the optimum K*."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jax import Array
 
 from fineq.errors import InputError
 from fineq.fields import sweep_axes
 from fineq.nlqr.config import NlqrConfig
-from fineq.nlqr.cost import CostStatus, cost, infinite_cost
-from fineq.nlqr.landscape import curvature
-from fineq.nlqr.optimum import NewtonState, make_newton
+from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.study.instances import Given, Instance, Plant, make_instance, make_plant
-from fineq.sweep import Axis, Program
+from fineq.nlqr.study.reference import DECREMENT as DECREMENT
+from fineq.nlqr.study.reference import Optimum as Optimum
+from fineq.nlqr.study.reference import make_objective as make_objective
+from fineq.nlqr.study.reference import newton as newton
+from fineq.nlqr.study.reference import optimum as optimum
+from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
 
 # Shapes that no later stage depends on: a sweep over them compiles once per value.
 SWEEPABLE_SHAPES = ("estimator.num_rollouts", "descent.horizon")
-DECREMENT = 1e-12  # Newton stops when the cost left to gain is this share of the cost
 
 
 class Screen(NamedTuple):
@@ -162,69 +163,3 @@ def exact_horizon(study: Study) -> int:
     """
     longest = int(np.max(np.where(study.screen.stable, study.screen.horizon, 1)))
     return min(2 * longest, study.config.reference.max_horizon)
-
-
-class Optimum(NamedTuple):
-    """The reference optimum of each member, `[*axes, ...]`.
-
-    Attributes:
-        K: K*, `[p, n+d]`.
-        cost: C(K*).
-        mu: smallest eigenvalue of the Hessian at K*.
-        h: largest.
-        decrement: Newton decrement over the cost, at the last step's start.
-        converged: the decrement fell below `DECREMENT` and the Hessian is positive definite.
-    """
-
-    K: Array
-    cost: Array
-    mu: Array
-    h: Array
-    decrement: Array
-    converged: Array
-
-
-def make_objective(horizon: int) -> Callable[[Array, Instance], Array]:
-    """The exact T-step cost of an instance, `(K, instance) -> scalar`."""
-
-    def objective(K: Array, instance: Instance) -> Array:
-        return cost(K, instance.problem.system, instance.points, horizon)
-
-    return objective
-
-
-def optimum(
-    study: Study,
-    horizon: int,
-    start: Callable[[Instance], Array] = lambda instance: instance.K_lin,
-    name: str = "reference",
-) -> Optimum:
-    """Newton's method on the T-step cost from `start`, for every member."""
-    objective = make_objective(horizon)
-
-    def init(key: Array, member: Member) -> tuple[NewtonState, Instance]:
-        del key
-        instance = study.instance(member)
-        K = start(instance)
-        return NewtonState(K, objective(K, instance)), instance
-
-    def program(static: dict[str, Any]) -> Program:
-        del static
-        return Program(
-            init,
-            make_newton(objective),
-            num_steps=study.config.reference.num_steps,
-            metrics=lambda state, info, problem: {
-                "decrement": info.relative_decrement,
-                **curvature(objective, state.K, problem)._asdict(),
-            },
-            record=[0, study.config.reference.num_steps],
-            until=lambda info: info.relative_decrement,
-            tolerance=DECREMENT,
-        )
-
-    result = study.stages.sweep(name, program, study.axes)
-    last = {key: values[..., -1] for key, values in result.metrics.items()}
-    converged = result.converged & (last["mu"] > 0)
-    final = result.final
-    return Optimum(final.K, final.cost, last["mu"], last["h"], last["decrement"], converged)

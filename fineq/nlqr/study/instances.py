@@ -19,6 +19,8 @@ from fineq.nlqr.riccati import Status
 
 # Draws that stand for a law without a quadrature rule (n > 3): Monte Carlo error 1/√256 = 6%.
 NUM_DRAWN_POINTS = 256
+# With an odd φ the rollout from -x mirrors that from x: half of a symmetric rule does.
+ODD = (Sine, Tanh, Zero)
 
 
 class Given(NamedTuple):
@@ -133,7 +135,9 @@ def make_instance(
         system = System(A, B, C, Q, R, jnp.asarray(at.system.lipschitz, A.dtype), phi)
         _, key_points, key = _keys(member)
         law = _law(at, given, system)
-        return Instance(Problem(system, law), _points(at, law, key_points), K_lin, P, solved, key)
+        return Instance(
+            Problem(system, law), _points(at, law, phi, key_points), K_lin, P, solved, key
+        )
 
     return instance
 
@@ -186,9 +190,13 @@ def _law(config: NlqrConfig, given: Given, system: System) -> InitialLaw:
             return given.law
 
 
-def _points(config: NlqrConfig, law: InitialLaw, key: Array) -> Points:
+def _points(config: NlqrConfig, law: InitialLaw, phi: Features, key: Array) -> Points:
+    half = isinstance(phi, ODD)
+    if config.law.name == "quadrature":
+        radius = jnp.asarray(config.law.radius, _dtype(config))
+        return sphere_points(law.n, radius, config.law.degree, half=half)
     if isinstance(law, Points):
         return law
     if law.n <= 3:
-        return quadrature(law, config.law.degree)
+        return quadrature(law, config.law.degree, half=half)
     return drawn_points(law, key, NUM_DRAWN_POINTS)
