@@ -22,9 +22,10 @@ _SLOPE_ERROR, _ERROR_OVER_BEST = 0.001, 1.5
 _STRAIGHT = 0.2
 # Noise excuses a bend up to SIGNIFICANT of its standard errors, but none above this.
 _MAX_BEND = 1.0
-# The first records at a floor too short to be seen lie above the line. So many at the end may be
-# left out, when this makes the slope better known by the factor _GAIN.
-_MAX_DROPPED, _GAIN = 3, 5.0
+# A run that ends while it reaches its floor bends up at the end. Up to three records, or a quarter
+# of the iterations, may be left out there, when they lie above the line and the slope is then
+# better known by the first factor, or is linear at last and better known by the second.
+_MAX_DROPPED, _MAX_DROPPED_SHARE, _GAIN, _GAIN_OF_SHAPE = 3, 0.25, 5.0, 2.0
 # Log residuals below this are rounding of the errors.
 _ROUNDING = 1e-9
 
@@ -61,16 +62,30 @@ def fit_descent(k: np.ndarray, y: np.ndarray) -> Descent:
 
     """
     best = _fit(k, y)
-    target = slope_error(best.line, best.bend) / _GAIN
-    if target * _GAIN <= _SLOPE_ERROR * abs(best.line.slope):
+    error = slope_error(best.line, best.bend)
+    if best.shape == "linear" and error <= _SLOPE_ERROR * abs(best.line.slope):
         return best
-    for end in range(k.size - 1, max(k.size - _MAX_DROPPED - 1, 2 * MIN_RECORDS - 1), -1):
+    target = error / (_GAIN if best.shape == "linear" else _GAIN_OF_SHAPE)
+    for end in _ends(k):
         trial = _fit(k[:end], y[:end])
-        lifted = np.all(y[end:] > trial.line.intercept + trial.line.slope * k[end:])
         error = slope_error(trial.line, trial.bend)
-        if trial.shape == "linear" and lifted and error < target:
+        if trial.shape == "linear" and error < target and _lifted(k[end:], y[end:], trial.line):
             best, target = trial, error
     return best
+
+
+def _ends(k: np.ndarray) -> list[int]:
+    """Return where a window may end before the last record."""
+    shares = k[-1] - (k[-1] - k[0]) * np.linspace(0, _MAX_DROPPED_SHARE, 6)[1:]
+    ends = {k.size - d for d in range(1, _MAX_DROPPED + 1)} | set(np.searchsorted(k, shares) + 1)
+    return sorted((int(e) for e in ends if 2 * MIN_RECORDS <= e < k.size), reverse=True)
+
+
+def _lifted(k: np.ndarray, y: np.ndarray, line: Line) -> bool:
+    """Say whether records lie above a line, the last ones most."""
+    excess = y - (line.intercept + line.slope * k)
+    late = excess[excess.size // 2 :]
+    return bool(np.median(excess) > 0 and np.min(late) > 0 and np.mean(late) > 2 * line.rms)
 
 
 def slope_error(line: Line, bend: Bend) -> float:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fineq.rates.offset import approached_level
 from fineq.rates.regression import fit_line, power_misfit, slope_of
 from fineq.rates.trend import SIGNIFICANT, falls, log_time
 
@@ -79,7 +80,19 @@ def find_floor(k: np.ndarray, y: np.ndarray) -> Floor | None:
         if ends and _outlasts_waves(k, y, start):
             return _describe(y, start)
     start = _long_flat_end(k, x, y, starts)
-    return _describe(y, start) if start and _explains_more(k, y, start) else None
+    if start and _explains_more(k, y, start):
+        return _describe(y, start)
+    return _approached(k, x, y)
+
+
+def _approached(k: np.ndarray, x: np.ndarray, y: np.ndarray) -> Floor | None:
+    offset = approached_level(k, y) if falls(k, x, y) else None
+    if offset is None:
+        return None
+    start = int(np.searchsorted(k, offset.knee))
+    fall = float(np.mean(y[: min(start, 3)])) - offset.level
+    margin = max(_CLEAR, min(_MOST_CLEAR, _CLEAR_SHARE * fall))
+    return Floor(start, _crossing(y, offset.level + min(margin, fall / 2)), offset.level)
 
 
 def _without_dips(y: np.ndarray, start: int) -> np.ndarray:

@@ -142,9 +142,9 @@ def linear_rate(
     median change of the slope over the window. For one seed it comes from the regression: Student's
     t, the error widened for correlated residuals, plus half the change of the slope.
 
-    A floor that the errors approach from above (a bias, or noise of one sign) flattens the last
-    part of a descent: the slope is then too shallow by about 0.5% after a fall of a factor 1e6, by
-    5% after 100.
+    A floor that adds to the errors (a bias, or noise of one sign) flattens the last part of a
+    descent: the slope is then too shallow, by about 0.5% after a fall of a factor 1e6, by 5% after
+    100. The interval is widened on that side by a bound on it.
 
     Args:
         iterations: [R], at least 0, strictly increasing, with any spacing.
@@ -198,10 +198,13 @@ def _interval(used: list[SequenceRate], confidence: float) -> tuple[Interval, st
         # Of a bend that all seeds share the bootstrap knows nothing; noise cancels in the median.
         drift = abs(_median(used, "bend") * found.value) / 2
         found = found._replace(low=found.low - drift, high=found.high + drift)
-        return found, f"{fitted}; bootstrap over seeds, widened by the bend they share"
-    slope, margin = used[0].slope, slope_margin(used[0], confidence)
-    interval = Interval(slope, slope - margin, slope + margin, confidence, 1)
-    return interval, f"{fitted}; one seed, interval of the regression"
+        method = f"{fitted}; bootstrap over seeds, widened by the bend they share"
+    else:
+        slope, margin = used[0].slope, slope_margin(used[0], confidence)
+        found = Interval(slope, slope - margin, slope + margin, confidence, 1)
+        method = f"{fitted}; one seed, interval of the regression"
+    flattening = abs(_median(used, "flattening") * found.value)
+    return found._replace(low=found.low - flattening), method
 
 
 def _overall(verdicts: list[Verdict | None]) -> Verdict | None:

@@ -7,7 +7,7 @@ import scipy.stats
 
 from fineq.rates.descent import MIN_RECORDS, fit_descent
 from fineq.rates.floor import Floor, candidates, find_floor
-from fineq.rates.regression import fit_bend, fit_line
+from fineq.rates.regression import Line, fit_bend, fit_line
 from fineq.rates.trend import falls, log_time
 
 Verdict = Literal["linear", "sublinear", "superlinear", "diverged", "stalled"]
@@ -32,6 +32,8 @@ class SequenceRate(NamedTuple):
         floor_at: iteration from which on the error is at the floor.
         r_squared: of the line in the window.
         bend: relative change of the slope over the window.
+        flattening: largest share by which the floor, if it adds to the errors, makes the slope too
+            shallow; 0 without a floor.
         num_records: number of records in the window.
         verdict: see `linear_rate`; None when there are too few records to tell.
 
@@ -46,6 +48,7 @@ class SequenceRate(NamedTuple):
     floor_at: float = _NAN
     r_squared: float = _NAN
     bend: float = _NAN
+    flattening: float = 0.0
     num_records: int = 0
     verdict: Verdict | None = None
 
@@ -85,7 +88,7 @@ def fit_sequence(k: np.ndarray, errors: np.ndarray) -> SequenceRate:
 
 
 def slope_margin(fit: SequenceRate, confidence: float) -> float:
-    """Half-width of an interval for the slope of a single sequence.
+    """Half-width of an interval for the slope of a single sequence, before its flattening.
 
     Student's t with the error widened for correlated residuals, plus half the change of the slope
     over the window: with one sequence a bend cannot be told from noise that lasts.
@@ -115,9 +118,22 @@ def _fit(k: np.ndarray, y: np.ndarray, floor: float, floor_at: float) -> Sequenc
         floor_at=floor_at,
         r_squared=line.r_squared,
         bend=fit_bend(k[window], y[window], line).value,
+        flattening=_flattening(line, k[window], floor),
         num_records=line.num_points,
         verdict=descent.shape,
     )
+
+
+def _flattening(line: Line, k: np.ndarray, floor: float) -> float:
+    """Bound the relative error that an added floor causes in a slope.
+
+    It lifts log error by floor / error, at the last record most, fading backwards like
+    exp(slope distance): in sum lift / |slope|, with weight at most 6 / length^2 an iteration.
+    """
+    if not floor > 0:
+        return 0.0
+    lift = floor / float(np.exp(line.intercept + line.slope * k[-1]))
+    return min(1.0, 6 * lift / (line.slope * float(k[-1] - k[0])) ** 2)
 
 
 def _find_floor(k: np.ndarray, y: np.ndarray) -> Floor | None:
