@@ -75,6 +75,15 @@ def test_a_bias_far_below_the_start_but_not_deep():
     assert 0 < rate.per_seed[0].flattening < 1
 
 
+def test_interval_of_one_seed_allows_for_the_floor():
+    """With little noise only the bound on the flattening reaches the truth, on every seed."""
+    k = run_length(1e-2, 1.3)
+    for noise in noise_of(k):
+        rate = linear_rate(k, (np.exp(SLOPE * k) + 1e-2) * np.exp(0.01 * noise))
+        assert rate.verdict == "linear"
+        assert rate.low < SLOPE < rate.slope
+
+
 def test_rates_that_differ_by_seed_and_end_at_a_floor():
     """A tenth of the seeds' scatter: some reach the floor, some do not."""
     k = dense(200)
