@@ -249,14 +249,21 @@ def test_natural_solves_with_the_moment():
     np.testing.assert_allclose(direction @ moment, np.ones_like(K), rtol=1e-10)
 
 
-def test_directions_are_uniform_on_the_sphere():
-    draws = sampling.sphere_directions(jax.random.key(3), 40_000, (2, 3), jnp.float64)
-    flat = np.asarray(draws).reshape(6, -1)
-    np.testing.assert_allclose(np.sum(flat**2, axis=0), 1, rtol=1e-14)
-    assert np.all(np.abs(flat.mean(axis=1)) < STANDARD_ERRORS / np.sqrt(6 * 40_000))
-    # Var(v_i v_j) <= E v_i^4 = 3/(6·8) on the unit sphere of R^6.
-    bound = STANDARD_ERRORS * np.sqrt(3 / 48 / 40_000)
-    assert np.all(np.abs(flat @ flat.T / 40_000 - np.eye(6) / 6) < bound)
+@pytest.mark.parametrize("shape", [(2, 3), (1, 5)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_directions_are_uniform_on_the_sphere(shape, dtype):
+    num, D = 40_000, shape[0] * shape[1]
+    draws = sampling.sphere_directions(jax.random.key(3), num, shape, dtype)
+    assert draws.dtype == dtype
+    flat = np.asarray(draws).reshape(D, -1)
+    np.testing.assert_allclose(np.sum(flat**2, axis=0), 1, rtol=4 * np.finfo(dtype).eps)
+    assert np.all(np.abs(flat.mean(axis=1)) < STANDARD_ERRORS / np.sqrt(D * num))
+    # Var(v_i v_j) <= E v_i^4 = 3/(D (D + 2)) on the unit sphere of R^D.
+    fourth = 3 / (D * (D + 2))
+    bound = STANDARD_ERRORS * np.sqrt(fourth / num)
+    assert np.all(np.abs(flat @ flat.T / num - np.eye(D) / D) < bound)
+    # Gaussian points have this fourth moment, cubes and the like do not; Var v^4 <= E v^8 <= 1.
+    assert np.all(np.abs(np.mean(flat**4, axis=1) - fourth) < STANDARD_ERRORS / np.sqrt(num))
 
 
 @pytest.mark.parametrize("num", [40, 48])

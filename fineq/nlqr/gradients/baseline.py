@@ -9,7 +9,7 @@ Not in arXiv 2303.08431.
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
 from fineq.nlqr.gradients.sampling import (
@@ -42,11 +42,14 @@ def make_baseline(num_rollouts: int, horizon: int, *, same_state: bool = True) -
             directions = sphere_directions(key_direction, num, K.shape, K.dtype)
             x0 = law.sample(key_state, num).T
             y0 = x0 if same_state else law.sample(key_baseline, num).T
-            # One call for both of each pair: half the time to compile.
-            moves = radius * jnp.concatenate([directions, jnp.zeros_like(directions)], axis=2)
-            both = jnp.concatenate([x0, y0], axis=1)
-            found = rollout_costs(K[:, :, None] + moves, both, system, horizon)
-            costs, baseline = found[:num], found[num:]
+
+            # A loop over both, not one batch: XLA would draw the directions anew for each.
+            def moved(given: tuple[Array, Array]) -> Array:
+                step, start = given
+                return rollout_costs(K[:, :, None] + step * directions, start, system, horizon)
+
+            steps = radius * jnp.array([1, 0], K.dtype)
+            costs, baseline = lax.map(moved, (steps, jnp.stack([x0, y0])))
             return weighted_sums(directions, K.size / radius * (costs - baseline), costs)
 
         return mean_of(sum_in_blocks(sums, key, num_pairs), num_pairs)

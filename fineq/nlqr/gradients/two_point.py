@@ -8,7 +8,7 @@ the two rollouts share cancels. Not in arXiv 2303.08431; Nesterov and Spokoiny 2
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
 from fineq.nlqr.gradients.sampling import (
@@ -39,11 +39,13 @@ def make_two_point(num_rollouts: int, horizon: int) -> Estimator:
             key_direction, key_state = jax.random.split(key)
             directions = sphere_directions(key_direction, num, K.shape, K.dtype)
             x0 = law.sample(key_state, num).T
-            # One call for both of each pair: half the time to compile.
-            moves = radius * jnp.concatenate([directions, -directions], axis=2)
-            twice = jnp.concatenate([x0, x0], axis=1)
-            costs = rollout_costs(K[:, :, None] + moves, twice, system, horizon)
-            ahead, back = costs[:num], costs[num:]
+
+            # A loop over the two signs, not one batch: XLA would draw the directions anew for each.
+            def moved(step: Array) -> Array:
+                return rollout_costs(K[:, :, None] + step * directions, x0, system, horizon)
+
+            steps = radius * jnp.array([1, -1], K.dtype)
+            ahead, back = lax.map(moved, steps)
             slopes = (ahead - back) / (2 * radius)
             return weighted_sums(directions, K.size * slopes, (ahead + back) / 2)
 
