@@ -118,8 +118,7 @@ def _whole(K: Array, x0: Array, system: System, horizon: int) -> Array:
         total = total + form(Q, x) + form(R, [dot(row, psi) for row in gains])
         if t + 1 < horizon:
             x = [dot(row, psi) for row in loop]
-    # The barrier keeps XLA from rolling out anew for every use of the result.
-    return lax.optimization_barrier(total)
+    return total
 
 
 def _scanned(K: Array, x0: Array, system: System, horizon: int) -> Array:

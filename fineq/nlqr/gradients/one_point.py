@@ -7,7 +7,7 @@ vanish but grows like `D C / (r √J)`. Source: arXiv 2303.08431, Algorithm 1.
 """
 
 import jax
-from jax import Array, lax
+from jax import Array
 
 from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
 from fineq.nlqr.gradients.sampling import (
@@ -36,9 +36,7 @@ def make_one_point(num_rollouts: int, horizon: int) -> Estimator:
         def sums(key: Array, num: int) -> Sums:
             key_direction, key_state = jax.random.split(key)
             directions = sphere_directions(key_direction, num, K.shape, K.dtype)
-            # The barrier keeps XLA from drawing again for the sum what it drew for the rollouts.
-            drawn = (directions, law.sample(key_state, num).T)
-            directions, x0 = lax.optimization_barrier(drawn)
+            x0 = law.sample(key_state, num).T
             costs = rollout_costs(K[:, :, None] + radius * directions, x0, system, horizon)
             return weighted_sums(directions, K.size / radius * costs, costs)
 
