@@ -1,4 +1,4 @@
-"""Strict numerics for every test: float64 on, rank promotion raises, the compile cache is shared."""
+"""Strict numerics for every test: float64 is on, rank promotion raises, programs are cached."""
 
 import os
 
