@@ -83,7 +83,8 @@ def make_descent(gradient: Gradient, rule: str = "fixed") -> Callable:
         key: Array, state: DescentState, problem: DescentProblem
     ) -> tuple[DescentState, DescentInfo]:
         g, cost = gradient(key, state.K, problem)
-        direction, inner = optimiser.update(g, state.optimiser)
+        updates, inner = optimiser.update(g, state.optimiser)
+        direction = jnp.asarray(updates)
         info = DescentInfo(
             jnp.linalg.norm(g),
             jnp.linalg.norm(state.K - problem.K_star),

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from fineq.nlqr.expansion import Expansion
 
@@ -130,7 +131,7 @@ def _newton_direction(g: Array, values: Array, vectors: Array) -> tuple[Array, A
 def stabilising_starts(
     key: Array,
     K: Array,
-    radius: Array,
+    radius: ArrayLike,
     num: int,
     stabilises: Callable[[Array], Array],
 ) -> tuple[Array, Array]:

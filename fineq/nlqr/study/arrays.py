@@ -14,6 +14,8 @@ from fineq.sweep import Axis
 LONG_NAMES = {
     "seed": "seed",
     "iteration": "iteration",
+    "moment": "iteration",
+    "start": "initial policy",
     "system.lipschitz": "Lipschitz constant ℓ",
     "descent.step_size": "step size η",
     "estimator.radius": "smoothing radius r",
@@ -82,7 +84,7 @@ class Slice(NamedTuple):
         label: for people, for example `ℓ = 0.3`.
     """
 
-    index: tuple[int, ...]
+    index: tuple[int, ...]  # pyright: ignore[reportIncompatibleMethodOverride]
     at: dict[str, float]
     label: str
 
