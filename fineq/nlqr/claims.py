@@ -23,6 +23,12 @@ register(
         "μ >= σ_x σ > 0; |K* - K_lin| <= δ/3",
     ),
     Entry(
+        "nlqr/small-lipschitz",
+        "As ℓ falls to 0, K1 and the cost of K_lin tend to the optimal ones, K2 does not",
+        "fineq",
+        "|K_lin - K*| in K1 ~ ℓ, in K2 ~ 1; cost gap ~ ℓ²",
+    ),
+    Entry(
         "nlqr/linear-convergence",
         "Descent converges linearly to the global minimum, down to the estimator's floor",
         PAPER,

@@ -23,6 +23,12 @@ class SystemConfig:
     )
     radius: float = number(0.9, "spectral radius of A (normalisation=radius)", above=0.0)
     lipschitz: float = number(1.0, "Lipschitz constant ℓ of the kernel φ", minimum=0.0)
+    keep: str = choice(
+        "all",
+        "studies of the paper's figures: all seeds, or those whose linear policy is stable at "
+        "every swept value",
+        ("all", "stable"),
+    )
     A: list = numbers([], "rows of A (source=matrices)")
     B: list = numbers([], "rows of B (source=matrices)")
     C: list = numbers([], "rows of C (source=matrices)")
@@ -101,6 +107,9 @@ class DescentConfig:
         "initial policy: K_lin of the true or of the identified system, random, zero",
         ("linear", "identified", "random", "zero"),
     )
+    num_samples: int | None = count(
+        None, "one-step samples N of an identified start; null: n + p + d + 16"
+    )
     start_radius: float = number(1.0, "Frobenius norm of a random start", above=0.0)
     diverged_factor: float = number(
         10.0, "a member whose cost exceeds this multiple of its start's has diverged", above=1.0
@@ -126,13 +135,69 @@ class ReferenceConfig:
 
 @dataclass
 class FloorsConfig:
-    """Zeroth-order descents of linear_convergence, down to their floor."""
+    """Zeroth-order descents to their floor: linear_convergence, sample_complexity."""
 
     num_steps: int = count(1000, "iterations")
     step_size: float = number(0.5, "η as a multiple of 1/h, antithetic pairs", above=0.0)
     one_point_step_size: float = number(0.01, "the same, one-point estimates", above=0.0)
     num_rollouts: list = numbers([30, 300], "rollouts J of one estimate", minimum=2)
     radii: list = numbers([0.05, 0.2, 0.6], "smoothing radii r", above=0.0)
+
+
+@dataclass
+class ProbeConfig:
+    """Where and how often sample_complexity looks at gradients."""
+
+    distance: float = number(
+        0.03, "distance |K - K_lin| of the policy at which gradients are measured", minimum=0.0
+    )
+    repeats: int = count(100, "independent estimates behind one noise level", minimum=2)
+
+
+@dataclass
+class RecoveryConfig:
+    """Sizes and sample numbers of exact_recovery."""
+
+    sizes: list = numbers(
+        [[2, 1], [6, 4], [2, 6]], "pairs [n, p] of states and controls (system.source=random)"
+    )
+    below: int = count(3, "sample numbers start at n + p + d minus this", minimum=1)
+    above: int = count(16, "and end at n + p + d plus this", minimum=1)
+
+    def check(self) -> None:
+        """Sizes are pairs of positive integers, each given once."""
+        for size in self.sizes:
+            if not (isinstance(size, list) and len(size) == 2 and all(map(_positive, size))):
+                raise InputError(
+                    f"recovery.sizes must hold pairs [n, p] of positive integers, got {size}"
+                )
+        if not self.sizes or len({tuple(size) for size in self.sizes}) < len(self.sizes):
+            raise InputError(f"recovery.sizes must hold distinct pairs, got {self.sizes}")
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+@dataclass
+class LandscapeConfig:
+    """How the study landscape searches balls around K_lin for bad curvature."""
+
+    multiples: list = numbers(
+        [0.0, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0],
+        "radii of the balls over |K* - K_lin|, increasing; 3 is the theorem's",
+        minimum=0.0,
+    )
+    num_seeds: int = count(2, "seeds that are searched")
+    num_values: int = count(4, "values of a swept ℓ that are searched")
+    num_chains: int = count(1, "walks that seek small μ, and as many that seek large h")
+    num_looks: int = count(2, "looks of a walk at each radius")
+
+    def check(self) -> None:
+        """Radii increase, so that balls hold those before them."""
+        pairs = zip(self.multiples, self.multiples[1:])
+        if not self.multiples or any(b <= a for a, b in pairs):
+            raise InputError(f"landscape.multiples must increase, got {self.multiples}")
 
 
 @dataclass
@@ -147,4 +212,7 @@ class NlqrConfig(RunConfig):
     estimator: EstimatorConfig = group(EstimatorConfig, "the gradient")
     descent: DescentConfig = group(DescentConfig, "the iteration")
     floors: FloorsConfig = group(FloorsConfig, "zeroth-order descents to their floor")
+    probe: ProbeConfig = group(ProbeConfig, "where gradients are measured")
+    recovery: RecoveryConfig = group(RecoveryConfig, "one-step samples and what they recover")
+    landscape: LandscapeConfig = group(LandscapeConfig, "search for bad curvature")
     reference: ReferenceConfig = group(ReferenceConfig, "the exact optimum")

@@ -73,9 +73,8 @@ def identify(
     """Solve least squares of x1 on (x0, u0, φ(x0)) over the first `num` samples (default: all).
 
     `num` may be traced, so that a sweep over it is one compiled program; the other rows are masked.
-    By QR and the singular values of the triangle, never by the normal equations, which would
-    square the condition. Singular values up to max(N, n + p + d) rounding units of the largest
-    count as zero.
+    By singular values, never by the normal equations, which would square the condition. Singular
+    values up to max(N, n + p + d) rounding units of the largest count as zero.
     """
     n, p = samples.x0.shape[1], samples.u0.shape[1]
     dtype = samples.x0.dtype
@@ -84,11 +83,11 @@ def identify(
     kept = jnp.arange(len(rows)) < (len(rows) if num is None else num)
     rows = jnp.where(kept[:, None], rows, 0.0)
     targets = jnp.where(kept[:, None], samples.x1, 0.0)
-    orthogonal, triangle = jnp.linalg.qr(rows)
-    left, sizes, right = jnp.linalg.svd(triangle, full_matrices=False)
+    # One call of LAPACK: two at once can hang jaxlib 0.10 on two cores (see fineq.nlqr.lanes).
+    left, sizes, right = jnp.linalg.svd(rows, full_matrices=False)
     above = sizes > max(rows.shape) * jnp.finfo(dtype).eps * sizes[0]
     inverse = jnp.where(above, 1 / jnp.where(above, sizes, 1.0), 0.0)
-    theta = right.T @ (inverse[:, None] * (left.T @ (orthogonal.T @ targets)))
+    theta = right.T @ (inverse[:, None] * (left.T @ targets))
     rank = jnp.sum(above)
     full = rank == rows.shape[1]
     last = jnp.where(full, sizes[-1], 1.0)

@@ -11,8 +11,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from fineq.nlqr.problem import System
-from fineq.nlqr.riccati import dare
+from fineq.nlqr.identification import (
+    Identification,
+    IdentificationStatus,
+    identified_system,
+    identify,
+    one_step_samples,
+)
+from fineq.nlqr.problem import Problem, System
+from fineq.nlqr.riccati import Status, dare
 
 
 class LinearPolicy(NamedTuple):
@@ -39,6 +46,31 @@ def linear_policy(system: System) -> LinearPolicy:
     K2 = jnp.linalg.solve(system.R + weighted @ system.B, weighted @ system.C)
     K = jnp.concatenate([solution.K, K2], axis=1)
     return LinearPolicy(K, solution.P, solution.status, solution.residual)
+
+
+class IdentifiedPolicy(NamedTuple):
+    """`K_lin` `[p, n + d]` of an identified system, with what was found about the system.
+
+    K is NaN unless `found.status` is IDENTIFIED and `status` (of the Riccati equation of the
+    identified A and B, a `fineq.nlqr.riccati.Status`) is SOLVED.
+    """
+
+    K: Array
+    found: Identification
+    status: Array
+
+
+def identified_policy(key: Array, problem: Problem, num: int) -> IdentifiedPolicy:
+    """Return `K_lin` of the system that `num` one-step samples identify: the model-free start.
+
+    Q, R and φ are known, A, B and C are not. Samples that do not determine them give no policy
+    rather than that of the least-norm fit, which is another system.
+    """
+    system = problem.system
+    found = identify(one_step_samples(key, problem, num), system.phi, system.scale)
+    linear = linear_policy(identified_system(system, found))
+    ok = (found.status == IdentificationStatus.IDENTIFIED) & (linear.status == Status.SOLVED)
+    return IdentifiedPolicy(jnp.where(ok, linear.K, jnp.nan), found, linear.status)
 
 
 def zero_policy(system: System) -> Array:

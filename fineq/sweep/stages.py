@@ -42,14 +42,29 @@ class Stages:
         name: str,
         make_program: Callable[[dict[str, Any]], Program],
         axes: Sequence[Axis],
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        block_size: int | None = None,
     ) -> SweepResult:
-        """Run one stage; see `fineq.sweep.sweep`. Raises `ValueError` for a repeated name."""
+        """Run one stage; see `fineq.sweep.sweep`.
+
+        Args:
+            name: of the stage.
+            make_program: from the static values to the program.
+            axes: as for `sweep`.
+            inputs: as for `sweep`.
+            block_size: most members at once, where fewer than the study's own.
+
+        Raises:
+            ValueError: for a repeated name.
+        """
         if name in self.costs:
             raise ValueError(f"two stages are called {name!r}")
         result = sweep(
             make_program,
             axes,
-            block_size=self.block_size,
+            inputs=inputs,
+            block_size=min(filter(None, (self.block_size, block_size)), default=None),
             store=self.store,
             progress=self.progress,
             name=name,
@@ -58,8 +73,16 @@ class Stages:
         self.costs[name] = Cost(result.compile_seconds, result.run_seconds, result.peak_bytes)
         return result
 
-    def measure(self, name: str, function: Callable[[Member], Any], axes: Sequence[Axis]) -> Any:
+    def measure(
+        self,
+        name: str,
+        function: Callable[[Member], Any],
+        axes: Sequence[Axis],
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Any:
         """Evaluate a pure function of a member over all members: a sweep of no steps.
+
+        `inputs` are pytrees `[*axes, ...]` by name, of which each member holds its part.
 
         Returns:
             The pytree that `function` returns, each leaf `[*axes, ...]`, on the host.
@@ -71,7 +94,7 @@ class Stages:
 
             return Program(init, stay, num_steps=0)
 
-        return self.sweep(name, program, axes).final
+        return self.sweep(name, program, axes, inputs=inputs).final
 
     @property
     def timing(self) -> dict[str, float]:

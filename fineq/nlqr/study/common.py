@@ -9,7 +9,16 @@ from fineq.errors import InputError
 from fineq.fields import sweep_axes
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.cost import CostStatus, infinite_cost
-from fineq.nlqr.study.instances import Given, Instance, Plant, make_instance, make_plant
+from fineq.nlqr.identification import IdentificationStatus
+from fineq.nlqr.study.instances import (
+    Given,
+    Instance,
+    Plant,
+    at_member,
+    identified_start,
+    make_instance,
+    make_plant,
+)
 from fineq.nlqr.study.reference import DECREMENT as DECREMENT
 from fineq.nlqr.study.reference import Optimum as Optimum
 from fineq.nlqr.study.reference import make_objective as make_objective
@@ -100,9 +109,11 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
             tolerance=reference.tail,
             max_horizon=reference.max_horizon,
         )
-        own = Plant(
-            *(getattr(at.problem.system, name) for name in "ABC"), at.K_lin, at.P, at.solved
-        )
+        system = at.problem.system
+        own = Plant(system.A, system.B, system.C, at.K_lin, at.P, at.solved)
+        if config.descent.start == "identified":
+            start = identified_start(at_member(config, member), at)
+            own = own._replace(K_identified=start.K, identification=start.found.status)
         return Screen(own, found.status == CostStatus.STABLE, found.horizon, found.cost)  # type: ignore[arg-type]
 
     return stages.measure("screen", look, axes)
@@ -149,11 +160,16 @@ def seed_axis(config: NlqrConfig) -> Axis:
 
 
 def dropped_note(study: Study) -> str:
-    """How many seeds were left out, in words."""
-    return (
+    """How many seeds were left out or have no identified start, in words."""
+    note = (
         f"{study.dropped} of {study.config.seeds} seeds left out: K_lin does not stabilise them at "
         "every swept value"
     )
+    found = study.screen.plant.identification
+    missing = 0 if found is None else int(np.sum(found != IdentificationStatus.IDENTIFIED))
+    if found is None or not missing:
+        return note
+    return f"{note}; {missing} of {np.size(found)} have no start: their samples are rank deficient"
 
 
 def exact_horizon(study: Study) -> int:

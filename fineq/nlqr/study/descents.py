@@ -41,6 +41,7 @@ class Method(NamedTuple):
         rule: `fixed` or `adam`.
         distance: stop a member whose |K - K*| is at most this; 0 never.
         infinite: also record the infinite-horizon cost.
+        policy: also record K.
     """
 
     gradient: Gradient
@@ -51,14 +52,31 @@ class Method(NamedTuple):
     rule: str = "fixed"
     distance: float = 0.0
     infinite: bool = False
+    policy: bool = False
 
 
-def start_policy(name: str, instance: Instance, radius: Array) -> Array:
-    """The initial policy: K_lin, a random one of Frobenius norm `radius`, or zero."""
+def start_policy(name: str, instance: Instance, radius: ArrayLike) -> Array:
+    """The initial policy: K_lin, a random one of Frobenius norm `radius`, or zero.
+
+    `identified` is K_lin of the identified system: NaN, so that the member counts as diverged from
+    its first step, where the samples do not determine one.
+
+    Raises:
+        ValueError: for `identified` unless the study was made with `descent.start=identified`.
+    """
     system = instance.problem.system
+    if name == "identified":
+        if instance.K_identified is None:
+            raise ValueError("an identified start needs descent.start=identified")
+        return instance.K_identified
     if name == "random":
         return random_policy(instance.key, system, radius)
     return zero_policy(system) if name == "zero" else instance.K_lin
+
+
+def start_at(index: ArrayLike, instance: Instance, radius: ArrayLike) -> Array:
+    """The initial policy `STARTS[index]`; the index may be traced, so starts share one program."""
+    return jnp.stack([start_policy(name, instance, radius) for name in STARTS])[index]
 
 
 def descend(
@@ -75,12 +93,14 @@ def descend(
         name: of the stage.
         method: how to descend; a function of the static values where some axis is static.
         reference: K* and its cost, `[*study.axes, ...]`.
-        axes: further axes, laid before the study's: a static `start` (a name) among them
-            overrides `descent.start`; a field such as `estimator.radius` takes its value.
+        axes: further axes, laid before the study's: a static `start` (a name) or a traced one (an
+            index into `STARTS`) overrides `descent.start`; a field such as `estimator.radius`
+            takes its value.
 
     Returns:
-        Metrics `cost`, `gap` (relative to C*), `distance` (|K - K*|), and with `infinite` also
-        `infinite_cost` (inf where the loop is not stable) and `stable`.
+        Metrics `cost`, `gap` (relative to C*), `distance` (|K - K*|), with `infinite` also
+        `infinite_cost` (inf where the loop is not stable) and `stable`, with `policy` also
+        `policy` `[..., p, n+d]`.
     """
     entry = lookup(study.axes, reference)
 
@@ -90,11 +110,10 @@ def descend(
 
         def init(key: Array, member: Member) -> tuple[DescentState, DescentProblem]:
             del key
-            at = at_member(study.config, {**member, **static})
-            instance, star = study.instance(member), entry(member)
-            K = start_policy(
-                static.get("start", at.descent.start), instance, at.descent.start_radius
-            )
+            values = {**member, **static}
+            at = at_member(study.config, values)
+            instance, star = study.instance(values), entry(values)
+            K = _start(values.get("start", at.descent.start), instance, at.descent.start_radius)
             limit = at.descent.diverged_factor * objective(K, instance)
             problem = DescentProblem(
                 instance.problem,
@@ -111,7 +130,7 @@ def descend(
             init,
             make_descent(chosen.gradient, chosen.rule),
             num_steps=chosen.num_steps,
-            metrics=make_metrics(objective, study, chosen.infinite),
+            metrics=make_metrics(objective, study, chosen),
             record=chosen.record,
             until=(lambda info: info.distance) if chosen.distance > 0 else None,
             tolerance=chosen.distance,
@@ -121,8 +140,14 @@ def descend(
     return study.stages.sweep(name, program, [*axes, *study.axes])
 
 
-def make_metrics(objective: Objective, study: Study, infinite: bool) -> Callable:
-    """What is recorded of a descent: cost, relative gap, distance, and stability if asked for."""
+def _start(start: str | Array, instance: Instance, radius: ArrayLike) -> Array:
+    if isinstance(start, str):
+        return start_policy(start, instance, radius)
+    return start_at(start, instance, radius)
+
+
+def make_metrics(objective: Objective, study: Study, method: Method) -> Callable:
+    """What is recorded of a descent: cost, relative gap, distance, and what else is asked for."""
     limits = study.config.reference
 
     def metrics(
@@ -135,7 +160,9 @@ def make_metrics(objective: Objective, study: Study, infinite: bool) -> Callable
             "gap": (cost - problem.cost_star) / problem.cost_star,
             "distance": jnp.linalg.norm(state.K - problem.K_star),
         }
-        if infinite:
+        if method.policy:
+            recorded["policy"] = state.K
+        if method.infinite:
             found = infinite_cost(
                 state.K,
                 problem.problem.system,

@@ -12,13 +12,14 @@ from fineq.fields import replace_at
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.features import Custom, Sine, Tanh, Zero, random_products
 from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere, drawn_points, quadrature, sphere_points
-from fineq.nlqr.policies import linear_policy
+from fineq.nlqr.policies import IdentifiedPolicy, identified_policy, linear_policy
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 from fineq.nlqr.random_systems import random_system
 from fineq.nlqr.riccati import Status
 
 # Draws that stand for a law without a quadrature rule (n > 3): Monte Carlo error 1/√256 = 6%.
 NUM_DRAWN_POINTS = 256
+EXTRA_SAMPLES = 16  # beyond the n + p + d unknowns: hardly a system is then left unidentified
 # With an odd φ the rollout from -x mirrors that from x: half of a symmetric rule does.
 ODD = (Sine, Tanh, Zero)
 
@@ -41,6 +42,8 @@ class Instance(NamedTuple):
         P: the Riccati solution `[n, n]` behind it.
         solved: whether the Riccati equation behind K_lin was solved.
         key: for whatever else this member draws.
+        K_identified: the linear policy of the identified system, NaN where the samples do not
+            determine one; None unless `descent.start=identified`.
     """
 
     problem: Problem
@@ -49,6 +52,7 @@ class Instance(NamedTuple):
     P: Array
     solved: Array
     key: Array
+    K_identified: Array | None = None
 
 
 def make_features(
@@ -96,7 +100,9 @@ def at_member(config: NlqrConfig, member: Mapping[str, Any]) -> NlqrConfig:
 class Plant(NamedTuple):
     """The member's own numbers, computed once.
 
-    A, B, C; K_lin with the Riccati solution P it rests on; whether the equation was solved.
+    A, B, C; K_lin with the Riccati solution P it rests on; whether the equation was solved. With
+    `descent.start=identified` also the linear policy of the identified system, and its
+    `IdentificationStatus`.
     """
 
     A: Array
@@ -105,6 +111,8 @@ class Plant(NamedTuple):
     K_lin: Array
     P: Array
     solved: Array
+    K_identified: Array | None = None
+    identification: Array | None = None
 
 
 def make_plant(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]], Plant]:
@@ -130,16 +138,24 @@ def make_instance(
 
     def instance(member: Mapping[str, Any]) -> Instance:
         at = at_member(config, member)
-        A, B, C, K_lin, P, solved = plant(member)
-        Q, R = _weights(given, A, B)
-        system = System(A, B, C, Q, R, jnp.asarray(at.system.lipschitz, A.dtype), phi)
+        own = plant(member)
+        Q, R = _weights(given, own.A, own.B)
+        scale = jnp.asarray(at.system.lipschitz, own.A.dtype)
+        system = System(own.A, own.B, own.C, Q, R, scale, phi)
         _, key_points, key = _keys(member)
         law = _law(at, given, system)
-        return Instance(
-            Problem(system, law), _points(at, law, phi, key_points), K_lin, P, solved, key
-        )
+        problem, points = Problem(system, law), _points(at, law, phi, key_points)
+        return Instance(problem, points, own.K_lin, own.P, own.solved, key, own.K_identified)
 
     return instance
+
+
+def identified_start(config: NlqrConfig, instance: Instance) -> IdentifiedPolicy:
+    """The linear policy of the system that `descent.num_samples` one-step samples identify."""
+    system = instance.problem.system
+    num = config.descent.num_samples or system.n + system.p + system.d + EXTRA_SAMPLES
+    # A key of its own: a random start draws from `instance.key` itself.
+    return identified_policy(jax.random.fold_in(instance.key, 2), instance.problem, num)
 
 
 def _keys(member: Mapping[str, Any]) -> Array:

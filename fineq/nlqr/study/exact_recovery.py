@@ -1,0 +1,297 @@
+"""How many one-step samples recover A, B and C exactly (`nlqr/exact-recovery`).
+
+Each trial draws a system and samples of its dynamics, and solves least squares with the first N of
+them, for N around m = n + p + d: the paper asks for N of that order. Inputs are zero with
+probability 1/2, so that N = m is enough only where at least p of them are not zero.
+
+A recovery counts as exact when the relative error of (A, B, C) is at most N m κ ε, with κ the
+condition number of the regressors and ε the rounding unit: the form of the normwise bound for
+backward stable least squares (Higham 2002, section 20; residuals vanish here, so κ enters once).
+Regressors of deficient rank have no κ. Then half of the digits must be right: it is the error that
+decides, and not the rank.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.claims import Claim, Measured, Theory
+from fineq.fields import replace_at
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.nlqr.claims import claim
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.features import Zero
+from fineq.nlqr.identification import (
+    IdentificationStatus,
+    identified_system,
+    identify,
+    one_step_samples,
+    recovery_probability,
+)
+from fineq.nlqr.policies import linear_policy
+from fineq.nlqr.problem import System
+from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
+from fineq.nlqr.study.common import seed_axis, user_axes
+from fineq.nlqr.study.instances import Given, make_instance, make_plant
+from fineq.rates import Interval, proportion
+from fineq.results import Array as Named
+from fineq.results import Arrays, StudyResult
+from fineq.sweep import Axis
+from fineq.sweep.stages import Member, Stages
+
+ABOUT = {
+    "exact": "A, B and C recovered exactly",
+    "error": "relative error of A, B, C",
+    "tolerance": "largest relative error that counts as exact",
+    "condition": "condition number of the regressors; infinite at deficient rank",
+    "rank": "rank of the regressors",
+    "policy_error": "relative error of the linear policy",
+}
+
+
+class Size(NamedTuple):
+    """One size: states, controls, features."""
+
+    n: int
+    p: int
+    d: int
+
+    @property
+    def unknowns(self) -> int:
+        """The columns of the regression, m = n + p + d."""
+        return self.n + self.p + self.d
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"n = {self.n}, p = {self.p}, d = {self.d}"
+
+
+class Trial(NamedTuple):
+    """One identification.
+
+    Attributes:
+        system: the true one.
+        found: the system with the identified A, B, C in place of its own.
+        error: relative error of (A, B, C), Frobenius norms.
+        tolerance: the largest error that counts as exact.
+        condition: of the regressors; infinite at deficient rank.
+        rank: of the regressors.
+    """
+
+    system: System
+    found: System
+    error: Array
+    tolerance: Array
+    condition: Array
+    rank: Array
+
+
+def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
+    """Identify many systems from N samples each, for every size and every N around m."""
+    offsets = np.arange(-config.recovery.below, config.recovery.above + 1)
+    axes = [*user_axes(config), seed_axis(config)]
+    trials: dict[Size, Trial] = {}
+    for own, size in _sizes(config, given):
+        name = f"recovery-{size.n}-{size.p}-{size.d}"
+        trial = make_trial(own, given, size)
+        trials[size] = stages.measure(name, trial, [Axis("offset", offsets), *axes])
+    sizes = list(trials)
+    values = _values(list(trials.values()), policy_errors(stages, trials, axes))
+    return StudyResult(
+        _arrays(values, sizes, offsets, axes),
+        _coords(config, sizes, offsets, axes),
+        tuple(c for piece in slices(axes) for c in _claims(values, sizes, offsets, piece)),
+        figures=_figures(sizes, slices(axes)),
+        notes={"criterion": "exact: relative error of (A, B, C) <= N m condition rounding"},
+    )
+
+
+def _sizes(config: NlqrConfig, given: Given) -> list[tuple[NlqrConfig, Size]]:
+    """A configuration for each size; what the user brought has one of its own."""
+    if given.system is not None:
+        system = given.system
+        return [(config, Size(system.n, system.p, system.d))]
+    return [
+        (replace_at(config, {"system.n": n, "system.p": p}), Size(n, p, config.kernel.d or n))
+        for n, p in config.recovery.sizes
+    ]
+
+
+def make_trial(config: NlqrConfig, given: Given, size: Size) -> Callable[[Member], Trial]:
+    """A pure function from a member, which has an `offset` N - m, to its trial."""
+    instance = make_instance(config, given, make_plant(config, given))
+    m, most = size.unknowns, size.unknowns + config.recovery.above
+
+    def trial(member: Member) -> Trial:
+        one = instance(member)
+        system = one.problem.system
+        num = m + member["offset"]
+        # The same samples for every N: the first N of them.
+        samples = one_step_samples(one.key, one.problem, most)
+        found = identify(samples, system.phi, system.scale, num)
+        guess = identified_system(system, found)
+        true = _theta(system)
+        eps = jnp.finfo(true.dtype).eps
+        identified = found.status == IdentificationStatus.IDENTIFIED
+        return Trial(
+            system,
+            guess,
+            jnp.linalg.norm(_theta(guess) - true) / jnp.linalg.norm(true),
+            jnp.where(identified, num * m * found.condition * eps, jnp.sqrt(eps)),
+            found.condition,
+            found.rank,
+        )
+
+    return trial
+
+
+def _theta(system: System) -> Array:
+    return jnp.concatenate([system.A, system.B, system.C], axis=1)
+
+
+def policy_errors(stages: Stages, trials: dict[Size, Trial], axes: list[Axis]) -> np.ndarray:
+    """Relative error of K_lin of the identified system, `[size, offset, *axes]`.
+
+    All sizes are one program: a system is filled up with states that stay at rest and inputs that
+    do nothing, which changes neither K_lin nor its norm. NaN where there is no K_lin.
+    """
+    n, p, d = np.max([tuple(size) for size in trials], axis=0)
+
+    def stacked(trial: Trial) -> System:
+        # The true system first, once for all sample numbers.
+        pairs = jax.tree.map(lambda t, f: np.concatenate([t[:1], f]), trial.system, trial.found)
+        return _filled(pairs, Size(int(n), int(p), int(d)))
+
+    table = jax.tree.map(lambda *parts: np.stack(parts), *map(stacked, trials.values()))
+    num = table.A.shape[1]
+    leading = [Axis("size", range(len(trials))), Axis("which", range(num)), *axes]
+    K = stages.measure(
+        "policies", lambda member: linear_policy(member["system"]).K, leading, {"system": table}
+    )
+    true, found = K[:, :1], K[:, 1:]
+    return np.linalg.norm(found - true, axis=(-2, -1)) / np.linalg.norm(true, axis=(-2, -1))
+
+
+def _filled(system: System, size: Size) -> System:
+    """The system `[...]` with zeros up to a larger size, and ones on the diagonals of Q and R."""
+
+    def fill(M: Any, rows: int, columns: int, diagonal: float = 0.0) -> np.ndarray:
+        filled = np.zeros((*M.shape[:-2], rows, columns), M.dtype)
+        if diagonal:
+            filled[...] = diagonal * np.eye(rows)
+        filled[..., : M.shape[-2], : M.shape[-1]] = M
+        return filled
+
+    n, p, d = size
+    A, B, C = fill(system.A, n, n), fill(system.B, n, p), fill(system.C, n, d)
+    Q, R = fill(system.Q, n, n, 1.0), fill(system.R, p, p, 1.0)
+    return System(A, B, C, Q, R, system.scale, Zero(d))  # type: ignore[arg-type]
+
+
+def _values(trials: list[Trial], policy_error: np.ndarray) -> dict[str, np.ndarray]:
+    """What is known of every trial, `[size, offset, *axes]`."""
+    names = ("error", "tolerance", "condition", "rank")
+    values = {name: np.stack([getattr(trial, name) for trial in trials]) for name in names}
+    values["exact"] = values["error"] <= values["tolerance"]
+    values["policy_error"] = np.where(np.isfinite(values["condition"]), policy_error, np.nan)
+    return values
+
+
+def predictions(sizes: list[Size], offsets: np.ndarray) -> np.ndarray:
+    """The probability of exact recovery, `[size, offset]`."""
+    return np.array(
+        [[recovery_probability(s.unknowns + int(k), *s) for k in offsets] for s in sizes]
+    )
+
+
+def _share(exact: Any) -> tuple[Interval, float]:
+    """The share of trials with its Clopper-Pearson interval, and the interval's width."""
+    share = proportion(int(exact.sum()), exact.size, method="exact")
+    return share, share.high - share.low
+
+
+def _claims(
+    values: dict[str, np.ndarray], sizes: list[Size], offsets: np.ndarray, piece: Slice
+) -> list[Claim]:
+    here = (slice(None), slice(None), *piece.index)
+    exact, policy_error = values["exact"][here], values["policy_error"][here]
+    count = exact.shape[-1]
+    where = ", ".join(filter(None, [piece.label, f"{len(sizes)} sizes, {count} trials each"]))
+
+    def about(what: str, number: Any, theory: Theory | None, instance: str = where) -> Claim:
+        return claim("nlqr/exact-recovery", number, theory, instance=instance, what=what)
+
+    below, never = _share(exact[:, offsets < 0].any(axis=1))
+    found = [
+        about(
+            "Trials with an exact recovery from fewer than m samples (share)",
+            below,
+            Theory(0.0, "~", "no fewer equations than unknowns", margin=never),
+        )
+    ]
+    for i, size in enumerate(sizes):
+        share, width = _share(exact[i][offsets == 0])
+        expected = recovery_probability(size.unknowns, *size)
+        # Agreement to the accuracy of the trials: holds when the interval holds the prediction.
+        theory = Theory(expected, "~", f"P(Bin({size.unknowns}, 1/2) >= {size.p})", margin=width)
+        label = ", ".join(filter(None, [piece.label, f"{size.label}, {count} trials"]))
+        found.append(about("Exact recoveries from N = m samples (share)", share, theory, label))
+    last, width = _share(exact[:, -1])
+    expected = float(np.mean(predictions(sizes, offsets)[:, -1]))
+    theory = Theory(expected, "~", "P(Bin(N, 1/2) >= p)", margin=width)
+    exactly = policy_error[exact & np.isfinite(policy_error)]
+    worst = float(exactly.max()) if exactly.size else np.nan
+    return [
+        *found,
+        about(f"Exact recoveries from m + {offsets[-1]} samples (share)", last, theory),
+        about("Largest relative error of K_lin where exact", Measured.exact(worst), None),
+    ]
+
+
+def _arrays(
+    values: dict[str, np.ndarray], sizes: list[Size], offsets: np.ndarray, axes: list[Axis]
+) -> Arrays:
+    dims = ("size", "offset", *dims_of(axes))
+    predicted = Named(
+        predictions(sizes, offsets), dims[:2], "1", "predicted probability of exact recovery"
+    )
+    return named_arrays(values, dims, ABOUT) | {"prediction": predicted}
+
+
+def _coords(config: NlqrConfig, sizes: list[Size], offsets: np.ndarray, axes: list[Axis]) -> Arrays:
+    unknowns = np.array([size.unknowns for size in sizes])
+    return coords_of(axes, config) | {
+        "size": Named(np.array([size.label for size in sizes]), ("size",), "1", "size"),
+        "offset": Named(offsets, ("offset",), "1", "samples beyond the unknowns, N − m"),
+        "unknowns": Named(unknowns, ("size",), "1", "unknowns per state, m = n + p + d"),
+    }
+
+
+def _figures(sizes: list[Size], pieces: list[Slice]) -> tuple[Figure, ...]:
+    def panel(piece: Slice) -> Panel:
+        at = [{**piece.at, "size": size.label} for size in sizes]
+        lines = tuple(Line("exact", s.label, where) for s, where in zip(sizes, at, strict=True))
+        drawn = tuple(
+            Drawn("predicted" if i == 0 else "", variable="prediction", line=i, at=where)
+            for i, where in enumerate(at)
+        )
+        threshold = Drawn("N = n + p + d", threshold=0.0)
+        return Panel("fractions", "offset", lines, (*drawn, threshold), title=piece.label)
+
+    def errors(piece: Slice) -> Panel:
+        lines = tuple(Line("error", s.label, {**piece.at, "size": s.label}) for s in sizes)
+        return Panel("curves", "offset", lines, yscale="log", title=piece.label)
+
+    return (
+        Figure(
+            "exact_recovery",
+            tuple(p for piece in pieces for p in (panel(piece), errors(piece)))[:4],
+            "Exact recovery of A, B, C from N one-step samples.",
+        ),
+    )

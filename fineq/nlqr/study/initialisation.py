@@ -1,0 +1,113 @@
+"""Does it matter where descent starts (`nlqr/initialisation`; arXiv 2303.08431, Fig. 1a)?
+
+Descent from K_lin, from a random policy and from zero, on the same systems and, for estimated
+gradients, with the same random numbers.
+"""
+
+import numpy as np
+
+from fineq.claims import Claim, Theory
+from fineq.figures import Figure
+from fineq.nlqr.claims import claim
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.study.arrays import Slice, slices
+from fineq.nlqr.study.descents import STARTS
+from fineq.nlqr.study.instances import Given
+from fineq.nlqr.study.paper import Descents, bind, run_descents
+from fineq.nlqr.study.views import (
+    START_LABELS,
+    arrays_of,
+    at_iteration,
+    error_panel,
+    figures_of,
+    hidden_at_start,
+    median_with_losses,
+    named,
+    pieces_of,
+    rates_of,
+    share_panel,
+    where,
+)
+from fineq.results import StudyResult, status_of
+from fineq.sweep.stages import Stages
+
+EARLY = 50  # iterations after which Fig. 1a has all but converged
+ROUNDING = 1e-14  # relative gaps below are rounding of the cost
+
+
+def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
+    """Descend from three starts on the same instances."""
+    descents = run_descents(*bind(config, given, stages), starts=STARTS)
+    arrays, coords = arrays_of(descents)
+    pieces = pieces_of(descents)
+    rates = [
+        rate
+        for number, start in enumerate(STARTS)
+        for rate in rates_of(descents, f"from {start}, ", _from(number, pieces))
+    ]
+    return StudyResult(
+        arrays,
+        coords,
+        (
+            *(found for piece in pieces for found in _claims(descents, piece)),
+            *(hidden_at_start(descents.study, piece) for piece in slices(descents.study.axes)),
+        ),
+        tuple(rates),
+        _figures(config, pieces),
+        status_of(descents.result.diverged),
+        descents.notes,
+    )
+
+
+def _from(number: int, pieces: list[Slice]) -> list[Slice]:
+    return [piece._replace(index=(number, *piece.index)) for piece in pieces]
+
+
+def _claims(descents: Descents, piece: Slice) -> list[Claim]:
+    ends = at_iteration(descents, descents.gap, descents.result.iterations[-1])
+    iteration = min(EARLY, int(descents.result.iterations[-1]))
+    early = at_iteration(descents, descents.left, iteration)
+    instance = where(descents.study.config, piece.label, ends.shape[-1])
+    found = [
+        claim(
+            "nlqr/initialisation",
+            median_with_losses(_against_best(ends[(slice(None), *piece.index)])),
+            Theory(1.0, "<=", "K_lin ends lowest"),
+            instance=instance,
+            what="Final gap from K_lin over the lower one from random or zero (median)",
+        )
+    ]
+    for start in STARTS[1:]:
+        left = early[(STARTS.index(start), *piece.index)]
+        what = f"Gap left after {iteration} iterations from the {start} start (median)"
+        measured = median_with_losses(left)
+        found.append(claim("nlqr/initialisation", measured, instance=instance, what=what))
+    return found
+
+
+def _against_best(ends: np.ndarray) -> np.ndarray:
+    """Final gaps `[start, seed]` as ratios `[seed]` of the first to the lowest of the others."""
+    linear, others = np.maximum(ends[0], ROUNDING), np.maximum(ends[1:].min(axis=0), ROUNDING)
+    return np.where(np.isfinite(linear), linear / others, np.inf)
+
+
+def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:
+    def lines(piece: Slice) -> list[tuple[str, dict]]:
+        return [(START_LABELS[start], {"start": start, **piece.at}) for start in STARTS]
+
+    gaps = [error_panel("gap", lines(piece), named(config, piece.label)) for piece in pieces]
+    left = [error_panel("left", lines(piece), named(config, piece.label)) for piece in pieces]
+    loops = [
+        share_panel(
+            "moment",
+            [("unstable", label, at) for label, at in lines(piece)],
+            named(config, piece.label),
+            "share of loops not stable",
+        )
+        for piece in pieces
+    ]
+    return (
+        *figures_of("initialisation", gaps, "Suboptimality of the T-step cost, three starts."),
+        *figures_of("gap_left", left, "What is left of the gap at each start."),
+        *figures_of("stability", loops, "Loops that are not stable, or diverged."),
+    )

@@ -1,0 +1,113 @@
+"""How nonlinear may the system be (`nlqr/lipschitz-sweep`; arXiv 2303.08431, Fig. 1b)?
+
+Descent from K_lin for a range of ℓ. The paper draws one curve per ℓ; here every ℓ meets the same
+random systems, and shares of them are counted.
+"""
+
+import numpy as np
+
+from fineq.claims import Claim, Theory
+from fineq.figures import Figure, Panel
+from fineq.nlqr.claims import claim
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.study.arrays import Slice, slices
+from fineq.nlqr.study.instances import Given
+from fineq.nlqr.study.paper import Descents, bind, run_descents
+from fineq.nlqr.study.views import (
+    arrays_of,
+    error_panel,
+    figures_of,
+    hidden_at_start,
+    lowered,
+    named,
+    pieces_of,
+    rates_of,
+    share,
+    share_panel,
+    where,
+)
+from fineq.results import StudyResult, status_of
+from fineq.sweep.stages import Stages
+
+LIPSCHITZ = "system.lipschitz"
+PAPER = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+CONVERGED, FAILED = 4.0, 5.0  # largest ℓ at which the paper saw convergence, smallest at which not
+HALF = "half: the typical system"  # what one curve per ℓ can say of many systems
+
+
+def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
+    """Descend from `descent.start` for every ℓ."""
+    descents = run_descents(*bind(config, given, stages, {LIPSCHITZ: PAPER}))
+    arrays, coords = arrays_of(descents)
+    return StudyResult(
+        arrays,
+        coords,
+        tuple(_claims(descents)),
+        rates_of(descents, "", pieces_of(descents)),
+        _figures(config, descents),
+        status_of(descents.result.diverged),
+        descents.notes,
+    )
+
+
+def _claims(descents: Descents) -> list[Claim]:
+    found = []
+    for other in pieces_of(descents, LIPSCHITZ):
+        same = [p for p in pieces_of(descents) if p.at.items() >= other.at.items()]
+        found += _about(descents, [p for p in same if p.at["lipschitz"] <= CONVERGED], True)
+        found += _about(descents, [p for p in same if p.at["lipschitz"] >= FAILED], False)
+    near = [p for p in slices(descents.study.axes) if p.at["lipschitz"] <= CONVERGED]
+    return found + [hidden_at_start(descents.study, piece) for piece in near[-1:]]
+
+
+def _about(descents: Descents, pieces: list[Slice], converges: bool) -> list[Claim]:
+    """What holds at the least favourable of these values of ℓ, if there are any."""
+    if not pieces:
+        return []
+    bound = f"ℓ <= {CONVERGED:g}" if converges else f"ℓ >= {FAILED:g}"
+    below, above = Theory(0.5, "<=", HALF), Theory(0.5, ">=", HALF)
+    diverged, falls = descents.result.diverged, lowered(descents)
+
+    def about(what: str, mask: np.ndarray, theory: Theory) -> Claim:
+        pick = max if theory.relation == "<=" else min
+        piece = pick(pieces, key=lambda p: float(mask[p.index].mean()))
+        holds = mask[piece.index]
+        instance = where(descents.study.config, piece.label, holds.size)
+        return claim("nlqr/lipschitz-sweep", share(holds), theory, instance=instance, what=what)
+
+    if not converges:
+        return [about(f"Descents that diverge, at the least of {bound} (share)", diverged, above)]
+    return [
+        about(f"Descents that diverge, at the most of {bound} (share)", diverged, below),
+        about(f"Descents that lower the cost, at the least of {bound} (share)", falls, above),
+    ]
+
+
+def _figures(config: NlqrConfig, descents: Descents) -> tuple[Figure, ...]:
+    others, pieces = pieces_of(descents, LIPSCHITZ), pieces_of(descents)
+
+    def left(other: Slice) -> Panel:
+        lines = [
+            (f"ℓ = {p.at['lipschitz']:g}", p.at) for p in pieces if p.at.items() >= other.at.items()
+        ]
+        return error_panel("left", lines, named(config, other.label), ordered=True)
+
+    diverged = share_panel(
+        "lipschitz",
+        [("diverged", other.label or "diverged", other.at) for other in others],
+        f"{config.setting}: descents that diverged",
+        "share diverged",
+    )
+    loops = [
+        share_panel(
+            "lipschitz",
+            [("unstable_start", "start", other.at), ("unstable_end", "end", other.at)],
+            named(config, other.label),
+            "share of loops not stable",
+        )
+        for other in others
+    ]
+    return (
+        *figures_of("lipschitz_sweep", [*map(left, others), diverged], "Gap left, by ℓ."),
+        *figures_of("stability", loops, "Loops that are not stable, or diverged."),
+    )

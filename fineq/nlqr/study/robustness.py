@@ -1,0 +1,91 @@
+"""Does descent from K_lin help whatever the system (`nlqr/robustness`; arXiv 2303.08431, Fig. 2)?
+
+Many random systems, each drawn as a line of its own; and what their loops do beyond T steps.
+"""
+
+from fineq.claims import Claim
+from fineq.figures import Figure, Panel
+from fineq.nlqr.claims import claim
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.study.arrays import Slice, slices
+from fineq.nlqr.study.instances import Given
+from fineq.nlqr.study.paper import Descents, bind, run_descents
+from fineq.nlqr.study.views import (
+    all_of,
+    arrays_of,
+    at_iteration,
+    error_panel,
+    figures_of,
+    hidden,
+    lowered,
+    median_with_losses,
+    named,
+    pieces_of,
+    rates_of,
+    share,
+    share_panel,
+    where,
+)
+from fineq.results import StudyResult, status_of
+from fineq.sweep.stages import Stages
+
+
+def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
+    """Descend from `descent.start` on every system."""
+    descents = run_descents(*bind(config, given, stages))
+    arrays, coords = arrays_of(descents)
+    pieces = pieces_of(descents)
+    return StudyResult(
+        arrays,
+        coords,
+        (
+            *(found for piece in pieces for found in _claims(descents, piece)),
+            *(_at_optimum(descents, piece) for piece in slices(descents.study.axes)),
+        ),
+        rates_of(descents, "", pieces),
+        _figures(config, pieces),
+        status_of(descents.result.diverged),
+        descents.notes,
+    )
+
+
+def _claims(descents: Descents, piece: Slice) -> list[Claim]:
+    last = descents.result.iterations[-1]
+    falls = lowered(descents)[piece.index]
+    left = at_iteration(descents, descents.left, last)[piece.index]
+    end = descents.unstable[piece.index][..., -1] & ~descents.result.diverged[piece.index]
+    instance = where(descents.study.config, piece.label, falls.size)
+    return [
+        claim(
+            "nlqr/robustness",
+            share(falls),
+            all_of(falls.size),
+            instance=instance,
+            what="Descent from K_lin lowers the T-step cost (share of systems)",
+        ),
+        claim(
+            "nlqr/robustness",
+            median_with_losses(left),
+            instance=instance,
+            what=f"Gap left after {last} iterations (median)",
+        ),
+        hidden(end, "end of descent", instance),
+    ]
+
+
+def _at_optimum(descents: Descents, piece: Slice) -> Claim:
+    mask = descents.star_unstable[piece.index]
+    return hidden(mask, "K*", where(descents.study.config, piece.label, mask.size))
+
+
+def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:
+    def left(piece: Slice) -> Panel:
+        return error_panel("left", [("median", piece.at)], named(config, piece.label), traces=True)
+
+    loops = share_panel(
+        "moment",
+        [("unstable", piece.label, piece.at) for piece in pieces],
+        f"{config.setting}: loops not stable",
+        "share of systems",
+    )
+    return figures_of("robustness", [*map(left, pieces), loops], "Every line is one system.")

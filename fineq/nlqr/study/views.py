@@ -1,0 +1,185 @@
+"""How the descents of the paper's figures are counted, named and drawn."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import scipy.stats
+
+from fineq.claims import Claim, Theory
+from fineq.fields import flatten
+from fineq.figures import Figure, Line, Panel
+from fineq.nlqr.claims import claim
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
+from fineq.nlqr.study.common import Study
+from fineq.nlqr.study.paper import Descents
+from fineq.rates import Interval, Rate, linear_rate, proportion
+from fineq.results import Arrays
+
+LARGEST = 4  # panels of one figure
+START_LABELS = {"linear": "$K_{lin}$", "random": "random $K$", "zero": "$K = 0$"}
+OVER_TIME = {
+    "cost": "T-step cost",
+    "gap": "relative suboptimality (C − C*)/C*",
+    "left": "gap left (C − C*)/(C₀ − C*)",
+}
+AT_MOMENTS = {
+    "unstable": "loop not stable, or diverged",
+    "infinite_cost": "infinite-horizon cost",
+}
+AT_ENDS = {
+    "diverged": "descent diverged",
+    "diverged_at": "iteration at which the descent diverged; 0: never",
+    "unstable_start": "loop not stable at the start",
+    "unstable_end": "loop not stable at the end, or diverged",
+}
+OF_STAR = {
+    "optimum": "lowest T-step cost C* found",
+    "mu": "smallest Hessian eigenvalue μ at K*",
+    "h": "largest Hessian eigenvalue h at K*",
+    "converged": "Newton's method converged to K*",
+    "star_unstable": "K* of the T-step cost is not stable",
+}
+
+
+def pieces_of(descents: Descents, *without: str) -> list[Slice]:
+    """Every combination of swept values, leaving out `start` and the axes named."""
+    left_out = ("start", *without)
+    return slices([axis for axis in descents.axes if axis.name not in left_out])
+
+
+def at_iteration(descents: Descents, values: np.ndarray, iteration: int) -> np.ndarray:
+    """The last record `[...]` of `values [..., iteration]` at or before an iteration.
+
+    Infinite where the descent has diverged by then.
+    """
+    index = int(np.searchsorted(descents.result.iterations, iteration, side="right")) - 1
+    return np.where(np.isnan(values[..., index]), np.inf, values[..., index])
+
+
+def named(config: NlqrConfig, label: str) -> str:
+    """The setting and the values of one combination, in words."""
+    swept = flatten(config.sweep)
+    fixed = (
+        "" if "ℓ" in label or "system.lipschitz" in swept else f"ℓ = {config.system.lipschitz:g}"
+    )
+    return ", ".join(part for part in (config.setting, fixed, label) if part)
+
+
+def where(config: NlqrConfig, label: str, seeds: int) -> str:
+    """The instances of a claim in words: setting, values, seeds."""
+    return f"{named(config, label)}, {seeds} seeds"
+
+
+def lowered(descents: Descents) -> np.ndarray:
+    """Whether the T-step cost ends below that of the start; not where the descent diverged."""
+    return at_iteration(descents, descents.left, descents.result.iterations[-1]) < 1
+
+
+def share(mask: np.ndarray) -> Interval:
+    """The share of members for which something holds, with its Clopper-Pearson interval."""
+    return proportion(int(np.sum(mask)), int(np.size(mask)), method="exact")
+
+
+def all_of(num: int) -> Theory:
+    """Theory's share 1, told apart from less as well as `num` members can.
+
+    The margin is the width of the interval of no failure, and an allowance for rounding.
+    """
+    return Theory(1.0, "~", "all systems", margin=1 - share(np.ones(num)).low + 1e-9)
+
+
+def median_with_losses(values: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Median of values of which some may be infinite, with its interval from order statistics.
+
+    The numbers of values below and above the true median are binomial, whatever their law: the
+    interval runs from the k-th smallest to the k-th largest, k the largest rank that keeps the
+    confidence; k = 1, and a lower confidence, where none does (below 6 values).
+    """
+    ordered = np.sort(np.asarray(values, float))
+    n = ordered.size
+    k = max(int(scipy.stats.binom.ppf((1 - confidence) / 2, n, 0.5)), 1)
+    reached = 1 - 2 * float(scipy.stats.binom.cdf(k - 1, n, 0.5))
+    low, high = float(ordered[k - 1]), float(ordered[n - k])
+    return Interval(float(np.median(ordered)), low, high, reached, n)
+
+
+def rates_of(descents: Descents, name: str, pieces: Sequence[Slice]) -> tuple[Rate, ...]:
+    """The linear rate of the relative suboptimality, one per combination."""
+    result = descents.result
+    return tuple(
+        linear_rate(
+            result.iterations,
+            descents.gap[piece.index],
+            valid=result.valid[piece.index],
+            diverged=result.diverged[piece.index],
+            quantity=f"{OVER_TIME['gap']} ({name}{piece.label})",
+        )
+        for piece in pieces
+    )
+
+
+def arrays_of(descents: Descents) -> tuple[Arrays, Arrays]:
+    """Everything measured as named arrays, and their coordinates."""
+    dims, own = dims_of(descents.axes), dims_of(descents.study.axes)
+    result, star = descents.result, descents.star
+    over_time = {"cost": result.metrics["cost"], "gap": descents.gap, "left": descents.left}
+    at_moments = {"unstable": descents.unstable, "infinite_cost": descents.infinite_cost}
+    ends = {
+        "diverged": result.diverged,
+        "diverged_at": result.diverged_at,
+        "unstable_start": descents.unstable[..., 0],
+        "unstable_end": descents.unstable[..., -1],
+    }
+    of_star = {**star._asdict(), "optimum": star.cost, "star_unstable": descents.star_unstable}
+    arrays = {
+        **named_arrays(over_time, dims, OVER_TIME, last=("iteration",)),
+        **named_arrays(at_moments, dims, AT_MOMENTS, last=("moment",)),
+        **named_arrays(ends, dims, AT_ENDS),
+        **named_arrays(of_star, own, OF_STAR),
+    }
+    coords = coords_of(
+        descents.axes,
+        descents.study.config,
+        iteration=result.iterations,
+        moment=descents.moments,
+    )
+    return arrays, coords
+
+
+def error_panel(name: str, lines: Sequence[tuple[str, Mapping]], title: str, **more) -> Panel:
+    """An error against iteration; each line is a label and the values that select it."""
+    return Panel(
+        "convergence",
+        "iteration",
+        tuple(Line(name, label, at, diverged_at="diverged_at") for label, at in lines),
+        title=title,
+        **more,
+    )
+
+
+def share_panel(
+    x: str, lines: Sequence[tuple[str, str, Mapping]], title: str, ylabel: str, **more
+) -> Panel:
+    """The share of members for which a variable holds; a line is variable, label, selection."""
+    drawn = tuple(Line(name, label, at) for name, label, at in lines)
+    return Panel("fractions", x, drawn, title=title, ylabel=ylabel, **more)
+
+
+def figures_of(name: str, panels: Sequence[Panel], caption: str) -> tuple[Figure, ...]:
+    """One figure, or several where there are more panels than fit side by side."""
+    groups = [panels[i : i + LARGEST] for i in range(0, len(panels), LARGEST)]
+    names = [name if i == 0 else f"{name}_{i + 1}" for i in range(len(groups))]
+    return tuple(Figure(n, tuple(g), caption) for n, g in zip(names, groups, strict=True))
+
+
+def hidden(mask: np.ndarray, when: str, instance: str) -> Claim:
+    """The share of loops that are not stable while their T-step cost is finite."""
+    what = f"Loops not stable though their T-step cost is finite: {when} (share)"
+    return claim("nlqr/truncation", share(mask), instance=instance, what=what)
+
+
+def hidden_at_start(study: Study, piece: Slice) -> Claim:
+    """The share of all seeds, those left out included, whose K_lin is not stable."""
+    stable = study.screen.stable[piece.index]
+    return hidden(~stable, "K_lin", where(study.config, piece.label, stable.size))

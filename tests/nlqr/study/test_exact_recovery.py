@@ -1,0 +1,123 @@
+"""Exact recovery: against the binomial law of the inputs, and SciPy's Riccati solver."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.stats
+
+from fineq.errors import InputError
+from fineq.fields import replace_at, validate
+from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.features import Sine
+from fineq.nlqr.problem import System
+from fineq.nlqr.random_systems import random_system
+from fineq.nlqr.study.exact_recovery import Size, Trial, policy_errors, run
+from fineq.nlqr.study.instances import Given
+from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
+
+NUM = 120
+BELOW, ABOVE = 2, 4
+
+
+@pytest.fixture(scope="module")
+def result():
+    config = replace_at(
+        NlqrConfig(),
+        {
+            "seeds": NUM,
+            "law.name": "sphere",
+            "recovery.sizes": [[2, 3]],
+            "recovery.below": BELOW,
+            "recovery.above": ABOVE,
+        },
+    )
+    validate(config)
+    return run(config, Given(), Stages())
+
+
+def values(result, name):
+    return result.arrays[name].values[0]
+
+
+def test_recovery_follows_the_number_of_inputs_that_are_not_zero(result):
+    exact = values(result, "exact")
+    assert not exact[:BELOW].any()
+    # n = d = 2, p = 3: m = 7. Two-sided, one in 10^4 per N: a wrong law of the inputs is far off.
+    for row, num in zip(exact[BELOW:], range(7, 7 + ABOVE + 1), strict=True):
+        expected = scipy.stats.binom.sf(2, num, 0.5)
+        assert scipy.stats.binomtest(int(row.sum()), NUM, expected).pvalue > 1e-4
+        index = BELOW + num - 7
+        np.testing.assert_allclose(values(result, "prediction")[index], expected, rtol=1e-12)
+
+
+def test_more_samples_never_lose_a_recovery(result):
+    exact = values(result, "exact").astype(int)
+    assert np.all(np.diff(exact, axis=0) >= 0)
+
+
+def test_exact_means_full_rank_and_an_error_of_rounding(result):
+    rank, error = values(result, "rank"), values(result, "error")
+    num = np.arange(7 - BELOW, 7 + ABOVE + 1)[:, None]
+    assert np.all(rank <= np.minimum(num, 7))
+    np.testing.assert_array_equal(values(result, "exact"), rank == 7)
+    # Undetermined parts are of order one; a draw within 1e-6 of the truth would be a freak.
+    assert error[rank < 7].min() > 1e-6
+    assert np.all(error[rank == 7] <= 1e-16 * 1e3 * values(result, "condition")[rank == 7])
+
+
+def test_policy_is_known_exactly_where_the_system_is(result):
+    policy_error, exact = values(result, "policy_error"), values(result, "exact")
+    assert np.all(np.isnan(policy_error[~exact]))
+    assert np.nanmedian(policy_error) < 1e-12
+
+
+def test_claims_carry_their_verdicts(result):
+    below, at, last, policy = result.claims
+    assert below.verdict == "holds"
+    assert below.measured.value == 0.0
+    np.testing.assert_allclose(at.theory.value, scipy.stats.binom.sf(2, 7, 0.5), rtol=1e-12)
+    np.testing.assert_allclose(last.theory.value, scipy.stats.binom.sf(2, 11, 0.5), rtol=1e-12)
+    assert policy.verdict is None
+
+
+def linear_gain(system):
+    A, B, C, Q, R = (np.asarray(getattr(system, name)) for name in "ABCQR")
+    P = scipy.linalg.solve_discrete_are(A, B, Q, R)
+    return np.linalg.solve(R + B.T @ P @ B, B.T @ P @ np.hstack([A, C]))
+
+
+def test_policy_errors_of_all_sizes_in_one_program_are_those_of_each():
+    trials, expected = {}, []
+    for n, p in ((2, 1), (3, 2)):
+        true = random_system(jax.random.key(n), Sine(), n=n, p=p, normalisation="joint")
+        found = dataclasses.replace(true, A=1.01 * true.A, C=true.C + 0.1)
+        spread = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None, None], (true, found))
+        nothing = np.zeros((1, 1))
+        trials[Size(n, p, n)] = Trial(*spread, nothing, nothing, nothing, nothing)
+        K, K_found = linear_gain(true), linear_gain(found)
+        expected.append(np.linalg.norm(K_found - K) / np.linalg.norm(K))
+    got = policy_errors(Stages(), trials, [Axis("seed", [0])])
+    assert got.shape == (2, 1, 1)
+    # Differences of about 1%: relative accuracy of the gains 1e-12 leaves 1e-10.
+    np.testing.assert_allclose(got[:, 0, 0], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[[2]], [[0, 1]], [[2, 1.5]], [[2, 1], [2, 1]], [], [3, 3]])
+def test_sizes_that_are_no_pairs_are_refused(sizes):
+    with pytest.raises(InputError, match=r"recovery\.sizes must hold"):
+        validate(replace_at(NlqrConfig(), {"recovery.sizes": sizes}))
+
+
+def test_a_system_of_the_user_has_its_own_size():
+    A, B = 0.5 * np.eye(2), np.eye(2)[:, :1]
+    system = System(*map(jnp.asarray, (A, B, np.eye(2), np.eye(2), np.eye(1), 1.0)), phi=Sine())
+    config = replace_at(
+        NlqrConfig(), {"seeds": 3, "law.name": "sphere", "recovery.above": 2, "recovery.below": 1}
+    )
+    result = run(config, Given(system), Stages())
+    assert list(result.coords["size"].values) == ["n = 2, p = 1, d = 2"]

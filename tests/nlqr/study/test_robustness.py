@@ -1,0 +1,60 @@
+"""The clear setting on K_lin: seeds left out, the step 1/h, and what exact descent must do."""
+
+import numpy as np
+import pytest
+
+from fineq.nlqr.study import Given
+from fineq.nlqr.study.paper import bind, run_descents
+from fineq.nlqr.study.robustness import _claims
+from fineq.nlqr.study.views import lowered, pieces_of
+from fineq.sweep.stages import Stages
+from tests.nlqr.study.figures import tiny
+
+SEEDS = 5
+
+
+@pytest.fixture(scope="module")
+def descents():
+    config = tiny(
+        "robustness",
+        "clear",
+        "descent.num_steps=40",
+        f"seeds={SEEDS}",
+        "++sweep.system.lipschitz=[0.5, 3.0]",
+    )
+    return run_descents(*bind(config, Given(), Stages()))
+
+
+def test_seeds_with_an_unstable_linear_policy_are_left_out(descents):
+    stable = descents.study.screen.stable
+    kept = [seed for seed in range(SEEDS) if stable[:, seed].all()]
+    assert stable.shape == (2, SEEDS)
+    assert 0 < len(kept) < SEEDS
+    assert list(descents.axes[-1].values) == kept
+    assert f"{SEEDS - len(kept)} of {SEEDS} seeds left out" in descents.notes["seeds"]
+    assert not descents.unstable[..., 0].any()
+
+
+def test_the_step_is_one_over_the_smoothness_at_the_optimum(descents):
+    policies = descents.result.metrics["policy"]
+    moved = np.linalg.norm(policies[..., 1, :, :] - policies[..., 0, :, :], axis=(-2, -1))
+    assert np.all(moved > 0)
+    # Near K* the step is (I - H/h) e: no component of e is turned round or grows.
+    away = np.linalg.norm(policies - descents.star.K[..., None, :, :], axis=(-2, -1))
+    near = descents.gap[0, :, -1] < 1e-3
+    assert near.any()
+    assert np.all(np.diff(away[0, near][:, -5:], axis=-1) < 0)
+
+
+def test_exact_descent_with_one_over_h_lowers_the_cost_where_the_system_is_nearly_linear(descents):
+    # At ℓ = 1/2 and η = 1/h the cost falls at every step (descent lemma, curvature varies little).
+    assert np.all(np.diff(descents.result.metrics["cost"][0], axis=-1) <= 0)
+    assert lowered(descents)[0].all()
+
+
+def test_a_share_of_all_systems_is_claimed_as_what_so_many_can_show(descents):
+    first = _claims(descents, pieces_of(descents)[0])[0]
+    number = len(descents.axes[-1].values)
+    # No failure among n: Clopper-Pearson's lower end solves p^n = 0.025.
+    assert first.measured.low == pytest.approx(0.025 ** (1 / number))
+    assert first.verdict == "holds"
