@@ -11,7 +11,7 @@ from fineq.nlqr.study.views import arrays_of, lowered
 from fineq.sweep.stages import Stages
 from tests.nlqr.study.figures import closed_loop, tiny
 
-SCALES = [0.3, 4.0, 5.0]
+SCALES = [0.3, 4.0, 5.0, 6.0]
 STEPS = 4
 
 
@@ -30,7 +30,7 @@ def descents():
 
 def test_a_huge_step_diverges_and_a_tiny_one_does_not(descents):
     diverged = descents.result.diverged
-    assert diverged.shape == (2, 3, 3)
+    assert diverged.shape == (2, 4, 3)
     assert not diverged[0].any()
     assert diverged[1].all()
     # One step of length 100 |ĝ| makes |K| of order 100: the next cost seen is beyond the limit.
@@ -47,16 +47,19 @@ def test_what_follows_divergence_is_absent(descents):
 
 
 def test_claims_judge_the_least_favourable_value(descents):
+    mask = np.zeros((2, 4, 3), bool)
+    mask[0, 1, :2] = mask[0, 2, :2] = mask[0, 3, :1] = mask[1] = True
+    marked = descents._replace(result=descents.result._replace(diverged=mask))
     found = [
-        (claim.instance, claim.measured.value, claim.verdict)
-        for claim in _claims(descents)
+        (claim.measured.value, claim.instance.partition("ℓ = ")[2][:1], claim.verdict)
+        for claim in _claims(marked)
         if claim.statement.startswith("Descents that diverge")
     ]
-    # [1e-9 at ℓ <= 4, 1e-9 at ℓ >= 5, 100 at ℓ <= 4, 100 at ℓ >= 5]; three seeds put an exact
-    # interval of [0, 0.71] around 0, and its mirror image around 1: both reach beyond a half.
-    assert [value for _, value, _ in found] == [0, 0, 1, 1]
+    assert found[0][:2] == (pytest.approx(2 / 3), "4")  # the most of ℓ = 0.3, 4
+    assert found[1][:2] == (pytest.approx(1 / 3), "6")  # the least of ℓ = 5, 6
+    assert [value for value, _, _ in found[2:]] == [1, 1]
+    # Three seeds put an exact interval of [0.29, 1] around 1: it reaches below a half.
     assert {verdict for _, _, verdict in found} == {"inconclusive"}
-    assert all("ℓ = 5" in instance for instance, _, _ in found[1::2])
 
 
 def test_unstable_starts_are_those_that_simulation_finds_unstable(descents):

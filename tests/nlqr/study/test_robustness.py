@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from fineq.nlqr.laws import sphere_points
 from fineq.nlqr.study import Given
 from fineq.nlqr.study.paper import bind, run_descents
 from fineq.nlqr.study.robustness import _claims
 from fineq.nlqr.study.views import lowered, pieces_of
 from fineq.sweep.stages import Stages
-from tests.nlqr.study.figures import tiny
+from tests.nlqr.study.figures import closed_loop, rollout_cost, tiny
 
 SEEDS = 5
 
@@ -35,15 +36,22 @@ def test_seeds_with_an_unstable_linear_policy_are_left_out(descents):
     assert not descents.unstable[..., 0].any()
 
 
-def test_the_step_is_one_over_the_smoothness_at_the_optimum(descents):
-    policies = descents.result.metrics["policy"]
-    moved = np.linalg.norm(policies[..., 1, :, :] - policies[..., 0, :, :], axis=(-2, -1))
-    assert np.all(moved > 0)
-    # Near K* the step is (I - H/h) e: no component of e is turned round or grows.
-    away = np.linalg.norm(policies - descents.star.K[..., None, :, :], axis=(-2, -1))
-    near = descents.gap[0, :, -1] < 1e-3
-    assert near.any()
-    assert np.all(np.diff(away[0, near][:, -5:], axis=-1) < 0)
+def test_the_step_is_the_gradient_over_the_smoothness_at_the_optimum(descents):
+    rule = sphere_points(3, 3.0, 7)
+    points, weights = np.asarray(rule.points), np.asarray(rule.weights)
+    seed = descents.axes[-1].values[0]
+    start, after = descents.result.metrics["policy"][0, 0, :2]
+    gradient, h = np.zeros_like(start), 1e-5  # central differences: both errors about 1e-10
+
+    def cost(K: np.ndarray) -> float:
+        return rollout_cost(closed_loop(descents, seed, 0.5, K, (0,)), points, weights, 3)
+
+    for entry in np.ndindex(start.shape):
+        shift = np.zeros_like(start)
+        shift[entry] = h
+        gradient[entry] = (cost(start + shift) - cost(start - shift)) / (2 * h)
+    moved = (start - after) * descents.star.h[0, 0]
+    np.testing.assert_allclose(moved, gradient, rtol=1e-5, atol=1e-6)
 
 
 def test_exact_descent_with_one_over_h_lowers_the_cost_where_the_system_is_nearly_linear(descents):
@@ -57,4 +65,6 @@ def test_a_share_of_all_systems_is_claimed_as_what_so_many_can_show(descents):
     number = len(descents.axes[-1].values)
     # No failure among n: Clopper-Pearson's lower end solves p^n = 0.025.
     assert first.measured.low == pytest.approx(0.025 ** (1 / number))
+    assert first.theory is not None
+    assert first.theory.margin == pytest.approx(1 - 0.025 ** (1 / number))
     assert first.verdict == "holds"
