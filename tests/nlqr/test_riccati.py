@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fineq.errors import InputError
-from fineq.nlqr.riccati import STATUS_MESSAGES, Status, dare
+from fineq.nlqr.lanes import Stack
+from fineq.nlqr.riccati import STATUS_MESSAGES, Status, _evaluate, _Plant, dare
 
 
 def norm(x):
@@ -215,6 +216,25 @@ def test_what_a_solution_is():
         # Two roundings of the same defect.
         assert abs(defect / scale - float(r)) <= 4 * 3 * 2**-52
         assert float(r) <= 64 * 3 * 2**-52
+
+
+def test_the_residual_is_the_documented_one():
+    """At a P far from a solution, where it is a number and not rounding noise."""
+    rng = np.random.default_rng(20)
+    A, B, Q, R = random_system(rng, 3, 2, "unstable")
+    root = rng.normal(size=(3, 3))
+    P = root @ root.T
+    f = np.linalg.norm
+    lanes = [jnp.asarray(x[None]) for x in (A, B, Q, R)]
+    norms = [jnp.asarray([f(x)]) for x in (A, B, Q)]
+    plant = _Plant(*lanes, (norms[0], norms[1], norms[2]))
+    point = _evaluate(Stack, plant, jnp.asarray(P[None]))
+    K = gain_of(A, B, R, P)
+    Ac = A - B @ K
+    scale = f(Q) + f(K.T @ R @ K) + (1 + f(Ac) ** 2) * f(P) + (f(A) + f(B) * f(K)) * f(P @ Ac)
+    truth = f(Q + A.T @ P @ A - A.T @ P @ B @ K - P) / scale
+    # The defect is formed from terms a few times its size, each rounded to 3 ε.
+    assert float(point.residual[0]) == pytest.approx(truth, rel=100 * 3 * 2**-52)
 
 
 def test_the_value_is_the_cost_of_the_loop_and_no_gain_is_cheaper():
