@@ -6,7 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
+from fineq.nlqr.cost import cost
+from fineq.nlqr.expansion import expansion
+from fineq.nlqr.features import Zero
+from fineq.nlqr.laws import sphere_points
 from fineq.nlqr.optimum import (
     NewtonState,
     distinct_minima,
@@ -14,6 +19,7 @@ from fineq.nlqr.optimum import (
     make_newton,
     stabilising_starts,
 )
+from fineq.nlqr.problem import System
 
 EPS = np.finfo(np.float64).eps
 
@@ -114,3 +120,26 @@ def test_distinct_minima_groups_by_cost_and_policy():
     assert found.number == 2
     assert found.labels.tolist() == [1, 0, 0, 1, -1]
     assert found.fraction == 2 / 5
+
+
+def test_without_nonlinearity_the_optimum_is_the_riccati_gain():
+    """φ = 0: K1* solves the DARE (SciPy's), for every initial law of full rank."""
+    rng = np.random.default_rng(7)
+    A, B = 0.5 * rng.normal(size=(2, 2)), rng.normal(size=(2, 1))
+    P = scipy.linalg.solve_discrete_are(A, B, np.eye(2), np.eye(1))
+    truth = np.linalg.solve(np.eye(1) + B.T @ P @ B, B.T @ P @ A)
+    plant = map(jnp.asarray, (A, B, np.zeros((2, 1)), np.eye(2), np.eye(1), 1.0))
+    system, points, horizon = System(*plant, Zero(1)), sphere_points(2, 1.0, 2), 200
+    start = jnp.concatenate([truth + 0.05, jnp.full((1, 1), 0.3)], axis=1)
+
+    def objective(K, problem):
+        return cost(K, system, points, horizon)
+
+    step = jax.jit(make_newton(objective, lambda K, _: expansion(K, system, points, horizon)))
+    state = NewtonState(start, objective(start, None))
+    for _ in range(8):
+        state, info = step(state, None)
+    assert info.relative_decrement < 1e-25
+    # Rounding of the gradient over the curvature; the unused entry K2 has neither.
+    np.testing.assert_allclose(state.K[:, :2], truth, atol=1e3 * EPS)
+    assert state.K[0, 2] == 0.3

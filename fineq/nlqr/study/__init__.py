@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study import (
     exact_recovery,
+    global_minimum,
     initialisation,
     landscape,
     linear_convergence,
@@ -19,6 +20,7 @@ from fineq.sweep.stages import Stages
 
 STUDIES: dict[str, Callable[[NlqrConfig, Given, Stages], StudyResult]] = {
     "exact_recovery": exact_recovery.run,
+    "global": global_minimum.run,
     "initialisation": initialisation.run,
     "landscape": landscape.run,
     "linear_convergence": linear_convergence.run,

@@ -154,8 +154,7 @@ def _met(values: Mapping[str, np.ndarray]) -> str:
 def _order(trend: Trend, name: str) -> Claim:
     found = trend.orders[name]
     theory = Theory(ORDERS[name], "~", "order as ℓ → 0", margin=MARGIN)
-    swept = f"ℓ ≤ {SMALL:g}, extrapolated"
-    instance = ", ".join(filter(None, (swept, trend.piece.label, f"{found.num_values} seeds")))
+    instance = _titled(f"ℓ ≤ {SMALL:g} extrapolated, {found.num_values} seeds", trend.piece)
     return claim("nlqr/small-lipschitz", found, theory, instance=instance, what=CLAIMED[name])
 
 
@@ -166,7 +165,7 @@ def figures(
     swept = [axis for axis in study.axes if axis.name == LIPSCHITZ]
     around = _around(study, probed)
     if not (found or (swept and len(swept[0]) > 1 and min(swept[0].values) > 0)):
-        return (around,)
+        return around
     pieces = slices([axis for axis in study.axes if axis.name != LIPSCHITZ])[-2:]
     fits = {trend.piece.label: trend.fits for trend in found}
     return (
@@ -185,7 +184,7 @@ def figures(
             tuple(_theorem(piece) for piece in pieces),
             "How far the theorem's constants are from the instances.",
         ),
-        around,
+        *around,
     )
 
 
@@ -195,15 +194,20 @@ def _curvature(piece: Slice) -> Panel:
         "powerlaw",
         "lipschitz",
         tuple(Line(name, text, piece.at) for name, text in lines.items()),
-        title=f"At K*, {piece.label}" if piece.label else "At K*",
+        title=_titled("At K*", piece),
         ylabel="Hessian eigenvalue",
     )
+
+
+def _titled(text: str, piece: Slice) -> str:
+    return ", ".join(filter(None, (text, piece.label.replace("radius", "|x0|"))))
 
 
 def _distances(
     piece: Slice, fits: Mapping[str, PowerLaw], values: Mapping[str, np.ndarray]
 ) -> Panel:
-    texts = {"K2_part": "K2", "K1_part": "K1", "joint_part": "K1 + ℓ K2", "gap": "cost gap"}
+    # K1 + ℓ K2 is left out: its line covers that of K1.
+    texts = {"K2_part": "K2", "K1_part": "K1", "gap": "cost gap"}
     shown = {k: text for k, text in texts.items() if np.any(np.isfinite(values[k]))}
     lines = [
         Line(name, text, piece.at, fit=_drawn_fit(fits.get(name))) for name, text in shown.items()
@@ -212,7 +216,7 @@ def _distances(
         "powerlaw",
         "lipschitz",
         tuple(lines),
-        title=f"K_lin − K*, {piece.label}" if piece.label else "K_lin − K*",
+        title=_titled("K_lin − K*", piece),
         ylabel="distance; relative cost gap",
     )
 
@@ -228,43 +232,47 @@ def _theorem(piece: Slice) -> Panel:
         "lipschitz",
         tuple(Line(name, text, piece.at) for name, text in lines.items()),
         (Drawn("met", level=0.0),),
-        title=piece.label,
+        title=_titled("Theorem", piece),
         xscale="log",
         ylabel="orders of magnitude off",
     )
 
 
-def _around(study: Study, probed: Probed) -> Figure:
+def _around(study: Study, probed: Probed) -> tuple[Figure, ...]:
     """Worst curvature found against the radius of the ball, at the configured |x0|."""
     at_most = _largest(study, "radius")
     chosen = [
         piece
         for piece in slices(study.axes)
         if piece.at.get("radius", at_most) == at_most
-        and np.any(np.isfinite(probed.values["mu_share"][piece.index]))
+        and np.mean(np.isfinite(probed.values["mu_share"][piece.index])) > 0.5
     ][-4:]
+    where = "" if at_most == 0 else f"|x0| = {at_most:g}"
 
     def panel(name: str, text: str) -> Panel:
         return Panel(
             "curves",
             "multiple",
-            tuple(Line(name, piece.label, piece.at) for piece in chosen),
+            tuple(Line(name, _without_radius(piece), piece.at) for piece in chosen),
             (Drawn("at K*", level=1.0), Drawn("", threshold=THEOREM_MULTIPLE)),
-            over=("probed_seed",),
+            over=("instance",),
             xlabel="radius of the ball around K_lin, in |K* − K_lin|",
             ylabel=text,
+            title=where,
             yscale="log" if name == "h_share" else "",
             ordered=True,
         )
 
-    return Figure(
-        "around",
-        (
-            panel("mu_share", "smallest μ found / μ at K*"),
-            panel("h_share", "largest h found / h at K*"),
-        ),
-        "Curvature in balls around the linear policy, as far as it was searched.",
+    panels = (
+        panel("mu_share", "smallest μ found / μ at K*"),
+        panel("h_share", "largest h found / h at K*"),
     )
+    caption = "Curvature in balls around the linear policy, as far as it was searched."
+    return (Figure("around", panels, caption),) if chosen else ()
+
+
+def _without_radius(piece: Slice) -> str:
+    return ", ".join(word for word in piece.label.split(", ") if not word.startswith("radius"))
 
 
 def _largest(study: Study, dim: str) -> float:

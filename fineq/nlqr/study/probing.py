@@ -65,7 +65,7 @@ def probe(study: Study, star: Optimum, horizon: int) -> Probed:
         return _Found(over_balls(profile), convexity_radius(multiples, profile.mu))
 
     found = study.stages.measure("probe", look, axes, inputs={"K": few["K"]})
-    renamed = dataclasses.replace(axes[-1], name="probed_seed")
+    renamed = dataclasses.replace(axes[-1], name="instance")
     whole = [*study.axes[:-1], renamed]
     places = np.ix_(*chosen[:-1], range(len(renamed)))
     values = {

@@ -1,6 +1,6 @@
 """The reference optimum K* as a stage of a study, by Newton's method or by L-BFGS."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -89,6 +89,7 @@ def newton(
     start: Callable[[Member, Instance], Array],
     name: str,
     axes: Sequence[Axis] = (),
+    inputs: Mapping[str, Any] | None = None,
 ) -> Optimum:
     """Minimise the T-step cost by `reference.method`, `[*axes, *study.axes, ...]`.
 
@@ -98,6 +99,7 @@ def newton(
         start: from a member and its instance to the first policy.
         name: of the stage.
         axes: further axes, laid before the study's; `start` sees their values.
+        inputs: pytrees `[*axes, *study.axes, ...]` by name; `start` sees the member's part.
     """
     reference = study.config.reference
 
@@ -123,7 +125,7 @@ def newton(
             tolerance=by.tolerance,
         )
 
-    result = study.stages.sweep(name, program, [*axes, *study.axes])
+    result = study.stages.sweep(name, program, [*axes, *study.axes], inputs=inputs)
     last: dict[str, Any] = {key: values[..., -1] for key, values in result.metrics.items()}
     converged = (last["decrement"] <= DECREMENT) & (last["mu"] > 0)
     final = result.final
