@@ -153,7 +153,8 @@ class _Views:
             for name, text in NAMES.items()
             for piece in self.pieces
         ]
-        drawn = ()
+        exponent = -1.0 if dim == "smoothing" else -0.5
+        drawn = (Drawn("1/r" if dim == "smoothing" else "1/√J", exponent=exponent, line=0),)
         if what == "floor":
             drawn = tuple(
                 Drawn(

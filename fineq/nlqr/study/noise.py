@@ -19,7 +19,7 @@ from fineq.nlqr.gradients import Estimator
 from fineq.nlqr.study.common import Optimum, Study, make_objective
 from fineq.nlqr.study.gradients import ZEROTH_ORDER
 from fineq.nlqr.study.instances import Instance, at_member
-from fineq.nlqr.study.probe import probe_policy
+from fineq.nlqr.study.probe import Probe
 from fineq.sweep import Axis, Program, SweepResult
 from fineq.sweep.stages import Member, lookup
 
@@ -45,7 +45,7 @@ class Collected(NamedTuple):
 
 
 class Collecting(NamedTuple):
-    """What one member needs: see `Case`; `budget` steps at most, and the limit of divergence."""
+    """What one member needs: see `Case`; at most `budget` steps; the cost that is too much."""
 
     instance: Instance
     blocks: Array
@@ -83,7 +83,12 @@ class Noise(NamedTuple):
 
 
 def measure_noise(
-    study: Study, name: str, cases: Sequence[Case], star: Optimum, step_size: float
+    study: Study,
+    name: str,
+    cases: Sequence[Case],
+    probe: Probe,
+    star: Optimum,
+    step_size: float,
 ) -> Noise:
     """Run all cases with one estimator.
 
@@ -91,12 +96,13 @@ def measure_noise(
         study: bound study.
         name: of the estimator, a key of `ZEROTH_ORDER`, and of the stage.
         cases: what to measure.
+        probe: holds the policy at which noise is measured, `[*study.axes, ...]`.
         star: minimum of the T-step cost, `[*study.axes, ...]`.
         step_size: of descents, as a multiple of 1/h.
     """
     share = math.gcd(*(case.num_rollouts for case in cases))
     table = [jnp.asarray(column) for column in zip(*cases, strict=True)]
-    entry = lookup(study.axes, star)
+    entry = lookup(study.axes, (probe.policy, star))
     steps, repeats = study.config.floors.num_steps, study.config.probe.repeats
 
     def program(static: dict[str, Any]) -> Program:
@@ -107,18 +113,17 @@ def measure_noise(
             del key
             values = {**member, **static}
             at = at_member(study.config, values)
-            instance, best = study.instance(values), entry(values)
+            still, best = entry(values)
             descends, num_rollouts, radius = (column[member["case"]] for column in table)
-            still = probe_policy(instance, at.probe.distance)
             K = jnp.where(descends, best.K, still)
             problem = Collecting(
-                instance,
+                study.instance(values),
                 num_rollouts // share,
                 radius.astype(K.dtype),
                 jnp.where(descends, step_size / best.h, 0.0),
                 jnp.where(descends, steps, repeats).astype(jnp.int32),
                 best.cost,
-                at.descent.diverged_factor * objective(K, instance),
+                at.descent.diverged_factor * best.cost,
             )
             zero = jnp.zeros((), K.dtype)
             return Collected(K, jnp.zeros_like(K), zero, jnp.zeros((), jnp.int32)), problem

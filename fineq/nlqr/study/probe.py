@@ -26,6 +26,7 @@ class Probe(NamedTuple):
     """What is known exactly about the gradient at one policy.
 
     Attributes:
+        policy: the policy K, `[p, n + d]`.
         gradient: of the T-step cost that rollouts see, `[p, n + d]`.
         size: its Frobenius norm.
         rms_cost: root of `E C(K, x0)²` of the same cost, over the initial states.
@@ -36,6 +37,7 @@ class Probe(NamedTuple):
         smoothed: `|∇C_r - ∇C|` over `|∇C|` for each radius, `[R]`, of the T-step cost.
     """
 
+    policy: Array
     gradient: Array
     size: Array
     rms_cost: Array
@@ -74,13 +76,14 @@ def probe(instance: Instance, K: Array, horizon: int, longest: int, radii: Array
     shift = lax.map(lambda r: smoothed_gradient(K, system, points, horizon, r) - gradient, radii)
     seen = jnp.sum(stages[:, :horizon], axis=1)
     return Probe(
+        K,
         gradient,
         size,
         jnp.sqrt(points.weights @ seen**2),
         jnp.sqrt(points.weights @ _size(by_state) ** 2),
         spectral_radius(linearisation(system, K)),
         (costs[-1] - costs) / costs[-1],
-        _size(slopes[-1] - slopes) / _size(slopes[-1]),
+        _size(slopes[-1:] - slopes) / _size(slopes[-1]),
         _size(shift) / size,
     )
 

@@ -39,7 +39,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     for name in NAMES:
         floors = config.floors
         steps[name] = floors.one_point_step_size if name == "one_point" else floors.step_size
-        noise[name] = measure_noise(study, name, grid.cases(name), star, steps[name])
+        noise[name] = measure_noise(study, name, grid.cases(name), seen, star, steps[name])
     scans = {name: make_scans(grid, name, noise[name], seen, star, steps[name]) for name in NAMES}
     found = Found(
         grid,

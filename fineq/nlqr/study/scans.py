@@ -13,7 +13,7 @@ from fineq.nlqr.study.noise import Case, Noise
 from fineq.nlqr.study.probe import Probe
 from fineq.rates import PowerLaw, Rate, linear_rate, power_law
 
-NAMES = {"one_point": "one-point", "two_point": "antithetic pairs"}
+NAMES = {"one_point": "one-point", "two_point": "pairs"}
 RADIUS, ROLLOUTS = "estimator.radius", "estimator.num_rollouts"
 # Below this share of the largest radius one-point noise takes every descent away at once.
 ONE_POINT_SHARE = 0.5

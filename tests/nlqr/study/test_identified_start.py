@@ -15,7 +15,7 @@ from fineq.nlqr.random_systems import random_system
 from fineq.nlqr.study.common import dropped_note, make_study, optimum
 from fineq.nlqr.study.descents import Method, descend, start_policy
 from fineq.nlqr.study.gradients import exact
-from fineq.nlqr.study.instances import Given
+from fineq.nlqr.study.instances import Given, make_instance, make_plant
 from fineq.sweep.stages import Stages
 
 SMALL = {"seeds": 8, "system.n": 2, "system.p": 1, "law.name": "sphere"}
@@ -39,17 +39,11 @@ def test_identified_policy_is_that_of_the_system():
     assert np.all(np.isnan(nothing.K))
 
 
-def test_members_without_an_identified_system_are_marked_and_the_others_descend():
-    # n + p + d = 5 = N: recovery needs one input that is not zero, which 1 in 32 trials lacks; the
-    # first seeds that hold both kinds are found by looking, not assumed.
-    study = make(5)._replace()
-    status = study.screen.plant.identification
-    wanted = status == IdentificationStatus.IDENTIFIED
-    assert wanted.any()
-    missing = int((~wanted).sum())
-    assert (f"{missing} of 8 have no start" in dropped_note(study)) == (missing > 0)
-
-    none = make(4)
+def test_members_start_from_the_identified_system_or_are_marked():
+    some = make(None).screen.plant
+    assert np.all(some.identification == IdentificationStatus.IDENTIFIED)
+    np.testing.assert_allclose(some.K_identified, some.K_lin, rtol=0, atol=1e-9)
+    none = make(4)  # of n + p + d = 5 unknowns
     assert np.all(none.screen.plant.identification == IdentificationStatus.RANK_DEFICIENT)
     assert "8 of 8 have no start" in dropped_note(none)
     star = optimum(none, 5)
@@ -61,8 +55,8 @@ def test_members_without_an_identified_system_are_marked_and_the_others_descend(
 
 
 def test_the_start_must_be_made_with_the_study():
-    study = make_study(replace_at(NlqrConfig(), SMALL), Given(), Stages())
-    assert study.screen.plant.K_identified is None
-    instance = study.instance({"seed": 0})
+    config = replace_at(NlqrConfig(), SMALL)
+    instance = make_instance(config, Given(), make_plant(config, Given()))({"seed": 0})
+    assert instance.K_identified is None
     with pytest.raises(ValueError, match=r"descent\.start=identified"):
         start_policy("identified", instance, 1.0)
