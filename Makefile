@@ -34,7 +34,7 @@ reproduce-nlqr: setup  ## the same for nearly linear-quadratic control alone
 	@$(PYTHON) -m experiments.reproduce nlqr
 
 demo: setup  ## one smoke study with its figure, under a minute
-	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke
+	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]
 
 test: setup  ## the tests, under 10 minutes on 2 cores
 	@$(PYTEST) -m "not slow"
