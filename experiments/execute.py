@@ -71,7 +71,7 @@ def _compute(run: Run, config: RunConfig, study: Study, given: Any, console: Con
         block_size=config.block_size,
         save_seconds=config.save_every,
     )
-    with console.progress() as progress, interruptible():
+    with console.progress("gap") as progress, interruptible():
         stages.progress = progress
         result = study(config, given, stages)
         timing = {**stages.timing, "total": time.monotonic() - started}
