@@ -180,6 +180,9 @@ def hidden(mask: np.ndarray, when: str, instance: str) -> Claim:
 
 
 def hidden_at_start(study: Study, piece: Slice) -> Claim:
-    """The share of all seeds, those left out included, whose K_lin is not stable."""
-    stable = study.screen.stable[piece.index]
-    return hidden(~stable, "K_lin", where(study.config, piece.label, stable.size))
+    """The share of all seeds, those left out included, whose K_lin is not stable.
+
+    Loops too slow to be judged are not counted: their cost is finite as far as it is known.
+    """
+    unstable = ~np.isfinite(study.screen.cost[piece.index])
+    return hidden(unstable, "K_lin", where(study.config, piece.label, unstable.size))

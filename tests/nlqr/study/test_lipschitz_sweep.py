@@ -62,6 +62,13 @@ def test_claims_judge_the_least_favourable_value(descents):
     assert {verdict for _, _, verdict in found} == {"inconclusive"}
 
 
+def test_the_claim_on_starts_counts_what_is_unstable_and_not_what_is_undecided(descents):
+    claim = _claims(descents)[-1]
+    assert claim.id == "nlqr/truncation"
+    assert "ℓ = 4" in claim.instance
+    assert claim.measured.value == pytest.approx(descents.unstable[0, 1, :, 0].mean())
+
+
 def test_unstable_starts_are_those_that_simulation_finds_unstable(descents):
     points = np.asarray(sphere_points(3, 1.0, 7).points)
     for i, scale in enumerate(SCALES):
