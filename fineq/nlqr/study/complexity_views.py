@@ -82,101 +82,97 @@ def _reference(found: Found, name: str) -> Case:
 def figures(
     found: Found, pieces: list[Slice], fits: Mapping[Any, Mapping[str, Any]]
 ) -> tuple[Figure, ...]:
-    """Biases of the gradient, its noise, floors of descents."""
-    views = _Views(found, pieces, fits)
-    grid = found.grid
-    one, two = (grid.fixed_radius(name) for name in NAMES)
-    return (
+    """Biases of the gradient; for each combination of swept values its noise, and the floors."""
+    made = [
         Figure(
             "gradient_bias",
-            (views.truncation(), views.smoothing()),
+            (_truncation(found, pieces), _smoothing(found, pieces, fits)),
             "Bias of the gradient near K_lin.",
-        ),
+        )
+    ]
+    for number, piece in enumerate(pieces, start=1):
+        suffix = f"_{number}" if number > 1 else ""
+        made += _of_piece(found, piece, fits[piece.index], suffix)
+    return tuple(made)
+
+
+def _of_piece(
+    found: Found, piece: Slice, fits: Mapping[str, Any], suffix: str
+) -> tuple[Figure, Figure]:
+    one, two = (found.grid.fixed_radius(name) for name in NAMES)
+    label = ", ".join(filter(None, ["", piece.label]))
+    over_count = f"r = {one:g} and r = {two:g}{label}"
+    over_radius = f"J = {found.grid.num_rollouts}{label}"
+    return (
         Figure(
-            "gradient_noise",
+            f"gradient_noise{suffix}",
             (
-                views.scanned("noise", "smoothing", "radius", f"Noise, J = {grid.num_rollouts}"),
-                views.scanned("noise", "rollouts", "count", f"Noise, r = {one:g} and r = {two:g}"),
+                _scanned(found, piece, fits, "noise", "smoothing", f"Noise, {over_radius}"),
+                _scanned(found, piece, fits, "noise", "rollouts", f"Noise, {over_count}"),
             ),
             "Noise of gradient estimates near K_lin.",
         ),
         Figure(
-            "final_accuracy",
+            f"final_accuracy{suffix}",
             (
-                views.scanned("floor", "rollouts", "count", f"Floor, r = {one:g} and r = {two:g}"),
-                views.scanned("floor", "smoothing", "radius", f"Floor, J = {grid.num_rollouts}"),
-                views.descents(),
+                _scanned(found, piece, fits, "floor", "rollouts", f"Floor, {over_count}"),
+                _scanned(found, piece, fits, "floor", "smoothing", f"Floor, {over_radius}"),
+                _descents(piece, f"Descents from K*, {over_radius}"),
             ),
             "What noise costs: descents that start at K*.",
         ),
     )
 
 
-class _Views:
-    """Panels, one line per combination of swept values (and estimator)."""
+def _truncation(found: Found, pieces: list[Slice]) -> Panel:
+    """Error of the gradient against T, and ρ^(2T)."""
+    lines, drawn = [], []
+    for i, piece in enumerate(pieces):
+        lines.append(Line("gradient_truncated", piece.label, piece.at))
+        ratio = float(np.median(found.probe.radius[piece.index]) ** 2)
+        drawn.append(Drawn("ρ^(2T), median ρ" if i == 0 else "", ratio=ratio, line=i))
+    return Panel("convergence", "length", tuple(lines), tuple(drawn), title="Truncation")
 
-    def __init__(
-        self, found: Found, pieces: list[Slice], fits: Mapping[Any, Mapping[str, Any]]
-    ) -> None:
-        self.found, self.pieces, self.fits = found, pieces, fits
 
-    def truncation(self) -> Panel:
-        """Error of the gradient against T, and ρ^(2T)."""
-        lines, drawn = [], []
-        for i, piece in enumerate(self.pieces):
-            lines.append(Line("gradient_truncated", piece.label, piece.at))
-            ratio = float(np.median(self.found.probe.radius[piece.index]) ** 2)
-            drawn.append(Drawn("ρ^(2T), median ρ" if i == 0 else "", ratio=ratio, line=i))
-        return Panel("convergence", "length", tuple(lines), tuple(drawn), title="Truncation")
+def _smoothing(found: Found, pieces: list[Slice], fits: Mapping[Any, Mapping[str, Any]]) -> Panel:
+    """Bias against r, and r²."""
+    lines = tuple(
+        Line("smoothed", p.label, p.at, fit=_fit(fits[p.index]["smoothing"], found.grid.radii))
+        for p in pieces
+    )
+    drawn = (Drawn("r²", exponent=2.0, line=0),)
+    return Panel("powerlaw", "smoothing", lines, drawn, title="Smoothing bias")
 
-    def smoothing(self) -> Panel:
-        """Bias against r, and r²."""
-        radii = self.found.grid.radii
-        lines = [
-            Line("smoothed", p.label, p.at, fit=_fit(self.fits[p.index]["smoothing"], radii))
-            for p in self.pieces
-        ]
-        drawn = (Drawn("r²", exponent=2.0, line=0),)
-        return Panel("powerlaw", "smoothing", tuple(lines), drawn, title="Smoothing bias")
 
-    def scanned(self, what: str, dim: str, key: str, title: str) -> Panel:
-        """Noise or floor of both estimators against r or J."""
-        grid = self.found.grid
-        x = grid.radii if dim == "smoothing" else grid.counts
-        lines = [
-            Line(
-                f"{what}_{name}_{dim}",
-                ", ".join(filter(None, [text, piece.label])),
-                piece.at,
-                fit=_fit(self.fits[piece.index].get(f"{what}_{name}_{key}"), x),
-            )
-            for name, text in NAMES.items()
-            for piece in self.pieces
-        ]
-        exponent = -1.0 if dim == "smoothing" else -0.5
-        drawn = (Drawn("1/r" if dim == "smoothing" else "1/√J", exponent=exponent, line=0),)
-        if what == "floor":
-            drawn = tuple(
-                Drawn(
-                    "ησ²/4" if i == 0 else "",
-                    variable=f"expected_{name}_{dim}",
-                    line=i * len(self.pieces) + j,
-                    at=piece.at,
-                )
-                for i, name in enumerate(NAMES)
-                for j, piece in enumerate(self.pieces)
-            )
-        return Panel("powerlaw", dim, tuple(lines), drawn, title=title)
+def _scanned(
+    found: Found, piece: Slice, fits: Mapping[str, Any], what: str, dim: str, title: str
+) -> Panel:
+    """Noise or floor of both estimators against r or J, with what theory expects."""
+    key, x = ("radius", found.grid.radii) if dim == "smoothing" else ("count", found.grid.counts)
 
-    def descents(self) -> Panel:
-        """Gap against iteration of the descents whose floor is measured."""
-        lines = tuple(
-            Line(f"gap_{name}", ", ".join(filter(None, [text, piece.label])), piece.at)
-            for name, text in NAMES.items()
-            for piece in self.pieces
+    def fit(name: str) -> Fit | None:
+        # The lowest line of this panel has no room for a second line of text.
+        hidden = (what, name, dim) == ("noise", "two_point", "rollouts")
+        return None if hidden else _fit(fits.get(f"{what}_{name}_{key}"), x)
+
+    lines = tuple(
+        Line(f"{what}_{name}_{dim}", text, piece.at, fit=fit(name)) for name, text in NAMES.items()
+    )
+    if what == "floor":
+        drawn = tuple(
+            Drawn("ησ²/4" if i == 0 else "", variable=f"expected_{name}_{dim}", line=i, at=piece.at)
+            for i, name in enumerate(NAMES)
         )
-        title = f"Descents from K*, J = {self.found.grid.num_rollouts}"
-        return Panel("convergence", "iteration", lines, title=title)
+    else:
+        label, exponent = ("1/r", -1.0) if dim == "smoothing" else ("1/√J", -0.5)
+        drawn = (Drawn(label, exponent=exponent, line=0),)
+    return Panel("powerlaw", dim, lines, drawn, title=title)
+
+
+def _descents(piece: Slice, title: str) -> Panel:
+    """Gap against iteration of the descents whose floor is measured."""
+    lines = tuple(Line(f"gap_{name}", text, piece.at) for name, text in NAMES.items())
+    return Panel("convergence", "iteration", lines, title=title)
 
 
 def _fit(law: PowerLaw | None, x: Sequence[float]) -> Fit | None:

@@ -34,7 +34,8 @@ class Grid(NamedTuple):
     def radii_of(self, name: str, descends: bool) -> list[float]:
         """The radii scanned."""
         least = ONE_POINT_SHARE * self.radii[-1] if descends and name == "one_point" else 0.0
-        return [r for r in self.radii if r >= least]
+        wide = [r for r in self.radii if r >= least]
+        return wide if len(wide) > 1 else self.radii[-2:]
 
     def cases(self, name: str) -> list[Case]:
         """Everything to measure with one estimator, each once."""

@@ -119,6 +119,8 @@ def test_grid_scans_each_case_once():
     assert {case.radius for case in one if case.descends} == {0.4, 0.6}
     assert {case.radius for case in one if not case.descends} == {0.1, 0.4, 0.6}
     assert Case(True, 10, 0.6) in one
+    # An exponent needs two radii, so the two largest are always tried.
+    assert Grid([0.1, 0.2, 0.6], [10, 20], 20).radii_of("one_point", True) == [0.2, 0.6]
 
 
 def test_a_sweep_replaces_the_scanned_values():
@@ -166,6 +168,9 @@ def test_the_study_measures_what_theory_says():
     assert abs(pairs.measured.value - 1) < 0.1
     assert -1.5 < floor.measured.value < -0.6
     assert 0.6 < level.measured.value < 1.6
-    never_run = result.arrays["floor_one_point_smoothing"].values[:2]
+    never_run = result.arrays["floor_one_point_smoothing"].values[:1]
     assert np.all(np.isnan(never_run))
     assert result.status == "complete"
+    drawn = [line.variable for f in result.figures for p in f.panels for line in p.lines]
+    assert set(drawn) <= set(result.arrays)
+    assert {p.x for f in result.figures for p in f.panels} <= set(result.coords)
