@@ -24,6 +24,8 @@ def load_npz(field: str, path: str) -> dict[str, np.ndarray]:
     """
     if not Path(path).is_file():
         raise InputError(f"{field}={path}: there is no such file")
+    if not zipfile.is_zipfile(path) and Path(path).suffix != ".npy":
+        raise InputError(f"{field}={path} is not an npz file")
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):

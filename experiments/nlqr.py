@@ -1,5 +1,6 @@
 """Nearly linear-quadratic control from the shell: `python -m experiments.nlqr --help`."""
 
+import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,10 @@ def run(config: NlqrConfig) -> tuple[int, Path]:
     if config.study not in STUDIES:
         raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
     given = load(config)
-    return execute("nlqr", config, settings(config), STUDIES[config.study], given, files_of(config))
+    files = files_of(config)
+    if given.function is not None and (source := inspect.getsourcefile(given.function)):
+        files["kernel.source"] = Path(source)
+    return execute("nlqr", config, settings(config), STUDIES[config.study], given, files)
 
 
 def files_of(config: NlqrConfig) -> dict[str, Path]:
@@ -44,22 +48,32 @@ def load(config: NlqrConfig) -> "Given":
         InputError: for a file or function that cannot be loaded, and as the checks of
             `fineq.nlqr.checks`.
     """
-    from fineq.nlqr.checks import law_from_arrays, system_from_arrays
+    from fineq.nlqr.checks import check_features, law_from_arrays, system_from_arrays
     from fineq.nlqr.study import Given, make_features
 
     given = Given()
     if config.kernel.name == "python":
         given = given._replace(function=load_function("kernel.target", str(config.kernel.target)))
     arrays = _plant(config)
-    if arrays is not None:
+    if arrays is None:
+        n = config.system.n
+        phi = make_features(config, given)
+        d = config.kernel.d or phi.num_features(n)
+        check_features(phi, np.asarray(config.system.lipschitz), n, d)
+    else:
         for name in "ABC":
             _size(arrays, name, 0)
         shapes = {"n": _size(arrays, "A", 0), "d": _size(arrays, "C", 1)}
         phi = make_features(config, given, **shapes)
         system = system_from_arrays(arrays, phi=phi, scale=config.system.lipschitz)
         given = given._replace(system=system)
+        n = system.n
+    if config.law.name == "quadrature" and n > 3:
+        raise InputError(
+            f"law=quadrature needs at most 3 states, got {n}: take law=sphere, law=gaussian, "
+            "law=ball or law=file"
+        )
     if config.law.name == "file":
-        n = config.system.n if arrays is None else _size(arrays, "A", 0)
         law = load_npz("law.path", config.law.path) if config.law.path else arrays or {}
         given = given._replace(law=law_from_arrays(law, n))
         if given.law is None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from experiments.sentences import CONFIGS, one_sentence
 from fineq.config import RunConfig
-from fineq.errors import FineqError, InputError
+from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.fields import flatten, leaves, sweep_axes, validate
 
 USAGE = """\
@@ -66,6 +66,8 @@ def main(area: Area, argv: Sequence[str] | None = None) -> int:
         if options.help:
             print(help_text(area))
             return 0
+        if options.multirun and (options.show or options.source):
+            raise InputError("-m runs many configurations: it goes with neither --cfg nor --from")
         if options.multirun:
             return _multirun(area, options)
         config = compose(area, options.overrides, options.source)
@@ -75,6 +77,9 @@ def main(area: Area, argv: Sequence[str] | None = None) -> int:
         return area.run(config)[0]
     except FineqError as error:
         return report_error(error, debug)
+    except KeyboardInterrupt:
+        print("fineq: interrupted; the same command goes on from what was kept", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def report_error(error: FineqError, debug: bool = False) -> int:
@@ -173,7 +178,12 @@ def _compose_from_file(area: Area, overrides: list[str], source: str) -> Any:
     path = Path(source)
     if not path.is_file():
         raise InputError(f"--from {source}: there is no such file")
-    saved = OmegaConf.load(path)
+    try:
+        saved = OmegaConf.load(path)
+    except Exception as error:
+        raise InputError(f"--from {source}: not a configuration in YAML") from error
+    if not OmegaConf.is_dict(saved):
+        raise InputError(f"--from {source}: not the config.yaml of a run")
     words = [
         f"{'++' if name.startswith('sweep.') else ''}{name}={_word(value)}"
         for name, value in flatten(OmegaConf.to_container(saved)).items()  # type: ignore[arg-type]

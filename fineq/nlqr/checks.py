@@ -87,7 +87,8 @@ def check_symmetric(name: str, matrix: np.ndarray, *, definite: bool) -> None:
         )
 
 
-def _check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
+def check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
+    """Raise `InputError` unless φ takes n states to d features and vanishes at 0."""
     x = jnp.zeros(n, scale.dtype)
     try:
         phi.num_features(n)
@@ -151,7 +152,7 @@ def build_system(
     if factor < 0:
         raise InputError(f"system.scale must be at least 0, got {factor:g}")
     n, d = matrices["C"].shape
-    _check_features(phi, factor, n, d)
+    check_features(phi, factor, n, d)
     _check_modes(matrices["A"], matrices["B"], matrices["Q"])
     dtype = jnp.result_type(float) if dtype is None else dtype
     arrays = {name: jnp.asarray(M, dtype) for name, M in matrices.items()}

@@ -140,8 +140,18 @@ class FloorsConfig:
     num_steps: int = count(1000, "iterations")
     step_size: float = number(0.5, "η as a multiple of 1/h, antithetic pairs", above=0.0)
     one_point_step_size: float = number(0.01, "the same, one-point estimates", above=0.0)
-    num_rollouts: list = numbers([30, 300], "rollouts J of one estimate", minimum=2)
+    num_rollouts: list = numbers([30, 300], "rollouts J of one estimate, even", minimum=2)
     radii: list = numbers([0.05, 0.2, 0.6], "smoothing radii r", above=0.0)
+
+    def check(self) -> None:
+        """Lists that descents can use."""
+        for name, values in (("num_rollouts", self.num_rollouts), ("radii", self.radii)):
+            if not values or any(isinstance(v, str | bool) for v in values):
+                raise InputError(f"floors.{name} must be a non-empty list of numbers, got {values}")
+        if any(value % 2 for value in self.num_rollouts):
+            raise InputError(
+                f"floors.num_rollouts must hold even integers, got {self.num_rollouts}"
+            )
 
 
 @dataclass

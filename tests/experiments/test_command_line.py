@@ -82,6 +82,14 @@ def refused(capsys, tmp_path, *words):
         (["sweep.system.n=[2,3]"], "use -m system.n="),
         (["--from", "nowhere.yaml"], "there is no such file"),
         (["--from"], "--from needs a file"),
+        (["--from", "Makefile"], "--from Makefile: not"),
+        (["-m", "--cfg"], "neither --cfg nor --from"),
+        (["floors.radii=[]"], "floors.radii must be a non-empty list of numbers"),
+        (["floors.num_rollouts=[3]"], "floors.num_rollouts must hold even integers"),
+        (["system.n=5"], "law=quadrature needs at most 3 states, got 5"),
+        (["kernel=python", "kernel.target=jax.numpy:cos"], "must vanish at 0"),
+        (["kernel=python", "kernel.target=math:sin"], "failed on a state of shape"),
+        (["kernel=python", "kernel.target=jax.numpy:sum"], "must return a vector"),
     ],
 )
 def test_bad_words_get_one_sentence(capsys, tmp_path, words, sentence):

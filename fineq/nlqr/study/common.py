@@ -120,13 +120,15 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
 
 
 def _stable(study: Study) -> Study:
+    others = tuple(i for i, axis in enumerate(study.axes) if axis.name != "seed")
+    if not np.all(study.screen.stable, axis=others).any():
+        raise InputError(
+            f"K_lin is not found to stabilise any of the {study.config.seeds} systems at every "
+            "swept value: lower system.lipschitz or law.radius, raise reference.max_horizon, or "
+            "take more seeds"
+        )
     axes = seeds_kept(study.axes, study.screen.stable)
     dropped = study.config.seeds - len(seed_values(axes))
-    if dropped == study.config.seeds:
-        raise InputError(
-            f"K_lin stabilises none of the {study.config.seeds} systems at every swept value; "
-            "lower system.lipschitz or law.radius, or take more seeds"
-        )
     return study._replace(axes=axes, dropped=dropped)
 
 
@@ -162,8 +164,8 @@ def seed_axis(config: NlqrConfig) -> Axis:
 def dropped_note(study: Study) -> str:
     """How many seeds were left out or have no identified start, in words."""
     note = (
-        f"{study.dropped} of {study.config.seeds} seeds left out: K_lin does not stabilise them at "
-        "every swept value"
+        f"{study.dropped} of {study.config.seeds} seeds left out: K_lin is not found to stabilise "
+        "them at every swept value"
     )
     found = study.screen.plant.identification
     missing = 0 if found is None else int(np.sum(found != IdentificationStatus.IDENTIFIED))

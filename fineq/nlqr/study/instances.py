@@ -55,6 +55,25 @@ class Instance(NamedTuple):
     K_identified: Array | None = None
 
 
+def _dimension(config: NlqrConfig, given: Given, n: int) -> int:
+    """The number of features where no plant fixes it: as configured, as returned, or n."""
+    if config.kernel.d is not None or given.function is None:
+        return config.kernel.d or n
+    try:
+        shape = jax.eval_shape(given.function, jnp.zeros(n, _dtype(config))).shape
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"kernel.target={config.kernel.target} failed on a state of shape ({n},): "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    if len(shape) != 1:
+        raise InputError(
+            f"kernel.target={config.kernel.target} must return a vector, got shape {shape}"
+        )
+    return shape[0]
+
+
 def make_features(
     config: NlqrConfig, given: Given, n: int | None = None, d: int | None = None
 ) -> Features:
@@ -71,7 +90,7 @@ def make_features(
     """
     system = given.system
     n = n or (config.system.n if system is None else system.n)
-    d = d or (config.kernel.d or n if system is None else system.d)
+    d = d or (_dimension(config, given, n) if system is None else system.d)
     if config.kernel.name in ("sin", "tanh") and d != n:
         raise InputError(
             f"kernel.name={config.kernel.name} has d = n features, got d = {d} and n = {n}"
