@@ -49,6 +49,18 @@ def spectral_norm(M: Array) -> Array:
     return jnp.linalg.svd(M, compute_uv=False)[0]
 
 
+def _spectral_norms(*matrices: Array) -> Array:
+    """The largest singular value of each matrix with the same rows, 1 for one that is zero.
+
+    One batched decomposition of the matrices padded with zero columns: independent ones in one
+    program can block each other on the CPU's thread pool (jaxlib 0.10.2).
+    """
+    width = max(M.shape[1] for M in matrices)
+    padded = jnp.stack([jnp.pad(M, ((0, 0), (0, width - M.shape[1]))) for M in matrices])
+    largest = jnp.linalg.svd(padded, compute_uv=False)[:, 0]
+    return jnp.where(largest > 0, largest, 1.0)
+
+
 def normalise(
     A: Array, B: Array, C: Array, normalisation: Normalisation, size: ArrayLike = 1.0
 ) -> tuple[Array, Array, Array]:
@@ -63,8 +75,8 @@ def normalise(
         case "radius":
             return size * A / spectral_radius(A), B, C
         case "own":
-            parts = [size * M / jnp.where(s := spectral_norm(M), s, 1.0) for M in (A, B, C)]
-            return parts[0], parts[1], parts[2]
+            factors = size / _spectral_norms(A, B, C)
+            return factors[0] * A, factors[1] * B, factors[2] * C
         case "joint":
             factor = size / spectral_norm(jnp.concatenate([A, B, C], axis=1))
             return factor * A, factor * B, factor * C
