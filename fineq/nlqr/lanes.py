@@ -209,6 +209,8 @@ def over_lanes(core: Callable[..., Any]) -> Callable[..., Any]:
     neighbours of a lane, but only in rounding.
     """
 
+    core = jax.jit(core)  # traced once for both platforms
+
     @custom_vmap
     def call(*arrays: Array) -> Any:
         lead = arrays[0].shape[:-2]

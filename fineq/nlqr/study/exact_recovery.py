@@ -37,7 +37,7 @@ from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.common import seed_axis, user_axes
-from fineq.nlqr.study.instances import Given, make_instance, make_plant
+from fineq.nlqr.study.instances import Given, make_problem
 from fineq.rates import Interval, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
@@ -125,15 +125,15 @@ def _sizes(config: NlqrConfig, given: Given) -> list[tuple[NlqrConfig, Size]]:
 
 def make_trial(config: NlqrConfig, given: Given, size: Size) -> Callable[[Member], Trial]:
     """A pure function from a member, which has an `offset` N - m, to its trial."""
-    instance = make_instance(config, given, make_plant(config, given))
+    make = make_problem(config, given)
     m, most = size.unknowns, size.unknowns + config.recovery.above
 
     def trial(member: Member) -> Trial:
-        one = instance(member)
-        system = one.problem.system
+        problem, key = make(member)
+        system = problem.system
         num = m + member["offset"]
         # The same samples for every N: the first N of them.
-        samples = one_step_samples(one.key, one.problem, most)
+        samples = one_step_samples(key, problem, most)
         found = identify(samples, system.phi, system.scale, num)
         guess = identified_system(system, found)
         true = _theta(system)

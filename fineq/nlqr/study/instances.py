@@ -169,6 +169,21 @@ def make_instance(
     return instance
 
 
+def make_problem(
+    config: NlqrConfig, given: Given
+) -> Callable[[Mapping[str, Any]], tuple[Problem, Array]]:
+    """A pure function from a member to its problem alone, and a key for whatever else is drawn."""
+    phi = make_features(config, given)
+
+    def problem(member: Mapping[str, Any]) -> tuple[Problem, Array]:
+        at = at_member(config, member)
+        key_system, _, key = _keys(member)
+        system = _system(at, given, phi, key_system)
+        return Problem(system, _law(at, given, system)), key
+
+    return problem
+
+
 def identified_start(config: NlqrConfig, instance: Instance) -> IdentifiedPolicy:
     """The linear policy of the system that `descent.num_samples` one-step samples identify."""
     system = instance.problem.system
