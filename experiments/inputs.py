@@ -22,6 +22,8 @@ def load_npz(field: str, path: str) -> dict[str, np.ndarray]:
     Raises:
         InputError: when the file is missing, not npz, damaged, or holds pickled objects.
     """
+    if Path(path).is_dir():
+        raise InputError(f"{field}={path} is a folder, not an npz file")
     if not Path(path).is_file():
         raise InputError(f"{field}={path}: there is no such file")
     if not zipfile.is_zipfile(path) and Path(path).suffix != ".npy":

@@ -148,7 +148,23 @@ def compose(area: Area, overrides: Sequence[str], source: str | None = None) -> 
             composed = _compose_with_profile(area, list(overrides), source)
     finally:
         GlobalHydra.instance().clear()
-    return _typed(area, composed)
+    return _typed(area, _without_overridden_axes(composed, overrides))
+
+
+def _without_overridden_axes(composed: Any, overrides: Sequence[str]) -> Any:
+    """A value given on the command line replaces the axis an experiment lays along that field."""
+    from omegaconf import OmegaConf, open_dict
+
+    names = [word.partition("=")[0] for word in overrides]
+    given = {name for name in names if not name.startswith("++sweep")}
+    swept = tuple(name.removeprefix("++sweep.") for name in names if name.startswith("++sweep"))
+    axes = flatten(OmegaConf.to_container(composed.sweep))  # type: ignore[arg-type]
+    for path in given & set(axes):
+        if not any(path == name or path.startswith(name + ".") for name in swept):
+            group, _, field = f"sweep.{path}".rpartition(".")
+            with open_dict(composed):
+                del OmegaConf.select(composed, group)[field]
+    return composed
 
 
 def _register(area: Area) -> None:

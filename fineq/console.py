@@ -206,7 +206,7 @@ def claims_table(claims: Sequence[Mapping[str, Any]], rich: "RichConsole") -> An
         about = Text(_safe(claim["id"], rich), style="bold")
         about.append("\n" + _safe(claim_words(claim), rich), style="not bold")
         cells = (measured_words(claim["measured"]), theory_words(claim["theory"]))
-        verdict = Text(claim["verdict"] or "none", style=_verdict_style(claim["verdict"]))
+        verdict = Text(claim["verdict"] or "–", style=_verdict_style(claim["verdict"]))
         table.add_row(about, *(Text(_safe(cell, rich)) for cell in cells), verdict)
     return table
 
@@ -220,7 +220,7 @@ def claim_words(claim: Mapping[str, Any]) -> str:
 def measured_words(measured: Mapping[str, Any] | None) -> str:
     """Return the value with its unit and, on a second line, the interval."""
     if measured is None:
-        return "none"
+        return "–"
     unit = measured.get("unit")
     words = _number(measured.get("value")) + (f" {unit}" if unit not in (None, "", "1") else "")
     low, high = measured.get("low"), measured.get("high")
@@ -230,7 +230,7 @@ def measured_words(measured: Mapping[str, Any] | None) -> str:
 def theory_words(theory: Mapping[str, Any] | None) -> str:
     """Return `relation value`, what counts as equal, and the formula when there is one."""
     if theory is None:
-        return "none"
+        return "–"
     words = f"{_RELATIONS.get(theory['relation'], theory['relation'])} {_number(theory['value'])}"
     if theory["relation"] == "~" and theory.get("margin"):
         words += f" ± {_number(theory['margin'])}"
@@ -238,7 +238,7 @@ def theory_words(theory: Mapping[str, Any] | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "none" if value is None or not math.isfinite(value) else f"{value:.4g}"
+    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def _verdict_style(verdict: str | None) -> str:

@@ -46,7 +46,9 @@ class Interruption:
         """Raise `Interrupted` or `Terminated` when a request was noted."""
         if self.signal is not None:
             kind = Terminated if self.signal == signal.SIGTERM else Interrupted
-            raise kind(f"stopped by {self.signal.name}{where}")
+            raise kind(
+                f"stopped by {self.signal.name}{where}; the same command goes on from what was kept"
+            )
 
 
 _active: Interruption | None = None

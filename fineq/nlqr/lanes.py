@@ -208,7 +208,6 @@ def over_lanes(core: Callable[..., Any]) -> Callable[..., Any]:
     cache-sized blocks, each of which stops when its own lanes are done; so results depend on the
     neighbours of a lane, but only in rounding.
     """
-
     core = jax.jit(core)  # traced once for both platforms
 
     @custom_vmap

@@ -78,7 +78,8 @@ def disk_errors(path: Path, needed: int = 0) -> Iterator[None]:
         if error.errno in _FULL:
             raise ResourceError(_full_message(path, needed)) from error
         if error.errno in _REFUSED:
-            raise InputError(f"cannot write {path}: {os.strerror(error.errno or 0)}") from error
+            reason = os.strerror(error.errno or 0).lower()
+            raise InputError(f"cannot write {path}: {reason}; choose another output=") from error
         raise
 
 

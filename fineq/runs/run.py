@@ -206,6 +206,8 @@ class Run:
         if stopped and self._lock and not self._saved and self.resumed:
             with contextlib.suppress(FineqError, OSError):
                 self._mark_interrupted()
+        if isinstance(error, InputError):
+            self._clear()  # the same command would end here again
         self.close()
 
     def _mark_interrupted(self) -> None:

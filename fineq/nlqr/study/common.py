@@ -1,6 +1,6 @@
 """What the studies of nearly linear-quadratic control share: axes, screening, the optimum K*."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -37,12 +37,14 @@ class Screen(NamedTuple):
     Attributes:
         plant: the members' systems and linear policies.
         stable: K_lin stabilises (its infinite-horizon cost is finite).
+        undecided: too slow to be judged within `reference.max_horizon`.
         horizon: rollout length at which the truncation error is below `reference.tail`.
         cost: infinite-horizon cost of K_lin, infinite where it does not stabilise.
     """
 
     plant: Plant
     stable: np.ndarray
+    undecided: np.ndarray
     horizon: np.ndarray
     cost: np.ndarray
 
@@ -57,6 +59,7 @@ class Study(NamedTuple):
         axes: swept fields, then seeds.
         screen: what is known of every member, over all seeds.
         dropped: how many seeds were left out because K_lin does not stabilise.
+        alike: all seeds have the same plant and points, so that exact quantities repeat.
     """
 
     config: NlqrConfig
@@ -65,13 +68,18 @@ class Study(NamedTuple):
     axes: list[Axis]
     screen: Screen
     dropped: int = 0
+    alike: bool = False
+
+    @property
+    def independent(self) -> slice:
+        """The seeds over which an interval of exact quantities means something."""
+        return slice(0, 1) if self.alike else slice(None)
 
 
 def make_study(
     config: NlqrConfig,
     given: Given,
     stages: Stages,
-    sweeps: Mapping[str, list] | None = None,
     *,
     stable_only: bool = False,
 ) -> Study:
@@ -81,18 +89,25 @@ def make_study(
         config: validated.
         given: what the user brought from files.
         stages: runs the sweeps; the first stage is the screen.
-        sweeps: axes the study lays where the user gave none.
         stable_only: leave out the seeds whose K_lin does not stabilise at every swept value.
 
     Raises:
         InputError: when no seed is left.
     """
-    axes = [*user_axes(config, sweeps), seed_axis(config)]
+    axes = [*user_axes(config), seed_axis(config)]
     found = _screen(config, given, stages, axes)
     study = Study(
         config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found
     )
+    study = study._replace(alike=_alike(config, given))
     return _stable(study) if stable_only else study
+
+
+def _alike(config: NlqrConfig, given: Given) -> bool:
+    if given.system is None:
+        return False
+    # Points are drawn, by seed, only where no quadrature of the law exists.
+    return config.law.name in ("quadrature", "file") or given.system.n <= 3
 
 
 def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) -> Screen:
@@ -114,7 +129,13 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
         if config.descent.start == "identified":
             start = identified_start(at_member(config, member), at)
             own = own._replace(K_identified=start.K, identification=start.found.status)
-        return Screen(own, found.status == CostStatus.STABLE, found.horizon, found.cost)  # type: ignore[arg-type]
+        return Screen(
+            own,
+            found.status == CostStatus.STABLE,  # type: ignore[arg-type]
+            found.status == CostStatus.UNDECIDED,  # type: ignore[arg-type]
+            found.horizon,  # type: ignore[arg-type]
+            found.cost,  # type: ignore[arg-type]
+        )
 
     return stages.measure("screen", look, axes)
 
@@ -122,14 +143,22 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
 def _stable(study: Study) -> Study:
     others = tuple(i for i, axis in enumerate(study.axes) if axis.name != "seed")
     if not np.all(study.screen.stable, axis=others).any():
+        slow = _undecided(study)
         raise InputError(
             f"K_lin is not found to stabilise any of the {study.config.seeds} systems at every "
-            "swept value: lower system.lipschitz or law.radius, raise reference.max_horizon, or "
-            "take more seeds"
+            f"swept value ({slow} of them too slow to be judged within reference.max_horizon="
+            f"{study.config.reference.max_horizon}): lower system.lipschitz or law.radius, raise "
+            "reference.max_horizon, or take more seeds"
         )
     axes = seeds_kept(study.axes, study.screen.stable)
     dropped = study.config.seeds - len(seed_values(axes))
     return study._replace(axes=axes, dropped=dropped)
+
+
+def _undecided(study: Study) -> int:
+    """Seeds too slow to be judged at some swept value."""
+    # Seeds are the last axis: `make_study` lays them there.
+    return int(study.screen.undecided.reshape(-1, study.config.seeds).any(axis=0).sum())
 
 
 def seed_values(axes: Sequence[Axis]) -> list[int]:
@@ -137,8 +166,8 @@ def seed_values(axes: Sequence[Axis]) -> list[int]:
     return list(next(axis.values for axis in axes if axis.name == "seed"))
 
 
-def user_axes(config: NlqrConfig, defaults: Mapping[str, list] | None = None) -> list[Axis]:
-    """The axes of `sweep.*`, then the study's own `defaults` where the user gave none.
+def user_axes(config: NlqrConfig) -> list[Axis]:
+    """The axes of `sweep.*`.
 
     Raises:
         InputError: as `fineq.fields.sweep_axes`.
@@ -150,10 +179,7 @@ def user_axes(config: NlqrConfig, defaults: Mapping[str, list] | None = None) ->
                 f"sweep.{path}: {path} changes the shapes of everything; use -m {path}=... for one "
                 "run per value"
             )
-    axes = {path: Axis(path, values, static) for path, (values, static) in given.items()}
-    for path, values in (defaults or {}).items():
-        axes.setdefault(path, Axis(path, values))
-    return list(axes.values())
+    return [Axis(path, values, static) for path, (values, static) in given.items()]
 
 
 def seed_axis(config: NlqrConfig) -> Axis:
@@ -163,10 +189,15 @@ def seed_axis(config: NlqrConfig) -> Axis:
 
 def dropped_note(study: Study) -> str:
     """How many seeds were left out or have no identified start, in words."""
+    slow = _undecided(study)
     note = (
         f"{study.dropped} of {study.config.seeds} seeds left out: K_lin is not found to stabilise "
         "them at every swept value"
     )
+    if slow:
+        note += f" ({slow} too slow to be judged; raise reference.max_horizon)"
+    if study.alike:
+        note += "; all seeds have the same plant, so exact quantities are those of one"
     found = study.screen.plant.identification
     missing = 0 if found is None else int(np.sum(found != IdentificationStatus.IDENTIFIED))
     if found is None or not missing:

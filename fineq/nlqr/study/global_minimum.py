@@ -27,8 +27,6 @@ from fineq.results import Arrays, StudyResult, status_of
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
-LIPSCHITZ = [0.3, 1.0, 2.0, 3.0]
-
 
 class Starts(NamedTuple):
     """First policies `[start, *axes, p, n+d]`.
@@ -64,7 +62,7 @@ class Ends(NamedTuple):
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     """Minimise from many stabilising starts: the infinite-horizon cost, then the T-step cost."""
-    study = make_study(config, given, stages, {"system.lipschitz": LIPSCHITZ})
+    study = make_study(config, given, stages)
     axis = Axis("start", list(range(config.reference.num_starts)))
     starts = find_starts(study, axis)
     ends = follow(study, axis, starts)

@@ -93,7 +93,8 @@ def make_features(
     d = d or (_dimension(config, given, n) if system is None else system.d)
     if config.kernel.name in ("sin", "tanh") and d != n:
         raise InputError(
-            f"kernel.name={config.kernel.name} has d = n features, got d = {d} and n = {n}"
+            f"kernel.name={config.kernel.name} has as many features as states: system.C must have "
+            f"{n} columns (or kernel.d be {n}), got {d}"
         )
     match config.kernel.name:
         case "sin":

@@ -16,9 +16,6 @@ from fineq.nlqr.study.probing import Probed, probe
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.sweep.stages import Stages
 
-LIPSCHITZ = [0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0]
-PLAIN_RADIUS = 1.0  # the paper's |x0|, looked at beside the configured one
-
 ABOUT = {
     "mu": "smallest Hessian eigenvalue μ at K*",
     "h": "largest Hessian eigenvalue h at K*",
@@ -46,9 +43,7 @@ ABOUT = {
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     """Find K*, measure curvature and distances there, search balls around K_lin."""
-    radii = sorted({PLAIN_RADIUS, float(config.law.radius)})
-    sweeps = {"law.radius": radii, "system.lipschitz": LIPSCHITZ}
-    study = make_study(config, given, stages, sweeps, stable_only=True)
+    study = make_study(config, given, stages, stable_only=True)
     horizon = exact_horizon(study)
     star = optimum(study, horizon)
     facts = facts_of(study, star)

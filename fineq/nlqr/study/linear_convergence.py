@@ -7,18 +7,21 @@ down to a floor that their noise sets; natural gradients need no step size that 
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Theory
+from fineq.errors import InputError
+from fineq.fields import flatten
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.iterate import every
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
-from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
+from fineq.nlqr.study.arrays import coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.common import Optimum, Study, dropped_note, exact_horizon, make_study, optimum
 from fineq.nlqr.study.descents import Method, descend
 from fineq.nlqr.study.gradients import exact, natural, zeroth_order
@@ -28,8 +31,19 @@ from fineq.results import Arrays, StudyResult, status_of
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Stages
 
-REACHED = 1e-10  # relative suboptimality that exact descent is asked to reach
-STOP = 1e-11  # |K - K*| at which it stops: as far as K* itself is known
+
+class Goals(NamedTuple):
+    """What exact descent is asked to reach in one precision.
+
+    reached: relative suboptimality. stop: |K - K*| at which it ends, as far as K* itself is known.
+    """
+
+    reached: float
+    stop: float
+
+
+# A cost carries a few rounding units, and K* as many times h/μ more.
+GOALS = {"float64": Goals(1e-10, 1e-11), "float32": Goals(1e-5, 1e-4)}
 NEAR = 1e-2  # "near K*": the distance has fallen by this factor, and fast modes have died out
 NUM_RECORDS = 200
 MARGIN = 0.1  # on measured over theoretical exponent, a limit seen over finitely many decades
@@ -43,8 +57,10 @@ Rates = list[dict[str, Rate]]
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     """Descend by exact, natural and zeroth-order gradients to the optimum of the same instances."""
-    sweeps = {"system.lipschitz": [0.3, 1.0]}
-    study = make_study(config, given, stages, sweeps, stable_only=True)
+    for path in flatten(config.sweep):
+        if path.startswith("floors."):
+            raise InputError(f"sweep.{path}: use -m {path}=... for one run per value")
+    study = make_study(config, given, stages, stable_only=True)
     horizon = exact_horizon(study)
     star = optimum(study, horizon)
     runs = {name: descend(study, name, m, star) for name, m in _methods(config, horizon).items()}
@@ -68,7 +84,12 @@ def _methods(config: NlqrConfig, horizon: int) -> dict[str, Method]:
     record = every(steps, max(steps // NUM_RECORDS, 1))
     return {
         "exact": Method(
-            exact(horizon), horizon, steps, record, over_h(config.descent.step_size), distance=STOP
+            exact(horizon),
+            horizon,
+            steps,
+            record,
+            over_h(config.descent.step_size),
+            distance=GOALS[config.precision].stop,
         ),
         "natural": Method(
             natural(horizon), horizon, NATURAL_STEPS, every(NATURAL_STEPS), natural_step
@@ -120,9 +141,9 @@ def _rates(study: Study, result: SweepResult) -> Rates:
         {
             name: linear_rate(
                 result.iterations,
-                result.metrics[name][piece.index],
-                valid=(result.valid & near)[piece.index],
-                diverged=result.diverged[piece.index],
+                result.metrics[name][piece.index][study.independent],
+                valid=(result.valid & near)[piece.index][study.independent],
+                diverged=result.diverged[piece.index][study.independent],
                 quantity=f"{text}, exact gradient, {piece.label}",
             )
             for name, text in ABOUT.items()
@@ -141,11 +162,13 @@ def _relative(rate: Rate, exponent: np.ndarray) -> np.ndarray:
 def _exact_claims(
     study: Study, runs: dict[str, SweepResult], rates: Rates, exponent: np.ndarray
 ) -> list[Claim]:
-    found = []
+    found, goal = [], GOALS[study.config.precision].reached
     for piece, rate in zip(slices(study.axes), rates, strict=True):
-        theory = exponent[piece.index]
-        reached = np.nanmin(runs["exact"].metrics["gap"][piece.index], axis=-1) <= REACHED
-        natural_steps = _steps_to(runs["natural"], piece, REACHED)
+        theory = exponent[piece.index][study.independent]
+        gaps = runs["exact"].metrics["gap"][piece.index][study.independent]
+        reached = np.nanmin(gaps, axis=-1) <= goal
+        natural_gaps = runs["natural"].metrics["gap"][piece.index][study.independent]
+        natural_steps = _steps_to(runs["natural"].iterations, natural_gaps, goal)
         about = partial(
             claim, "nlqr/linear-convergence", instance=f"{piece.label}, {reached.size} seeds"
         )
@@ -153,7 +176,7 @@ def _exact_claims(
             about(
                 proportion(int(reached.sum()), reached.size, method="exact"),
                 Theory(1.0, ">=", "every seed"),
-                what=f"share of seeds where exact descent reaches a gap of {REACHED:g}",
+                what=f"share of seeds where exact descent reaches a gap of {goal:g}",
                 sampled=True,
             ),
             about(
@@ -168,17 +191,17 @@ def _exact_claims(
             ),
             about(
                 median_interval(natural_steps),
-                what=f"natural gradient: steps to gap {REACHED:g}, where reached "
+                what=f"natural gradient: steps to gap {goal:g}, where reached "
                 f"({natural_steps.size} of {reached.size} seeds)",
             ),
         ]
     return found
 
 
-def _steps_to(result: SweepResult, piece: Slice, gap: float) -> np.ndarray:
-    """First recorded iteration at which the gap is reached, of the seeds that reach it."""
-    below = result.metrics["gap"][piece.index] <= gap
-    first = result.iterations[np.argmax(below, axis=-1)]
+def _steps_to(iterations: np.ndarray, gaps: np.ndarray, goal: float) -> np.ndarray:
+    """First recorded iteration at which the goal is reached, of the seeds that reach it."""
+    below = gaps <= goal
+    first = iterations[np.argmax(below, axis=-1)]
     return first[below.any(axis=-1)].astype(float)
 
 

@@ -7,6 +7,8 @@ random systems, and shares of them are counted.
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.errors import InputError
+from fineq.fields import flatten
 from fineq.figures import Figure, Panel
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
@@ -30,14 +32,22 @@ from fineq.results import StudyResult, status_of
 from fineq.sweep.stages import Stages
 
 LIPSCHITZ = "system.lipschitz"
-PAPER = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
 CONVERGED, FAILED = 4.0, 5.0  # largest ℓ at which the paper saw convergence, smallest at which not
 HALF = "half: the typical system"  # what one curve per ℓ can say of many systems
 
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
-    """Descend from `descent.start` for every ℓ."""
-    descents = run_descents(*bind(config, given, stages, {LIPSCHITZ: PAPER}))
+    """Descend from `descent.start` for every ℓ.
+
+    Raises:
+        InputError: when ℓ is not swept.
+    """
+    if LIPSCHITZ not in flatten(config.sweep):
+        raise InputError(
+            f"lipschitz_sweep needs values of ℓ to compare: give sweep.{LIPSCHITZ}=[...] instead "
+            f"of {LIPSCHITZ}="
+        )
+    descents = run_descents(*bind(config, given, stages))
     arrays, coords = arrays_of(descents)
     return StudyResult(
         arrays,

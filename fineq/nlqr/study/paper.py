@@ -33,22 +33,19 @@ NEWTON_STARTS = ("linear", "zero")
 LOWER = 1e-9  # a cost lower by more than this share belongs to another minimum
 
 
-def bind(
-    config: NlqrConfig, given: Given, stages: Stages, sweeps: dict[str, list] | None = None
-) -> tuple[Study, list[Axis]]:
+def bind(config: NlqrConfig, given: Given, stages: Stages) -> tuple[Study, list[Axis]]:
     """The study over the fields that make its instances, and the axes of the descents alone.
 
     Args:
         config: validated.
         given: what the user brought from files.
         stages: runs the sweeps.
-        sweeps: axes of instances laid where the configuration gives none.
     """
     paths = flatten(config.sweep)
     own = [path for path in paths if _is_of_descents(path)]
     plants = replace_at(config, {"sweep": {p: v for p, v in paths.items() if p not in own}})
     descents = replace_at(config, {"sweep": {path: paths[path] for path in own}})
-    study = make_study(plants, given, stages, sweeps, stable_only=config.system.keep == "stable")
+    study = make_study(plants, given, stages, stable_only=config.system.keep == "stable")
     return study, user_axes(descents)
 
 

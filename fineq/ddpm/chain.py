@@ -1,0 +1,131 @@
+"""Forward noising and the reverse chain of a denoising diffusion model, as scans over its steps."""
+
+from typing import NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike
+
+from fineq.ddpm.laws import Gaussian, Law
+from fineq.ddpm.schedules import Schedule
+
+
+class Score(Protocol):
+    """A score in generation time: a pytree, `(t, y) -> [d]` for one point y `[d]`."""
+
+    def __call__(self, t: ArrayLike, y: Array) -> Array:
+        """The score of the law of Y_t at y."""
+        ...
+
+
+class ExactScore(NamedTuple):
+    """The score of a data law noised to the level of Y_t."""
+
+    law: Law
+    schedule: Schedule
+
+    def __call__(self, t: ArrayLike, y: Array) -> Array:
+        """∇ log p_t(y) `[d]` at one point."""
+        return self.law.noised(self.schedule.alpha_bars[t]).score(y)
+
+
+def mean_of(score: Array, alpha: ArrayLike, y: Array) -> Array:
+    """Mean (y + (1 - α) s)/√α of the next state when the score, or a control in its place, is s."""
+    return (y + (1 - alpha) * score) / jnp.sqrt(alpha)
+
+
+def control_of(mean: Array, alpha: ArrayLike, y: Array) -> Array:
+    """The control whose mean of the next state is `mean`: the inverse of `mean_of`."""
+    return (jnp.sqrt(alpha) * mean - y) / (1 - alpha)
+
+
+def forward_path(key: Array, x0: Array, schedule: Schedule) -> Array:
+    """X_0..X_T from x0 `[..., d]`, one noising step after the other, `[T + 1, ..., d]`."""
+
+    def step(x: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
+        key, alpha = inputs
+        x = jnp.sqrt(alpha) * x + jnp.sqrt(1 - alpha) * jax.random.normal(key, x.shape, x.dtype)
+        return x, x
+
+    keys = jax.random.split(key, schedule.num_steps)
+    path = lax.scan(step, x0, (keys, schedule.alphas[::-1]))[1]
+    return jnp.concatenate([x0[None], path])
+
+
+def noise(key: Array, x0: Array, alpha_bar: ArrayLike) -> Array:
+    """A draw of √ᾱ x0 + √(1 - ᾱ) Z, the level reached in one step, `[..., d]`."""
+    z = jax.random.normal(key, x0.shape, x0.dtype)
+    return jnp.sqrt(alpha_bar) * x0 + jnp.sqrt(1 - alpha_bar) * z
+
+
+def generate(key: Array, score: Score, schedule: Schedule, num: int, start: Law) -> Array:
+    """Paths Y_0..Y_T of the reverse chain, `[T + 1, num, d]`.
+
+    Args:
+        key: of all draws.
+        score: of Y_t, exact or learned.
+        schedule: with T steps.
+        num: of paths.
+        start: law of Y_0.
+    """
+    key_start, key_steps = jax.random.split(key)
+    y0 = start.sample(key_start, num)
+
+    def step(y: Array, inputs: tuple[Array, ...]) -> tuple[Array, Array]:
+        t, key, alpha, sigma = inputs
+        mean = jax.vmap(lambda x: mean_of(score(t, x), alpha, x))(y)
+        y = mean + sigma * jax.random.normal(key, y.shape, y.dtype)
+        return y, y
+
+    T = schedule.num_steps
+    inputs = (jnp.arange(T), jax.random.split(key_steps, T), schedule.alphas, schedule.sigmas)
+    path = lax.scan(step, y0, inputs)[1]
+    return jnp.concatenate([y0[None], path])
+
+
+class AffineChain(NamedTuple):
+    """Means m0_t(y) = A_t y + b_t: A `[T, d, d]`, b `[T, d]`."""
+
+    A: Array
+    b: Array
+
+
+def gaussian_chain(law: Gaussian, schedule: Schedule) -> AffineChain:
+    """The reverse chain of Gaussian data, whose exact score is affine."""
+
+    def at(alpha: Array, bar: Array) -> AffineChain:
+        noised = law.noised(bar)
+        precision = noised.precision()
+        eye = jnp.eye(law.d, dtype=precision.dtype)
+        A = (eye - (1 - alpha) * precision) / jnp.sqrt(alpha)
+        return AffineChain(A, (1 - alpha) / jnp.sqrt(alpha) * precision @ noised.mean)
+
+    return jax.vmap(at)(schedule.alphas, schedule.alpha_bars[:-1])
+
+
+def affine_marginals(
+    chain: AffineChain, covariances: Array, mean: Array, covariance: Array
+) -> tuple[Array, Array]:
+    """Moments of Y_0..Y_T for affine means and noise covariances `[T, d, d]`.
+
+    Args:
+        chain: A, b.
+        covariances: of the noise of each step.
+        mean: of Y_0, `[d]`.
+        covariance: of Y_0, `[d, d]`.
+
+    Returns:
+        Means `[T + 1, d]` and covariances `[T + 1, d, d]`, exact.
+    """
+
+    def step(carry: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple:
+        (m, S), (A, b, noise) = carry, inputs
+        after = A @ m + b, A @ S @ A.T + noise
+        return after, after
+
+    path = lax.scan(step, (mean, covariance), (chain.A, chain.b, covariances))[1]
+    return (
+        jnp.concatenate([mean[None], path[0]]),
+        jnp.concatenate([covariance[None], path[1]]),
+    )

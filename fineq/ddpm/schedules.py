@@ -1,0 +1,126 @@
+"""Noise schedules of a denoising diffusion model, and the one place where its two clocks meet.
+
+Forward steps k = 1..T add noise, X_k = √α_k X_{k-1} + √b_k Z with b_k = 1 - α_k, so that X_k given
+X_0 is N(√ᾱ_k X_0, (1 - ᾱ_k) I) with ᾱ_k = α_1 ... α_k. Generation runs the other way: Y_t has the
+noise level of X_{T-t}, Y_0 is noise, Y_T is data, and the step from Y_t to Y_{t+1} undoes forward
+step k = T - t. A `Schedule` is in generation order; builders take α_1..α_T in forward order.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from fineq.errors import InputError
+
+Variance = Literal["posterior", "forward"]
+
+
+class Schedule(NamedTuple):
+    """A schedule in generation order.
+
+    Attributes:
+        alphas: `[T]`, α of the forward step that generation step t undoes.
+        alpha_bars: `[T + 1]`, ᾱ at the noise level of Y_t; the last is 1, the data.
+        sigmas: `[T]`, standard deviation σ_t of the noise that generation step t adds.
+    """
+
+    alphas: Array
+    alpha_bars: Array
+    sigmas: Array
+
+    @property
+    def num_steps(self) -> int:
+        """T."""
+        return self.alphas.shape[-1]
+
+
+def forward_step(t: ArrayLike, num_steps: int) -> ArrayLike:
+    """The forward step k = T - t that generation step t undoes; also the level of Y_t."""
+    return num_steps - t
+
+
+def make_schedule(
+    alphas: ArrayLike, variance: Variance = "posterior", *, floor: float | None = None
+) -> Schedule:
+    """Build a schedule from α_1..α_T in forward order.
+
+    Args:
+        alphas: `[T]`, each in (0, 1).
+        variance: of generation steps, `forward`: σ² = b_k; `posterior`: the variance
+            b_k (1 - ᾱ_{k-1})/(1 - ᾱ_k) of X_{k-1} given X_k and X_0, which is 0 at k = 1.
+        floor: σ² at k = 1 under `posterior`; None: its value at k = 2 (b_1 where T = 1).
+
+    Raises:
+        InputError: for α outside (0, 1), no steps, or a floor that is not positive.
+    """
+    a = np.asarray(alphas, float)
+    if a.ndim != 1 or not a.size:
+        raise InputError(f"schedule.alphas must be a non-empty list, got shape {a.shape}")
+    bad = np.flatnonzero(~((a > 0) & (a < 1)))
+    if bad.size:
+        raise InputError(
+            f"schedule.alphas must lie in (0, 1), but α of step {bad[0] + 1} is {a[bad[0]]:g}"
+        )
+    bars = np.concatenate([[1.0], np.cumprod(a)])
+    if bars[-1] <= 0:
+        raise InputError("schedule.alphas: their product is 0 to rounding; take fewer steps")
+    variances = _variances(a, bars, variance, floor)
+    alphas, bars, sigmas = a[::-1], bars[::-1], np.sqrt(variances)[::-1]
+    return Schedule(*(jnp.asarray(x.copy()) for x in (alphas, bars, sigmas)))
+
+
+def _variances(a: np.ndarray, bars: np.ndarray, kind: Variance, floor: float | None) -> np.ndarray:
+    if kind == "forward":
+        return 1 - a
+    if kind != "posterior":
+        raise InputError(f"schedule.variance must be one of posterior, forward, got {kind}")
+    if floor is not None and not floor > 0:
+        raise InputError(f"schedule.floor must be above 0, got {floor}")
+    posterior = (1 - a) * (1 - bars[:-1]) / (1 - bars[1:])
+    default = posterior[1] if a.size > 1 else 1 - a[0]
+    posterior[0] = default if floor is None else floor
+    return posterior
+
+
+def linear(num_steps: int, first: float = 1e-4, last: float = 0.02) -> np.ndarray:
+    """α_1..α_T whose b_k run linearly from `first` to `last` (Ho, Jain and Abbeel 2020)."""
+    return 1 - np.linspace(first, last, num_steps)
+
+
+def cosine(num_steps: int, offset: float = 0.008, largest: float = 0.999) -> np.ndarray:
+    """α_1..α_T with ᾱ(s) ∝ cos²(π/2 (s + offset)/(1 + offset)), b_k at most `largest`.
+
+    Source: Nichol and Dhariwal 2021.
+    """
+    s = np.linspace(0, 1, num_steps + 1)
+    level = np.cos(np.pi / 2 * (s + offset) / (1 + offset)) ** 2
+    return np.maximum(level[1:] / level[:-1], 1 - largest)
+
+
+def constant_rate(num_steps: int, end: float) -> np.ndarray:
+    """Equal α_1..α_T with ᾱ_T = `end`: a variance-preserving process at constant rate."""
+    return np.full(num_steps, float(end) ** (1 / num_steps))
+
+
+def linear_rate(num_steps: int, first: float = 0.1, last: float = 20.0) -> np.ndarray:
+    """α_k = exp(-∫ g) over the k-th of T equal parts of [0, 1], g linear from `first` to `last`.
+
+    The variance-preserving process of Song et al. 2021, whose ᾱ_T does not depend on T.
+    """
+    s = np.linspace(0, 1, num_steps + 1)
+    integral = first * s + (last - first) * s**2 / 2
+    return np.exp(-np.diff(integral))
+
+
+def rates(schedule: Schedule) -> Array:
+    """∫g over each generation step, -log α_t, `[T]`: the step sizes of the limiting SDE."""
+    return -jnp.log(schedule.alphas)
+
+
+def from_list(values: Sequence[float]) -> np.ndarray:
+    """α_1..α_T as given."""
+    return np.asarray(values, float)

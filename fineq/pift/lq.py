@@ -1,0 +1,295 @@
+"""Linear-quadratic fine-tuning: the exact optimum and policy iteration on affine means.
+
+With means m0_t(y) = A_t y + b_t, noise covariances S_t = L_t L_t' and quadratic rewards, every
+value is V_t(y) = ½ y'P_t y + p_t'y + c_t. The best mean solves m = m0 + (S/β)(P m + p), so that,
+with P = P_{t+1} and E = (I - S P/β)^{-1},
+
+    m* = E (m0 + S p/β),   P_t = A'P E A,   p_t = A'E'(P b + p),
+
+and the plain inner iteration m ← m0 + (S/β)(P m + p) contracts at the spectral radius of S P/β.
+All constants are kept, so that V_0 is the objective itself. Source: arXiv 2412.18164
+(`pift/optimality`, `pift/linear-convergence`).
+"""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from fineq.errors import InputError
+from fineq.pift.problem import AffineMean, Problem
+from fineq.pift.rewards import Quadratic, RunningQuadratic
+
+Rule = Literal["plain", "damped", "newton"]
+
+
+class LinearQuadratic(NamedTuple):
+    """A linear-quadratic problem in arrays.
+
+    Attributes:
+        A, b: `[T, d, d]`, `[T, d]`, of the pre-trained means.
+        L: `[T, d, d]`, square roots of the noise covariances S = LL'.
+        L_inverse: `[T, d, d]`.
+        betas: `[T]`.
+        terminal: r.
+        running: f, zero where there is none.
+    """
+
+    A: Array
+    b: Array
+    L: Array
+    L_inverse: Array
+    betas: Array
+    terminal: Quadratic
+    running: RunningQuadratic
+
+
+class Policy(NamedTuple):
+    """Affine means m_t(y) = F_t y + f_t: F `[T, d, d]`, f `[T, d]`."""
+
+    F: Array
+    f: Array
+
+
+class Solution(NamedTuple):
+    """The optimum.
+
+    Attributes:
+        value: V_0..V_T, leaves `[T + 1, ...]`; NaN before a step that is not well posed.
+        policy: the optimal means; NaN likewise.
+        lowest, highest: `[T]`, extreme eigenvalues of L'P_{t+1}L: largest |.|/β is the contraction
+            ratio of step t, and `highest` < β is what makes it well posed.
+        direction: `[T, d]`, the direction (through L) in which the Bellman bracket curves up most.
+        well_posed: every step has a unique maximiser; else the value is infinite.
+    """
+
+    value: Quadratic
+    policy: Policy
+    lowest: Array
+    highest: Array
+    direction: Array
+    well_posed: Array
+
+    @property
+    def ratios(self) -> Array:
+        """ρ_t of the plain inner iteration at V_{t+1}, times β_t, `[T]`."""
+        return jnp.maximum(-self.lowest, self.highest)
+
+
+def linear_quadratic(problem: Problem) -> LinearQuadratic:
+    """The arrays of a problem with affine means and quadratic rewards.
+
+    Raises:
+        InputError: for any other problem.
+    """
+    chain, reward, running = problem.chain, problem.reward, problem.running
+    if not isinstance(chain.mean, AffineMean):
+        raise InputError("a linear-quadratic problem needs affine means: Gaussian data")
+    if not isinstance(reward, Quadratic):
+        raise InputError("a linear-quadratic problem needs a linear or quadratic reward")
+    if running is None:
+        T, d = problem.num_steps, problem.d
+        zeros = jnp.zeros((T, d, d), chain.sigmas.dtype)
+        running = RunningQuadratic(zeros, zeros[:, 0], zeros[:, 0, 0])
+    if not isinstance(running, RunningQuadratic):
+        raise InputError("a linear-quadratic problem needs a quadratic running reward")
+    if chain.sigmas.ndim == 1:
+        eye = jnp.eye(problem.d, dtype=chain.sigmas.dtype)
+        L = chain.sigmas[:, None, None] * eye
+        L_inverse = eye / chain.sigmas[:, None, None]
+    else:
+        L, L_inverse = chain.sigmas, jnp.linalg.inv(chain.sigmas)
+    A, b = chain.mean
+    return LinearQuadratic(A, b, L, L_inverse, problem.betas, reward, running)
+
+
+def pretrained(lq: LinearQuadratic) -> Policy:
+    """The policy that changes nothing, u = s."""
+    return Policy(lq.A, lq.b)
+
+
+def optimum(lq: LinearQuadratic) -> Solution:
+    """Solve the Bellman equation exactly, backwards in t."""
+
+    def step(carry: tuple[Quadratic, Array], now: tuple) -> tuple:
+        (after, well_posed), (A, b, L, beta, P, p, c) = carry, now
+        curvature, vectors = jnp.linalg.eigh(L.T @ after.P @ L)
+        well_posed = well_posed & (curvature[-1] < beta)
+        # I - S P/β = L (I - L'PL/β) L^{-1}: its inverse, times L, from the same eigenvectors.
+        V = L @ vectors
+        G = (V / (beta - curvature)) @ V.T  # (β S^{-1} - P)^{-1}
+
+        def improved(m0: Array, p: Array) -> Array:
+            return m0 + G @ (after.P @ m0 + p)
+
+        F = jax.vmap(improved, (1, None), 1)(A, jnp.zeros_like(b))
+        f = improved(b, after.p)
+        PF = after.P @ F
+        new_P = A.T @ PF + P
+        new_p = F.T @ (after.P @ b + after.p) + p
+        new_c = after.c + 0.5 * jnp.trace(L.T @ after.P @ L) + c
+        g = after.P @ b + after.p
+        new_c = new_c + 0.5 * b @ after.P @ b + after.p @ b + 0.5 * g @ G @ g
+        value = Quadratic((new_P + new_P.T) / 2, new_p, new_c)
+        value, policy = jax.tree.map(
+            lambda x: jnp.where(well_posed, x, jnp.nan), (value, Policy(F, f))
+        )
+        return (value, well_posed), (
+            value,
+            policy,
+            curvature[0],
+            curvature[-1],
+            V[:, -1] / jnp.linalg.norm(V[:, -1]),
+            well_posed,
+        )
+
+    inputs = (lq.A, lq.b, lq.L, lq.betas, *lq.running)
+    (_, well_posed), found = lax.scan(step, (lq.terminal, jnp.asarray(True)), inputs, reverse=True)
+    value, policy, lowest, highest, direction, _ = found
+    return Solution(with_terminal(value, lq), policy, lowest, highest, direction, well_posed)
+
+
+def with_terminal(value: Quadratic, lq: LinearQuadratic) -> Quadratic:
+    """V_0..V_{T-1} with V_T = r appended."""
+    return jax.tree.map(lambda x, last: jnp.concatenate([x, last[None]]), value, lq.terminal)
+
+
+def backward(lq: LinearQuadratic, t: Array, after: Quadratic, F: Array, f: Array) -> Quadratic:
+    """V_t of a mean F y + f at step t, given V_{t+1}."""
+    whitened = lq.L_inverse[t] @ (F - lq.A[t]), lq.L_inverse[t] @ (f - lq.b[t])
+    D, e = whitened
+    beta, L = lq.betas[t], lq.L[t]
+    P = F.T @ after.P @ F - beta * D.T @ D
+    p = F.T @ (after.P @ f + after.p) - beta * D.T @ e
+    c = after.c + 0.5 * jnp.trace(L.T @ after.P @ L)
+    c = c + 0.5 * f @ after.P @ f + after.p @ f - 0.5 * beta * e @ e
+    P = P + lq.running.P[t]
+    return Quadratic((P + P.T) / 2, p + lq.running.p[t], c + lq.running.c[t])
+
+
+def evaluate(lq: LinearQuadratic, policy: Policy) -> Quadratic:
+    """V_0..V_T of a policy, leaves `[T + 1, ...]`."""
+
+    def step(after: Quadratic, now: tuple) -> tuple[Quadratic, Quadratic]:
+        t, F, f = now
+        value = backward(lq, t, after, F, f)
+        return value, value
+
+    times = jnp.arange(lq.betas.shape[0])
+    value = lax.scan(step, lq.terminal, (times, *policy), reverse=True)[1]
+    return with_terminal(value, lq)
+
+
+def improve(
+    lq: LinearQuadratic, t: Array, after: Quadratic, F: Array, f: Array, rule: Rule = "plain"
+) -> tuple[Array, Array]:
+    """One inner step at time t towards the best mean for V_{t+1} = `after`.
+
+    `plain`: m ← m0 + (S/β)∇V̄(m), the paper's. `damped`: the fraction 1/(1 + ρ) of that step, ρ the
+    largest curvature |λ|/β. `newton`: the exact maximiser, for the bracket is quadratic.
+    """
+    L, beta = lq.L[t], lq.betas[t]
+    S = L @ L.T
+    F_new = lq.A[t] + S @ (after.P @ F) / beta
+    f_new = lq.b[t] + S @ (after.P @ f + after.p) / beta
+    if rule == "plain":
+        return F_new, f_new
+    if rule == "damped":
+        rho = jnp.max(jnp.abs(jnp.linalg.eigvalsh(L.T @ after.P @ L))) / beta
+        share = 1 / (1 + rho)
+        return F + share * (F_new - F), f + share * (f_new - f)
+    bracket = jnp.eye(L.shape[-1], dtype=L.dtype) - S @ after.P / beta
+    step = jnp.linalg.solve(bracket, jnp.concatenate([F_new - F, (f_new - f)[:, None]], axis=1))
+    return F + step[:, :-1], f + step[:, -1]
+
+
+def sweep(lq: LinearQuadratic, policy: Policy, rule: Rule = "plain") -> tuple[Policy, Quadratic]:
+    """Whole-trajectory policy iteration: evaluate at all t, then improve at all t.
+
+    Returns:
+        The improved policy, and the value of the policy that came in.
+    """
+    value = evaluate(lq, policy)
+    after = jax.tree.map(lambda x: x[1:], value)
+    times = jnp.arange(lq.betas.shape[0])
+    F, f = jax.vmap(lambda t, v, F, f: improve(lq, t, v, F, f, rule))(times, after, *policy)
+    return Policy(F, f), value
+
+
+class Nested(NamedTuple):
+    """PI-FT as in the paper, backwards in t with inner iterations at each.
+
+    Attributes:
+        policy: what it ends with.
+        value: its value, leaves `[T + 1, ...]`.
+        inner: policies after 0..num_inner inner iterations, leaves `[T, num_inner + 1, ...]`.
+    """
+
+    policy: Policy
+    value: Quadratic
+    inner: Policy
+
+
+def nested(lq: LinearQuadratic, num_inner: int, rule: Rule = "plain") -> Nested:
+    """PI-FT with `num_inner` inner iterations at each t, from the pre-trained policy."""
+
+    def at(after: Quadratic, now: tuple) -> tuple[Quadratic, tuple]:
+        t, A, b = now
+
+        def inner(mean: tuple[Array, Array], _: None) -> tuple:
+            mean = improve(lq, t, after, *mean, rule)
+            return mean, mean
+
+        (F, f), path = lax.scan(inner, (A, b), length=num_inner)
+        value = backward(lq, t, after, F, f)
+        path = jax.tree.map(lambda x, first: jnp.concatenate([first[None], x]), path, (A, b))
+        return value, (Policy(F, f), value, Policy(*path))
+
+    times = jnp.arange(lq.betas.shape[0])
+    policy, value, path = lax.scan(at, lq.terminal, (times, lq.A, lq.b), reverse=True)[1]
+    return Nested(policy, with_terminal(value, lq), path)
+
+
+class Outcome(NamedTuple):
+    """J = reward - price, from the moments of the controlled chain.
+
+    Attributes:
+        objective: J.
+        reward: E[r(Y_T) + Σ f_t].
+        divergence: path KL, Σ_t E KL_t.
+        price: Σ_t β_t E KL_t.
+        mean, covariance: of Y_T.
+    """
+
+    objective: Array
+    reward: Array
+    divergence: Array
+    price: Array
+    mean: Array
+    covariance: Array
+
+
+def objective(lq: LinearQuadratic, policy: Policy, mean: Array, covariance: Array) -> Outcome:
+    """Run a policy forward by moments from Y_0 of given mean `[d]` and covariance `[d, d]`."""
+
+    def expectation(q: Quadratic, m: Array, C: Array) -> Array:
+        return q(m) + 0.5 * jnp.trace(q.P @ C)
+
+    def step(carry: tuple[Array, Array], now: tuple) -> tuple:
+        (m, C), (F, f, A, b, L, L_inverse, P, p, c) = carry, now
+        D, e = L_inverse @ (F - A), L_inverse @ ((F - A) @ m + f - b)
+        kl = 0.5 * (e @ e + jnp.trace(D @ C @ D.T))
+        gained = expectation(Quadratic(P, p, c), m, C)
+        return (F @ m + f, F @ C @ F.T + L @ L.T), (kl, gained)
+
+    inputs = (*policy, lq.A, lq.b, lq.L, lq.L_inverse, *lq.running)
+    (m, C), (kl, gained) = lax.scan(step, (mean, covariance), inputs)
+    reward, price = expectation(lq.terminal, m, C) + jnp.sum(gained), jnp.sum(lq.betas * kl)
+    return Outcome(reward - price, reward, jnp.sum(kl), price, m, C)
+
+
+def expected(value: Quadratic, mean: Array, covariance: Array) -> Array:
+    """E V_0(Y_0) for Y_0 of given moments; `value` as returned by `evaluate`."""
+    first = jax.tree.map(lambda x: x[0], value)
+    return first(mean) + 0.5 * jnp.trace(first.P @ covariance)
