@@ -83,16 +83,16 @@ class Gaussian(NamedTuple):
 
     def precision(self) -> Array:
         """The inverse covariance `[d, d]`; the score is -precision (x - mean)."""
-        return (self.eigenvectors / self.eigenvalues) @ self.eigenvectors.T
+        return (self.eigenvectors / self.eigenvalues[None]) @ self.eigenvectors.T
 
     def sample(self, key: Array, num: int) -> Array:
         """Independent draws `[num, d]`."""
         z = jax.random.normal(key, (num, self.d), self.mean.dtype)
-        return self.mean + (z * jnp.sqrt(self.eigenvalues)) @ self.eigenvectors.T
+        return self.mean[None] + (z * jnp.sqrt(self.eigenvalues)[None]) @ self.eigenvectors.T
 
     def moments(self) -> tuple[Array, Array]:
         """Mean `[d]` and covariance `[d, d]`."""
-        return self.mean, (self.eigenvectors * self.eigenvalues) @ self.eigenvectors.T
+        return self.mean, (self.eigenvectors * self.eigenvalues[None]) @ self.eigenvectors.T
 
 
 class Mixture(NamedTuple):
@@ -146,7 +146,7 @@ class Mixture(NamedTuple):
         weights = jnp.exp(self.log_weights)
         means, covariances = jax.vmap(Gaussian.moments)(self.components)
         mean = weights @ means
-        apart = means - mean
+        apart = means - mean[None]
         between = jnp.einsum("m,mi,mj->ij", weights, apart, apart)
         return mean, jnp.einsum("m,mij->ij", weights, covariances) + between
 
@@ -176,7 +176,7 @@ class Points(NamedTuple):
 
     def log_joint(self, x: Array) -> Array:
         """Log of weight times density of each blurred point at x, `[S]`."""
-        squares = jnp.sum((x - self.locations) ** 2, axis=-1)
+        squares = jnp.sum((x[None] - self.locations) ** 2, axis=-1)
         size = self.d * jnp.log(2 * jnp.pi * self.variance)
         return self.log_weights - 0.5 * (squares / self.variance + size)
 
@@ -199,7 +199,7 @@ class Points(NamedTuple):
         """Mean `[d]` and covariance `[d, d]`."""
         weights = jnp.exp(self.log_weights)
         mean = weights @ self.locations
-        apart = self.locations - mean
+        apart = self.locations - mean[None]
         spread = jnp.einsum("s,si,sj->ij", weights, apart, apart)
         return mean, spread + self.variance * jnp.eye(self.d, dtype=mean.dtype)
 
