@@ -1,0 +1,1 @@
+"""Exact fine-tuning in one and two dimensions, on a grid: optimum, PI-FT, laws, constants."""

@@ -1,0 +1,151 @@
+"""The optimal policy on a grid, and the value of any policy: backwards in t, one program each."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from fineq.pift.grid.bellman import BLOCK, Bracket, in_blocks, joined, maximiser
+from fineq.pift.grid.density import running
+from fineq.pift.grid.tensor import HERMITE, Grid, axis_sigmas, smoothed
+from fineq.pift.problem import Problem
+
+TOLERANCE = 1e3  # rounding units by which no point moves when a maximiser is called found
+
+
+class Curvature(NamedTuple):
+    """Extreme eigenvalues of σ ∇²V̄ σ/β over a set of points, V̄ = V̄_{t+1}.
+
+    Attributes:
+        lowest: the least; below -1 plain iterations cannot contract.
+        highest: the largest; below 1 the step is well posed.
+    """
+
+    lowest: Array
+    highest: Array
+
+    @property
+    def ratio(self) -> Array:
+        """The largest in absolute value: a bound of the contraction ratio."""
+        return jnp.maximum(-self.lowest, self.highest)
+
+
+class Optimum(NamedTuple):
+    """The solution of the Bellman equation on a grid.
+
+    Attributes:
+        value: V_0..V_T, `[T + 1, P]`.
+        mean: the optimal means, `[T, P, d]`.
+        everywhere: over all means where Y_{t+1} has mass: ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t; `[T]`.
+        optimal: at the optimal means from where Y_t has mass: the local contraction; `[T]`.
+        residual: `[T]`, largest plain step left there: what Newton's method did not reach.
+    """
+
+    value: Array
+    mean: Array
+    everywhere: Curvature
+    optimal: Curvature
+    residual: Array
+
+    @property
+    def well_posed(self) -> Array:
+        """Every step has a unique maximiser: V̄ curves upwards by less than β_t/σ_t² anywhere."""
+        return jnp.all(self.everywhere.highest < 1, axis=-1)
+
+
+class Before(NamedTuple):
+    """What a step knows before it begins: the bracket, m0, f_t and the points, all at time t."""
+
+    bracket: Bracket
+    m0: Array
+    running: Array
+    points: Array
+
+
+def prepared(problem: Problem, grid: Grid, t: Array, after: Array, hermite: int) -> Before:
+    """The bracket of step t for V_{t+1} = `after` `[P]`, with m0 `[P, d]` and f_t `[P]`."""
+    points = grid.points()
+    sigma = axis_sigmas(problem.chain.sigmas, grid.d)[t]
+    bracket = Bracket(grid, smoothed(grid, after, sigma, hermite), sigma, problem.betas[t])
+    m0 = jax.vmap(lambda y: problem.chain.mean(t, y))(points)
+    return Before(bracket, m0, running(problem, t, points), points)
+
+
+def terminal(problem: Problem, grid: Grid) -> Array:
+    """V_T = r at the points of the grid, `[P]`."""
+    return jax.vmap(problem.reward)(grid.points())
+
+
+def extremes(bracket: Bracket, means: Array, mask: Array, block: int) -> Curvature:
+    """Extreme curvatures over the means `[P, d]` that the mask `[P]` keeps."""
+
+    def at(m: Array, kept: Array) -> Curvature:
+        lowest, highest = bracket.curvatures(bracket.jet(m))
+        return Curvature(
+            jnp.min(jnp.where(kept, lowest, jnp.inf)), jnp.max(jnp.where(kept, highest, -jnp.inf))
+        )
+
+    found = in_blocks(at, block, means, mask)
+    return Curvature(jnp.min(found.lowest), jnp.max(found.highest))
+
+
+@partial(jax.jit, static_argnames=("hermite", "block"))
+def optimum(
+    problem: Problem, grid: Grid, region: Array, *, hermite: int = HERMITE, block: int = BLOCK
+) -> Optimum:
+    """Solve the Bellman equation to rounding, backwards in t (`pift/optimality`).
+
+    Args:
+        problem: with scalar or diagonal σ_t.
+        grid: the grid.
+        region: where Y_0..Y_T have mass, `[T + 1, P]` (see `carried`).
+        hermite: nodes of the smoothing.
+        block: points at once.
+    """
+    tolerance = TOLERANCE * float(jnp.finfo(region_dtype(grid)).eps)
+
+    def step(after: Array, t: Array) -> tuple:
+        bracket, m0, gained, points = prepared(problem, grid, t, after, hermite)
+        P = points.shape[0]
+
+        def solve(m0: Array) -> tuple[Array, Array, Array]:
+            best = maximiser(bracket, m0, m0, tolerance)
+            value = bracket.value(bracket.jet(best.mean), best.mean, m0)
+            return best.mean, best.residual, value
+
+        mean, residual, value = (joined(x, P) for x in in_blocks(solve, block, m0))
+        value = value + gained
+        everywhere = extremes(bracket, points, region[t + 1], block)
+        optimal = extremes(bracket, mean, region[t], block)
+        left = jnp.max(jnp.where(region[t], residual, 0.0))
+        return value, (value, mean, everywhere, optimal, left)
+
+    last = terminal(problem, grid)
+    times = jnp.arange(problem.num_steps)
+    value, *rest = lax.scan(step, last, times, reverse=True)[1]
+    return Optimum(jnp.concatenate([value, last[None]]), *rest)
+
+
+def region_dtype(grid: Grid) -> jnp.dtype:
+    """The floating type of a grid."""
+    return grid.axes.dtype
+
+
+@partial(jax.jit, static_argnames=("hermite", "block"))
+def evaluate(
+    problem: Problem, grid: Grid, means: Array, *, hermite: int = HERMITE, block: int = BLOCK
+) -> Array:
+    """V_0..V_T of a policy with means `[T, P, d]`, `[T + 1, P]`."""
+
+    def step(after: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        t, m = now
+        bracket, m0, gained, _ = prepared(problem, grid, t, after, hermite)
+        value = in_blocks(lambda m, m0: bracket.value(bracket.jet(m), m, m0), block, m, m0)
+        value = joined(value, m0.shape[0]) + gained
+        return value, value
+
+    last = terminal(problem, grid)
+    values = lax.scan(step, last, (jnp.arange(problem.num_steps), means), reverse=True)[1]
+    return jnp.concatenate([values, last[None]])
