@@ -42,6 +42,31 @@ def load_npz(field: str, path: str) -> dict[str, np.ndarray]:
         ) from error
 
 
+def load_points(field: str, path: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Points `[S, d]` and their weights `[S]`, or None: arrays x and weights of an npz, or a csv.
+
+    A csv holds one point per row, numbers separated by commas, and perhaps one line of names.
+
+    Raises:
+        InputError: when the file is missing or holds anything else.
+    """
+    if Path(path).suffix != ".csv":
+        arrays = load_npz(field, path)
+        if "x" not in arrays:
+            raise InputError(f"{field}={path} has no array x [S, d]; it has {', '.join(arrays)}")
+        return arrays["x"], arrays.get("weights")
+    if not Path(path).is_file():
+        raise InputError(f"{field}={path}: there is no such file")
+    lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [line.split(",") for line in lines if line.strip()]
+    for skipped in (0, 1):
+        try:
+            return np.array([[float(x) for x in row] for row in rows[skipped:]], ndmin=2), None
+        except ValueError as error:
+            reason = error
+    raise InputError(f"{field}={path} must hold rows of equally many numbers ({reason})")
+
+
 def load_function(field: str, target: str) -> Callable[..., Any]:
     """The function that `module:function` names; the working directory is searched first.
 

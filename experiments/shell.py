@@ -159,11 +159,15 @@ def _without_overridden_axes(composed: Any, overrides: Sequence[str]) -> Any:
     given = {name for name in names if not name.startswith("++sweep")}
     swept = tuple(name.removeprefix("++sweep.") for name in names if name.startswith("++sweep"))
     axes = flatten(OmegaConf.to_container(composed.sweep))  # type: ignore[arg-type]
-    for path in given & set(axes):
-        if not any(path == name or path.startswith(name + ".") for name in swept):
-            group, _, field = f"sweep.{path}".rpartition(".")
-            with open_dict(composed):
-                del OmegaConf.select(composed, group)[field]
+    kept = {
+        path: values
+        for path, values in axes.items()
+        if path not in given or any(path == n or path.startswith(n + ".") for n in swept)
+    }
+    with open_dict(composed):
+        composed.sweep = {}
+        for path, values in kept.items():
+            OmegaConf.update(composed, f"sweep.{path}", values, force_add=True)
     return composed
 
 

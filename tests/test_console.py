@@ -182,7 +182,7 @@ def test_quiet_is_silent(stream):
 def test_a_measurement_alone_has_no_verdict():
     stream = io.StringIO()
     make_console(stream=stream).report(summary(claims=[claim(theory=None, verdict=None)]), [])
-    assert stream.getvalue().count("none") == 2
+    assert stream.getvalue().count("–") == 2
 
 
 def test_a_stream_that_cannot_write_greek_gets_question_marks():
@@ -193,11 +193,11 @@ def test_a_stream_that_cannot_write_greek_gets_question_marks():
 
 
 def test_claims_without_numbers_or_theory():
-    assert theory_words(None) == "none"
+    assert theory_words(None) == "–"
     about = {"value": 0.5, "relation": "~", "formula": "", "margin": 0.05, "note": ""}
     assert theory_words(about) == "≈ 0.5 ± 0.05"
-    assert measured_words({"value": None, "low": None, "high": None, "unit": "1"}) == "none"
-    assert measured_words({"value": 2.0, "low": 1.0, "high": None, "unit": "s"}) == "2 s\n[1, none]"
+    assert measured_words({"value": None, "low": None, "high": None, "unit": "1"}) == "–"
+    assert measured_words({"value": 2.0, "low": 1.0, "high": None, "unit": "s"}) == "2 s\n[1, –]"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ Each area registers the ids, statements and sources of its claims in `fineq/<are
 """
 
 from fineq.claims.claim import Claim, HasInterval, Measured, Relation, Theory, Verdict, judge
-from fineq.claims.registry import REGISTRY, Entry, make_claim, register
+from fineq.claims.registry import REGISTRY, Entry, claim, make_claim, register
 
 __all__ = [
     "REGISTRY",
@@ -23,6 +23,7 @@ __all__ = [
     "Relation",
     "Theory",
     "Verdict",
+    "claim",
     "judge",
     "make_claim",
     "register",

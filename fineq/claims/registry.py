@@ -1,10 +1,11 @@
 """The ids of all claims with their statements and sources; each area registers its own."""
 
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fineq.claims.claim import Claim, Measured, Theory
+from fineq.claims.claim import Claim, HasInterval, Measured, Theory
 from fineq.claims.reading import check_id
 
 
@@ -70,3 +71,29 @@ def make_claim(
         instance = ", ".join(f"{name}={value}" for name, value in instance.items())
     entry = REGISTRY[id]
     return Claim(id, entry.statement, entry.source, instance, measured, theory, sampled)
+
+
+def claim(
+    id: str,
+    measured: HasInterval | Measured,
+    theory: Theory | None = None,
+    *,
+    instance: str | Mapping[str, Any],
+    what: str = "",
+    unit: str = "1",
+    sampled: bool = False,
+) -> Claim:
+    """Make a registered claim; `what` says what exactly was measured, in place of its statement.
+
+    Args:
+        id: a registered id.
+        measured: a number with its interval.
+        theory: what is allowed; None for a measurement alone.
+        instance: what it was measured on.
+        what: replaces the registered statement.
+        unit: of the measured number.
+        sampled: the claim is about all x, and only some were looked at.
+    """
+    number = measured if isinstance(measured, Measured) else Measured.of(measured, unit)
+    made = make_claim(id, number, theory, instance=instance, sampled=sampled)
+    return dataclasses.replace(made, statement=what or made.statement)

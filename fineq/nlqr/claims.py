@@ -1,11 +1,7 @@
 """The claims of arXiv 2303.08431 that fineq measures, by id; `docs/theory.md` explains them."""
 
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
-
-from fineq.claims import Claim, Entry, Measured, Theory, make_claim, register
-from fineq.claims.claim import HasInterval
+from fineq.claims import Entry, register
+from fineq.claims import claim as claim
 
 PAPER = "arXiv 2303.08431"
 
@@ -71,29 +67,3 @@ register(
         "share of members with finite T-step and infinite true cost",
     ),
 )
-
-
-def claim(
-    id: str,
-    measured: HasInterval | Measured,
-    theory: Theory | None = None,
-    *,
-    instance: str | Mapping[str, Any],
-    what: str = "",
-    unit: str = "1",
-    sampled: bool = False,
-) -> Claim:
-    """Make a registered claim; `what` says what exactly was measured, in place of its statement.
-
-    Args:
-        id: a registered id.
-        measured: a number with its interval.
-        theory: what is allowed; None for a measurement alone.
-        instance: what it was measured on.
-        what: replaces the registered statement.
-        unit: of the measured number.
-        sampled: the claim is about all x, and only some were looked at.
-    """
-    number = measured if isinstance(measured, Measured) else Measured.of(measured, unit)
-    made = make_claim(id, number, theory, instance=instance, sampled=sampled)
-    return dataclasses.replace(made, statement=what or made.statement)

@@ -11,6 +11,7 @@ All constants are kept, so that V_0 is the objective itself. Source: arXiv 2412.
 (`pift/optimality`, `pift/linear-convergence`).
 """
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -96,8 +97,8 @@ def linear_quadratic(problem: Problem) -> LinearQuadratic:
         raise InputError("a linear-quadratic problem needs a quadratic running reward")
     if chain.sigmas.ndim == 1:
         eye = jnp.eye(problem.d, dtype=chain.sigmas.dtype)
-        L = chain.sigmas[:, None, None] * eye
-        L_inverse = eye / chain.sigmas[:, None, None]
+        L = chain.sigmas[:, None, None] * eye[None]
+        L_inverse = eye[None] / chain.sigmas[:, None, None]
     else:
         L, L_inverse = chain.sigmas, jnp.linalg.inv(chain.sigmas)
     A, b = chain.mean
@@ -109,6 +110,7 @@ def pretrained(lq: LinearQuadratic) -> Policy:
     return Policy(lq.A, lq.b)
 
 
+@jax.jit
 def optimum(lq: LinearQuadratic) -> Solution:
     """Solve the Bellman equation exactly, backwards in t."""
 
@@ -118,7 +120,7 @@ def optimum(lq: LinearQuadratic) -> Solution:
         well_posed = well_posed & (curvature[-1] < beta)
         # I - S P/β = L (I - L'PL/β) L^{-1}: its inverse, times L, from the same eigenvectors.
         V = L @ vectors
-        G = (V / (beta - curvature)) @ V.T  # (β S^{-1} - P)^{-1}
+        G = (V / (beta - curvature)[None]) @ V.T  # (β S^{-1} - P)^{-1}
 
         def improved(m0: Array, p: Array) -> Array:
             return m0 + G @ (after.P @ m0 + p)
@@ -168,6 +170,7 @@ def backward(lq: LinearQuadratic, t: Array, after: Quadratic, F: Array, f: Array
     return Quadratic((P + P.T) / 2, p + lq.running.p[t], c + lq.running.c[t])
 
 
+@jax.jit
 def evaluate(lq: LinearQuadratic, policy: Policy) -> Quadratic:
     """V_0..V_T of a policy, leaves `[T + 1, ...]`."""
 
@@ -204,6 +207,7 @@ def improve(
     return F + step[:, :-1], f + step[:, -1]
 
 
+@partial(jax.jit, static_argnames="rule")
 def sweep(lq: LinearQuadratic, policy: Policy, rule: Rule = "plain") -> tuple[Policy, Quadratic]:
     """Whole-trajectory policy iteration: evaluate at all t, then improve at all t.
 
@@ -231,6 +235,7 @@ class Nested(NamedTuple):
     inner: Policy
 
 
+@partial(jax.jit, static_argnames=("num_inner", "rule"))
 def nested(lq: LinearQuadratic, num_inner: int, rule: Rule = "plain") -> Nested:
     """PI-FT with `num_inner` inner iterations at each t, from the pre-trained policy."""
 
@@ -270,6 +275,7 @@ class Outcome(NamedTuple):
     covariance: Array
 
 
+@jax.jit
 def objective(lq: LinearQuadratic, policy: Policy, mean: Array, covariance: Array) -> Outcome:
     """Run a policy forward by moments from Y_0 of given mean `[d]` and covariance `[d, d]`."""
 

@@ -116,7 +116,7 @@ class Chain(NamedTuple):
         """S_t = σ_t σ_t', `[T, d, d]`."""
         if self.sigmas.ndim == 1:
             eye = jnp.eye(self.d, dtype=self.sigmas.dtype)
-            return self.sigmas[:, None, None] ** 2 * eye
+            return self.sigmas[:, None, None] ** 2 * eye[None]
         return self.sigmas @ jnp.swapaxes(self.sigmas, -1, -2)
 
     def noise(self, t: ArrayLike, z: Array) -> Array:

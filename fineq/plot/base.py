@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from fineq.figures import Line, Panel, Theory
 from fineq.plot.labels import Tag
@@ -131,6 +131,8 @@ def set_limits(sketch: Sketch, which: str, values: np.ndarray, cap: float = np.i
     getattr(sketch.axes, f"set_{which}lim")(*limits)
     if is_log:
         _log_ticks(getattr(sketch.axes, f"{which}axis"), *limits)
+    elif which == "x" and np.ptp(values) > 1 and np.all(values == np.round(values)):
+        sketch.axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
 
 
 def _log_ticks(one_axis: Axis, low: float, high: float) -> None:

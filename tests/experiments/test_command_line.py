@@ -12,7 +12,7 @@ import pytest
 from experiments.nlqr import AREA
 from experiments.shell import CONFIGS, compose, help_text, main, settings
 from fineq.errors import EXIT_BAD_INPUT
-from fineq.fields import leaves
+from fineq.fields import flatten, leaves
 
 ROOT = Path(__file__).resolve().parents[2]
 EYE = np.eye(2)
@@ -207,3 +207,13 @@ def test_the_module_runs_from_the_shell():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == EXIT_BAD_INPUT
     assert done.stderr == "fineq: seeds must be at least 1, got 0\n"
+
+
+def test_a_value_given_replaces_the_axis_of_an_experiment():
+    words = ["experiment=nlqr/linear_convergence"]
+    assert flatten(compose(AREA, words).sweep) == {"system.lipschitz": [0.3, 1.0]}
+    assert flatten(compose(AREA, [*words, "system.lipschitz=0.7"]).sweep) == {}
+    both = [*words, "system.lipschitz=0.7", "++sweep.system.lipschitz=[1, 2]"]
+    assert flatten(compose(AREA, both).sweep) == {"system.lipschitz": [1, 2]}
+    other = compose(AREA, [*words, "law.radius=2"])
+    assert flatten(other.sweep) == {"system.lipschitz": [0.3, 1.0]}

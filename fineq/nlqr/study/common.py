@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fineq.errors import InputError
-from fineq.fields import sweep_axes
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.identification import IdentificationStatus
@@ -24,6 +23,7 @@ from fineq.nlqr.study.reference import Optimum as Optimum
 from fineq.nlqr.study.reference import make_objective as make_objective
 from fineq.nlqr.study.reference import newton as newton
 from fineq.nlqr.study.reference import optimum as optimum
+from fineq.studies import seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
 
@@ -94,7 +94,7 @@ def make_study(
     Raises:
         InputError: when no seed is left.
     """
-    axes = [*user_axes(config), seed_axis(config)]
+    axes = [*user_axes(config, SWEEPABLE_SHAPES), seed_axis(config)]
     found = _screen(config, given, stages, axes)
     study = Study(
         config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found
@@ -164,27 +164,6 @@ def _undecided(study: Study) -> int:
 def seed_values(axes: Sequence[Axis]) -> list[int]:
     """The seeds among the axes."""
     return list(next(axis.values for axis in axes if axis.name == "seed"))
-
-
-def user_axes(config: NlqrConfig) -> list[Axis]:
-    """The axes of `sweep.*`.
-
-    Raises:
-        InputError: as `fineq.fields.sweep_axes`.
-    """
-    given = sweep_axes(config, config.sweep)
-    for path, (_, static) in given.items():
-        if static and path not in SWEEPABLE_SHAPES:
-            raise InputError(
-                f"sweep.{path}: {path} changes the shapes of everything; use -m {path}=... for one "
-                "run per value"
-            )
-    return [Axis(path, values, static) for path, (values, static) in given.items()]
-
-
-def seed_axis(config: NlqrConfig) -> Axis:
-    """Seeds `first_seed, first_seed + 1, ...`."""
-    return Axis("seed", list(range(config.first_seed, config.first_seed + config.seeds)))
 
 
 def dropped_note(study: Study) -> str:

@@ -36,11 +36,11 @@ from fineq.nlqr.identification import (
 from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
-from fineq.nlqr.study.common import seed_axis, user_axes
 from fineq.nlqr.study.instances import Given, make_problem
 from fineq.rates import Interval, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
+from fineq.studies import seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 

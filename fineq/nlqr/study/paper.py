@@ -20,10 +20,18 @@ from fineq.fields import flatten, replace_at
 from fineq.iterate import every
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.cost import CostStatus, InfiniteCost, infinite_cost
-from fineq.nlqr.study.common import Optimum, Study, dropped_note, make_study, newton, user_axes
+from fineq.nlqr.study.common import (
+    SWEEPABLE_SHAPES,
+    Optimum,
+    Study,
+    dropped_note,
+    make_study,
+    newton,
+)
 from fineq.nlqr.study.descents import STARTS, Method, descend, start_at
 from fineq.nlqr.study.gradients import configured
 from fineq.nlqr.study.instances import Given, Instance
+from fineq.studies import user_axes
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Member, Stages, lookup
 
@@ -46,7 +54,7 @@ def bind(config: NlqrConfig, given: Given, stages: Stages) -> tuple[Study, list[
     plants = replace_at(config, {"sweep": {p: v for p, v in paths.items() if p not in own}})
     descents = replace_at(config, {"sweep": {path: paths[path] for path in own}})
     study = make_study(plants, given, stages, stable_only=config.system.keep == "stable")
-    return study, user_axes(descents)
+    return study, user_axes(descents, SWEEPABLE_SHAPES)
 
 
 def _is_of_descents(path: str) -> bool:

@@ -1,0 +1,67 @@
+"""Fine-tuning as stochastic control from the shell: `python -m experiments.pift --help`."""
+
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.inputs import load_function, load_points
+from experiments.shell import Area, main, prepare_jax, settings
+from fineq.errors import InputError
+from fineq.pift.config import PiftConfig
+
+if TYPE_CHECKING:
+    from fineq.pift.study import Given
+
+NUM_TRIED = 256  # states at which a reward is tried before anything runs
+
+
+def run(config: PiftConfig) -> tuple[int, Path]:
+    """Run the configured study; returns the exit code and the run folder."""
+    prepare_jax()
+    from experiments.execute import execute
+    from fineq.pift.study import STUDIES
+
+    if config.study not in STUDIES:
+        raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
+    given = load(config)
+    files: dict[str, Path] = {}
+    if config.data.name == "points":
+        files["data.path"] = Path(str(config.data.path))
+    if given.function is not None and (source := inspect.getsourcefile(given.function)):
+        files["reward.source"] = Path(source)
+    return execute("pift", config, settings(config), STUDIES[config.study], given, files)
+
+
+def load(config: PiftConfig) -> "Given":
+    """Load and check what the configuration names: points and reward, and every list in it.
+
+    Raises:
+        InputError: for a file or function that cannot be loaded, and as
+            `fineq.pift.study.instances` and `fineq.pift.rewards.check_reward`.
+    """
+    import jax
+
+    from fineq.ddpm.laws import points
+    from fineq.pift.rewards import check_reward
+    from fineq.pift.study.instances import Given, make_instance
+
+    given = Given()
+    if config.data.name == "points":
+        given = given._replace(points=points(*load_points("data.path", str(config.data.path))))
+    if config.reward.name == "python":
+        function = load_function("reward.target", str(config.reward.target))
+        given = given._replace(function=function)
+    # A first instance on concrete numbers: every check of laws, schedule and reward speaks here.
+    instance = make_instance(config, given)({"seed": config.first_seed})
+    key = jax.random.key(config.first_seed)
+    tried = instance.law.noised(0.5).sample(key, NUM_TRIED)
+    name = f"reward.target={config.reward.target}" if given.function else "reward"
+    check_reward(instance.problem.reward, tried, name)
+    return given
+
+
+AREA = Area("pift", PiftConfig, run)
+
+if __name__ == "__main__":
+    sys.exit(main(AREA))

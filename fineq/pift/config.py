@@ -1,0 +1,137 @@
+"""Configuration of fine-tuning as stochastic control: every field with its meaning and range."""
+
+from dataclasses import dataclass
+
+from fineq.config import RunConfig
+from fineq.errors import InputError
+from fineq.fields import choice, count, group, number, numbers, text
+
+
+@dataclass
+class ScheduleConfig:
+    """The noise of the pre-trained chain."""
+
+    name: str = choice(
+        "linear_rate",
+        "ᾱ: exp(-∫g) with g linear from `first` to `last` over unit time; b_k linear from `first` "
+        "to `last`; cosine; equal α with ᾱ_T = `end`; the list `alphas`",
+        ("linear_rate", "linear", "cosine", "constant_rate", "list"),
+    )
+    num_steps: int = count(20, "steps T of the chain")
+    first: float = number(0.1, "first rate or variance (linear_rate, linear)", above=0.0)
+    last: float = number(20.0, "last rate or variance (linear_rate, linear)", above=0.0)
+    end: float = number(0.01, "ᾱ_T (constant_rate)", above=0.0, below=1.0)
+    alphas: list = numbers([], "α_1..α_T, from data to noise (list)", above=0.0, below=1.0)
+    variance: str = choice(
+        "posterior",
+        "σ²: that of the posterior, b_k (1 - ᾱ_{k-1})/(1 - ᾱ_k), floored at the last step; or b_k",
+        ("posterior", "forward"),
+    )
+    floor: float | None = number(
+        None, "σ² of the last step under posterior; null: that of the step before", above=0.0
+    )
+
+    def check(self) -> None:
+        """A list needs its entries; variances of a linear schedule stay below 1."""
+        if self.name == "list" and not self.alphas:
+            raise InputError("schedule.alphas must hold α_1..α_T when schedule.name=list")
+        if self.name == "linear" and max(self.first, self.last) >= 1:
+            raise InputError(
+                "schedule.first and schedule.last must be below 1 when schedule.name=linear, got "
+                f"{self.first:g} and {self.last:g}"
+            )
+
+
+@dataclass
+class DataConfig:
+    """The data law that the pre-trained model has learned exactly."""
+
+    name: str = choice(
+        "gaussian",
+        "law of the data: Gaussian, Gaussian mixture, points from a file",
+        ("gaussian", "mixture", "points"),
+    )
+    d: int = count(4, "dimension, where the law is drawn")
+    least: float = number(0.3, "least eigenvalue of drawn covariances", above=0.0)
+    largest: float = number(1.5, "largest eigenvalue of drawn covariances", above=0.0)
+    spread: float = number(1.0, "standard deviation of drawn means", minimum=0.0)
+    num_components: int = count(2, "components of a drawn mixture")
+    weights: list = numbers([], "weights of a mixture; empty: drawn mixtures have equal ones")
+    means: list = numbers([], "rows: means of a mixture, or one of a Gaussian; empty: drawn")
+    covariances: list = numbers([], "matrices: covariances, one per mean; empty: drawn")
+    path: str | None = text(None, "npz with x [S, d] (and weights [S]), or csv of rows (points)")
+
+    def check(self) -> None:
+        """What is given is given whole."""
+        if bool(self.means) != bool(self.covariances):
+            raise InputError("data.means and data.covariances must be given together")
+        if self.name == "points" and not self.path:
+            raise InputError("data.path must name a file of points when data.name=points")
+        if self.least > self.largest:
+            raise InputError(
+                f"data.least must be at most data.largest, got {self.least:g} and {self.largest:g}"
+            )
+
+
+@dataclass
+class RewardConfig:
+    """The terminal reward."""
+
+    name: str = choice(
+        "quadratic",
+        "reward: linear, quadratic, a bounded wave, log-ratio of reweighted mixture to data, "
+        "a function of yours",
+        ("linear", "quadratic", "wave", "log_ratio", "python"),
+    )
+    scale: float = number(1.0, "factor of the reward", minimum=0.0)
+    curvature: str = choice(
+        "concave", "sign of a drawn quadratic's curvature", ("concave", "convex", "mixed")
+    )
+    matrix: list = numbers([], "rows of P in ½(y-c)'P(y-c), symmetric; empty: drawn (quadratic)")
+    center: list = numbers([], "c (quadratic); empty: drawn")
+    direction: list = numbers([], "w (linear, wave); empty: drawn (linear), first axis (wave)")
+    shift: float = number(0.5, "position of the wave along w")
+    ripple: float = number(0.3, "height of the wave's ripple", minimum=0.0)
+    weights: list = numbers([], "weights of the components that are wanted (log_ratio)", above=0.0)
+    target: str | None = text(None, "module:function, [d] -> scalar (python)")
+
+    def check(self) -> None:
+        """A user's reward needs its address, a log-ratio its weights."""
+        if self.name == "python" and not self.target:
+            raise InputError("reward.target must be module:function when reward.name=python")
+        if self.name == "log_ratio" and not self.weights:
+            raise InputError("reward.weights must be given when reward.name=log_ratio")
+
+
+@dataclass
+class InnerConfig:
+    """The iteration."""
+
+    num_inner: int = count(20, "inner iterations m_t at each step of the chain")
+    num_sweeps: int = count(30, "sweeps of whole-trajectory policy iteration")
+    rule: str = choice(
+        "plain",
+        "inner step: the paper's; the fraction 1/(1+ρ) of it; Newton's",
+        ("plain", "damped", "newton"),
+    )
+
+
+@dataclass
+class PiftConfig(RunConfig):
+    """Fine-tuning as stochastic control (arXiv 2412.18164)."""
+
+    study: str = text("linear_convergence", "name of the study")
+    beta: float = number(2.0, "price β of a unit of divergence", above=0.0)
+    betas: list = numbers([], "β_t, one per step of the chain, in place of beta", above=0.0)
+    schedule: ScheduleConfig = group(ScheduleConfig, "the noise of the pre-trained chain")
+    data: DataConfig = group(DataConfig, "the data law")
+    reward: RewardConfig = group(RewardConfig, "the terminal reward")
+    inner: InnerConfig = group(InnerConfig, "the iteration")
+
+    def check(self) -> None:
+        """One β per step."""
+        num_steps = len(self.schedule.alphas) or self.schedule.num_steps
+        if self.betas and len(self.betas) != num_steps:
+            raise InputError(
+                f"betas must hold one β per step of the chain, {num_steps}, got {len(self.betas)}"
+            )

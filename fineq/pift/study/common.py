@@ -1,0 +1,51 @@
+"""What the studies of fine-tuning share: names of fields, axes, instances, text for claims."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fineq.pift.config import PiftConfig
+from fineq.pift.study.instances import Given, Instance, Member, make_instance
+from fineq.studies import Names, seed_axis, user_axes
+from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
+
+NAMES = Names(
+    {
+        "beta": "price β",
+        "reward.scale": "factor of the reward",
+        "schedule.num_steps": "steps T",
+        "t": "generation step t",
+        "inner": "inner iteration",
+    },
+    {"beta": "β", "scale": "reward x", "end": "ᾱ_T"},
+)
+coords_of = NAMES.coords_of
+slices = NAMES.slices
+
+
+class Study(NamedTuple):
+    """What every study works with.
+
+    Attributes:
+        config: the validated configuration.
+        given: what the user brought.
+        stages: runs the sweeps.
+        instance: from a member to its problem, pure.
+        axes: swept fields, then seeds.
+    """
+
+    config: PiftConfig
+    given: Given
+    stages: Stages
+    instance: Callable[[Member], Instance]
+    axes: list[Axis]
+
+
+def make_study(config: PiftConfig, given: Given, stages: Stages) -> Study:
+    """Bind a configuration.
+
+    Raises:
+        InputError: as `fineq.studies.user_axes`.
+    """
+    axes = [*user_axes(config), seed_axis(config)]
+    return Study(config, given, stages, make_instance(config, given), axes)

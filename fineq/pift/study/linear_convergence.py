@@ -1,0 +1,257 @@
+"""How fast policy iteration contracts, beside the exact ratio (`pift/linear-convergence`).
+
+On linear-quadratic instances everything is exact: the ratio ρ_t of the inner iteration at step t
+is the spectral radius of S_t P_{t+1}/β_t, whole sweeps contract at max_t ρ_t, and the value gap,
+quadratic in the error, at its square. Compared are exponents, -log(ratio), of a run, and the ratios
+of the update maps themselves, linearised at the optimum, with those predicted.
+"""
+
+import numpy as np
+
+from fineq.claims import Claim, Measured, Theory
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.pift.claims import claim
+from fineq.pift.config import PiftConfig
+from fineq.pift.study.affine import (
+    Facts,
+    Inner,
+    Ratios,
+    facts_of,
+    inner_errors,
+    measured_ratios,
+    sweeps,
+)
+from fineq.pift.study.common import Study, coords_of, make_study, slices
+from fineq.pift.study.instances import Given
+from fineq.rates import Rate, linear_rate, median_interval
+from fineq.results import Array as Named
+from fineq.results import Arrays, StudyResult, status_of
+from fineq.studies import Slice, dims_of, named_arrays
+from fineq.sweep import SweepResult
+from fineq.sweep.stages import Stages
+
+NUM_POWERS = 1000  # power iterations: modes within 1% of the slowest die out to 4e-5
+MARGIN = 0.1  # on measured over predicted exponent, a limit seen over finitely many decades
+EQUAL = 1e-6  # on measured over predicted ratio of the maps
+ROUNDING = 1e-12
+ABOUT = {"distance": "|m − m*|, largest over t", "gap": "value gap J* − J"}
+
+
+def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
+    """Sweep over the whole trajectory, and iterate at each step, on the same instances."""
+    study = make_study(config, given, stages)
+    facts = facts_of(study)
+    result = sweeps(study, "sweeps", config.inner.num_sweeps)
+    inner = inner_errors(study, config.inner.num_inner)
+    rates = _rates(study, result)
+    ratios = measured_ratios(study, NUM_POWERS)
+    return StudyResult(
+        _arrays(study, facts, result, inner, ratios),
+        coords_of(
+            study.axes,
+            config,
+            iteration=result.iterations,
+            t=np.arange(np.asarray(facts.ratios).shape[-1]),
+            inner=np.arange(config.inner.num_inner + 1),
+        ),
+        tuple(_claims(study, facts, rates, ratios)),
+        tuple(rate for by_name in rates for rate in by_name.values()),
+        _figures(study, facts),
+        status_of(result.diverged | ~np.asarray(facts.solution.well_posed)),
+        _notes(facts),
+    )
+
+
+def _rates(study: Study, result: SweepResult) -> list[dict[str, Rate]]:
+    return [
+        {
+            name: linear_rate(
+                result.iterations,
+                np.maximum(result.metrics[name][piece.index], 0.0),
+                valid=result.valid[piece.index],
+                diverged=result.diverged[piece.index],
+                quantity=f"{text}, whole sweeps, {piece.label}".removesuffix(", "),
+            )
+            for name, text in ABOUT.items()
+        }
+        for piece in slices(study.axes)
+    ]
+
+
+def _over(rate: Rate, exponent: np.ndarray) -> np.ndarray:
+    """Measured over predicted exponent of the seeds whose rate is linear."""
+    slopes = np.array([fit.slope for fit in rate.per_seed])
+    linear = np.array([fit.verdict == "linear" for fit in rate.per_seed])
+    return (-slopes / exponent)[linear & np.isfinite(slopes) & np.isfinite(exponent)]
+
+
+def _claims(
+    study: Study,
+    facts: Facts,
+    rates: list[dict[str, Rate]],
+    ratios: Ratios,
+) -> list[Claim]:
+    found = []
+    for piece, rate in zip(slices(study.axes), rates, strict=True):
+        ratio = np.asarray(facts.ratio)[piece.index]
+        seeds = f"{ratio.size} seeds"
+        instance = f"{piece.label}, {seeds}" if piece.label else seeds
+        with np.errstate(divide="ignore", invalid="ignore"):
+            exponent = -np.log(ratio)
+        mismatch = float(np.nanmax(np.asarray(facts.mismatch)[piece.index], initial=0.0))
+        steps = np.asarray(ratios.steps)[piece.index] / np.asarray(facts.ratios)[piece.index]
+        found += [
+            claim(
+                "pift/optimality",
+                Measured.exact(mismatch),
+                Theory(ROUNDING, "<=", "rounding"),
+                instance=instance,
+                what="|V backward - J forward| over |J|, largest",
+            ),
+            claim(
+                "pift/linear-convergence",
+                median_interval(_over(rate["distance"], exponent)),
+                Theory(1.0, "~", "-log max_t ρ_t", margin=MARGIN),
+                instance=instance,
+                what="decay exponent of |m - m*|, whole sweeps, over the predicted one",
+            ),
+            claim(
+                "pift/linear-convergence",
+                median_interval(_over(rate["gap"], 2 * exponent)),
+                Theory(1.0, "~", "-2 log max_t ρ_t", margin=MARGIN),
+                instance=instance,
+                what="decay exponent of the value gap, whole sweeps, over the predicted one",
+            ),
+            claim(
+                "pift/linear-convergence",
+                median_interval(_finite(np.asarray(ratios.sweep)[piece.index] / ratio)),
+                Theory(1.0, "~", "max_t ρ_t", margin=EQUAL),
+                instance=instance,
+                what="ratio of the linearised sweep over the predicted one",
+            ),
+            claim(
+                "pift/linear-convergence",
+                median_interval(_finite(np.max(np.abs(steps - 1), axis=-1))),
+                Theory(EQUAL, "<=", "ρ_t at V*"),
+                instance=instance,
+                what="inner iteration: |ratio/ρ_t - 1|, largest over t",
+            ),
+        ]
+    return found
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
+
+
+def _notes(facts: Facts) -> dict[str, str]:
+    ratio = np.asarray(facts.ratio)
+    posed = np.asarray(facts.solution.well_posed)
+    notes = {}
+    if np.any(ratio >= 1):
+        where = int(np.argmax(np.nanmax(np.asarray(facts.ratios), axis=tuple(range(ratio.ndim)))))
+        notes["contraction"] = (
+            f"{int(np.sum(ratio >= 1))} of {ratio.size} members lie beyond contraction: "
+            f"max_t ρ_t up to {np.nanmax(ratio):.3g}, at step {where}; raise beta, or take "
+            "inner.rule=newton"
+        )
+    if not posed.all():
+        notes["well-posedness"] = (
+            f"{int((~posed).sum())} of {posed.size} members are not well posed: their value is "
+            "infinite; raise beta"
+        )
+    return notes
+
+
+def _arrays(
+    study: Study,
+    facts: Facts,
+    result: SweepResult,
+    inner: Inner,
+    ratios: Ratios,
+) -> Arrays:
+    dims = dims_of(study.axes)
+    arrays = named_arrays(result.metrics, dims, ABOUT, last=("iteration",))
+    arrays |= named_arrays(
+        {**facts._asdict(), "last_ratio": ratios.sweep, "per_step": ratios.steps},
+        dims,
+        {
+            "ratio": "predicted ratio max_t ρ_t",
+            "ratios": "predicted ratio ρ_t",
+            "last_ratio": "measured ratio of a sweep",
+            "per_step": "measured ratio of an inner iteration",
+            "value": "J*",
+            "reward": "E r under the optimum",
+            "divergence": "path KL of the optimum",
+            "pretrained": "E r of the pre-trained chain",
+        },
+        last=("t",),
+    )
+    for name, text in (
+        ("to_fixed_point", "|m − fixed point|"),
+        ("to_optimum", "|m − m*|"),
+    ):
+        values = np.asarray(getattr(inner, name))
+        arrays[name] = Named(values, (*dims, "t", "inner"), "1", text)
+    return arrays
+
+
+def _figures(study: Study, facts: Facts) -> tuple[Figure, ...]:
+    pieces = slices(study.axes)
+
+    def predicted(power: int) -> tuple[Drawn, ...]:
+        ratios = [float(np.nanmedian(np.asarray(facts.ratio)[p.index])) ** power for p in pieces]
+        return tuple(
+            Drawn("theory" if i == 0 else "", ratio=ratio, line=i)
+            for i, ratio in enumerate(ratios)
+            if ratio < 1
+        )
+
+    def sweep_panel(name: str, title: str, power: int) -> Panel:
+        lines = tuple(Line(name, piece.label, piece.at) for piece in pieces)
+        drawn = predicted(power)
+        return Panel(
+            "convergence", "iteration", lines, drawn, title=title, ordered=True, xlabel="sweep"
+        )
+
+    return (
+        Figure(
+            "linear_convergence",
+            (
+                sweep_panel("distance", "Means, whole sweeps", 1),
+                sweep_panel("gap", "Value gap, whole sweeps", 2),
+            ),
+            "Policy iteration on the whole trajectory, and the exact ratio max_t ρ_t (means) and "
+            "its square (value gap), median over seeds.",
+        ),
+        Figure("per_step", (_per_step(pieces[0]), _inner_panel(pieces[0], facts))),
+    )
+
+
+def _per_step(piece: Slice) -> Panel:
+    return Panel(
+        "curves",
+        "t",
+        (Line("per_step", "measured", piece.at),),
+        (Drawn("ρ_t", variable="ratios", line=0, at=piece.at),),
+        title=f"Ratio of the inner iteration, {piece.label}".removesuffix(", "),
+        yscale="log",
+        ylabel="ratio",
+    )
+
+
+def _inner_panel(piece: Slice, facts: Facts) -> Panel:
+    ratios = np.asarray(facts.ratios)[piece.index]
+    T = ratios.shape[-1]
+    slowest = int(np.argmax(np.nanmedian(ratios, axis=0)))
+    steps = sorted({slowest, T - 1, T // 2})
+    lines = tuple(Line("to_optimum", f"t = {t}", {**piece.at, "t": t}) for t in steps)
+    return Panel(
+        "convergence",
+        "inner",
+        lines,
+        title=f"Nested PI-FT, {piece.label}".removesuffix(", "),
+        ordered=True,
+        xlabel="inner iteration",
+    )

@@ -1,0 +1,210 @@
+"""Linear-quadratic fine-tuning against dynamic programming by hand, moments and optimisation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+
+from fineq.ddpm.laws import gaussian, mixture
+from fineq.ddpm.schedules import constant_rate, linear_rate, make_schedule
+from fineq.errors import InputError
+from fineq.pift import lq
+from fineq.pift.problem import AffineMean, Chain, Problem, ddpm_chain, make_problem
+from fineq.pift.rewards import Quadratic, RunningQuadratic, linear, quadratic
+
+EPS = np.finfo(float).eps
+
+
+def spd(rng: np.random.Generator, d: int) -> np.ndarray:
+    M = rng.normal(size=(d, d))
+    return M @ M.T / d + 0.2 * np.eye(d)
+
+
+def ddpm(seed: int, d: int, T: int, curvature: float, beta: float) -> Problem:
+    rng = np.random.default_rng(seed)
+    chain = ddpm_chain(
+        gaussian(rng.normal(size=d), spd(rng, d)), make_schedule(linear_rate(T, 0.1, 10.0))
+    )
+    return make_problem(chain, quadratic(curvature * spd(rng, d), rng.normal(size=d)), beta)
+
+
+def general(seed: int, d: int = 3, T: int = 6) -> Problem:
+    """Matrix noise, a schedule of β and a running reward: nothing symmetric or constant."""
+    rng = np.random.default_rng(seed)
+    mean = AffineMean(*(jnp.asarray(rng.normal(size=s) / 2) for s in ((T, d, d), (T, d))))
+    sigmas = jnp.asarray(0.3 * rng.normal(size=(T, d, d)) + 0.5 * np.eye(d))
+    running = RunningQuadratic(
+        -0.1 * jnp.asarray([spd(rng, d) for _ in range(T)]),
+        jnp.asarray(0.1 * rng.normal(size=(T, d))),
+        jnp.asarray(rng.normal(size=T)),
+    )
+    start = gaussian(rng.normal(size=d), spd(rng, d))
+    reward = Quadratic(-jnp.asarray(spd(rng, d)), jnp.asarray(rng.normal(size=d)), jnp.array(0.7))
+    return make_problem(Chain(mean, sigmas, start), reward, 2.0 + np.arange(T), running)
+
+
+PROBLEMS = [
+    ddpm(0, 1, 20, -1.0, 1.0),
+    ddpm(1, 4, 50, -0.5, 2.0),
+    ddpm(2, 3, 10, 0.1, 2.0),
+    general(3),
+]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_value_backward_is_the_objective_forward(problem: Problem):
+    arrays, moments = lq.linear_quadratic(problem), problem.chain.start.moments()
+    found = lq.optimum(arrays)
+    for policy, value in (
+        (found.policy, found.value),
+        (lq.pretrained(arrays), lq.evaluate(arrays, lq.pretrained(arrays))),
+    ):
+        forward = lq.objective(arrays, policy, *moments)
+        # T sums of d² products each way.
+        size = abs(float(forward.reward)) + float(forward.price) + 1
+        assert abs(lq.expected(value, *moments) - forward.objective) < 1e-12 * size
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_no_policy_does_better(problem: Problem):
+    """The gradient of J over all affine policies, by autodiff, vanishes at the optimum alone."""
+    arrays, moments = lq.linear_quadratic(problem), problem.chain.start.moments()
+    star = lq.optimum(arrays).policy
+
+    def J(policy: lq.Policy) -> jax.Array:
+        return lq.objective(arrays, policy, *moments).objective
+
+    at_star, elsewhere = (
+        max(float(jnp.abs(x).max()) for x in jax.grad(J)(policy))
+        for policy in (star, lq.pretrained(arrays))
+    )
+    assert at_star < 1e-11 * elsewhere
+    key = jax.random.key(0)
+    for size in (1e-2, 1.0):
+        moved = jax.tree.map(lambda x, s=size: x + s * jax.random.normal(key, x.shape), star)
+        assert J(moved) < J(star)
+
+
+def test_one_step_against_a_numerical_maximiser():
+    problem = general(5, d=2, T=1)
+    arrays = lq.linear_quadratic(problem)
+    found = lq.optimum(arrays)
+    S = np.asarray(problem.chain.covariances()[0])
+    P, p, c = (np.asarray(x) for x in problem.reward)
+    y = np.array([0.3, -1.2])
+    m0 = np.asarray(problem.chain.mean(0, jnp.asarray(y)))
+    k = 2.0 * np.linalg.inv(S)
+
+    def bracket(m: np.ndarray) -> float:
+        smooth = 0.5 * m @ P @ m + p @ m + c + 0.5 * np.trace(P @ S)
+        return smooth - 0.5 * (m - m0) @ k @ (m - m0)
+
+    best = scipy.optimize.minimize(
+        lambda m: -bracket(m),
+        m0,
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 4000},
+    )
+    value = jax.tree.map(lambda x: x[0], found.value)
+    running = problem.running(0, jnp.asarray(y))
+    # A simplex in floats finds a maximum to √ε in its argument, to ε in its value.
+    assert value(jnp.asarray(y)) - running == pytest.approx(-best.fun, abs=1e-11)
+    np.testing.assert_allclose(found.policy.F[0] @ y + found.policy.f[0], best.x, atol=1e-6)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_all_ways_of_iterating_reach_the_optimum(problem: Problem):
+    arrays = lq.linear_quadratic(problem)
+    found = lq.optimum(arrays)
+    scale = 1 + max(float(jnp.abs(x).max()) for x in found.policy)
+    assert float(jnp.max(found.ratios / arrays.betas)) < 0.9
+
+    def close(policy: lq.Policy, tolerance: float):
+        for x, y in zip(policy, found.policy, strict=True):
+            np.testing.assert_allclose(x, y, atol=tolerance * scale)
+
+    policy = lq.pretrained(arrays)
+    for _ in range(400):  # 0.9^400 is far below rounding
+        policy = lq.sweep(arrays, policy)[0]
+    close(policy, 1e-12)
+    close(lq.nested(arrays, 400).policy, 1e-12)
+    close(lq.nested(arrays, 1, "newton").policy, 1e-12)
+    close(lq.nested(arrays, 400, "damped").policy, 1e-12)
+
+
+def test_inner_errors_fall_at_the_spectral_radius():
+    """In one dimension every error ratio is the predicted number, not only the last one."""
+    arrays = lq.linear_quadratic(ddpm(0, 1, 20, -1.0, 0.2))
+    found = lq.optimum(arrays)
+    value = jax.tree.map(lambda x: x[1:], found.value)
+    times = jnp.arange(20)
+    one = jax.vmap(lambda t, v, F, f: lq.improve(arrays, t, v, F, f))(
+        times, value, arrays.A, arrays.b
+    )
+    before = arrays.A - found.policy.F
+    after = one[0] - found.policy.F
+    ratios = np.abs(np.asarray(after / before))[:, 0, 0]
+    np.testing.assert_allclose(ratios, found.ratios / arrays.betas, rtol=1e-9)
+    assert np.all(np.asarray(after / before) < 0)  # concave values: errors change sign
+
+
+def test_damping_converges_where_plain_steps_do_not():
+    problem = ddpm(0, 2, 10, -4.0, 0.05)
+    arrays = lq.linear_quadratic(problem)
+    found = lq.optimum(arrays)
+    assert bool(found.well_posed)
+    assert float(jnp.max(found.ratios / arrays.betas)) > 2
+    plain = lq.nested(arrays, 60).policy.F - found.policy.F
+    damped = lq.nested(arrays, 2000, "damped").policy.F - found.policy.F
+    assert float(jnp.abs(plain[-1]).max()) > 1e3  # the first step taken, and the stiffest
+    assert float(jnp.abs(damped).max()) < 1e-10
+
+
+def test_a_price_below_the_curvature_has_no_optimum():
+    """P = cI with c σ² >= β at the last step: the bracket grows along every direction."""
+    schedule = make_schedule(constant_rate(5, 0.1), "forward")
+    chain = ddpm_chain(gaussian([0.0, 0.0], np.eye(2)), schedule)
+    edge = float(schedule.sigmas[-1] ** 2)
+    direction = np.array([[1.0, 1.0], [1.0, 1.0]]) / 2  # curvature 1 along (1, 1), 0 across
+    for beta, posed in ((0.9 * edge, False), (3.0, True)):
+        found = lq.optimum(lq.linear_quadratic(make_problem(chain, quadratic(direction), beta)))
+        assert bool(found.well_posed) is posed
+        if not posed:
+            assert np.isnan(found.value.P[0]).all()
+            np.testing.assert_allclose(np.abs(found.direction[-1]), [0.5**0.5] * 2, rtol=1e-12)
+
+
+def test_batches_and_single_instances_agree():
+    problems = [ddpm(seed, 3, 12, -0.5, 1.0) for seed in range(3)]
+    arrays = [lq.linear_quadratic(p) for p in problems]
+    batch = jax.tree.map(lambda *xs: jnp.stack(xs), *arrays)
+    together = jax.jit(jax.vmap(lq.optimum))(batch)
+    for i, one in enumerate(arrays):
+        alone = lq.optimum(one)
+        for x, y in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(x[i], y, rtol=1e-11, atol=1e-12)
+
+
+def test_what_is_not_linear_quadratic_is_refused():
+    schedule = make_schedule(linear_rate(4))
+    gaussian_chain = ddpm_chain(gaussian([0.0], [[1.0]]), schedule)
+    mixed = ddpm_chain(mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]]), schedule)
+    for problem, words in (
+        (make_problem(mixed, linear([1.0]), 1.0), "affine means"),
+        (make_problem(gaussian_chain, lambda y: y[0], 1.0), "linear or quadratic reward"),
+        (make_problem(gaussian_chain, linear([1.0]), 1.0, lambda t, y: y[0]), "running reward"),
+    ):
+        with pytest.raises(InputError, match=words):
+            lq.linear_quadratic(problem)
+
+
+def test_prices_are_checked():
+    chain = ddpm_chain(gaussian([0.0], [[1.0]]), make_schedule(linear_rate(4)))
+    with pytest.raises(InputError, match="beta must be above 0, got -1"):
+        make_problem(chain, linear([1.0]), -1.0)
+    with pytest.raises(InputError, match="a list of 4, got shape"):
+        make_problem(chain, linear([1.0]), [1.0, 2.0])
+    silent = chain._replace(sigmas=chain.sigmas.at[2].set(0.0))
+    with pytest.raises(InputError, match="σ of step 2 must be above 0"):
+        make_problem(silent, linear([1.0]), 1.0)
