@@ -1,0 +1,1 @@
+"""Parametric PI-FT: simulated value gradients, linear features and networks."""

@@ -1,0 +1,133 @@
+"""Costates linear in features: PI-FT by exact least squares, one sweep per kernel step.
+
+At each t the target of PI-FT is regressed on φ_t(Y_t) over the simulated paths. Because the gain
+S_t/β_t is the same at all points of a step, regressing the costate, the mean or the control gives
+one and the same policy. Source: arXiv 2412.18164 (`pift/parametric`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import ArrayLike
+
+from fineq.pift.parametric.features import Features
+from fineq.pift.parametric.paths import (
+    Paths,
+    Target,
+    check_num_paths,
+    returns,
+    simulate,
+    targets,
+)
+from fineq.pift.problem import Problem
+
+
+class LinearCostate(NamedTuple):
+    """c_t(y) = φ_t(y)'θ_t.
+
+    Attributes:
+        features: φ.
+        coefficients: θ, `[T, K, d]`.
+    """
+
+    features: Features
+    coefficients: Array
+
+    def __call__(self, t: ArrayLike, y: Array) -> Array:
+        """c_t(y), `[d]`."""
+        return self.features(t, y) @ self.coefficients[t]
+
+
+class LinearInfo(NamedTuple):
+    """What one sweep reports.
+
+    Attributes:
+        objective: mean return of the policy that came in; its standard error.
+        error: of that mean.
+        least_rank: smallest rank of the regressions over t; K where all features count.
+        residual: root mean square of what the fit leaves of the targets, over all steps.
+    """
+
+    objective: Array
+    error: Array
+    least_rank: Array
+    residual: Array
+
+
+class Fit(NamedTuple):
+    """A least squares fit: coefficients `[K, d]`, the rank of the features, residuals `[N, d]`."""
+
+    coefficients: Array
+    rank: Array
+    residuals: Array
+
+
+def start(problem: Problem, features: Features) -> LinearCostate:
+    """The pre-trained policy as a linear costate."""
+    y = jnp.zeros(problem.d, problem.chain.sigmas.dtype)
+    K = jax.eval_shape(features, 0, y).shape[0]
+    return LinearCostate(features, jnp.zeros((problem.num_steps, K, problem.d), y.dtype))
+
+
+def least_squares(phi: Array, target: Array) -> Fit:
+    """The coefficients of least norm that minimise |φθ - target|²: φ `[N, K]`, target `[N, d]`.
+
+    By QR and a singular value decomposition of R, with singular values below rounding of the
+    largest taken to be zero.
+    """
+    Q, R = jnp.linalg.qr(phi)
+    U, s, Vt = jnp.linalg.svd(R, full_matrices=False)
+    keep = s > jnp.finfo(phi.dtype).eps * max(phi.shape) * s[0]
+    inverse = jnp.where(keep, 1 / jnp.where(keep, s, 1), 0)
+    coefficients = Vt.T @ (inverse[:, None] * (U.T @ (Q.T @ target)))
+    return Fit(coefficients, jnp.sum(keep), target - phi @ coefficients)
+
+
+def regress(problem: Problem, costate: LinearCostate, paths: Paths, target: Target) -> Fit:
+    """All steps' fits to the PI-FT targets of the paths, leaves `[T, ...]`."""
+    times = jnp.arange(problem.num_steps)
+    wanted = targets(problem, costate, paths, target)
+    phi = jax.vmap(lambda t, y: jax.vmap(lambda x: costate.features(t, x))(y))
+    return jax.vmap(least_squares)(phi(times, paths.states[:-1]), wanted)
+
+
+def project(features: Features, states: Array, wanted: Array) -> LinearCostate:
+    """The best costate of the class in mean square: states, wanted `[T, N, d]`."""
+    phi = jax.vmap(lambda t, y: jax.vmap(lambda x: features(t, x))(y))
+    fit = jax.vmap(least_squares)(phi(jnp.arange(states.shape[0]), states), wanted)
+    return LinearCostate(features, fit.coefficients)
+
+
+LinearKernel = Callable[[Array, LinearCostate, Problem], tuple[LinearCostate, LinearInfo]]
+
+
+def fitted_iteration(num_paths: int, target: Target = "landing") -> LinearKernel:
+    """Whole-trajectory PI-FT: simulate the policy, then fit all steps.
+
+    Args:
+        num_paths: simulated for each sweep.
+        target: see `fineq.pift.parametric.paths`.
+
+    Raises:
+        InputError: for fewer than one path.
+    """
+    check_num_paths(num_paths)
+
+    def kernel(
+        key: Array, state: LinearCostate, problem: Problem
+    ) -> tuple[LinearCostate, LinearInfo]:
+        paths = simulate(key, problem, state, num_paths)
+        fit = regress(problem, state, paths, target)
+        gained = returns(problem, paths)
+        info = LinearInfo(
+            jnp.mean(gained),
+            jnp.std(gained) / jnp.sqrt(num_paths),
+            jnp.min(fit.rank),
+            jnp.sqrt(jnp.mean(fit.residuals**2)),
+        )
+        return LinearCostate(state.features, fit.coefficients), info
+
+    return kernel
