@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
@@ -44,7 +45,7 @@ def forward_step(t: ArrayLike, num_steps: int) -> ArrayLike:
 
 
 def make_schedule(
-    alphas: ArrayLike, variance: Variance = "posterior", *, floor: float | None = None
+    alphas: ArrayLike, variance: Variance = "posterior", *, floor: ArrayLike | None = None
 ) -> Schedule:
     """Build a schedule from α_1..α_T in forward order.
 
@@ -57,63 +58,66 @@ def make_schedule(
     Raises:
         InputError: for α outside (0, 1), no steps, or a floor that is not positive.
     """
-    a = np.asarray(alphas, float)
+    a = jnp.asarray(alphas, float)
     if a.ndim != 1 or not a.size:
         raise InputError(f"schedule.alphas must be a non-empty list, got shape {a.shape}")
+    bars = jnp.concatenate([jnp.ones(1, a.dtype), jnp.cumprod(a)])
+    if not isinstance(a, Tracer):
+        _check(np.asarray(a), np.asarray(bars))
+    variances = _variances(a, bars, variance, floor)
+    return Schedule(a[::-1], bars[::-1], jnp.sqrt(variances)[::-1])
+
+
+def _check(a: np.ndarray, bars: np.ndarray) -> None:
     bad = np.flatnonzero(~((a > 0) & (a < 1)))
     if bad.size:
         raise InputError(
             f"schedule.alphas must lie in (0, 1), but α of step {bad[0] + 1} is {a[bad[0]]:g}"
         )
-    bars = np.concatenate([[1.0], np.cumprod(a)])
     if bars[-1] <= 0:
         raise InputError("schedule.alphas: their product is 0 to rounding; take fewer steps")
-    variances = _variances(a, bars, variance, floor)
-    alphas, bars, sigmas = a[::-1], bars[::-1], np.sqrt(variances)[::-1]
-    return Schedule(*(jnp.asarray(x.copy()) for x in (alphas, bars, sigmas)))
 
 
-def _variances(a: np.ndarray, bars: np.ndarray, kind: Variance, floor: float | None) -> np.ndarray:
+def _variances(a: Array, bars: Array, kind: Variance, floor: ArrayLike | None) -> Array:
     if kind == "forward":
         return 1 - a
     if kind != "posterior":
         raise InputError(f"schedule.variance must be one of posterior, forward, got {kind}")
-    if floor is not None and not floor > 0:
+    if floor is not None and not isinstance(floor, Tracer) and not np.all(np.asarray(floor) > 0):
         raise InputError(f"schedule.floor must be above 0, got {floor}")
     posterior = (1 - a) * (1 - bars[:-1]) / (1 - bars[1:])
     default = posterior[1] if a.size > 1 else 1 - a[0]
-    posterior[0] = default if floor is None else floor
-    return posterior
+    return posterior.at[0].set(default if floor is None else floor)
 
 
-def linear(num_steps: int, first: float = 1e-4, last: float = 0.02) -> np.ndarray:
+def linear(num_steps: int, first: ArrayLike = 1e-4, last: ArrayLike = 0.02) -> Array:
     """α_1..α_T whose b_k run linearly from `first` to `last` (Ho, Jain and Abbeel 2020)."""
-    return 1 - np.linspace(first, last, num_steps)
+    return 1 - jnp.linspace(first, last, num_steps)
 
 
-def cosine(num_steps: int, offset: float = 0.008, largest: float = 0.999) -> np.ndarray:
+def cosine(num_steps: int, offset: ArrayLike = 0.008, largest: ArrayLike = 0.999) -> Array:
     """α_1..α_T with ᾱ(s) ∝ cos²(π/2 (s + offset)/(1 + offset)), b_k at most `largest`.
 
     Source: Nichol and Dhariwal 2021.
     """
-    s = np.linspace(0, 1, num_steps + 1)
-    level = np.cos(np.pi / 2 * (s + offset) / (1 + offset)) ** 2
-    return np.maximum(level[1:] / level[:-1], 1 - largest)
+    s = jnp.linspace(0.0, 1.0, num_steps + 1)
+    level = jnp.cos(jnp.pi / 2 * (s + offset) / (1 + offset)) ** 2
+    return jnp.maximum(level[1:] / level[:-1], 1 - largest)
 
 
-def constant_rate(num_steps: int, end: float) -> np.ndarray:
+def constant_rate(num_steps: int, end: ArrayLike) -> Array:
     """Equal α_1..α_T with ᾱ_T = `end`: a variance-preserving process at constant rate."""
-    return np.full(num_steps, float(end) ** (1 / num_steps))
+    return jnp.full(num_steps, jnp.asarray(end, float) ** (1 / num_steps))
 
 
-def linear_rate(num_steps: int, first: float = 0.1, last: float = 20.0) -> np.ndarray:
+def linear_rate(num_steps: int, first: float | Array = 0.1, last: float | Array = 20.0) -> Array:
     """α_k = exp(-∫ g) over the k-th of T equal parts of [0, 1], g linear from `first` to `last`.
 
     The variance-preserving process of Song et al. 2021, whose ᾱ_T does not depend on T.
     """
-    s = np.linspace(0, 1, num_steps + 1)
+    s = jnp.linspace(0.0, 1.0, num_steps + 1)
     integral = first * s + (last - first) * s**2 / 2
-    return np.exp(-np.diff(integral))
+    return jnp.exp(-jnp.diff(integral))
 
 
 def rates(schedule: Schedule) -> Array:
@@ -121,6 +125,6 @@ def rates(schedule: Schedule) -> Array:
     return -jnp.log(schedule.alphas)
 
 
-def from_list(values: Sequence[float]) -> np.ndarray:
+def from_list(values: Sequence[float]) -> Array:
     """α_1..α_T as given."""
-    return np.asarray(values, float)
+    return jnp.asarray(values, float)

@@ -51,7 +51,7 @@ def test_posterior_variance_is_that_of_bayes(build):
 def test_floor_at_the_last_step():
     alphas = schedules.linear(6, 0.1, 0.3)
     variances = np.asarray(make_schedule(alphas, "posterior").sigmas) ** 2
-    assert variances[-1] == pytest.approx(bayes(alphas, 2), rel=1e-12)
+    assert float(variances[-1]) == pytest.approx(float(bayes(alphas, 2)), rel=1e-12)
     given = np.asarray(make_schedule(alphas, "posterior", floor=0.04).sigmas) ** 2
     assert given[-1] == pytest.approx(0.04, rel=1e-12)
     np.testing.assert_array_equal(given[:-1], variances[:-1])

@@ -91,7 +91,7 @@ def test_one_step_against_a_numerical_maximiser():
     arrays = lq.linear_quadratic(problem)
     found = lq.optimum(arrays)
     S = np.asarray(problem.chain.covariances()[0])
-    P, p, c = (np.asarray(x) for x in problem.reward)
+    P, p, c = map(np.asarray, (problem.reward.P, problem.reward.p, problem.reward.c))
     y = np.array([0.3, -1.2])
     m0 = np.asarray(problem.chain.mean(0, jnp.asarray(y)))
     k = 2.0 * np.linalg.inv(S)
@@ -107,6 +107,7 @@ def test_one_step_against_a_numerical_maximiser():
         options={"xatol": 1e-9, "fatol": 1e-14, "maxiter": 4000},
     )
     value = jax.tree.map(lambda x: x[0], found.value)
+    assert problem.running is not None
     running = problem.running(0, jnp.asarray(y))
     # A simplex in floats finds a maximum to √ε in its argument, to ε in its value.
     assert value(jnp.asarray(y)) - running == pytest.approx(-best.fun, abs=1e-11)

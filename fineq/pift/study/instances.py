@@ -32,8 +32,8 @@ class Given(NamedTuple):
     function: Callable[[Array], Array] | None = None
 
 
-def alphas_of(config: PiftConfig) -> np.ndarray:
-    """α_1..α_T in forward order, on the host."""
+def alphas_of(config: PiftConfig) -> Array:
+    """α_1..α_T in forward order."""
     s = config.schedule
     match s.name:
         case "linear_rate":
@@ -221,16 +221,18 @@ class Instance(NamedTuple):
 def make_instance(config: PiftConfig, given: Given) -> Callable[[Member], Instance]:
     """A pure function from a member (`{"seed": ..., "beta": ...}`) to its instance.
 
+    A member's values take the place of fields; `OWN` names axes that are no fields.
+
     Raises:
         InputError: from the call, as the parts above.
     """
-    schedule = schedule_of(config)
 
     def instance(member: Member) -> Instance:
         at = replace_at(config, {k: v for k, v in member.items() if k not in OWN})
         key_law, key_reward, key = jax.random.split(jax.random.key(member["seed"]), 3)
         law = law_of(at, given, key_law)
         law = jax.tree.map(lambda x: x.astype(config.precision), law)
+        schedule = schedule_of(at)
         beta = jnp.asarray(at.betas or at.beta, config.precision)
         chain: Chain = ddpm_chain(law, schedule)
         problem = make_problem(chain, reward_of(at, given, law, key_reward), beta)

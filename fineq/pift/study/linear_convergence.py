@@ -174,7 +174,11 @@ def _arrays(
     dims = dims_of(study.axes)
     arrays = named_arrays(result.metrics, dims, ABOUT, last=("iteration",))
     arrays |= named_arrays(
-        {**facts._asdict(), "last_ratio": ratios.sweep, "per_step": ratios.steps},
+        {
+            **facts._asdict(),
+            "last_ratio": np.asarray(ratios.sweep),
+            "per_step": np.asarray(ratios.steps),
+        },
         dims,
         {
             "ratio": "predicted ratio max_t ρ_t",
