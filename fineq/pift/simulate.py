@@ -1,0 +1,98 @@
+"""Paths of a policy and what they earn, as one scan over steps for a whole batch of paths.
+
+The state is kept as `[d, num]`: the batch runs along the last axis, where vector instructions work,
+whatever d is. The normal draws of step t come from a key of its own inside the scan, so that memory
+does not grow with the number of steps unless paths are asked for.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from fineq.errors import InputError
+from fineq.pift.problem import Mean, Problem
+
+
+class Simulation(NamedTuple):
+    """What a batch of paths earned.
+
+    Attributes:
+        last: Y_T, `[num, d]`.
+        terminal: r(Y_T), `[num]`.
+        running: Σ_t f_t(Y_t), `[num]`.
+        divergence: Σ_t KL_t, `[num]`.
+        price: Σ_t β_t KL_t, `[num]`.
+        paths: Y_0..Y_T, `[T + 1, num, d]`, or None where not asked for.
+    """
+
+    last: Array
+    terminal: Array
+    running: Array
+    divergence: Array
+    price: Array
+    paths: Array | None
+
+    @property
+    def objective(self) -> Array:
+        """r(Y_T) + Σ f_t - Σ β_t KL_t of each path, `[num]`; its mean is J."""
+        return self.terminal + self.running - self.price
+
+
+def simulate(
+    key: Array, problem: Problem, policy: Mean | None, num: int, *, keep: bool = False
+) -> Simulation:
+    """Run `num` independent paths of a policy; None is the pre-trained chain.
+
+    Args:
+        key: of all draws.
+        problem: chain, rewards and prices.
+        policy: controlled means m_t(y).
+        num: of paths.
+        keep: keep the paths.
+
+    Raises:
+        InputError: for fewer than 1 path.
+    """
+    if num < 1:
+        raise InputError(f"the number of paths must be at least 1, got {num}")
+    key_start, key_steps = jax.random.split(key)
+    y0 = problem.chain.start.sample(key_start, num)
+    return simulate_from(key_steps, problem, policy, y0, keep=keep)
+
+
+def simulate_from(
+    key: Array, problem: Problem, policy: Mean | None, y0: Array, *, keep: bool = False
+) -> Simulation:
+    """As `simulate`, from given starts Y_0 `[num, d]`."""
+    chain, running = problem.chain, problem.running
+    num = y0.shape[0]
+    zero = jnp.zeros(num, y0.dtype)
+
+    def means(t: Array, y: Array) -> tuple[Array, Array]:
+        """Mean of the next state and KL_t at one point."""
+        if policy is None:
+            return chain.mean(t, y), jnp.zeros((), y.dtype)
+        mean = policy(t, y)
+        apart = mean - chain.mean(t, y)
+        sigma = chain.sigmas[t]
+        white = apart / sigma if sigma.ndim == 0 else jnp.linalg.solve(sigma, apart)
+        return mean, 0.5 * jnp.sum(white * white)
+
+    def step(carry: tuple, t: Array) -> tuple:
+        y, earned, divergence, price = carry
+        z = jax.random.normal(jax.random.fold_in(key, t), y.shape, y.dtype)
+        mean, kl = jax.vmap(means, (None, -1), -1)(t, y)
+        if running is not None:
+            earned = earned + jax.vmap(running, (None, -1))(t, y)
+        sigma = chain.sigmas[t]
+        y = mean + (sigma * z if sigma.ndim == 0 else sigma @ z)
+        return (y, earned, divergence + kl, price + problem.betas[t] * kl), y if keep else None
+
+    times = jnp.arange(problem.num_steps)
+    (y, earned, divergence, price), path = lax.scan(step, (y0.T, zero, zero, zero), times)
+    paths = None
+    if path is not None:
+        paths = jnp.concatenate([y0[None], jnp.swapaxes(path, 1, 2)])
+    return Simulation(y.T, jax.vmap(problem.reward, -1)(y), earned, divergence, price, paths)
