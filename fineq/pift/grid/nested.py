@@ -132,12 +132,10 @@ def _nested(
         P = points.shape[0]
         everywhere = extremes(bracket, points, region[t + 1], block)
 
-        def iterate(m0: Array, *targets: Array) -> tuple:
-            *known, mask = targets
-            fixed = maximiser(bracket, m0, known[0], tolerance).mean
-            return _iterations(
-                bracket, m0, (fixed, *known), mask, rule, everywhere.ratio, num_inner, keep
-            )
+        def iterate(m0: Array, best_mean: Array, best_value: Array, mask: Array) -> tuple:
+            fixed = maximiser(bracket, m0, best_mean, tolerance).mean
+            targets = fixed, best_mean, best_value
+            return _iterations(bracket, m0, targets, mask, rule, everywhere.ratio, num_inner, keep)
 
         blocks = in_blocks(iterate, block, m0, best_mean, best_value - gained, mask)
         mean, value, errors, *paths = blocks

@@ -129,7 +129,9 @@ def rows(points: Array, low: Array, spacing: Array, num: int, weights: Array) ->
 
     Args:
         points: `[M, Q]`.
-        low, spacing, num: the axis.
+        low: first node of the axis.
+        spacing: of its nodes.
+        num: of them.
         weights: `[Q]`.
 
     Returns:

@@ -1,0 +1,136 @@
+"""The smallest β at which something holds, and what can be asked of a grid at many β at once."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.errors import InputError
+from fineq.pift.grid.bellman import Rule
+from fineq.pift.grid.nested import Nested, check_inner, nested
+from fineq.pift.grid.solve import Optimum, optimum
+from fineq.pift.grid.tensor import Grid
+from fineq.pift.problem import Problem
+
+LATE = 4  # a rate is measured over the last quarter of the iterations
+FLOOR = 1e-11  # changes below this are rounding: the iteration has converged
+STALLED = 1e-3  # an iteration whose changes fall by less than this per step does not converge
+
+
+class Threshold(NamedTuple):
+    """A threshold in β between `low`, where the property fails, and `high`, where it holds."""
+
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The geometric middle."""
+        return float(np.sqrt(self.low * self.high))
+
+
+def with_beta(problem: Problem, beta: Array) -> Problem:
+    """The same problem with one β for all steps."""
+    return problem._replace(betas=jnp.broadcast_to(beta, problem.betas.shape))
+
+
+@jax.jit
+def optima(problem: Problem, grid: Grid, region: Array, betas: Array) -> Optimum:
+    """The optimum at each of `betas [B]`, leaves `[B, ...]`, in one program."""
+    return jax.vmap(lambda beta: optimum(with_beta(problem, beta), grid, region))(betas)
+
+
+def nesteds(
+    problem: Problem,
+    grid: Grid,
+    region: Array,
+    best: Optimum,
+    betas: Array,
+    num_inner: int,
+    rule: Rule = "plain",
+) -> Nested:
+    """Nested PI-FT at each of `betas [B]` with their optima `[B, ...]`, in one program."""
+    check_inner(num_inner, rule)
+    return _nesteds(problem, grid, region, best, betas, num_inner, rule)
+
+
+@partial(jax.jit, static_argnums=(5, 6))
+def _nesteds(
+    problem: Problem,
+    grid: Grid,
+    region: Array,
+    best: Optimum,
+    betas: Array,
+    num_inner: int,
+    rule: Rule,
+) -> Nested:
+    def at(beta: Array, best: Optimum) -> Nested:
+        return nested(with_beta(problem, beta), grid, region, best, num_inner, rule)
+
+    return jax.vmap(at)(betas, best)
+
+
+def late_rates(changes: Array) -> Array:
+    """Ratio by which changes `[..., n]` fall per iteration over the last quarter, `[...]`.
+
+    0 where they have reached rounding; infinite where they are not finite.
+    """
+    n = changes.shape[-1]
+    span = max(n // LATE, 1)
+    last, before = changes[..., -1], changes[..., -1 - span]
+    rate = (last / before) ** (1 / span)
+    return jnp.where(jnp.isfinite(last), jnp.where(last <= FLOOR, 0.0, rate), jnp.inf)
+
+
+def converges(changes: Array) -> Array:
+    """Whether inner iterations with changes `[..., T, n]` converge at every t, `[...]`."""
+    return jnp.all(late_rates(changes) < 1 - STALLED, axis=-1)
+
+
+def smallest_beta(
+    holds: Callable[[Array], Array],
+    low: float,
+    high: float,
+    *,
+    precision: float = 1e-4,
+    at_once: int = 16,
+) -> Threshold:
+    """Where a property that holds for all large β begins to hold, by bisection into many parts.
+
+    Args:
+        holds: from `[B]` values of β to `[B]` truth values.
+        low: β at which to begin.
+        high: β at which to end.
+        precision: relative width of the answer.
+        at_once: B.
+
+    Returns:
+        The bracket; (0, low) when the property holds at `low`, (high, inf) when not at `high`.
+
+    Raises:
+        InputError: unless 0 < low < high.
+    """
+    if not 0 < low < high:
+        raise InputError(f"a threshold needs 0 < low < high, got {low:g} and {high:g}")
+    bounds = [low, high]
+    first = True
+    while first or bounds[1] > bounds[0] * (1 + precision):
+        betas = np.geomspace(bounds[0], bounds[1], at_once)
+        found = np.asarray(holds(jnp.asarray(betas)))
+        # The property may come and go below: what counts is that it holds from here on upwards.
+        failing = np.flatnonzero(~found)
+        if not failing.size:
+            return Threshold(0.0, low) if first else Threshold(*_around(betas, 0))
+        last = int(failing[-1])
+        if last == at_once - 1:
+            return Threshold(high, np.inf) if first else Threshold(*_around(betas, last - 1))
+        bounds, first = list(_around(betas, last)), False
+    return Threshold(*map(float, bounds))
+
+
+def _around(betas: np.ndarray, i: int) -> tuple[float, float]:
+    return float(betas[i]), float(betas[i + 1])
