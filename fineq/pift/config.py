@@ -117,6 +117,24 @@ class InnerConfig:
 
 
 @dataclass
+class ThresholdConfig:
+    """Where threshold looks."""
+
+    multiples: list = numbers(
+        [0.25, 0.5, 0.75, 0.9, 0.97, 1.03, 1.1, 1.5, 2.0],
+        "values of β at which the rules are run, over the smallest contracting one",
+        above=0.0,
+    )
+
+    def check(self) -> None:
+        """The threshold itself decides nothing."""
+        if not self.multiples or 1.0 in self.multiples:
+            raise InputError(
+                f"threshold.multiples must hold numbers other than 1, got {self.multiples}"
+            )
+
+
+@dataclass
 class PiftConfig(RunConfig):
     """Fine-tuning as stochastic control (arXiv 2412.18164)."""
 
@@ -127,6 +145,7 @@ class PiftConfig(RunConfig):
     data: DataConfig = group(DataConfig, "the data law")
     reward: RewardConfig = group(RewardConfig, "the terminal reward")
     inner: InnerConfig = group(InnerConfig, "the iteration")
+    threshold: ThresholdConfig = group(ThresholdConfig, "values of β around the threshold")
 
     def check(self) -> None:
         """One β per step."""

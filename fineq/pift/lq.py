@@ -59,8 +59,8 @@ class Solution(NamedTuple):
     Attributes:
         value: V_0..V_T, leaves `[T + 1, ...]`; NaN before a step that is not well posed.
         policy: the optimal means; NaN likewise.
-        lowest, highest: `[T]`, extreme eigenvalues of L'P_{t+1}L: largest |.|/β is the contraction
-            ratio of step t, and `highest` < β is what makes it well posed.
+        lowest, highest: `[T]`, extreme eigenvalues of L'P_{t+1}L/β_t: the largest in absolute value
+            is the contraction ratio of step t, and `highest` < 1 is what makes it well posed.
         direction: `[T, d]`, the direction (through L) in which the Bellman bracket curves up most.
         well_posed: every step has a unique maximiser; else the value is infinite.
     """
@@ -74,7 +74,7 @@ class Solution(NamedTuple):
 
     @property
     def ratios(self) -> Array:
-        """ρ_t of the plain inner iteration at V_{t+1}, times β_t, `[T]`."""
+        """ρ_t of the plain inner iteration at V_{t+1}, `[T]`."""
         return jnp.maximum(-self.lowest, self.highest)
 
 
@@ -140,8 +140,8 @@ def optimum(lq: LinearQuadratic) -> Solution:
         return (value, well_posed), (
             value,
             policy,
-            curvature[0],
-            curvature[-1],
+            curvature[0] / beta,
+            curvature[-1] / beta,
             V[:, -1] / jnp.linalg.norm(V[:, -1]),
             well_posed,
         )

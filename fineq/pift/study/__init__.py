@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from fineq.pift.config import PiftConfig
-from fineq.pift.study import linear_convergence
+from fineq.pift.study import linear_convergence, threshold
 from fineq.pift.study.instances import Given as Given
 from fineq.results import StudyResult
 from fineq.sweep.stages import Stages
 
 STUDIES: dict[str, Callable[[PiftConfig, Given, Stages], StudyResult]] = {
     "linear_convergence": linear_convergence.run,
+    "threshold": threshold.run,
 }

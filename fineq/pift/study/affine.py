@@ -62,14 +62,14 @@ def facts_of(study: Study) -> Facts:
         moments = problem.chain.start.moments()
         best = lq.objective(arrays, found.policy, *moments)
         plain = lq.objective(arrays, lq.pretrained(arrays), *moments)
-        ratios = found.ratios / arrays.betas
+        ratios = found.ratios
         backward = lq.expected(found.value, *moments)
         return Facts(
             found,
             jnp.where(found.well_posed, jnp.max(ratios), jnp.nan),
             ratios,
-            jnp.max(-found.lowest / arrays.betas),
-            jnp.max(found.highest / arrays.betas),
+            jnp.max(-found.lowest),
+            jnp.max(found.highest),
             best.objective,
             best.reward,
             best.divergence,
@@ -86,7 +86,9 @@ def distance(policy: Policy, star: Policy, scale: Array) -> Array:
     The norm of (F - F*, (f - f*)/scale): the error at states of that size.
     """
     apart = jnp.concatenate([policy.F - star.F, (policy.f - star.f)[..., None] / scale], axis=-1)
-    return jnp.max(jnp.linalg.norm(apart, axis=(-2, -1)))
+    sizes = jnp.linalg.norm(apart, axis=(-2, -1))
+    # A vectorised maximum on CPU may pass over NaN: a lost policy is told by hand.
+    return jnp.where(jnp.all(jnp.isfinite(sizes)), jnp.max(sizes), jnp.nan)
 
 
 def sweeps(

@@ -16,6 +16,9 @@ NAMES = Names(
         "schedule.num_steps": "steps T",
         "t": "generation step t",
         "inner": "inner iteration",
+        "reward.curvature": "sign of the curvature",
+        "rule": "inner step",
+        "times": "β over the plain threshold",
     },
     {"beta": "β", "scale": "reward x", "end": "ᾱ_T"},
 )

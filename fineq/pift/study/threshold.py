@@ -1,0 +1,251 @@
+"""Which β is large enough: for the paper's step, for damped and Newton steps, for an optimum.
+
+The plain inner step contracts where the largest |eigenvalue| of L'∇²V̄ L, L L' = S_t, is below β_t;
+a unique maximiser needs only the largest positive one to be. For concave rewards the first binds
+and the second never does; for convex rewards they coincide. On linear-quadratic instances both
+thresholds are exact (`pift/threshold`), and beside them PI-FT is run at multiples of each
+(`pift/damping`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from fineq.claims import Claim, Theory
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.pift import lq
+from fineq.pift.claims import claim
+from fineq.pift.config import PiftConfig
+from fineq.pift.lq import LinearQuadratic, Solution
+from fineq.pift.study.affine import distance
+from fineq.pift.study.common import Study, coords_of, make_study, slices
+from fineq.pift.study.instances import Given
+from fineq.pift.tilting import chain_bridge
+from fineq.rates import median_interval, proportion
+from fineq.results import Array as Named
+from fineq.results import Arrays, StudyResult
+from fineq.studies import Slice, dims_of, named_arrays
+from fineq.sweep import Axis
+from fineq.sweep.stages import Member, Stages
+
+RULES = ("plain", "damped", "newton")
+SIDES = ("concave", "convex")
+LOW, HIGH, HALVINGS = 1e-8, 1e8, 80  # a factor 1e16 halved 80 times on a log scale: to rounding
+CLOSE = 1e-6  # error after the inner iterations, over the first, that counts as converged
+EQUAL = 1e-9  # on a threshold over its formula
+ABOUT = {
+    "plain": "smallest contracting β",
+    "posed": "smallest well-posed β",
+    "step": "step that binds, over T - 1",
+    "conditional": "largest eigenvalue of Cov(Y_T | Y_0) P",
+}
+
+
+class Edges(NamedTuple):
+    """The exact thresholds of one instance.
+
+    Attributes:
+        plain: β above which max_t |λ|(L'P_{t+1}L) < β.
+        posed: β above which max_t λ(L'P_{t+1}L) < β; `LOW` or less where nothing curves up.
+        step: the t that binds at `plain`, over T - 1.
+        conditional: largest eigenvalue of Cov(Y_T | Y_0)^{1/2} P Cov(Y_T | Y_0)^{1/2} for the
+            pre-trained chain.
+    """
+
+    plain: Array
+    posed: Array
+    step: Array
+    conditional: Array
+
+
+def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
+    """Find the thresholds, then run every rule at multiples of the plain one."""
+    study = make_study(config, given, stages)
+    sides = Axis("reward.curvature", SIDES, static=True)
+    edges = stages.measure("edges", lambda member: _edges(study, member), [sides, *study.axes])
+    times = Axis("times", config.threshold.multiples)
+    rules = Axis("rule", RULES, static=True)
+    errors = _errors(study, edges, [rules, sides, times, *study.axes])
+    converged = errors < CLOSE
+    return StudyResult(
+        _arrays(study, edges, errors, converged),
+        coords_of([rules, sides, times, *study.axes], config),
+        tuple(_claims(study, edges, converged)),
+        figures=_figures(study),
+        notes={
+            "converged": f"error after {config.inner.num_inner} inner iterations below "
+            f"{CLOSE:g} of the first, at every step of the chain"
+        },
+    )
+
+
+def with_beta(arrays: LinearQuadratic, beta: Array) -> LinearQuadratic:
+    """The same problem with one β for all steps."""
+    return arrays._replace(betas=jnp.broadcast_to(beta, arrays.betas.shape))
+
+
+def smallest_beta(arrays: LinearQuadratic, holds: Callable[[Solution], Array]) -> Array:
+    """Where a property of the optimum that holds for all large β begins to, by bisection."""
+
+    def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        good = holds(lq.optimum(with_beta(arrays, jnp.exp(middle))))
+        return jnp.where(good, low, middle), jnp.where(good, middle, high)
+
+    dtype = arrays.betas.dtype
+    ends = (jnp.asarray(np.log(LOW), dtype), jnp.asarray(np.log(HIGH), dtype))
+    return jnp.exp(lax.fori_loop(0, HALVINGS, halve, ends)[1])
+
+
+def _edges(study: Study, member: Member) -> Edges:
+    problem = study.instance(member).problem
+    arrays = lq.linear_quadratic(problem)
+
+    def contracts(found: Solution) -> Array:
+        # Below well-posedness there is no optimum, and nothing to contract to.
+        return found.well_posed & jnp.all(found.ratios < 1)
+
+    plain = smallest_beta(arrays, contracts)
+    arrays, plain = lax.optimization_barrier((arrays, plain))
+    posed = smallest_beta(arrays, lambda found: found.well_posed)
+    arrays, posed = lax.optimization_barrier((arrays, posed))
+    at = lq.optimum(with_beta(arrays, plain))
+    arrays, at = lax.optimization_barrier((arrays, at))
+    bridge = chain_bridge(arrays.A, arrays.b, arrays.L @ jnp.swapaxes(arrays.L, -1, -2))
+    half = jnp.linalg.cholesky(bridge.C)
+    conditional = jnp.linalg.eigvalsh(half.T @ arrays.terminal.P @ half)[-1]
+    step = jnp.argmax(at.ratios) / max(arrays.betas.shape[0] - 1, 1)
+    return Edges(plain, posed, step, conditional)
+
+
+def _errors(study: Study, edges: Edges, axes: list[Axis]) -> np.ndarray:
+    """Largest final over first error of nested PI-FT, `[rule, side, times, *axes]`."""
+    shape = tuple(len(axis) for axis in axes)
+    betas = np.broadcast_to(np.asarray(edges.plain)[None, :, None], shape)
+
+    def look(member: Member) -> Array:
+        arrays = lq.linear_quadratic(study.instance(member).problem)
+        arrays = with_beta(arrays, member["edge"] * member["times"])
+        star = lq.optimum(arrays).policy
+        star, arrays = lax.optimization_barrier((star, arrays))
+        found = lq.nested(arrays, study.config.inner.num_inner, member["rule"])
+        one = jnp.ones((), arrays.betas.dtype)
+        first = distance(lq.pretrained(arrays), star, one)
+        return distance(found.policy, star, one) / first
+
+    errors = study.stages.measure("rules", look, axes, {"edge": betas})
+    return np.where(np.isfinite(np.asarray(errors)), np.asarray(errors), np.inf)
+
+
+def _arrays(study: Study, edges: Edges, errors: np.ndarray, converged: np.ndarray) -> Arrays:
+    dims = ("curvature", *dims_of(study.axes))
+    arrays = named_arrays({k: np.asarray(v) for k, v in edges._asdict().items()}, dims, ABOUT)
+    everything = ("rule", "curvature", "times", *dims[1:])
+    arrays["error"] = Named(errors, everything, "1", "final over first error")
+    arrays["converged"] = Named(converged, everything, "1", "share of instances that converge")
+    return arrays
+
+
+def _claims(study: Study, edges: Edges, converged: np.ndarray) -> list[Claim]:
+    found: list[Claim] = []
+    times = np.asarray(study.config.threshold.multiples)
+    schedule = f"{study.config.schedule.name}, {study.config.schedule.variance}"
+    for piece in slices(study.axes):
+        plain = np.asarray(edges.plain)[(slice(None), *piece.index)]
+        posed = np.asarray(edges.posed)[(1, *piece.index)]
+        bound = np.asarray(edges.conditional)[(1, *piece.index)]
+        step = np.asarray(edges.step)[(0, *piece.index)]
+        instance = ", ".join(filter(None, (piece.label, schedule, f"{posed.size} seeds")))
+        found += [
+            claim(
+                "pift/threshold",
+                median_interval(posed / bound),
+                Theory(1.0, "~", "λ_max(Cov(Y_T | Y_0) P)", margin=EQUAL),
+                instance=instance,
+                what="convex rewards: smallest well-posed β over its formula",
+            ),
+            claim(
+                "pift/threshold",
+                median_interval(plain[1] / posed),
+                Theory(1.0, "~", "well-posedness alone", margin=EQUAL),
+                instance=instance,
+                what="convex rewards: smallest contracting over smallest well-posed β",
+            ),
+            claim(
+                "pift/threshold",
+                median_interval(step),
+                instance=instance,
+                what="concave rewards: step that binds, over T - 1 (1: the last)",
+            ),
+        ]
+        for side, name in enumerate(SIDES):
+            for rule, steps in enumerate(RULES):
+                shares = converged[(rule, side, slice(None), *piece.index)]
+                found += _about(shares, times, f"{name} rewards, {steps} steps", instance)
+    return found
+
+
+def _about(shares: np.ndarray, times: np.ndarray, what: str, instance: str) -> list[Claim]:
+    """Whether the rule converges above and below the plain threshold, `shares [times, seed]`."""
+    rescued = "concave" in what and "plain" not in what
+    below, above = shares[times < 1], shares[times > 1]
+    found = []
+    if above.size:
+        found.append(
+            claim(
+                "pift/damping" if rescued else "pift/threshold",
+                proportion(int(above.sum()), above.size, method="exact"),
+                Theory(1.0, ">=", "contraction"),
+                instance=instance,
+                what=f"{what}: share that converges above the plain threshold",
+                sampled=True,
+            )
+        )
+    if below.size:
+        expected = (
+            Theory(1.0, ">=", "well posed") if rescued else Theory(0.0, "<=", "no contraction")
+        )
+        found.append(
+            claim(
+                "pift/damping" if rescued else "pift/threshold",
+                proportion(int(below.sum()), below.size, method="exact"),
+                expected,
+                instance=instance,
+                what=f"{what}: share that converges below the plain threshold",
+                sampled=True,
+            )
+        )
+    return found
+
+
+def _figures(study: Study) -> tuple[Figure, ...]:
+    piece = slices(study.axes)[0]
+    return (Figure("threshold", tuple(_panel(piece, side) for side in SIDES), CAPTION),)
+
+
+CAPTION = (
+    "Share of instances on which PI-FT converges, against β over the smallest β for which the "
+    "paper's step contracts."
+)
+
+
+def _panel(piece: Slice, side: str) -> Panel:
+    lines = tuple(
+        Line("converged", f"{rule} steps", {**piece.at, "rule": rule, "curvature": side})
+        for rule in RULES
+    )
+    return Panel(
+        "fractions",
+        "times",
+        lines,
+        (Drawn("predicted", threshold=1.0),),
+        title=f"{side.capitalize()} rewards",
+        xlabel="β over the plain threshold",
+        ylabel="share that converges",
+        xscale="log",
+    )
