@@ -75,30 +75,40 @@ def start(problem: Problem, features: Features) -> LinearCostate:
 def least_squares(phi: Array, target: Array) -> Fit:
     """The coefficients of least norm that minimise |φθ - target|²: φ `[N, K]`, target `[N, d]`.
 
-    By QR and a singular value decomposition of R, with singular values below rounding of the
-    largest taken to be zero.
+    By the seminormal equations R'Rθ = φ'target with φ = QR, and one correction of the residual,
+    which together are as accurate as with Q itself (Björck 1987). Singular values of R below
+    rounding of the largest are taken to be zero.
     """
-    Q, R = jnp.linalg.qr(phi)
-    U, s, Vt = jnp.linalg.svd(R, full_matrices=False)
+    # Q is not formed: together with a singular value decomposition, in batches, it can lock up
+    # XLA's thread pool on few cores.
+    _, s, Vt = jnp.linalg.svd(jnp.linalg.qr(phi, mode="r"))
     keep = s > jnp.finfo(phi.dtype).eps * max(phi.shape) * s[0]
-    inverse = jnp.where(keep, 1 / jnp.where(keep, s, 1), 0)
-    coefficients = Vt.T @ (inverse[:, None] * (U.T @ (Q.T @ target)))
+    inverse = jnp.where(keep, 1 / jnp.where(keep, s, 1), 0)[:, None]
+    V = Vt[: s.shape[0]].T
+
+    def solve(b: Array) -> Array:
+        return V @ (inverse * (inverse * (V.T @ (phi.T @ b))))
+
+    first = solve(target)
+    coefficients = first + solve(target - phi @ first)
     return Fit(coefficients, jnp.sum(keep), target - phi @ coefficients)
+
+
+def least_squares_each(features: Features, states: Array, wanted: Array) -> Fit:
+    """One fit for each t: states, wanted `[T, N, d]`, leaves of the result `[T, ...]`."""
+    each = jax.vmap(lambda t, y: jax.vmap(lambda x: features(t, x))(y))
+    return jax.vmap(least_squares)(each(jnp.arange(states.shape[0]), states), wanted)
 
 
 def regress(problem: Problem, costate: LinearCostate, paths: Paths, target: Target) -> Fit:
     """All steps' fits to the PI-FT targets of the paths, leaves `[T, ...]`."""
-    times = jnp.arange(problem.num_steps)
     wanted = targets(problem, costate, paths, target)
-    phi = jax.vmap(lambda t, y: jax.vmap(lambda x: costate.features(t, x))(y))
-    return jax.vmap(least_squares)(phi(times, paths.states[:-1]), wanted)
+    return least_squares_each(costate.features, paths.states[:-1], wanted)
 
 
 def project(features: Features, states: Array, wanted: Array) -> LinearCostate:
     """The best costate of the class in mean square: states, wanted `[T, N, d]`."""
-    phi = jax.vmap(lambda t, y: jax.vmap(lambda x: features(t, x))(y))
-    fit = jax.vmap(least_squares)(phi(jnp.arange(states.shape[0]), states), wanted)
-    return LinearCostate(features, fit.coefficients)
+    return LinearCostate(features, least_squares_each(features, states, wanted).coefficients)
 
 
 LinearKernel = Callable[[Array, LinearCostate, Problem], tuple[LinearCostate, LinearInfo]]
