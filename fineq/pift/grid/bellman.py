@@ -95,10 +95,12 @@ class Best(NamedTuple):
 
     Attributes:
         mean: `[M, d]`.
+        value: of the bracket there, `[M]`.
         residual: `[M]`, length of the plain step that is left.
     """
 
     mean: Array
+    value: Array
     residual: Array
 
 
@@ -112,36 +114,45 @@ def maximiser(bracket: Bracket, m0: Array, start: Array, tolerance: float) -> Be
     # The bracket itself is known to rounding only: a fall by less than this is none.
     slack = 1e3 * jnp.finfo(start.dtype).eps
 
-    def climb(state: tuple) -> tuple:
-        steps, m, height, direction, share, moved = state
-        del moved
-        trial = m + share[:, None] * direction
+    def climb(state: _Climb) -> _Climb:
+        trial = state.mean + state.share[:, None] * state.direction
         jet = bracket.jet(trial)
-        reached = bracket.value(jet, trial, m0)
-        better = reached >= height - slack * (1 + jnp.abs(height))
-        onwards = bracket.newton(jet, bracket.plain(jet, m0) - trial)
+        height = bracket.value(jet, trial, m0)
+        plain = bracket.plain(jet, m0) - trial
+        onwards = bracket.newton(jet, plain)
         size = jnp.abs(onwards).max(-1) / (1 + jnp.abs(trial).max(-1))
-        moved = jnp.where(better, size, jnp.inf)
+        better = height >= state.height - slack * (1 + jnp.abs(state.height))
         pick = better[:, None]
-        return (
-            steps + 1,
-            jnp.where(pick, trial, m),
-            jnp.where(better, reached, height),
-            jnp.where(pick, onwards, direction),
-            jnp.where(better, 1.0, share / 2),
-            moved,
+        return _Climb(
+            state.steps + 1,
+            jnp.where(pick, trial, state.mean),
+            jnp.where(better, height, state.height),
+            jnp.where(pick, onwards, state.direction),
+            jnp.where(better, 1.0, state.share / 2),
+            jnp.where(better, jnp.linalg.norm(plain, axis=-1), state.residual),
+            jnp.where(better, size, jnp.inf),
         )
 
-    def going(state: tuple) -> Array:
-        return (state[0] < MAX_STEPS) & (jnp.max(state[-1]) > tolerance)
+    def going(state: _Climb) -> Array:
+        return (state.steps < MAX_STEPS) & (jnp.max(state.left) > tolerance)
 
-    M = start.shape[0]
-    nothing = jnp.full(M, -jnp.inf, start.dtype)
-    first = (0, start, nothing, jnp.zeros_like(start), jnp.ones_like(nothing), -nothing)
+    infinite = jnp.full(start.shape[0], jnp.inf, start.dtype)
+    still, whole = jnp.zeros_like(start), jnp.ones_like(infinite)
+    first = _Climb(jnp.zeros((), int), start, -infinite, still, whole, infinite, infinite)
     end = lax.while_loop(going, climb, first)
-    m = end[1] + end[4][:, None] * end[3]
-    left = bracket.plain(bracket.jet(m), m0) - m
-    return Best(m, jnp.linalg.norm(left, axis=-1))
+    return Best(end.mean, end.height, end.residual)
+
+
+class _Climb(NamedTuple):
+    """Where a climb is: point, height, next direction, share of it to take, what is left to go."""
+
+    steps: Array
+    mean: Array
+    height: Array
+    direction: Array
+    share: Array
+    residual: Array
+    left: Array
 
 
 def in_blocks(function: Callable[..., Any], block: int, *arrays: Array) -> Any:

@@ -14,6 +14,7 @@ from fineq.errors import InputError
 from fineq.pift.grid.bellman import (
     BLOCK,
     RULES,
+    Best,
     Bracket,
     Rule,
     improved,
@@ -25,7 +26,7 @@ from fineq.pift.grid.solve import (
     TOLERANCE,
     Curvature,
     Optimum,
-    extremes,
+    over_region,
     prepared,
     region_dtype,
     terminal,
@@ -128,12 +129,12 @@ def _nested(
 
     def step(after: Array, now: tuple) -> tuple:
         t, mask, best_mean, best_value = now
-        bracket, m0, gained, points = prepared(problem, grid, t, after, hermite)
-        P = points.shape[0]
-        everywhere = extremes(bracket, points, region[t + 1], block)
+        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
+        P = m0.shape[0]
+        everywhere = over_region(bracket, region[t + 1], block)
 
         def iterate(m0: Array, best_mean: Array, best_value: Array, mask: Array) -> tuple:
-            fixed = maximiser(bracket, m0, best_mean, tolerance).mean
+            fixed = maximiser(bracket, m0, best_mean, tolerance)
             targets = fixed, best_mean, best_value
             return _iterations(bracket, m0, targets, mask, rule, everywhere.ratio, num_inner, keep)
 
@@ -156,7 +157,7 @@ def _nested(
 def _iterations(
     bracket: Bracket,
     m0: Array,
-    targets: tuple[Array, Array, Array],
+    targets: tuple[Best, Array, Array],
     mask: Array,
     rule: Rule,
     rho: Array,
@@ -173,33 +174,23 @@ def _iterations(
         x = x if x.ndim == 1 else jnp.linalg.norm(x, axis=-1)
         return jnp.max(jnp.where(mask, x, 0.0))
 
-    def arrive(before: Array, m: Array) -> tuple[Array, Array, _Errors]:
-        """Where the next iteration leads, the value at m, and the errors there."""
+    def inner(state: tuple[Array, Array, Array], _: None) -> tuple:
+        before, m, _value = state
         jet = bracket.jet(m)
         value = bracket.value(jet, m, m0)
         errors = _Errors(
             most(m - before),
-            most(m - fixed),
+            most(m - fixed.mean),
             most(m - best_mean),
-            most(top - value),
+            most(fixed.value - value),
             most(jnp.abs(best_value - value)),
         )
-        return improved(bracket, jet, m, m0, rule, rho), value, errors
-
-    def inner(state: tuple[Array, Array, Array], _: None) -> tuple:
-        before, m, _value = state
-        following, value, errors = arrive(before, m)
+        following = improved(bracket, jet, m, m0, rule, rho)
         return (m, following, value), (errors, (m, value) if keep else None)
 
-    top = bracket.value(bracket.jet(fixed), fixed, m0)
-    following, value0, first = arrive(m0, m0)
-    (mean, _, value), (later, path) = lax.scan(inner, (m0, following, value0), length=num_inner)
-    errors = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, later)
-    if path is None:
-        return mean, value, errors, None, None
-    means, values = path
-    means = jnp.concatenate([m0[None], means])
-    return mean, value, errors, means, jnp.concatenate([value0[None], values])
+    state = (m0, m0, jnp.zeros_like(best_value))
+    (mean, _, value), (errors, path) = lax.scan(inner, state, length=num_inner + 1)
+    return (mean, value, errors, *(path or (None, None)))
 
 
 def _unrolled(blocks: Array, M: int) -> Array:
@@ -250,16 +241,16 @@ def _sweep(
 ) -> tuple[Array, Array]:
     def step(after: Array, now: tuple) -> tuple:
         t, m = now
-        bracket, m0, gained, points = prepared(problem, grid, t, after, hermite)
+        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
         rho = jnp.zeros((), after.dtype)
         if rule == "damped":
-            rho = extremes(bracket, points, region[t + 1], block).ratio
+            rho = over_region(bracket, region[t + 1], block).ratio
 
         def both(m: Array, m0: Array) -> tuple[Array, Array]:
             jet = bracket.jet(m)
             return bracket.value(jet, m, m0), improved(bracket, jet, m, m0, rule, rho)
 
-        P = points.shape[0]
+        P = m0.shape[0]
         value, better = (joined(x, P) for x in in_blocks(both, block, m, m0))
         value = value + gained
         return value, (value, better)

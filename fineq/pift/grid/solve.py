@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.pift.grid.bellman import BLOCK, Bracket, in_blocks, joined, maximiser
+from fineq.pift.grid.bellman import BLOCK, Best, Bracket, in_blocks, joined, maximiser
 from fineq.pift.grid.density import running
 from fineq.pift.grid.tensor import HERMITE, Grid, axis_sigmas, smoothed
 from fineq.pift.problem import Problem
@@ -56,21 +56,20 @@ class Optimum(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What a step knows before it begins: the bracket, m0, f_t and the points, all at time t."""
+    """What a step knows before it begins: the bracket, m0 `[P, d]` and f_t `[P]`."""
 
     bracket: Bracket
     m0: Array
     running: Array
-    points: Array
 
 
 def prepared(problem: Problem, grid: Grid, t: Array, after: Array, hermite: int) -> Before:
-    """The bracket of step t for V_{t+1} = `after` `[P]`, with m0 `[P, d]` and f_t `[P]`."""
+    """The bracket of step t for V_{t+1} = `after [P]`, and what stands beside it."""
     points = grid.points()
     sigma = axis_sigmas(problem.chain.sigmas, grid.d)[t]
     bracket = Bracket(grid, smoothed(grid, after, sigma, hermite), sigma, problem.betas[t])
     m0 = jax.vmap(lambda y: problem.chain.mean(t, y))(points)
-    return Before(bracket, m0, running(problem, t, points), points)
+    return Before(bracket, m0, running(problem, t, points))
 
 
 def terminal(problem: Problem, grid: Grid) -> Array:
@@ -91,6 +90,15 @@ def extremes(bracket: Bracket, means: Array, mask: Array, block: int) -> Curvatu
     return Curvature(jnp.min(found.lowest), jnp.max(found.highest))
 
 
+def over_region(bracket: Bracket, mask: Array, block: int) -> Curvature:
+    """Extreme curvatures over a region of means, at its grid points and half-way between them."""
+    grid = bracket.grid
+    shifts = 0.5 * jnp.stack(jnp.meshgrid(*[jnp.arange(2)] * grid.d), -1).reshape(-1, grid.d)
+    points = grid.points()[None] + (shifts * grid.spacing[None])[:, None]
+    masks = jnp.tile(mask, shifts.shape[0])
+    return extremes(bracket, points.reshape(-1, grid.d), masks, block)
+
+
 @partial(jax.jit, static_argnames=("hermite", "block"))
 def optimum(
     problem: Problem, grid: Grid, region: Array, *, hermite: int = HERMITE, block: int = BLOCK
@@ -107,17 +115,14 @@ def optimum(
     tolerance = TOLERANCE * float(jnp.finfo(region_dtype(grid)).eps)
 
     def step(after: Array, t: Array) -> tuple:
-        bracket, m0, gained, points = prepared(problem, grid, t, after, hermite)
-        P = points.shape[0]
+        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
 
-        def solve(m0: Array) -> tuple[Array, Array, Array]:
-            best = maximiser(bracket, m0, m0, tolerance)
-            value = bracket.value(bracket.jet(best.mean), best.mean, m0)
-            return best.mean, best.residual, value
+        def solve(m0: Array) -> Best:
+            return maximiser(bracket, m0, m0, tolerance)
 
-        mean, residual, value = (joined(x, P) for x in in_blocks(solve, block, m0))
+        mean, value, residual = (joined(x, m0.shape[0]) for x in in_blocks(solve, block, m0))
         value = value + gained
-        everywhere = extremes(bracket, points, region[t + 1], block)
+        everywhere = over_region(bracket, region[t + 1], block)
         optimal = extremes(bracket, mean, region[t], block)
         left = jnp.max(jnp.where(region[t], residual, 0.0))
         return value, (value, mean, everywhere, optimal, left)
@@ -141,7 +146,7 @@ def evaluate(
 
     def step(after: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
         t, m = now
-        bracket, m0, gained, _ = prepared(problem, grid, t, after, hermite)
+        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
         value = in_blocks(lambda m, m0: bracket.value(bracket.jet(m), m, m0), block, m, m0)
         value = joined(value, m0.shape[0]) + gained
         return value, value

@@ -1,0 +1,129 @@
+"""The grid against the exact linear-quadratic recursion: quadratics are exact on it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fineq.errors import InputError
+from fineq.pift import lq, problem, rewards
+from fineq.pift.grid import checks, density, nested, solve
+from fineq.pift.grid.tensor import make_grid
+from tests.pift.grid.common import gaussian, on_grid
+
+TOL = 1e-10
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def case(request):
+    task, grid = gaussian(request.param)
+    laws = density.densities(task, grid, density.pretrained(task, grid))
+    region = density.carried(laws, grid)
+    return task, grid, region, lq.linear_quadratic(task), solve.optimum(task, grid, region)
+
+
+def test_optimum(case):
+    _, grid, _, exact, best = case
+    solution = lq.optimum(exact)
+    values, means = on_grid(grid, solution.value, solution.policy)
+    np.testing.assert_allclose(best.value, values, atol=TOL)
+    np.testing.assert_allclose(best.mean, means, atol=TOL)
+    for found in (best.everywhere, best.optimal):
+        np.testing.assert_allclose(found.lowest, solution.lowest, atol=TOL)
+        np.testing.assert_allclose(found.highest, solution.highest, atol=TOL)
+    assert best.residual.max() < 1e-13
+    assert bool(best.well_posed)
+
+
+@pytest.mark.parametrize("rule", ["plain", "damped", "newton"])
+def test_nested(case, rule):
+    task, grid, region, exact, best = case
+    if grid.d == 2 and rule == "damped":
+        pytest.skip("the same lines as in one dimension, and slow to compile")
+    found = nested.nested(task, grid, region, best, 2, rule)
+    expected = lq.nested(exact, 2, rule)
+    values, means = on_grid(grid, expected.value, expected.policy)
+    np.testing.assert_allclose(found.value, values, atol=TOL)
+    np.testing.assert_allclose(found.mean, means, atol=TOL)
+    _, starred = on_grid(grid, lq.optimum(exact).value, lq.optimum(exact).policy)
+    apart = np.linalg.norm(means - starred, axis=-1)
+    np.testing.assert_allclose(
+        found.to_best[:, -1], np.where(region[:-1], apart, 0).max(-1), atol=TOL
+    )
+
+
+@pytest.mark.parametrize("rule", ["plain", "damped"])
+def test_sweeps(case, rule):
+    task, grid, region, exact, best = case
+    if grid.d == 2 and rule == "plain":
+        pytest.skip("slow to compile")
+    policy = lq.pretrained(exact)
+    found = nested.sweeps(task, grid, region, best, density.pretrained(task, grid), 3, rule)
+    first = on_grid(grid, lq.optimum(exact).value, lq.optimum(exact).policy)
+    start = task.chain.start.moments()
+    top = lq.expected(lq.optimum(exact).value, *start)
+    for i in range(3):
+        policy, value = lq.sweep(exact, policy, rule)
+        values, means = on_grid(grid, value, policy)
+        gap = np.where(region, np.abs(values - first[0]), 0).max(-1)
+        np.testing.assert_allclose(found.gaps[i], gap, atol=TOL)
+        np.testing.assert_allclose(
+            found.objective_gaps[i], top - lq.expected(value, *start), atol=TOL
+        )
+    np.testing.assert_allclose(found.means, means, atol=TOL)
+
+
+def test_objective_forward_is_the_value_backward(case):
+    task, grid, _, exact, best = case
+    found = density.objective(task, grid, best.mean)
+    expected = lq.objective(exact, lq.optimum(exact).policy, *task.chain.start.moments())
+    # The box leaves out 1e-12 of mass, where the values are of order 10.
+    for name in ("objective", "reward", "price"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=TOL)
+    np.testing.assert_allclose(found.divergences.sum(), expected.divergence, atol=TOL)
+    p = found.densities[-1] * grid.cell
+    mean = p @ grid.points()
+    np.testing.assert_allclose(mean, expected.mean, atol=TOL)
+    apart = grid.points() - mean[None]
+    np.testing.assert_allclose((apart * p[:, None]).T @ apart, expected.covariance, atol=TOL)
+
+
+def test_anisotropic_noise_and_running_reward():
+    """Another noise in each axis, a schedule of β and f_t, from a chain that is no diffusion."""
+    T, eye = 4, jnp.eye(2)
+    A = 0.9 * jnp.stack([eye + 0.1 * t * jnp.array([[0.0, 1.0], [-1.0, 0.0]]) for t in range(T)])
+    mean = problem.AffineMean(A, 0.1 * jnp.ones((T, 2)))
+    sigmas = jnp.stack([jnp.diag(jnp.array([0.3 + 0.1 * t, 0.7])) for t in range(T)])
+    chain = problem.Chain(mean, sigmas, gaussian(2)[0].chain.start)
+    running = rewards.RunningQuadratic(-0.2 * jnp.stack([eye] * T), A[:, 0], jnp.arange(1.0, T + 1))
+    reward = rewards.quadratic([[-0.5, 0.2], [0.2, 0.3]])
+    betas = 2.0 + jnp.arange(T)
+    task = problem.make_problem(chain, reward, betas, running)
+    grid = make_grid([-8.0, -8.0], [8.0, 8.0], 41)
+    region = jnp.ones((T + 1, grid.num**2), bool)
+    best = solve.optimum(task, grid, region)
+    solution = lq.optimum(lq.linear_quadratic(task))
+    values, means = on_grid(grid, solution.value, solution.policy)
+    # Values reach 100 in the corners.
+    np.testing.assert_allclose(best.value, values, rtol=1e-11, atol=1e-10)
+    np.testing.assert_allclose(best.mean, means, atol=1e-10)
+    np.testing.assert_allclose(best.everywhere.ratio, solution.ratios, atol=1e-9)
+    oblique = chain._replace(sigmas=jnp.stack([jnp.array([[0.3, 0.1], [0.0, 0.3]])] * T))
+    with pytest.raises(InputError, match="diagonal"):
+        checks.check_grid(task._replace(chain=oblique), grid)
+
+
+def test_blocks_do_not_change_the_answer(case):
+    task, grid, region, _, best = case
+    if grid.d == 2:
+        pytest.skip("blocks are of rows, whatever the dimension")
+    block = grid.points().shape[0] // 3 + 1
+    again = solve.optimum(task, grid, region, block=block)
+    np.testing.assert_allclose(again.value, best.value, atol=1e-12)
+    whole = nested.nested(task, grid, region, best, 2, keep=True)
+    parts = nested.nested(task, grid, region, best, 2, keep=True, block=block)
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-11)
+    np.testing.assert_array_equal(whole.inner_mean[:, -1], whole.mean)
+    np.testing.assert_allclose(whole.inner_value[:, -1], whole.value[:-1], atol=1e-12)
+    np.testing.assert_allclose(whole.inner_mean[:, 0], density.pretrained(task, grid), atol=1e-12)
