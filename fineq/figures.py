@@ -93,7 +93,8 @@ class Panel:
     """One pair of axes.
 
     Attributes:
-        kind: which drawing function: `convergence`, `powerlaw`, `curves` or `fractions`.
+        kind: which drawing function: `convergence`, `powerlaw`, `curves`, `fractions`, or `field`
+            (first line: an image over x and one more dimension; next two: arrows).
         x: the coordinate (or one-dimensional variable) on the horizontal axis.
         lines: the measured lines.
         theory: the theory's lines.

@@ -135,6 +135,32 @@ class ThresholdConfig:
 
 
 @dataclass
+class PictureConfig:
+    """The mixture in the plane that beta draws."""
+
+    betas: list = numbers([2.0, 0.5, 0.1], "prices at which it is drawn; empty: none", above=0.0)
+    num_points: int = count(96, "points of the grid along each axis", minimum=16)
+
+
+@dataclass
+class TerminalConfig:
+    """What terminal_law looks at."""
+
+    num_steps: list = numbers([25, 50, 100, 200, 400, 800], "numbers of steps T, rising", minimum=1)
+    ends: list = numbers(
+        [1e-4, 1e-3, 1e-2, 1e-1], "noise levels ᾱ of Y_0, continuous time", above=0.0, below=1.0
+    )
+    num_points: int = count(801, "points of the grid, for data on a line", minimum=8)
+
+    def check(self) -> None:
+        """Orders need increasing values."""
+        for name in ("num_steps", "ends"):
+            values = getattr(self, name)
+            if len(values) < 2 or values != sorted(set(values)):
+                raise InputError(f"terminal.{name} must hold rising values, at least two: {values}")
+
+
+@dataclass
 class PiftConfig(RunConfig):
     """Fine-tuning as stochastic control (arXiv 2412.18164)."""
 
@@ -145,7 +171,9 @@ class PiftConfig(RunConfig):
     data: DataConfig = group(DataConfig, "the data law")
     reward: RewardConfig = group(RewardConfig, "the terminal reward")
     inner: InnerConfig = group(InnerConfig, "the iteration")
+    picture: PictureConfig = group(PictureConfig, "a mixture in the plane")
     threshold: ThresholdConfig = group(ThresholdConfig, "values of β around the threshold")
+    terminal: TerminalConfig = group(TerminalConfig, "what terminal_law looks at")
 
     def check(self) -> None:
         """One β per step."""

@@ -16,6 +16,7 @@ from fineq.figures import Figure
 from fineq.plot.base import Sketch, subtitle
 from fineq.plot.convergence import convergence
 from fineq.plot.curves import curves, fraction_panel, powerlaw
+from fineq.plot.fields import field
 from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
 from fineq.plot.style import PANEL_HEIGHT, PANEL_WIDTH, STYLE
 
@@ -28,6 +29,7 @@ KINDS: dict[str, Callable[[Sketch], None]] = {
     "powerlaw": powerlaw,
     "curves": curves,
     "fractions": fraction_panel,
+    "field": field,
 }
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from fineq.pift.config import PiftConfig
-from fineq.pift.study import linear_convergence, threshold
+from fineq.pift.study import beta, linear_convergence, terminal_law, threshold
 from fineq.pift.study.instances import Given as Given
 from fineq.results import StudyResult
 from fineq.sweep.stages import Stages
 
 STUDIES: dict[str, Callable[[PiftConfig, Given, Stages], StudyResult]] = {
+    "beta": beta.run,
     "linear_convergence": linear_convergence.run,
+    "terminal_law": terminal_law.run,
     "threshold": threshold.run,
 }
