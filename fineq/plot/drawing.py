@@ -18,7 +18,7 @@ from fineq.plot.convergence import convergence
 from fineq.plot.curves import curves, fraction_panel, powerlaw
 from fineq.plot.fields import field
 from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
-from fineq.plot.style import PANEL_HEIGHT, PANEL_WIDTH, STYLE
+from fineq.plot.style import FIELD_WIDTH, PANEL_HEIGHT, PANEL_WIDTH, STYLE
 
 if TYPE_CHECKING:
     import xarray
@@ -48,7 +48,8 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
 
     """
     with matplotlib.rc_context(STYLE):
-        size = (PANEL_WIDTH * len(figure.panels), PANEL_HEIGHT)
+        widths = [FIELD_WIDTH if p.kind == "field" else PANEL_WIDTH for p in figure.panels]
+        size = (sum(widths), PANEL_HEIGHT)
         canvas = Canvas(figsize=size, layout="constrained")
         agg = FigureCanvasAgg(canvas)
         axes = canvas.subplots(1, len(figure.panels), squeeze=False)[0]

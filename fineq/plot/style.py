@@ -16,6 +16,7 @@ INK = "#222222"
 
 PANEL_WIDTH = 5.2
 PANEL_HEIGHT = 3.9
+FIELD_WIDTH = 3.9
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
