@@ -112,10 +112,12 @@ def smallest_beta(
         The bracket; (0, low) when the property holds at `low`, (high, inf) when not at `high`.
 
     Raises:
-        InputError: unless 0 < low < high.
+        InputError: unless 0 < low < high and at_once >= 3.
     """
     if not 0 < low < high:
         raise InputError(f"a threshold needs 0 < low < high, got {low:g} and {high:g}")
+    if at_once < 3:
+        raise InputError(f"at_once must be at least 3 to narrow a bracket, got {at_once}")
     bounds = [low, high]
     first = True
     while first or bounds[1] > bounds[0] * (1 + precision):

@@ -124,6 +124,8 @@ def test_blocks_do_not_change_the_answer(case):
     parts = nested.nested(task, grid, region, best, 2, keep=True, block=block)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-11)
+    assert whole.inner_mean is not None
+    assert whole.inner_value is not None
     np.testing.assert_array_equal(whole.inner_mean[:, -1], whole.mean)
     np.testing.assert_allclose(whole.inner_value[:, -1], whole.value[:-1], atol=1e-12)
     np.testing.assert_allclose(whole.inner_mean[:, 0], density.pretrained(task, grid), atol=1e-12)
