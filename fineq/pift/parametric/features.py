@@ -93,7 +93,7 @@ class Radial(NamedTuple):
     def __call__(self, t: ArrayLike, y: Array) -> Array:
         """φ_t(y), `[1 + d + K]`."""
         z = self.scale(t, y)
-        squares = jnp.sum((z - self.centers) ** 2, axis=-1)
+        squares = jnp.sum((z[None] - self.centers) ** 2, axis=-1)
         return _with_affine(z, jnp.exp(-squares / (2 * self.width**2)))
 
 

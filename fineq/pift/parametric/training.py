@@ -62,9 +62,7 @@ class Optimiser:
 
     def __post_init__(self):
         if not self.learning_rate > 0:
-            raise InputError(
-                f"training.learning_rate must be above 0, got {self.learning_rate}"
-            )
+            raise InputError(f"training.learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.average < 1:
             raise InputError(f"training.average must lie in [0, 1), got {self.average}")
         for name in ("num_steps", "weight_decay", "clip", "final"):
@@ -123,17 +121,13 @@ def start(costate: NetworkCostate, optimiser: Optimiser) -> Training:
     return Training(costate, costate.variables, optimiser.transform().init(costate.variables))
 
 
-def loss(
-    costate: NetworkCostate, times: Array, gain: Array, states: Array, wanted: Array
-) -> Array:
+def loss(costate: NetworkCostate, times: Array, gain: Array, states: Array, wanted: Array) -> Array:
     """½ mean of |c_t(y) - a|²_{S/β} over rows: times `[M]`, gain `[M, ...]`, the rest `[M, d]`."""
     apart = jax.vmap(costate)(times, states) - wanted
     return jnp.mean(jnp.sum(apart * jax.vmap(scaled)(gain, apart), axis=-1)) / 2
 
 
-def _update(
-    optimiser: Optimiser, state: Training, gradient: Any
-) -> Training:
+def _update(optimiser: Optimiser, state: Training, gradient: Any) -> Training:
     variables = state.costate.variables
     step, moments = optimiser.transform().update(gradient, state.moments, variables)
     variables = optax.apply_updates(variables, step)
