@@ -42,7 +42,7 @@ def map_constant(grid: Grid, field: Array, mask: Array) -> Array:
     """Sup of the spectral norm of the Jacobian of a field `[P, d]` over the mask."""
     points = grid.points()
     rows = jax.vmap(lambda v: grid.jet(grid.spline(v), points).gradient, 1, 1)(field)
-    return _most(jnp.linalg.norm(rows, 2, axis=(-2, -1)), mask)
+    return _most(_norms(rows), mask)
 
 
 def control_constant(grid: Grid, means: Array, alpha: Array, mask: Array) -> Array:
@@ -66,7 +66,7 @@ def mean_constants(problem: Problem, grid: Grid, region: Array) -> Constants:
         slopes = jax.vmap(jax.jacfwd(mean))(points)
         bends = jax.vmap(jax.jacfwd(jax.jacfwd(mean)))(points)
         size = jnp.linalg.norm(_norms(bends), axis=-1)
-        return Constants(_most(jnp.linalg.norm(slopes, 2, axis=(-2, -1)), mask), _most(size, mask))
+        return Constants(_most(_norms(slopes), mask), _most(size, mask))
 
     return lax.map(at, (jnp.arange(problem.num_steps), region[:-1]))
 
@@ -150,5 +150,8 @@ def _most(x: Array, mask: Array) -> Array:
 
 
 def _norms(matrices: Array) -> Array:
-    """Spectral norms of symmetric matrices `[..., d, d]`."""
-    return jnp.max(jnp.abs(jnp.linalg.eigvalsh(matrices)), axis=-1)
+    """Spectral norms of matrices `[..., d, d]`, d = 1 or 2, in closed form: no LAPACK in a loop."""
+    if matrices.shape[-1] == 1:
+        return jnp.abs(matrices[..., 0, 0])
+    a, b, c, e = (matrices[..., i, j] for i in range(2) for j in range(2))
+    return (jnp.hypot(a + e, b - c) + jnp.hypot(a - e, b + c)) / 2

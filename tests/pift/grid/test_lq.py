@@ -59,6 +59,7 @@ def test_sweeps(case, rule):
         pytest.skip("slow to compile")
     policy = lq.pretrained(exact)
     found = nested.sweeps(task, grid, region, best, density.pretrained(task, grid), 3, rule)
+    means = None
     first = on_grid(grid, lq.optimum(exact).value, lq.optimum(exact).policy)
     start = task.chain.start.moments()
     top = lq.expected(lq.optimum(exact).value, *start)
