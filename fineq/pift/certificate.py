@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from fineq.ddpm.laws import Gaussian, gaussian
 from fineq.errors import InputError
@@ -50,12 +50,14 @@ def affine_bounds(problem: Problem) -> Bounds:
         raise InputError("exact certificates need a Gaussian law of Y_0")
     beta, reward = jnp.min(problem.betas), arrays.terminal
     bridge = tilting.chain_bridge(arrays.A, arrays.b, problem.chain.covariances())
-    last = gaussian(*bridge.marginal(start))
+    marginal = beta * tilting.tilt(gaussian(*bridge.marginal(start)), reward, beta).log_mass
+    # One decomposition after the other: two batched ones at once can hang two cores.
+    marginal, bridge = lax.optimization_barrier((marginal, bridge))
     value = tilting.tilt_bridge(bridge, reward, beta)[1]
     mean, covariance = start.moments()
     conditional = value(mean) + 0.5 * jnp.trace(value.P @ covariance)
     return Bounds(
-        beta * tilting.tilt(last, reward, beta).log_mass,
+        marginal,
         jnp.where(jnp.isnan(conditional), jnp.inf, conditional),
     )
 

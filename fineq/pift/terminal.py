@@ -9,7 +9,7 @@ arXiv 2412.18164 (`pift/continuous-time`).
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Gaussian, gaussian
@@ -60,19 +60,25 @@ class Terminal(NamedTuple):
     pretrained: Array
 
 
+Moments = tuple[Array, Array]
+
+
+def chain_moments(problem: Problem) -> tuple[Moments, Moments]:
+    """Mean and covariance of Y_T of the optimal chain, and of the pre-trained one.
+
+    For Gaussian data and a linear or quadratic reward; exact.
+    """
+    arrays = lq.linear_quadratic(problem)
+    start = problem.chain.start.moments()
+    found = lq.objective(arrays, lq.optimum(arrays).policy, *start)
+    before = lq.objective(arrays, lq.pretrained(arrays), *start)
+    return (found.mean, found.covariance), (before.mean, before.covariance)
+
+
 def of_chain(problem: Problem, law: Gaussian) -> Terminal:
     """Divergences of the optimal chain for Gaussian data `law` and constant β, exact by moments."""
-    arrays = lq.linear_quadratic(problem)
-    moments = problem.chain.start.moments()
-    found = lq.objective(arrays, lq.optimum(arrays).policy, *moments)
-    before = lq.objective(arrays, lq.pretrained(arrays), *moments)
-    base = gaussian(before.mean, before.covariance)
-    reward, beta = arrays.terminal, problem.betas[0]
-    return Terminal(
-        gaussian_divergence(found.mean, found.covariance, _tilted(base, reward, beta)),
-        gaussian_divergence(found.mean, found.covariance, _tilted(law, reward, beta)),
-        gaussian_divergence(before.mean, before.covariance, law),
-    )
+    reward = lq.linear_quadratic(problem).terminal
+    return divergences(*chain_moments(problem), law, reward, problem.betas[0])
 
 
 def of_process(
@@ -80,13 +86,30 @@ def of_process(
 ) -> Terminal:
     """The same in continuous time, started at noise level ᾱ: what no step size removes."""
     bridge = tilting.bridge(law, alpha_bar)
-    base = gaussian(*bridge.marginal(start))
     found = tilting.tilt_bridge(bridge, reward, beta)[0].marginal(start)
-    return Terminal(
-        gaussian_divergence(*found, _tilted(base, reward, beta)),
-        gaussian_divergence(*found, _tilted(law, reward, beta)),
-        gaussian_divergence(base.mean, base.moments()[1], law),
-    )
+    return divergences(found, bridge.marginal(start), law, reward, beta)
+
+
+def divergences(
+    found: Moments, before: Moments, law: Gaussian, reward: Quadratic, beta: ArrayLike
+) -> Terminal:
+    """Divergences of a Gaussian Y_T.
+
+    Args:
+        found: mean and covariance of Y_T.
+        before: those without control.
+        law: of the data.
+        reward: what both are tilted by.
+        beta: at which price.
+    """
+    # One decomposition after the other: two batched ones at once can hang two cores.
+    found, before = lax.optimization_barrier((found, before))
+    base = gaussian(*before)
+    own = gaussian_divergence(*found, _tilted(base, reward, beta))
+    own, law = lax.optimization_barrier((own, law))
+    data = gaussian_divergence(*found, _tilted(law, reward, beta))
+    data, law = lax.optimization_barrier((data, law))
+    return Terminal(own, data, gaussian_divergence(*before, law))
 
 
 def _tilted(law: Gaussian, reward: Quadratic, beta: ArrayLike) -> Gaussian:

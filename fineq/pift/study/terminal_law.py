@@ -1,0 +1,225 @@
+"""How close the fine-tuned chain ends to the tilted law (`pift/terminal-law`).
+
+The optimum of a chain of T steps, both variances, against two targets: the tilt p e^{r/β}/Z of the
+chain's own pre-trained law of Y_T, and the tilt of the data law, which the chain's own error of
+generation adds to. Then, without steps, in continuous time: what it costs that Y_0 stays N(0, I),
+against ᾱ of the noisiest level. Gaussian data and a linear or quadratic reward make all of it exact
+by moments; other data on a line are followed by their densities on a grid.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.ddpm.laws import Gaussian, Law, standard_normal
+from fineq.errors import InputError
+from fineq.fields import replace_at
+from fineq.pift import terminal
+from fineq.pift.config import PiftConfig
+from fineq.pift.grid.checks import check_grid
+from fineq.pift.grid.density import densities, pretrained
+from fineq.pift.grid.solve import optimum
+from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
+from fineq.pift.problem import Problem, Reward, ddpm_chain, make_problem
+from fineq.pift.rewards import Quadratic
+from fineq.pift.study.common import Study, coords_of, make_study
+from fineq.pift.study.instances import Given, schedule_of
+from fineq.pift.study.terminal_views import (
+    ABOUT,
+    LAWS,
+    VARIANCES,
+    density_figure,
+    end_claims,
+    end_figure,
+    fits,
+    step_claims,
+    steps_figure,
+)
+from fineq.pift.terminal import Terminal
+from fineq.results import StudyResult, status_of
+from fineq.studies import dims_of, named_arrays
+from fineq.sweep import Axis
+from fineq.sweep.stages import Member, Stages
+
+SHOWN = 1e-3  # of the largest density: what is below it is not drawn
+
+
+class Drawn(NamedTuple):
+    """What of a member does not depend on the number of steps: law, reward and price."""
+
+    law: Law
+    reward: Reward
+    beta: Array
+
+
+def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
+    """Divergences against T for both variances, and against ᾱ_end."""
+    study = make_study(config, given, stages)
+    exact = _check(study)
+    steps = Axis("schedule.num_steps", config.terminal.num_steps, static=True)
+    axes = [Axis("schedule.variance", VARIANCES, static=True), *study.axes, steps]
+    drawn = stages.measure("instances", partial(_drawn, study), study.axes)
+    grid = None if exact else _grid(study)
+    found = _against_steps(study, drawn, grid, steps)
+    laws = fits(study, found, config.terminal.num_steps)
+    arrays = named_arrays(found._asdict(), dims_of(axes), ABOUT)
+    coords = coords_of(axes, config)
+    claims, figures = step_claims(study, laws), [steps_figure(study, laws)]
+    if grid is None:
+        ends = Axis("schedule.end", config.terminal.ends)
+        kept = _against_ends(study, drawn, ends)
+        arrays |= named_arrays(kept._asdict(), dims_of([*study.axes, ends]), ABOUT, prefix="kept_")
+        coords |= coords_of([ends], config)
+        orders = fits(study, kept, config.terminal.ends, kinds=())
+        claims += end_claims(study, orders)
+        figures.append(end_figure(study, orders))
+    else:
+        y, shown = _densities(study, drawn, grid)
+        about = {name: f"density, {text}" for name, text in LAWS.items()}
+        arrays |= named_arrays(shown, ("variance", "y"), about, prefix="density_")
+        coords |= coords_of([], config, y=y)
+        figures.append(density_figure(config))
+    return StudyResult(
+        arrays,
+        coords,
+        tuple(claims),
+        tuple(law for by in laws for law in by.values()),
+        tuple(figures),
+        status_of(~np.isfinite(found.own)),
+    )
+
+
+def _check(study: Study) -> bool:
+    """Whether everything is exact by moments; else data on a line are needed."""
+    config = study.config
+    for axis in study.axes:
+        if axis.name == "schedule.end":
+            raise InputError("sweep.schedule.end: terminal_law has its own values, terminal.ends")
+    if config.betas:
+        raise InputError("terminal_law needs one beta, not betas: a schedule has no tilted law")
+    first = study.instance({"seed": config.first_seed})
+    exact = isinstance(first.law, Gaussian) and isinstance(first.problem.reward, Quadratic)
+    if not exact and first.problem.d != 1:
+        raise InputError(
+            "terminal_law needs Gaussian data and a linear or quadratic reward, or data on a line, "
+            f"got data.name={config.data.name}, reward.name={config.reward.name}, "
+            f"d = {first.problem.d}"
+        )
+    return exact
+
+
+def _drawn(study: Study, member: Member) -> Drawn:
+    instance = study.instance(member)
+    return Drawn(instance.law, instance.problem.reward, instance.problem.betas[0])
+
+
+def _problem(study: Study, drawn: Drawn, member: Member) -> Problem:
+    """The problem with the schedule of a member, `{"schedule.num_steps": ...}`."""
+    fields = {k: v for k, v in member.items() if k not in ("seed", "drawn")}
+    schedule = schedule_of(replace_at(study.config, fields))
+    return make_problem(ddpm_chain(drawn.law, schedule), drawn.reward, drawn.beta)
+
+
+def _grid(study: Study) -> Grid:
+    """A grid for data on a line, checked at the finest steps."""
+    config = study.config
+    first = study.instance({"seed": config.first_seed})
+    low, high = law_bounds(first.law, first.schedule)
+    grid = make_grid(low, high, config.terminal.num_points)
+    most = max(config.terminal.num_steps)
+    for kind in VARIANCES:
+        at = {"schedule.num_steps": most, "schedule.variance": kind}
+        drawn = Drawn(first.law, first.problem.reward, first.problem.betas[0])
+        check_grid(_problem(study, drawn, at), grid)
+    return grid
+
+
+def _against_steps(study: Study, drawn: Drawn, grid: Grid | None, steps: Axis) -> Terminal:
+    """Divergences `[variance, *axes, T]`."""
+
+    def both(one: Callable[[Problem, Drawn], Any]) -> Any:
+        """For both variances, as a batch: one program for each T, not two; `[*axes, T, 2]`."""
+
+        def at(member: Member) -> Any:
+            drawn = member["drawn"]
+            each = [_problem(study, drawn, {**member, "schedule.variance": k}) for k in VARIANCES]
+            stacked = jax.tree.map(lambda *x: jnp.stack(x), *each)
+            return jax.vmap(lambda problem: one(problem, drawn))(stacked)
+
+        given = jax.tree.map(lambda x: np.broadcast_to(x, (len(steps), *np.shape(x))), drawn)
+        found = study.stages.measure("steps", at, [steps, *study.axes], {"drawn": given})
+        return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), 0, len(study.axes)), found)
+
+    if grid is not None:
+        found = both(lambda problem, drawn: _on_line(problem, drawn, grid)[0])
+    else:
+        # What no number of steps changes the shape of is compiled once for all of them.
+        moments = both(lambda problem, _: terminal.chain_moments(problem))
+        given = {"drawn": drawn, "moments": moments}
+        found = study.stages.measure("divergences", _apart, study.axes, given)
+    return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), -1, 0), found)
+
+
+def _apart(member: Member) -> Terminal:
+    """Divergences `[T, variance]` of one member's moments of Y_T."""
+    law, reward, beta = member["drawn"]
+
+    def one(moments: tuple[terminal.Moments, terminal.Moments]) -> Terminal:
+        found, before = moments
+        return terminal.divergences(found, before, law, reward, beta)
+
+    return jax.vmap(jax.vmap(one))(member["moments"])
+
+
+def _against_ends(study: Study, drawn: Drawn, ends: Axis) -> Terminal:
+    """Divergences in continuous time of processes that start at noise levels ᾱ, `[*axes, ᾱ]`."""
+
+    def at(member: Member) -> Terminal:
+        law, reward, beta = member["drawn"]
+        start = standard_normal(law.d, law.mean.dtype)
+        bars = jnp.asarray(ends.values, law.mean.dtype)
+        return jax.vmap(lambda bar: terminal.of_process(law, reward, beta, bar, start))(bars)
+
+    return study.stages.measure("ends", at, study.axes, {"drawn": drawn})
+
+
+def _on_line(problem: Problem, drawn: Drawn, grid: Grid) -> tuple[Terminal, dict[str, Array]]:
+    """Divergences and densities of Y_T for data on a line."""
+    points = grid.points()
+    everywhere = jnp.ones((problem.num_steps + 1, grid.num), bool)
+    tuned = densities(problem, grid, optimum(problem, grid, everywhere).mean)[-1]
+    base = densities(problem, grid, pretrained(problem, grid))[-1]
+    gained = jax.vmap(drawn.reward)(points) / drawn.beta
+    log_data = jax.vmap(drawn.law.log_density)(points)
+    log_base = jnp.log(jnp.maximum(base, jnp.finfo(base.dtype).tiny))
+    target = jnp.exp(log_data + gained - jnp.max(log_data + gained))
+
+    def apart(density: Array, log_target: Array) -> Array:
+        return terminal.grid_divergence(density, log_target, grid.cell)
+
+    divergences = Terminal(
+        apart(tuned, log_base + gained), apart(tuned, log_data + gained), apart(base, log_data)
+    )
+    target = target / (jnp.sum(target) * grid.cell)
+    return divergences, {"pretrained": base, "optimal": tuned, "target": target}
+
+
+def _densities(study: Study, drawn: Drawn, grid: Grid) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Points, and densities of Y_T at the fewest steps `[variance, y]`, of the first member."""
+    fewest = min(study.config.terminal.num_steps)
+    first: Drawn = jax.tree.map(lambda x: jnp.asarray(x)[(0,) * len(study.axes)], drawn)
+    at = {axis.name: axis.values[0] for axis in study.axes} | {"schedule.num_steps": fewest}
+    found = [
+        _on_line(_problem(study, first, {**at, "schedule.variance": kind}), first, grid)[1]
+        for kind in VARIANCES
+    ]
+    laws = {name: np.stack([np.asarray(x[name]) for x in found]) for name in LAWS}
+    high = np.max([np.max(p, axis=0) for p in laws.values()], axis=0)
+    shown = np.flatnonzero(high > SHOWN * high.max())
+    inside = slice(shown[0], shown[-1] + 1)
+    return np.asarray(grid.axes[0])[inside], {k: p[:, inside] for k, p in laws.items()}

@@ -1,0 +1,181 @@
+"""Orders, claims and figures of `terminal_law`."""
+
+import numpy as np
+
+from fineq.claims import Claim, Measured, Theory
+from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.pift.claims import claim
+from fineq.pift.config import PiftConfig
+from fineq.pift.study.common import Study, slices
+from fineq.pift.terminal import Terminal
+from fineq.rates import PowerLaw, power_law
+from fineq.studies import Slice
+
+VARIANCES = ("forward", "posterior")
+NAMES = {"forward": "σ² = b", "posterior": "posterior variance", "": ""}
+TARGETS = ("own", "data")
+ABOUT = {
+    "own": "KL to the tilt of the chain's own law",
+    "data": "KL to the tilt of the data law",
+    "pretrained": "KL of the pre-trained law to the data",
+}
+LAWS = {
+    "pretrained": "pre-trained",
+    "optimal": "fine-tuned",
+    "target": "tilt of the data law",
+}
+MARGIN = 0.1  # on an exponent seen over a finite range
+LEAST = 3  # points of a fitted order
+
+Orders = list[dict[tuple[str, str], PowerLaw]]
+
+
+def fits(study: Study, found: Terminal, x: list, kinds: tuple[str, ...] = VARIANCES) -> Orders:
+    """Orders in x of divergences `[variance, *axes, x]`, by variance and target, for each slice.
+
+    Without variances, `kinds=()`, the divergences are `[*axes, x]` and the variance is "".
+    """
+
+    def one(piece: Slice, target: str, kind: str) -> PowerLaw:
+        index = (*([kinds.index(kind)] if kind else []), *piece.index)
+        words = (ABOUT[target], NAMES[kind], piece.label)
+        values = np.asarray(getattr(found, target))[index]
+        return power_law(np.array(x, float), values, quantity=", ".join(filter(None, words)))
+
+    return [
+        {(kind, target): one(piece, target, kind) for kind in kinds or ("",) for target in TARGETS}
+        for piece in slices(study.axes)
+    ]
+
+
+def _logarithmic(steps: list) -> float:
+    """The exponent that (log T/T)² shows over these T."""
+    T = np.array(steps, float)
+    return power_law(T, (np.log(T) / T) ** 2).slope
+
+
+def _instance(study: Study, piece: Slice) -> str:
+    seeds = f"{study.config.seeds} seeds" if study.config.seeds > 1 else "one instance"
+    return f"{piece.label}, {seeds}" if piece.label else seeds
+
+
+def step_claims(study: Study, laws: Orders) -> list[Claim]:
+    """Orders in T against theory's.
+
+    Of one instance there is no scatter, but a bend: then the order between the last two T counts.
+    """
+    steps = study.config.terminal.num_steps
+    if len(steps) < LEAST:
+        return []
+    one = study.config.seeds == 1
+    over = steps[-2:] if one else steps
+    where = f" between T = {over[0]:g} and {over[1]:g}" if one else ""
+    slow = Theory(_logarithmic(over), "<=", "(log T/T)² over the same T", margin=MARGIN)
+    exact = Theory(-2.0, "~", "T^-2", margin=MARGIN)
+    return [
+        claim(
+            "pift/terminal-law",
+            Measured.exact(float(law.local_slopes[-1])) if one else law,
+            exact if kind == "forward" else slow,
+            instance=_instance(study, piece),
+            what=f"exponent in T of the {ABOUT[target]}, {NAMES[kind]}{where}",
+        )
+        for piece, by in zip(slices(study.axes), laws, strict=True)
+        for (kind, target), law in by.items()
+    ]
+
+
+def end_claims(study: Study, orders: Orders) -> list[Claim]:
+    """Orders in ᾱ_end against theory's."""
+    if len(study.config.terminal.ends) < LEAST:
+        return []
+    return [
+        claim(
+            "pift/terminal-law",
+            law,
+            Theory(2.0, "~", "ᾱ_end²", margin=MARGIN),
+            instance=_instance(study, piece),
+            what=f"exponent in ᾱ_end of the {ABOUT[target]}, continuous time, Y₀ ~ N(0, I)",
+        )
+        for piece, by in zip(slices(study.axes), orders, strict=True)
+        for (_, target), law in by.items()
+    ]
+
+
+def _fit(law: PowerLaw, x: list) -> Fit | None:
+    if not np.isfinite(law.slope):
+        return None
+    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
+    return Fit(law.slope, low, high, float(min(x)), float(max(x)))
+
+
+def steps_figure(study: Study, laws: Orders) -> Figure:
+    """One panel per target, one line per variance, at the first of swept values."""
+    piece, by = slices(study.axes)[0], laws[0]
+    steps = study.config.terminal.num_steps
+
+    def panel(target: str, title: str) -> Panel:
+        lines = tuple(
+            Line(
+                target,
+                NAMES[kind],
+                {**piece.at, "variance": kind},
+                fit=_fit(by[kind, target], steps),
+            )
+            for kind in VARIANCES
+        )
+        return Panel(
+            "powerlaw",
+            "num_steps",
+            lines,
+            (Drawn("T⁻²", exponent=-2.0, line=0),),
+            title=title,
+            xlabel="steps T",
+            ylabel="KL divergence of the law of Y_T",
+        )
+
+    panels = panel("own", "Tilt of the chain's own law"), panel("data", "Tilt of the data law")
+    return Figure("terminal_law", panels, "How far from its target the optimal chain ends.")
+
+
+def end_figure(study: Study, orders: Orders) -> Figure:
+    """Divergences in continuous time against ᾱ of the noisiest level."""
+    piece, by = slices(study.axes)[0], orders[0]
+    texts = {"own": "own law's tilt", "data": "data law's tilt"}
+    ends = study.config.terminal.ends
+    lines = tuple(
+        Line(f"kept_{k}", text, piece.at, fit=_fit(by["", k], ends)) for k, text in texts.items()
+    )
+    panel = Panel(
+        "powerlaw",
+        "end",
+        lines,
+        (Drawn("ᾱ²", exponent=2.0, line=0),),
+        title="Cost of keeping Y₀ ~ N(0, I)",
+        xlabel="ᾱ of the noisiest level",
+        ylabel="KL divergence of the law of Y_T",
+    )
+    return Figure("start", (panel,), "Continuous time: no step size, only the start is wrong.")
+
+
+def density_figure(config: PiftConfig) -> Figure:
+    """The laws of Y_T at the fewest steps, one panel per variance."""
+
+    def panel(kind: str) -> Panel:
+        at = {"variance": kind}
+        lines = tuple(Line(f"density_{name}", text, at) for name, text in LAWS.items())
+        return Panel(
+            "curves",
+            "y",
+            lines,
+            over=(),
+            title=f"{min(config.terminal.num_steps)} steps, {NAMES[kind]}",
+            xlabel="y",
+            ylabel="density",
+            xscale="linear",
+            yscale="linear",
+        )
+
+    panels = tuple(panel(kind) for kind in VARIANCES)
+    return Figure("densities", panels, "Y_T before and after fine-tuning, and its target.")
