@@ -9,8 +9,8 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
+from fineq.lanes import layout, over_lanes
 from fineq.nlqr.doubling import Corrected, Point, Status, load, newton, relative, tolerance
-from fineq.nlqr.lanes import layout, over_lanes
 
 product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
 

@@ -18,6 +18,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
+from fineq.lanes import Layout, Stack, inverse, layout, over_lanes, solve_positive
 from fineq.nlqr.doubling import (
     STATUS_MESSAGES,
     Corrected,
@@ -30,7 +31,6 @@ from fineq.nlqr.doubling import (
     select,
     tolerance,
 )
-from fineq.nlqr.lanes import Layout, Stack, inverse, layout, over_lanes, solve_positive
 from fineq.nlqr.lyapunov import common, product, solve_lyapunov
 
 __all__ = ["STATUS_MESSAGES", "DareSolution", "Status", "dare"]

@@ -11,18 +11,22 @@ All constants are kept, so that V_0 is the objective itself. Source: arXiv 2412.
 (`pift/optimality`, `pift/linear-convergence`).
 """
 
-from functools import partial
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array, custom_batching, lax
 
 from fineq.errors import InputError
+from fineq.lanes import LARGEST_LANES, Lanes
 from fineq.pift.problem import AffineMean, Problem
 from fineq.pift.rewards import Quadratic, RunningQuadratic
 
 Rule = Literal["plain", "damped", "newton"]
+
+LANES = 256  # problems swept side by side: what one step of the chain touches stays in cache
 
 
 class LinearQuadratic(NamedTuple):
@@ -207,18 +211,107 @@ def improve(
     return F + step[:, :-1], f + step[:, -1]
 
 
-@partial(jax.jit, static_argnames="rule")
 def sweep(lq: LinearQuadratic, policy: Policy, rule: Rule = "plain") -> tuple[Policy, Quadratic]:
     """Whole-trajectory policy iteration: evaluate at all t, then improve at all t.
 
     Returns:
         The improved policy, and the value of the policy that came in.
     """
+    return sweeps(lq, policy, 1, rule)
+
+
+@partial(jax.jit, static_argnames=("num", "rule"))
+def sweeps(
+    lq: LinearQuadratic, policy: Policy, num: int, rule: Rule = "plain"
+) -> tuple[Policy, Quadratic]:
+    """`num` sweeps; under `vmap`, plain sweeps of small problems run over all of them in lanes.
+
+    Returns:
+        The policy after them, and the value of the last but one.
+    """
+    if rule == "plain" and lq.b.shape[-1] <= LARGEST_LANES:
+        return _plain(num)(lq, policy)
+    return _repeated(partial(_sweep, rule=rule), num, lq, policy)
+
+
+def _repeated(one: Callable, num: int, lq: LinearQuadratic, policy: Policy) -> Any:
+    policy, value = one(lq, policy)
+    if num == 1:
+        return policy, value
+    return lax.fori_loop(1, num, lambda _, now: one(lq, now[0]), (policy, value))
+
+
+def _sweep(lq: LinearQuadratic, policy: Policy, rule: Rule = "plain") -> tuple[Policy, Quadratic]:
     value = evaluate(lq, policy)
     after = jax.tree.map(lambda x: x[1:], value)
     times = jnp.arange(lq.betas.shape[0])
     F, f = jax.vmap(lambda t, v, F, f: improve(lq, t, v, F, f, rule))(times, after, *policy)
     return Policy(F, f), value
+
+
+@cache
+def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadratic]]:
+    """`num` plain sweeps of one problem, or under `vmap` of many."""
+
+    @custom_batching.custom_vmap
+    def run(lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
+        return _repeated(_sweep, num, lq, policy)
+
+    @run.def_vmap
+    def run_many(size: int, batched: list[Any], *given: Any) -> tuple[Any, Any]:
+        """The batch last, in blocks that stay in cache: small products are sums over lanes."""
+        count = -(-size // LANES)
+        width = -(-size // count)
+
+        def last(x: Array, is_batched: bool) -> Array:
+            whole = x if is_batched else jnp.broadcast_to(x[None], (size, *x.shape))
+            padded = jnp.concatenate(
+                [whole, jnp.broadcast_to(whole[-1:], (count * width - size, *x.shape[is_batched:]))]
+            )
+            return jnp.moveaxis(padded.reshape(count, width, *padded.shape[1:]), 1, -1)
+
+        blocks = jax.tree.map(last, given, tuple(batched))
+        out = lax.map(lambda block: _in_lanes(num, *block), blocks)
+
+        def first(x: Array) -> Array:
+            back = jnp.moveaxis(x, -1, 1)
+            return back.reshape(count * width, *back.shape[2:])[:size]
+
+        return jax.tree.map(first, out), jax.tree.map(lambda _: True, out)
+
+    return run
+
+
+def _in_lanes(num: int, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
+    """`num` plain sweeps with the batch as last axis of every array."""
+    mm, t = Lanes.matmul, Lanes.transpose
+
+    def mv(M: Array, v: Array) -> Array:
+        return jnp.sum(M * v[None], axis=1)
+
+    S = jax.vmap(lambda L: mm(L, t(L)))(lq.L)
+    S_inverse = jax.vmap(lambda L: mm(t(L), L))(lq.L_inverse)
+
+    def step(after: Quadratic, now: tuple) -> tuple[Quadratic, tuple[Policy, Quadratic]]:
+        A, b, S, S_inverse, beta, running, F, f = now
+        PF, g = mm(after.P, F), mv(after.P, f) + after.p
+        row, square = beta[None], beta[None, None]
+        better = Policy(A + mm(S, PF) / square, b + mv(S, g) / row)
+        D, e = F - A, f - b
+        SD, Se = mm(S_inverse, D), mv(S_inverse, e)
+        P = mm(t(F), PF) - square * mm(t(D), SD) + running.P
+        p = mv(t(F), g) - row * mv(t(SD), e) + running.p
+        c = after.c + 0.5 * jnp.sum(S * after.P, axis=(0, 1)) + running.c
+        c = c + 0.5 * jnp.sum(f * (g + after.p) - row * e * Se, axis=0)
+        value = Quadratic((P + t(P)) / 2, p, c)
+        return value, (better, value)
+
+    def one(lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
+        inputs = (lq.A, lq.b, S, S_inverse, lq.betas, lq.running, *policy)
+        better, value = lax.scan(step, lq.terminal, inputs, reverse=True)[1]
+        return better, with_terminal(value, lq)
+
+    return _repeated(one, num, lq, policy)
 
 
 class Nested(NamedTuple):

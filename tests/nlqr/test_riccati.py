@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fineq.errors import InputError
-from fineq.nlqr.lanes import Stack
+from fineq.lanes import Stack
 from fineq.nlqr.riccati import STATUS_MESSAGES, Status, _evaluate, _Plant, dare
 
 

@@ -187,6 +187,25 @@ def test_batches_and_single_instances_agree():
             np.testing.assert_allclose(x[i], y, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("batch", [3, 300])  # one block of lanes, and two with padding
+def test_many_sweeps_in_lanes_are_those_of_single_problems(batch: int):
+    """Matrix noise, a running reward and a schedule of β: a lost term or transpose shows."""
+    problems = [lq.linear_quadratic(general(seed)) for seed in range(3)]
+    some = [problems[i % 3] for i in range(batch)]
+    together = jax.tree.map(lambda *xs: jnp.stack(xs), *some)
+
+    def run(arrays: lq.LinearQuadratic) -> tuple[lq.Policy, Quadratic]:
+        return lq.sweeps(arrays, lq.pretrained(arrays), 4)
+
+    many = jax.jit(jax.vmap(run))(together)
+    for i in (0, 1, 2, batch - 1):
+        one = lq.pretrained(some[i]), None
+        for _ in range(4):
+            one = lq.sweep(some[i], one[0])
+        for x, y in zip(jax.tree.leaves(many), jax.tree.leaves(one), strict=True):
+            np.testing.assert_allclose(x[i], y, rtol=1e-11, atol=1e-11)
+
+
 def test_what_is_not_linear_quadratic_is_refused():
     schedule = make_schedule(linear_rate(4))
     gaussian_chain = ddpm_chain(gaussian([0.0], [[1.0]]), schedule)
