@@ -1,7 +1,7 @@
 """The usual test problems of the stochastic control literature, as discrete-time problems.
 
-Each is dX = b(X) dt + σ (u dt + dB) on [0, 1] with cost E ∫ ½|u|² + f(X) dt + g(X_1), discretised by
-explicit Euler: mean m0 = x + b dt, noise σ√dt W, β = 1, reward -g, running reward -f dt, and the
+Each is dX = b(X) dt + σ (u dt + dB) on [0, 1] with cost E ∫ ½|u|² + f(X) dt + g(X_1), discretised
+by explicit Euler: mean m0 = x + b dt, noise σ√dt W, β = 1, reward -g, running reward -f dt, and the
 control u = σ'c of a costate c. Constants follow Nüsken and Richter (2021) and Domingo-Enrich et al.
 (2023, SOC-matching), whose random matrices come from other draws.
 

@@ -46,8 +46,8 @@ class Optimiser:
         final: share of the learning rate at the end.
         weight_decay: of AdamW.
         clip: largest global norm of a gradient; 0 for no clipping.
-        average: decay of the exponential moving average of the variables per step; 0 keeps the
-            last ones alone.
+        average: decay of the exponential moving average of the variables per step, at step n at
+            most (1 + n)/(10 + n) so that the start is soon forgotten; 0 keeps the last ones alone.
 
     Raises:
         InputError: for numbers out of range.
@@ -85,11 +85,13 @@ class Training(NamedTuple):
         costate: the policy that is simulated and trained.
         average: moving average of its variables: the policy to use.
         moments: of the optimiser.
+        count: steps of the optimiser so far, int32.
     """
 
     costate: NetworkCostate
     average: Any
     moments: Any
+    count: Array
 
     @property
     def policy(self) -> NetworkCostate:
@@ -118,7 +120,9 @@ Kernel = Callable[[Array, Training, Problem], tuple[Training, TrainingInfo]]
 
 def start(costate: NetworkCostate, optimiser: Optimiser) -> Training:
     """Training before its first step."""
-    return Training(costate, costate.variables, optimiser.transform().init(costate.variables))
+    variables = costate.variables
+    moments = optimiser.transform().init(variables)
+    return Training(costate, variables, moments, jnp.zeros((), jnp.int32))
 
 
 def loss(costate: NetworkCostate, times: Array, gain: Array, states: Array, wanted: Array) -> Array:
@@ -131,13 +135,15 @@ def _update(optimiser: Optimiser, state: Training, gradient: Any) -> Training:
     variables = state.costate.variables
     step, moments = optimiser.transform().update(gradient, state.moments, variables)
     variables = optax.apply_updates(variables, step)
-    average = optax.incremental_update(variables, state.average, 1 - optimiser.average)
-    return Training(state.costate.holding(variables), average, moments)
+    n = jnp.asarray(state.count, jax.tree.leaves(variables)[0].dtype)
+    decay = jnp.minimum(optimiser.average, (1 + n) / (10 + n)) if optimiser.average else 0.0
+    average = optax.incremental_update(variables, state.average, 1 - decay)
+    return Training(state.costate.holding(variables), average, moments, state.count + 1)
 
 
 def _info(gained: Array, value: Array, gradient: Any) -> TrainingInfo:
     error = jnp.std(gained) / jnp.sqrt(gained.shape[0])
-    return TrainingInfo(jnp.mean(gained), error, value, optax.global_norm(gradient))
+    return TrainingInfo(jnp.mean(gained), error, value, optax.tree.norm(gradient))
 
 
 def fit(

@@ -11,10 +11,10 @@ import pytest
 from fineq.ddpm.chain import control_of
 from fineq.errors import InputError
 from fineq.pift import lq
-from fineq.pift.parametric import paths as P
 from fineq.pift.parametric.features import Scale
 from fineq.pift.parametric.network import network
 from fineq.pift.parametric.paths import (
+    Paths,
     Zero,
     adjoints,
     costate_of,
@@ -223,7 +223,7 @@ def test_one_path_does_not_depend_on_the_others():
     problem = general()
     _, costate = suboptimal(problem)
     paths = simulate(jax.random.key(0), problem, costate, 3)
-    one = P.Paths(*(x[:, 1:2] for x in paths))
+    one = Paths(*(x[:, 1:2] for x in paths))
     both = (targets(problem, costate, p, "quiet") for p in (paths, one))
     many, alone = both
     np.testing.assert_allclose(many[:, 1:2], alone, rtol=1e-12, atol=1e-13)
