@@ -7,32 +7,29 @@ against ᾱ of the noisiest level. Gaussian data and a linear or quadratic rewar
 by moments; other data on a line are followed by their densities on a grid.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.ddpm.laws import Gaussian, Law, standard_normal
+from fineq.ddpm.laws import Gaussian, standard_normal
+from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
-from fineq.fields import replace_at
 from fineq.pift import terminal
 from fineq.pift.config import PiftConfig
 from fineq.pift.grid.checks import check_grid
 from fineq.pift.grid.density import densities, pretrained
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
-from fineq.pift.problem import Problem, Reward, ddpm_chain, make_problem
 from fineq.pift.rewards import Quadratic
 from fineq.pift.study.common import Study, coords_of, make_study
-from fineq.pift.study.instances import Given, schedule_of
+from fineq.pift.study.drawn import VARIANCES, Drawn, draw, over_steps, schedule_at
+from fineq.pift.study.instances import Given
 from fineq.pift.study.terminal_views import (
     ABOUT,
     LAWS,
-    VARIANCES,
     density_figure,
     end_claims,
     end_figure,
@@ -49,21 +46,13 @@ from fineq.sweep.stages import Member, Stages
 SHOWN = 1e-3  # of the largest density: what is below it is not drawn
 
 
-class Drawn(NamedTuple):
-    """What of a member does not depend on the number of steps: law, reward and price."""
-
-    law: Law
-    reward: Reward
-    beta: Array
-
-
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     """Divergences against T for both variances, and against ᾱ_end."""
     study = make_study(config, given, stages)
     exact = _check(study)
     steps = Axis("schedule.num_steps", config.terminal.num_steps, static=True)
     axes = [Axis("schedule.variance", VARIANCES, static=True), *study.axes, steps]
-    drawn = stages.measure("instances", partial(_drawn, study), study.axes)
+    drawn = draw(study)
     grid = None if exact else _grid(study)
     found = _against_steps(study, drawn, grid, steps)
     laws = fits(study, found, config.terminal.num_steps)
@@ -113,18 +102,6 @@ def _check(study: Study) -> bool:
     return exact
 
 
-def _drawn(study: Study, member: Member) -> Drawn:
-    instance = study.instance(member)
-    return Drawn(instance.law, instance.problem.reward, instance.problem.betas[0])
-
-
-def _problem(study: Study, drawn: Drawn, member: Member) -> Problem:
-    """The problem with the schedule of a member, `{"schedule.num_steps": ...}`."""
-    fields = {k: v for k, v in member.items() if k not in ("seed", "drawn")}
-    schedule = schedule_of(replace_at(study.config, fields))
-    return make_problem(ddpm_chain(drawn.law, schedule), drawn.reward, drawn.beta)
-
-
 def _grid(study: Study) -> Grid:
     """A grid for data on a line, checked at the finest steps."""
     config = study.config
@@ -135,33 +112,22 @@ def _grid(study: Study) -> Grid:
     for kind in VARIANCES:
         at = {"schedule.num_steps": most, "schedule.variance": kind}
         drawn = Drawn(first.law, first.problem.reward, first.problem.betas[0])
-        check_grid(_problem(study, drawn, at), grid)
+        check_grid(drawn.problem(schedule_at(study, at)), grid)
     return grid
 
 
 def _against_steps(study: Study, drawn: Drawn, grid: Grid | None, steps: Axis) -> Terminal:
     """Divergences `[variance, *axes, T]`."""
-
-    def both(one: Callable[[Problem, Drawn], Any]) -> Any:
-        """For both variances, as a batch: one program for each T, not two; `[*axes, T, 2]`."""
-
-        def at(member: Member) -> Any:
-            drawn = member["drawn"]
-            each = [_problem(study, drawn, {**member, "schedule.variance": k}) for k in VARIANCES]
-            stacked = jax.tree.map(lambda *x: jnp.stack(x), *each)
-            return jax.vmap(lambda problem: one(problem, drawn))(stacked)
-
-        given = jax.tree.map(lambda x: np.broadcast_to(x, (len(steps), *np.shape(x))), drawn)
-        found = study.stages.measure("steps", at, [steps, *study.axes], {"drawn": given})
-        return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), 0, len(study.axes)), found)
-
     if grid is not None:
-        found = both(lambda problem, drawn: _on_line(problem, drawn, grid)[0])
+        found = over_steps(study, drawn, steps, lambda d, s: _on_line(d, s, grid)[0])
     else:
+
+        def moments(drawn: Drawn, schedule: Schedule) -> Any:
+            return terminal.chain_moments(drawn.problem(schedule))
+
         # What no number of steps changes the shape of is compiled once for all of them.
-        moments = both(lambda problem, _: terminal.chain_moments(problem))
-        given = {"drawn": drawn, "moments": moments}
-        found = study.stages.measure("divergences", _apart, study.axes, given)
+        inputs = {"drawn": drawn, "moments": over_steps(study, drawn, steps, moments)}
+        found = study.stages.measure("divergences", _apart, study.axes, inputs)
     return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), -1, 0), found)
 
 
@@ -188,9 +154,9 @@ def _against_ends(study: Study, drawn: Drawn, ends: Axis) -> Terminal:
     return study.stages.measure("ends", at, study.axes, {"drawn": drawn})
 
 
-def _on_line(problem: Problem, drawn: Drawn, grid: Grid) -> tuple[Terminal, dict[str, Array]]:
+def _on_line(drawn: Drawn, schedule: Schedule, grid: Grid) -> tuple[Terminal, dict[str, Array]]:
     """Divergences and densities of Y_T for data on a line."""
-    points = grid.points()
+    problem, points = drawn.problem(schedule), grid.points()
     everywhere = jnp.ones((problem.num_steps + 1, grid.num), bool)
     tuned = densities(problem, grid, optimum(problem, grid, everywhere).mean)[-1]
     base = densities(problem, grid, pretrained(problem, grid))[-1]
@@ -215,7 +181,7 @@ def _densities(study: Study, drawn: Drawn, grid: Grid) -> tuple[np.ndarray, dict
     first: Drawn = jax.tree.map(lambda x: jnp.asarray(x)[(0,) * len(study.axes)], drawn)
     at = {axis.name: axis.values[0] for axis in study.axes} | {"schedule.num_steps": fewest}
     found = [
-        _on_line(_problem(study, first, {**at, "schedule.variance": kind}), first, grid)[1]
+        _on_line(first, schedule_at(study, {**at, "schedule.variance": kind}), grid)[1]
         for kind in VARIANCES
     ]
     laws = {name: np.stack([np.asarray(x[name]) for x in found]) for name in LAWS}

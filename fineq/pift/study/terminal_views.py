@@ -8,11 +8,11 @@ from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
 from fineq.pift.study.common import Study, slices
+from fineq.pift.study.drawn import VARIANCES
 from fineq.pift.terminal import Terminal
 from fineq.rates import PowerLaw, power_law
 from fineq.studies import Slice
 
-VARIANCES = ("forward", "posterior")
 NAMES = {"forward": "σ² = b", "posterior": "posterior variance", "": ""}
 TARGETS = ("own", "data")
 ABOUT = {
@@ -49,10 +49,15 @@ def fits(study: Study, found: Terminal, x: list, kinds: tuple[str, ...] = VARIAN
     ]
 
 
-def _logarithmic(steps: list) -> float:
-    """The exponent that (log T/T)² shows over these T."""
+def limit(law: PowerLaw) -> float:
+    """Where the exponents between neighbouring points tend to, were they affine in 1/x."""
+    return float(2 * law.local_slopes[-1] - law.local_slopes[-2])
+
+
+def _logarithmic(steps: list) -> PowerLaw:
+    """What (log T/T)² shows over these T."""
     T = np.array(steps, float)
-    return power_law(T, (np.log(T) / T) ** 2).slope
+    return power_law(T, (np.log(T) / T) ** 2)
 
 
 def _instance(study: Study, piece: Slice) -> str:
@@ -63,20 +68,22 @@ def _instance(study: Study, piece: Slice) -> str:
 def step_claims(study: Study, laws: Orders) -> list[Claim]:
     """Orders in T against theory's.
 
-    Of one instance there is no scatter, but a bend: then the order between the last two T counts.
+    Of one instance there is no scatter, but a bend: its exponent is extrapolated to T = ∞ from the
+    last three T, and so is theory's.
     """
     steps = study.config.terminal.num_steps
     if len(steps) < LEAST:
         return []
     one = study.config.seeds == 1
-    over = steps[-2:] if one else steps
-    where = f" between T = {over[0]:g} and {over[1]:g}" if one else ""
-    slow = Theory(_logarithmic(over), "<=", "(log T/T)² over the same T", margin=MARGIN)
+    where = f", extrapolated from T = {steps[-3]:g} to {steps[-1]:g}" if one else ""
+    shown = _logarithmic(steps)
+    slow = limit(shown) if one else shown.slope
+    slow = Theory(slow, "<=", "(log T/T)² over the same T", margin=MARGIN)
     exact = Theory(-2.0, "~", "T^-2", margin=MARGIN)
     return [
         claim(
             "pift/terminal-law",
-            Measured.exact(float(law.local_slopes[-1])) if one else law,
+            Measured.exact(limit(law)) if one else law,
             exact if kind == "forward" else slow,
             instance=_instance(study, piece),
             what=f"exponent in T of the {ABOUT[target]}, {NAMES[kind]}{where}",
