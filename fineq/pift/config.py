@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fineq.config import RunConfig
 from fineq.errors import InputError
-from fineq.fields import choice, count, group, number, numbers, text
+from fineq.fields import choice, count, flag, group, number, numbers, text
 
 
 @dataclass
@@ -143,6 +143,28 @@ class PictureConfig:
 
 
 @dataclass
+class ContinuousConfig:
+    """What continuous_limit looks at."""
+
+    num_steps: list = numbers([50, 100, 200, 400], "numbers of steps T, rising", minimum=1)
+    num_times: list = numbers(
+        [50, 100, 200], "time steps of the Bellman equation's grids, rising, even", minimum=2
+    )
+    num_iterations: int = count(6, "policy iterations shown")
+
+    def check(self) -> None:
+        """Orders need increasing values."""
+        for name in ("num_steps", "num_times"):
+            values = getattr(self, name)
+            if len(values) < 2 or values != sorted(set(values)):
+                raise InputError(
+                    f"continuous.{name} must hold rising values, at least two: {values}"
+                )
+        if any(value % 2 for value in self.num_times):
+            raise InputError(f"continuous.num_times must be even, got {self.num_times}")
+
+
+@dataclass
 class TerminalConfig:
     """What terminal_law looks at."""
 
@@ -161,6 +183,29 @@ class TerminalConfig:
 
 
 @dataclass
+class RegularityConfig:
+    """The grid of regularity, and where it looks for thresholds."""
+
+    num_points: int = count(481, "points of the grid along each axis", minimum=8)
+    outside: float = number(
+        1e-12, "probability that a component of some Y_t leaves the grid", above=0.0, below=1.0
+    )
+    thresholds: bool = flag(True, "whether to look for the smallest β of each condition")
+    lowest: float = number(0.1, "β at which to begin", above=0.0)
+    highest: float = number(10.0, "β at which to end", above=0.0)
+    precision: float = number(0.01, "relative width of a threshold", above=0.0)
+    trials: int = count(60, "inner iterations that decide whether plain PI-FT converges", minimum=8)
+
+    def check(self) -> None:
+        """A range has two ends."""
+        if self.lowest >= self.highest:
+            raise InputError(
+                "regularity.lowest must be below regularity.highest, got "
+                f"{self.lowest:g} and {self.highest:g}"
+            )
+
+
+@dataclass
 class PiftConfig(RunConfig):
     """Fine-tuning as stochastic control (arXiv 2412.18164)."""
 
@@ -170,9 +215,11 @@ class PiftConfig(RunConfig):
     schedule: ScheduleConfig = group(ScheduleConfig, "the noise of the pre-trained chain")
     data: DataConfig = group(DataConfig, "the data law")
     reward: RewardConfig = group(RewardConfig, "the terminal reward")
+    continuous: ContinuousConfig = group(ContinuousConfig, "what continuous_limit looks at")
     inner: InnerConfig = group(InnerConfig, "the iteration")
     picture: PictureConfig = group(PictureConfig, "a mixture in the plane")
     threshold: ThresholdConfig = group(ThresholdConfig, "values of β around the threshold")
+    regularity: RegularityConfig = group(RegularityConfig, "grid and range of regularity")
     terminal: TerminalConfig = group(TerminalConfig, "what terminal_law looks at")
 
     def check(self) -> None:

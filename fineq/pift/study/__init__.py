@@ -3,14 +3,23 @@
 from collections.abc import Callable
 
 from fineq.pift.config import PiftConfig
-from fineq.pift.study import beta, linear_convergence, terminal_law, threshold
+from fineq.pift.study import (
+    beta,
+    continuous_limit,
+    linear_convergence,
+    regularity,
+    terminal_law,
+    threshold,
+)
 from fineq.pift.study.instances import Given as Given
 from fineq.results import StudyResult
 from fineq.sweep.stages import Stages
 
 STUDIES: dict[str, Callable[[PiftConfig, Given, Stages], StudyResult]] = {
     "beta": beta.run,
+    "continuous_limit": continuous_limit.run,
     "linear_convergence": linear_convergence.run,
+    "regularity": regularity.run,
     "terminal_law": terminal_law.run,
     "threshold": threshold.run,
 }
