@@ -1,6 +1,7 @@
 """What the user brings: plants and points from npz files, and functions from importable modules."""
 
 import importlib
+import inspect
 import sys
 import zipfile
 from collections.abc import Callable
@@ -59,12 +60,30 @@ def load_points(field: str, path: str) -> tuple[np.ndarray, np.ndarray | None]:
         raise InputError(f"{field}={path}: there is no such file")
     lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     rows = [line.split(",") for line in lines if line.strip()]
-    for skipped in (0, 1):
-        try:
-            return np.array([[float(x) for x in row] for row in rows[skipped:]], ndmin=2), None
-        except ValueError as error:
-            reason = error
-    raise InputError(f"{field}={path} must hold rows of equally many numbers ({reason})")
+    named = bool(rows) and not any(map(_is_number, rows[0]))
+    try:
+        return np.array([[float(x) for x in row] for row in rows[named:]], ndmin=2), None
+    except ValueError as error:
+        raise InputError(
+            f"{field}={path} must hold rows of equally many numbers ({error})"
+        ) from error
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def source_of(function: Callable[..., Any] | None) -> Path | None:
+    """The file that a user's function was written in; None where there is none."""
+    try:
+        found = inspect.getsourcefile(function) if function is not None else None
+    except TypeError:  # built in, or a callable object
+        found = None
+    return Path(found) if found else None
 
 
 def load_function(field: str, target: str) -> Callable[..., Any]:

@@ -1,13 +1,12 @@
 """Nearly linear-quadratic control from the shell: `python -m experiments.nlqr --help`."""
 
-import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.inputs import load_function, load_npz
+from experiments.inputs import load_function, load_npz, source_of
 from experiments.shell import Area, main, prepare_jax, settings
 from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
@@ -26,8 +25,8 @@ def run(config: NlqrConfig) -> tuple[int, Path]:
         raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
     given = load(config)
     files = files_of(config)
-    if given.function is not None and (source := inspect.getsourcefile(given.function)):
-        files["kernel.source"] = Path(source)
+    if source := source_of(given.function):
+        files["kernel.source"] = source
     return execute("nlqr", config, settings(config), STUDIES[config.study], given, files)
 
 

@@ -1,11 +1,10 @@
 """Fine-tuning as stochastic control from the shell: `python -m experiments.pift --help`."""
 
-import inspect
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.inputs import load_function, load_points
+from experiments.inputs import load_function, load_points, source_of
 from experiments.shell import Area, main, prepare_jax, settings
 from fineq.errors import InputError
 from fineq.pift.config import PiftConfig
@@ -28,8 +27,8 @@ def run(config: PiftConfig) -> tuple[int, Path]:
     files: dict[str, Path] = {}
     if config.data.name == "points":
         files["data.path"] = Path(str(config.data.path))
-    if given.function is not None and (source := inspect.getsourcefile(given.function)):
-        files["reward.source"] = Path(source)
+    if source := source_of(given.function):
+        files["reward.source"] = source
     return execute("pift", config, settings(config), STUDIES[config.study], given, files)
 
 

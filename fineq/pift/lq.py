@@ -90,9 +90,12 @@ def linear_quadratic(problem: Problem) -> LinearQuadratic:
     """
     chain, reward, running = problem.chain, problem.reward, problem.running
     if not isinstance(chain.mean, AffineMean):
-        raise InputError("a linear-quadratic problem needs affine means: Gaussian data")
+        raise InputError("a linear-quadratic problem needs affine means: data.name=gaussian")
     if not isinstance(reward, Quadratic):
-        raise InputError("a linear-quadratic problem needs a linear or quadratic reward")
+        raise InputError(
+            "a linear-quadratic problem needs a linear or quadratic reward: reward.name=linear or "
+            "quadratic"
+        )
     if running is None:
         T, d = problem.num_steps, problem.d
         zeros = jnp.zeros((T, d, d), chain.sigmas.dtype)
@@ -279,7 +282,16 @@ def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadra
 
         return jax.tree.map(first, out), jax.tree.map(lambda _: True, out)
 
-    return run
+    @jax.custom_jvp
+    def differentiable(lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
+        return run(lq, policy)
+
+    @differentiable.defjvp
+    def derivative(primals: Any, tangents: Any) -> Any:
+        # Not through `run`: JAX batches arguments whose tangents are not batched twice there.
+        return jax.jvp(partial(_repeated, _sweep, num), primals, tangents)
+
+    return differentiable
 
 
 def _in_lanes(num: int, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:

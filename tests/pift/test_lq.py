@@ -206,6 +206,26 @@ def test_many_sweeps_in_lanes_are_those_of_single_problems(batch: int):
             np.testing.assert_allclose(x[i], y, rtol=1e-11, atol=1e-11)
 
 
+def test_derivatives_go_through_many_sweeps_at_once():
+    """d J/d β of three problems in one batch, against central differences of single ones."""
+    problems = [lq.linear_quadratic(general(seed)) for seed in range(3)]
+    together = jax.tree.map(lambda *xs: jnp.stack(xs), *problems)
+
+    def J(beta: jax.Array, arrays: lq.LinearQuadratic) -> jax.Array:
+        arrays = arrays._replace(betas=beta + jnp.zeros_like(arrays.betas))
+        value = lq.sweeps(arrays, lq.pretrained(arrays), 3)[1]
+        return lq.expected(value, jnp.ones(3), jnp.eye(3))
+
+    beta, step = jnp.asarray(3.0), 1e-4
+    slopes = jax.vmap(jax.grad(J), (None, 0))(beta, together)
+    tangents = jax.vmap(lambda q: jax.jvp(lambda b: J(b, q), (beta,), (1.0,))[1])(together)
+    for i, arrays in enumerate(problems):
+        # Central differences: step² times a third derivative, and rounding over the step.
+        by_hand = (J(beta + step, arrays) - J(beta - step, arrays)) / (2 * step)
+        assert float(slopes[i]) == pytest.approx(float(by_hand), rel=1e-6)
+        assert float(tangents[i]) == pytest.approx(float(slopes[i]), rel=1e-11)
+
+
 def test_what_is_not_linear_quadratic_is_refused():
     schedule = make_schedule(linear_rate(4))
     gaussian_chain = ddpm_chain(gaussian([0.0], [[1.0]]), schedule)

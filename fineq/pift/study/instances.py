@@ -120,7 +120,8 @@ def random_basis(key: Array, d: int, shape: tuple[int, ...], dtype: Any) -> Arra
     """Orthogonal matrices `[*shape, d, d]`, products of d random reflections (Stewart 1980)."""
     # No LAPACK: two of its batched kernels at once can hang a machine with two cores.
     z = jax.random.normal(key, (d, *shape, d), dtype)
-    z = jnp.where(jnp.arange(d) >= jnp.arange(d).reshape(d, *(1,) * len(shape), 1), z, 0.0)
+    later = jnp.arange(d)[None] >= jnp.arange(d)[:, None]
+    z = jnp.where(later.reshape(d, *(1,) * len(shape), d), z, 0.0)
 
     def reflect(U: Array, v: Array) -> tuple[Array, None]:
         Uv = jnp.einsum("...ij,...j->...i", U, v)
@@ -193,7 +194,7 @@ def _curved(kind: str, d: int, key: Array, dtype: Any) -> Array:
     values = jax.random.uniform(key_values, (d,), dtype, 0.25, 1.0)
     signs = {"concave": -1.0, "convex": 1.0, "mixed": (-1.0) ** np.arange(d)}[kind]
     U = random_basis(key_vectors, d, (), dtype)
-    return (U * (jnp.asarray(signs, dtype) * values)) @ U.T
+    return (U * (jnp.asarray(signs, dtype) * values)[None]) @ U.T
 
 
 def _log_ratio(config: PiftConfig, law: Law, scale: Array) -> LogRatio:
