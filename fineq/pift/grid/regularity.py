@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.pift.grid.spline import Jet
 from fineq.pift.grid.tensor import Grid
 from fineq.pift.problem import Problem, Running
 
@@ -32,7 +33,11 @@ class Constants(NamedTuple):
 
 def value_constants(grid: Grid, values: Array, mask: Array) -> Constants:
     """Sup of |∇V| and of ‖∇²V‖ over the points that `mask [P]` keeps, for values V `[P]`."""
-    jet = grid.jet(grid.spline(values), grid.points())
+    return jet_constants(grid.jet(grid.spline(values), grid.points()), mask)
+
+
+def jet_constants(jet: Jet, mask: Array) -> Constants:
+    """Sup of |∇f| and of ‖∇²f‖ over the points that `mask [P]` keeps."""
     return Constants(
         _most(jnp.linalg.norm(jet.gradient, axis=-1), mask), _most(_norms(jet.hessian), mask)
     )
