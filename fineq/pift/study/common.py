@@ -44,6 +44,16 @@ class Study(NamedTuple):
     axes: list[Axis]
 
 
+def is_linear_quadratic(study: Study) -> bool:
+    """Gaussian data and a linear or quadratic reward: everything is exact."""
+    config = study.config
+    return (
+        study.given.points is None
+        and config.data.name == "gaussian"
+        and config.reward.name in ("linear", "quadratic")
+    )
+
+
 def make_study(config: PiftConfig, given: Given, stages: Stages) -> Study:
     """Bind a configuration.
 

@@ -13,6 +13,7 @@ from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
+from fineq.pift.study import gridded_convergence
 from fineq.pift.study.affine import (
     Facts,
     Inner,
@@ -22,7 +23,7 @@ from fineq.pift.study.affine import (
     measured_ratios,
     sweeps,
 )
-from fineq.pift.study.common import Study, coords_of, make_study, slices
+from fineq.pift.study.common import Study, coords_of, is_linear_quadratic, make_study, slices
 from fineq.pift.study.instances import Given
 from fineq.rates import Rate, linear_rate, median_interval
 from fineq.results import Array as Named
@@ -41,6 +42,8 @@ ABOUT = {"distance": "|m − m*|, largest over t", "gap": "value gap J* − J"}
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     """Sweep over the whole trajectory, and iterate at each step, on the same instances."""
     study = make_study(config, given, stages)
+    if not is_linear_quadratic(study):
+        return gridded_convergence.run(study)
     facts = facts_of(study)
     result = sweeps(study, "sweeps", config.inner.num_sweeps)
     inner = inner_errors(study, config.inner.num_inner)

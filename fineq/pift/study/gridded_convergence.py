@@ -1,0 +1,174 @@
+"""`linear_convergence` where no quadratic is exact: laws on a line or in the plane, on a grid.
+
+The local ratio at the optimum, the spectral radius of ∇²V̄(m*)/k over all m* that carry mass,
+predicts the rate; the Lipschitz bound ρ_t, over all means, is what the theory asks to be below 1.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.claims import Claim, Measured, Theory
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.pift.claims import claim
+from fineq.pift.grid import density, nested, solve
+from fineq.pift.study.common import Study, coords_of, slices
+from fineq.pift.study.instances import Member
+from fineq.pift.study.regularity_measures import grid_of
+from fineq.rates import Rate, linear_rate
+from fineq.results import StudyResult, status_of
+from fineq.studies import Slice, dims_of, named_arrays
+
+ABOUT = {
+    "distance": "|m − m*|, largest over t",
+    "gap": "value gap J* − J",
+    "local": "predicted ratio: curvature at the optimum",
+    "bound": "Lipschitz bound ρ_t",
+    "rate": "measured ratio of an inner iteration",
+}
+Numbers = Any  # arrays, of JAX while a program is traced and of NumPy afterwards
+MARGIN = 0.1  # as on linear-quadratic instances
+FLOOR = 1e-10  # of values on a grid
+
+
+class Found(NamedTuple):
+    """One member: `distance [n + 1]` and `gap [n]` over sweeps; the others `[T]`."""
+
+    distance: Numbers
+    gap: Numbers
+    local: Numbers
+    bound: Numbers
+    rate: Numbers
+    solved: Numbers
+
+
+def run(study: Study) -> StudyResult:
+    """Sweep and iterate on the grid, for every member."""
+    config, grid = study.config, grid_of(study)
+
+    def look(member: Member) -> Found:
+        problem = study.instance(member).problem
+        before = density.pretrained(problem, grid)
+        region = density.carried(density.densities(problem, grid, before), grid)
+        best = solve.optimum(problem, grid, region)
+        inner = nested.nested(problem, grid, region, best, config.inner.num_inner)
+        swept = nested.sweeps(problem, grid, region, best, before, config.inner.num_sweeps)
+        return Found(
+            jnp.max(swept.to_best, axis=-1),
+            jnp.append(swept.objective_gaps, jnp.nan),
+            best.optimal.ratio,
+            best.everywhere.ratio,
+            last_ratio(inner.to_fixed),
+            jnp.all(best.residual < FLOOR),
+        )
+
+    found = Found(*map(np.asarray, study.stages.measure("grid", look, study.axes)))
+    iterations = np.arange(found.distance.shape[-1])
+    rates = [_rate(found, piece, iterations) for piece in slices(study.axes)]
+    dims = dims_of(study.axes)
+    arrays = named_arrays(
+        found._asdict(), dims, {k: ABOUT[k] for k in ("distance", "gap")}, last=("iteration",)
+    )
+    steps = {k: ABOUT[k] for k in ("local", "bound", "rate")}
+    arrays |= named_arrays(found._asdict(), dims, steps, last=("t",))
+    return StudyResult(
+        arrays,
+        coords_of(study.axes, config, iteration=iterations, t=np.arange(found.local.shape[-1])),
+        tuple(_claims(study, found, rates)),
+        tuple(rates),
+        _figures(study, found),
+        status_of(~found.solved),
+        {"grid": f"{grid.num} points on each axis, from {np.asarray(grid.low).round(2).tolist()}"},
+    )
+
+
+def last_ratio(errors: Array) -> Array:
+    """The last ratio of successive errors `[..., n]` above the grid's rounding; NaN if none is."""
+    ratios = errors[..., 1:] / jnp.maximum(errors[..., :-1], FLOOR**2)
+    resolved = errors[..., 1:] > FLOOR
+    index = resolved.shape[-1] - 1 - jnp.argmax(resolved[..., ::-1], axis=-1)
+    last = jnp.take_along_axis(ratios, index[..., None], axis=-1)[..., 0]
+    return jnp.where(jnp.any(resolved, axis=-1), last, jnp.nan)
+
+
+def _rate(found: Found, piece: Slice, iterations: np.ndarray) -> Rate:
+    errors = found.distance[piece.index]
+    return linear_rate(
+        iterations,
+        np.where(np.isfinite(errors), errors, np.nan),
+        valid=np.isfinite(errors) & (errors > FLOOR),
+        quantity=f"{ABOUT['distance']}, whole sweeps, {piece.label}".removesuffix(", "),
+    )
+
+
+def _claims(study: Study, found: Found, rates: list[Rate]) -> list[Claim]:
+    claims = []
+    for piece, rate in zip(slices(study.axes), rates, strict=True):
+        local = float(np.median(found.local[piece.index].max(axis=-1)))
+        bound = float(np.median(found.bound[piece.index].max(axis=-1)))
+        instance = piece.label or "one instance"
+        known = np.isfinite(rate.slope) and 0 < local < 1
+        over = rate.exponent.value / -np.log(local) if known else None
+        claims += [
+            claim(
+                "pift/linear-convergence",
+                Measured(over, over, over),
+                Theory(1.0, "~", "-log of the curvature at the optimum", margin=MARGIN),
+                instance=instance,
+                what="decay exponent of |m - m*|, whole sweeps, over the predicted one",
+            ),
+            claim(
+                "pift/linear-convergence",
+                Measured.of(rate.ratio) if rate.low == rate.low else _exact(rate.ratio.value),
+                Theory(bound, "<=", "max_t ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t"),
+                instance=instance,
+                what="ratio of a sweep, and the Lipschitz bound",
+            ),
+        ]
+    return claims
+
+
+def _exact(value: float) -> Measured:
+    return Measured(value, value, value)
+
+
+def _figures(study: Study, found: Found) -> tuple[Figure, ...]:
+    pieces = slices(study.axes)
+    ratios = [float(np.median(found.local[p.index].max(axis=-1))) for p in pieces]
+    drawn = tuple(
+        Drawn("theory" if i == 0 else "", ratio=r, line=i) for i, r in enumerate(ratios) if r < 1
+    )
+    lines = tuple(Line("distance", p.label, p.at) for p in pieces)
+    sweeps = Panel(
+        "convergence",
+        "iteration",
+        lines,
+        drawn,
+        title="Means, whole sweeps",
+        ordered=True,
+        xlabel="sweep",
+    )
+    first = pieces[0]
+    steps = Panel(
+        "curves",
+        "t",
+        (Line("rate", "measured", first.at),),
+        (
+            Drawn("at the optimum", variable="local", line=0, at=first.at),
+            Drawn("Lipschitz bound", variable="bound", at=first.at),
+        ),
+        title=f"Ratio of the inner iteration, {first.label}".removesuffix(", "),
+        yscale="log",
+        ylabel="ratio",
+    )
+    return (
+        Figure(
+            "linear_convergence",
+            (sweeps, steps),
+            "Policy iteration on a grid, the ratio that the curvature at the optimum predicts, "
+            "and the Lipschitz bound.",
+        ),
+    )
