@@ -146,7 +146,7 @@ class PictureConfig:
 class ContinuousConfig:
     """What continuous_limit looks at."""
 
-    num_steps: list = numbers([50, 100, 200, 400], "numbers of steps T, rising", minimum=1)
+    num_steps: list = numbers([25, 50, 100, 200, 400], "numbers of steps T, rising", minimum=1)
     num_times: list = numbers(
         [50, 100, 200], "time steps of the Bellman equation's grids, rising, even", minimum=2
     )
@@ -206,6 +206,34 @@ class RegularityConfig:
 
 
 @dataclass
+class ParametricConfig:
+    """Parametrised controls, simulated paths and training."""
+
+    num_paths: int = count(256, "simulated paths N of each sweep")
+    num_sweeps: int = count(12, "sweeps with linear features")
+    num_features: int = count(8, "radial functions, and random Fourier features")
+    width: int = count(32, "units of each hidden layer")
+    depth: int = count(2, "hidden layers")
+    network_sweeps: int = count(60, "sweeps with a network")
+    learning_rate: float = number(0.01, "of AdamW, at the start", above=0.0)
+    num_batches: int = count(8, "steps of AdamW in each pass over a sweep's pairs (t, Y_t)")
+    num_passes: int = count(2, "passes over the pairs of a sweep")
+    batches: list = numbers([64, 256, 1024], "paths N for the statistical error", minimum=1)
+    num_reference: int = count(1000, "paths of the optimum on which controls are compared")
+
+
+@dataclass
+class BenchmarkConfig:
+    """The standard problems of stochastic control."""
+
+    num_paths: int = count(128, "simulated paths N of each sweep")
+    num_sweeps: int = count(8, "sweeps")
+    well: bool = flag(True, "whether to take the double well, which needs more paths")
+    well_paths: int = count(512, "simulated paths of each sweep of the double well")
+    well_points: int = count(401, "points of the lines on which the double well is solved")
+
+
+@dataclass
 class PiftConfig(RunConfig):
     """Fine-tuning as stochastic control (arXiv 2412.18164)."""
 
@@ -221,6 +249,8 @@ class PiftConfig(RunConfig):
     threshold: ThresholdConfig = group(ThresholdConfig, "values of β around the threshold")
     regularity: RegularityConfig = group(RegularityConfig, "grid and range of regularity")
     terminal: TerminalConfig = group(TerminalConfig, "what terminal_law looks at")
+    parametric: ParametricConfig = group(ParametricConfig, "parametrised controls")
+    benchmark: BenchmarkConfig = group(BenchmarkConfig, "standard problems")
 
     def check(self) -> None:
         """One β per step."""

@@ -53,7 +53,8 @@ class Apart(NamedTuple):
     Attributes:
         value: root mean square of V_0 - limit over Y_0 ~ N(0, I).
         control: root mean square of u* - limit over Y_t of the data, averaged over the clock ∫g.
-        shortfall: what the variance alone predicts for an order, [mean (σ²/b - 1)²]^½.
+        shortfall: the same average of |(σ²/b - 1) ∇V/β|, V the limit: what replacing b by σ² in
+            the noise does to the control.
         gap: bound E[β log E[e^{r/β} | Y_0]] of the chain, less J*.
     """
 
@@ -99,7 +100,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         coords_of([*axes, grids], config, iteration=np.arange(iterates.shape[-1])),
         (*claims(study, found, laws), *grid_claims(config, refined)),
         tuple(law for by in laws for law in by.values()),
-        figures(study, laws, refined),
+        figures(study, laws),
         status_of(~np.isfinite(found.value)),
     )
 
@@ -141,8 +142,8 @@ def _apart(drawn: Drawn, schedule: Schedule) -> Apart:
     first = jax.tree.map(lambda a, b: a[0] - b[0], best.value, exact)
     start = problem.chain.start.moments()
 
-    def control(now: tuple) -> Array:
-        """E |u - limit|² at one t, both being affine in y."""
+    def control(now: tuple) -> tuple[Array, Array]:
+        """E |u - limit|² and E |∇V/β|² at one t, all being affine in y."""
         alpha, bar, F, f, V = now
         noised = law.noised(bar)
         u0 = control_of(f, alpha, jnp.zeros_like(f))
@@ -151,17 +152,20 @@ def _apart(drawn: Drawn, schedule: Schedule) -> Apart:
         D = U + precision - V.P / beta
         e = u0 - precision @ noised.mean - V.p / beta
         mean, covariance = noised.moments()
-        apart = D @ mean + e
-        return apart @ apart + jnp.trace(D @ covariance @ D.T)
+
+        def square(D: Array, e: Array) -> Array:
+            return jnp.sum((D @ mean + e) ** 2) + jnp.trace(D @ covariance @ D.T)
+
+        return square(D, e), square(V.P / beta, V.p / beta)
 
     inputs = (schedule.alphas, schedule.alpha_bars[:-1], *best.policy, exact)
-    squares, clock = jax.vmap(control)(inputs), rates(schedule)
-    short = schedule.sigmas**2 / (1 - schedule.alphas) - 1
+    squares, pulls = jax.vmap(control)(inputs)
+    short, clock = schedule.sigmas**2 / (1 - schedule.alphas) - 1, rates(schedule)
     bound = affine_bounds(problem).conditional
     return Apart(
         jnp.sqrt(mean_square(first, *start)),
         jnp.sqrt(jnp.sum(clock * squares) / jnp.sum(clock)),
-        jnp.sqrt(jnp.sum(clock * short**2) / jnp.sum(clock)),
+        jnp.sqrt(jnp.sum(clock * short**2 * pulls) / jnp.sum(clock)),
         bound - lq.expected(best.value, *start),
     )
 

@@ -128,7 +128,7 @@ def steps_figure(study: Study, laws: Orders) -> Figure:
                 target,
                 NAMES[kind],
                 {**piece.at, "variance": kind},
-                fit=_fit(by[kind, target], steps),
+                fit=None if study.config.seeds == 1 else _fit(by[kind, target], steps),
             )
             for kind in VARIANCES
         )
