@@ -31,7 +31,7 @@ from fineq.pift.grid.solve import (
     region_dtype,
     terminal,
 )
-from fineq.pift.grid.tensor import HERMITE, Grid
+from fineq.pift.grid.tensor import Grid
 from fineq.pift.problem import Problem
 
 
@@ -90,7 +90,6 @@ def nested(
     rule: Rule = "plain",
     *,
     keep: bool = False,
-    hermite: int = HERMITE,
     block: int = BLOCK,
 ) -> Nested:
     """PI-FT from the pre-trained policy with `num_inner` inner iterations at each t.
@@ -103,17 +102,16 @@ def nested(
         num_inner: n.
         rule: of an inner iteration; see `improved`.
         keep: also return all inner means and values.
-        hermite: nodes of the smoothing.
         block: points at once.
 
     Raises:
         InputError: for num_inner < 1 or an unknown rule.
     """
     check_inner(num_inner, rule)
-    return _nested(problem, grid, region, best, num_inner, rule, keep, hermite, block)
+    return _nested(problem, grid, region, best, num_inner, rule, keep, block)
 
 
-@partial(jax.jit, static_argnums=(4, 5, 6, 7, 8))
+@partial(jax.jit, static_argnums=(4, 5, 6, 7))
 def _nested(
     problem: Problem,
     grid: Grid,
@@ -122,14 +120,13 @@ def _nested(
     num_inner: int,
     rule: Rule,
     keep: bool,
-    hermite: int,
     block: int,
 ) -> Nested:
     tolerance = TOLERANCE * float(jnp.finfo(region_dtype(grid)).eps)
 
     def step(after: Array, now: tuple) -> tuple:
         t, mask, best_mean, best_value = now
-        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
+        bracket, m0, gained = prepared(problem, grid, t, after)
         P = m0.shape[0]
         everywhere = over_region(bracket, region[t + 1], block)
 
@@ -206,7 +203,6 @@ def sweep(
     rule: Rule = "plain",
     *,
     region: Array | None = None,
-    hermite: int = HERMITE,
     block: int = BLOCK,
 ) -> tuple[Array, Array]:
     """Whole-trajectory policy iteration: evaluate at all t, then improve at all t.
@@ -217,7 +213,6 @@ def sweep(
         means: of the policy, `[T, P, d]`.
         rule: of the improvement; `damped` takes ρ_t over the region.
         region: where Y_0..Y_T have mass, `[T + 1, P]`; None: everywhere.
-        hermite: nodes of the smoothing.
         block: points at once.
 
     Returns:
@@ -226,22 +221,21 @@ def sweep(
     check_inner(1, rule)
     if region is None:
         region = jnp.ones((problem.num_steps + 1, means.shape[1]), bool)
-    return _sweep(problem, grid, means, region, rule, hermite, block)
+    return _sweep(problem, grid, means, region, rule, block)
 
 
-@partial(jax.jit, static_argnums=(4, 5, 6))
+@partial(jax.jit, static_argnums=(4, 5))
 def _sweep(
     problem: Problem,
     grid: Grid,
     means: Array,
     region: Array,
     rule: Rule,
-    hermite: int,
     block: int,
 ) -> tuple[Array, Array]:
     def step(after: Array, now: tuple) -> tuple:
         t, m = now
-        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
+        bracket, m0, gained = prepared(problem, grid, t, after)
         rho = jnp.zeros((), after.dtype)
         if rule == "damped":
             rho = over_region(bracket, region[t + 1], block).ratio
@@ -277,7 +271,7 @@ class Sweeps(NamedTuple):
     objective_gaps: Array
 
 
-@partial(jax.jit, static_argnames=("num_sweeps", "rule", "hermite", "block"))
+@partial(jax.jit, static_argnames=("num_sweeps", "rule", "block"))
 def sweeps(
     problem: Problem,
     grid: Grid,
@@ -287,7 +281,6 @@ def sweeps(
     num_sweeps: int,
     rule: Rule = "plain",
     *,
-    hermite: int = HERMITE,
     block: int = BLOCK,
 ) -> Sweeps:
     """`num_sweeps` sweeps from means `start [T, P, d]`; the other arguments as for `nested`."""
@@ -299,7 +292,7 @@ def sweeps(
         return jnp.max(jnp.where(region[:-1], apart, 0.0), axis=-1)
 
     def one(means: Array, _: None) -> tuple:
-        better, value = _sweep(problem, grid, means, region, rule, hermite, block)
+        better, value = _sweep(problem, grid, means, region, rule, block)
         apart = jnp.max(jnp.where(region, jnp.abs(best.value - value), 0.0), axis=-1)
         return better, (distance(better), apart, p0 @ (best.value[0] - value[0]))
 

@@ -9,7 +9,7 @@ from jax import Array, lax
 
 from fineq.pift.grid.bellman import BLOCK, Best, Bracket, in_blocks, joined, maximiser
 from fineq.pift.grid.density import running
-from fineq.pift.grid.tensor import HERMITE, Grid, axis_sigmas, smoothed
+from fineq.pift.grid.tensor import Grid, axis_sigmas, smoothed
 from fineq.pift.problem import Problem
 
 TOLERANCE = 1e3  # rounding units by which no point moves when a maximiser is called found
@@ -63,11 +63,11 @@ class Before(NamedTuple):
     running: Array
 
 
-def prepared(problem: Problem, grid: Grid, t: Array, after: Array, hermite: int) -> Before:
+def prepared(problem: Problem, grid: Grid, t: Array, after: Array) -> Before:
     """The bracket of step t for V_{t+1} = `after [P]`, and what stands beside it."""
     points = grid.points()
     sigma = axis_sigmas(problem.chain.sigmas, grid.d)[t]
-    bracket = Bracket(grid, smoothed(grid, after, sigma, hermite), sigma, problem.betas[t])
+    bracket = Bracket(grid, smoothed(grid, after, sigma), sigma, problem.betas[t])
     m0 = jax.vmap(lambda y: problem.chain.mean(t, y))(points)
     return Before(bracket, m0, running(problem, t, points))
 
@@ -99,23 +99,20 @@ def over_region(bracket: Bracket, mask: Array, block: int) -> Curvature:
     return extremes(bracket, points.reshape(-1, grid.d), masks, block)
 
 
-@partial(jax.jit, static_argnames=("hermite", "block"))
-def optimum(
-    problem: Problem, grid: Grid, region: Array, *, hermite: int = HERMITE, block: int = BLOCK
-) -> Optimum:
+@partial(jax.jit, static_argnames=("block",))
+def optimum(problem: Problem, grid: Grid, region: Array, *, block: int = BLOCK) -> Optimum:
     """Solve the Bellman equation to rounding, backwards in t (`pift/optimality`).
 
     Args:
         problem: with scalar or diagonal σ_t.
         grid: the grid.
         region: where Y_0..Y_T have mass, `[T + 1, P]` (see `carried`).
-        hermite: nodes of the smoothing.
         block: points at once.
     """
     tolerance = TOLERANCE * float(jnp.finfo(region_dtype(grid)).eps)
 
     def step(after: Array, t: Array) -> tuple:
-        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
+        bracket, m0, gained = prepared(problem, grid, t, after)
 
         def solve(m0: Array) -> Best:
             return maximiser(bracket, m0, m0, tolerance)
@@ -138,15 +135,13 @@ def region_dtype(grid: Grid) -> jnp.dtype:
     return grid.axes.dtype
 
 
-@partial(jax.jit, static_argnames=("hermite", "block"))
-def evaluate(
-    problem: Problem, grid: Grid, means: Array, *, hermite: int = HERMITE, block: int = BLOCK
-) -> Array:
+@partial(jax.jit, static_argnames=("block",))
+def evaluate(problem: Problem, grid: Grid, means: Array, *, block: int = BLOCK) -> Array:
     """V_0..V_T of a policy with means `[T, P, d]`, `[T + 1, P]`."""
 
     def step(after: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
         t, m = now
-        bracket, m0, gained = prepared(problem, grid, t, after, hermite)
+        bracket, m0, gained = prepared(problem, grid, t, after)
         value = in_blocks(lambda m, m0: bracket.value(bracket.jet(m), m, m0), block, m, m0)
         value = joined(value, m0.shape[0]) + gained
         return value, value

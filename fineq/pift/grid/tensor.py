@@ -20,7 +20,7 @@ from fineq.pift.grid.spline import Jet
 
 LEAST = 8  # points of an axis: the least that leave a quintic spline one interval of its own
 MOST_DIMENSIONS = 2
-HERMITE = 256  # nodes of the quadrature that smooths, about a third of which count
+LEAST_NODES = 256  # of the quadrature that smooths
 NEGLIGIBLE = 1e-20  # weight of a node, of a total of 1
 
 
@@ -175,7 +175,15 @@ def _quadrature(num: int) -> tuple[np.ndarray, np.ndarray]:
     return nodes[kept], weights[kept] / weights[kept].sum()
 
 
-def smoothed(grid: Grid, values: Array, sigma: Array, hermite: int = HERMITE) -> Array:
+def num_nodes(num: int) -> int:
+    """Nodes of the quadrature for `num` points: what a spline can resolve must not fall between.
+
+    They are πσ/√n apart, at most 2.5 spacings for σ up to an eighteenth of the grid's width.
+    """
+    return max(LEAST_NODES, (num // 14) ** 2)
+
+
+def smoothed(grid: Grid, values: Array, sigma: Array) -> Array:
     """Coefficients of V̄ = V * N(0, diag(σ²)), by Gauss-Hermite quadrature on the grid.
 
     The spline of V is smoothed axis by axis, as one matrix product each, and V̄ becomes a spline.
@@ -184,12 +192,11 @@ def smoothed(grid: Grid, values: Array, sigma: Array, hermite: int = HERMITE) ->
         grid: the grid.
         values: V, `[P]`.
         sigma: `[d]`.
-        hermite: number of quadrature nodes in each axis.
 
     Returns:
         `[N + 4] * d`.
     """
-    nodes, weights = (jnp.asarray(x, values.dtype) for x in _quadrature(hermite))
+    nodes, weights = (jnp.asarray(x, values.dtype) for x in _quadrature(num_nodes(grid.num)))
     found = grid.spline(values)
     for i in range(grid.d):
         points = grid.axes[i][:, None] + sigma[i] * nodes[None]

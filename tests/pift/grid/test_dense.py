@@ -122,7 +122,7 @@ def test_change_under_halving_is_the_error_and_falls_by_its_order(case, mesh):
     # Order 6 leaves 1/64 of the error on the finer grid.
     assert float(change.value.max()) == pytest.approx(error, rel=0.1)
     finer = make_grid(grid.low, grid.axes[:, -1], 2 * grid.num - 1)
-    less = checks.change_under_halving(task, finer, 1024)
+    less = checks.change_under_halving(task, finer)
     # The order of the scheme is 6; the coarser grid has hardly three points on the sharpest bend.
     assert float(change.value.max() / less.value.max()) > 2**5
 
