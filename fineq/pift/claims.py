@@ -66,4 +66,10 @@ register(
         PAPER,
         "J(u) <= β log E e^{r/β}",
     ),
+    Entry(
+        "pift/standard-problems",
+        "PI-FT reaches the exact discrete optimum of the standard problems of stochastic control",
+        "fineq",
+        "E ∫|u - u*|² dt <= that of the usual optimum",
+    ),
 )

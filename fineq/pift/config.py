@@ -146,7 +146,7 @@ class PictureConfig:
 class ContinuousConfig:
     """What continuous_limit looks at."""
 
-    num_steps: list = numbers([25, 50, 100, 200, 400], "numbers of steps T, rising", minimum=1)
+    num_steps: list = numbers([30, 60, 120, 240, 480], "numbers of steps T, rising", minimum=1)
     num_times: list = numbers(
         [50, 100, 200], "time steps of the Bellman equation's grids, rising, even", minimum=2
     )

@@ -130,5 +130,5 @@ def test_problems_it_cannot_take_are_named():
     running = RunningQuadratic(jnp.zeros((2, 1, 1)), jnp.zeros((2, 1)), jnp.zeros(2))
     with pytest.raises(InputError, match="scalar noise and no running reward"):
         solve_separable(make_problem(chain, reward, 1.0, running))
-    with pytest.raises(InputError, match="mean leaves the grid from -0.05 to 0.05"):
+    with pytest.raises(InputError, match=r"mean leaves the grid from -0\.05 to 0\.05"):
         solve_separable(make_problem(chain, reward, 1.0), -0.05, 0.05)

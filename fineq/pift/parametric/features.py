@@ -97,6 +97,26 @@ class Radial(NamedTuple):
         return _with_affine(z, jnp.exp(-squares / (2 * self.width**2)))
 
 
+class Additive(NamedTuple):
+    """1, z, and exp(-(z_i - c_k)²/(2 width²)) for every coordinate i: sums of functions of one.
+
+    Attributes:
+        scale: of the state.
+        centers: c_k, `[K]`.
+        width: a scalar.
+    """
+
+    scale: Scale
+    centers: Array
+    width: Array
+
+    def __call__(self, t: ArrayLike, y: Array) -> Array:
+        """φ_t(y), `[1 + d + d K]`."""
+        z = self.scale(t, y)
+        bumps = jnp.exp(-((z[:, None] - self.centers[None]) ** 2) / (2 * self.width**2))
+        return _with_affine(z, bumps.reshape(-1))
+
+
 def _with_affine(z: Array, rest: Array) -> Array:
     return jnp.concatenate([jnp.ones(1, z.dtype), z, rest])
 
@@ -154,6 +174,17 @@ def radial(key: Array, scale: Scale, num: int, width: float = 1.0) -> Radial:
     else:
         centers = 1.5 * jax.random.normal(key, (num, d), dtype)
     return Radial(scale, centers, jnp.asarray(width, dtype))
+
+
+def additive(scale: Scale, num: int, width: float = 1.0) -> Additive:
+    """`num` Gaussian radial functions of each coordinate, spread evenly on [-2.5, 2.5].
+
+    Raises:
+        InputError: for no features or a width that is not positive.
+    """
+    _check(num, width, "width")
+    dtype = scale.center.dtype
+    return Additive(scale, jnp.linspace(-2.5, 2.5, num, dtype=dtype), jnp.asarray(width, dtype))
 
 
 def _check(num: int, width: float, name: str) -> None:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.errors import InputError
 from fineq.pift.parametric.features import Features
 from fineq.pift.parametric.paths import (
     Paths,
@@ -114,17 +115,23 @@ def project(features: Features, states: Array, wanted: Array) -> LinearCostate:
 LinearKernel = Callable[[Array, LinearCostate, Problem], tuple[LinearCostate, LinearInfo]]
 
 
-def fitted_iteration(num_paths: int, target: Target = "landing") -> LinearKernel:
+def fitted_iteration(
+    num_paths: int, target: Target = "landing", share: float = 1.0
+) -> LinearKernel:
     """Whole-trajectory PI-FT: simulate the policy, then fit all steps.
 
     Args:
         num_paths: simulated for each sweep.
         target: see `fineq.pift.parametric.paths`.
+        share: of the way to the fit that is gone; below 1 it averages the noise of about 2/share
+            sweeps, and slows their contraction.
 
     Raises:
-        InputError: for fewer than one path.
+        InputError: for fewer than one path, or a share outside (0, 1].
     """
     check_num_paths(num_paths)
+    if not 0 < share <= 1:
+        raise InputError(f"share must lie in (0, 1], got {share}")
 
     def kernel(
         key: Array, state: LinearCostate, problem: Problem
@@ -138,6 +145,7 @@ def fitted_iteration(num_paths: int, target: Target = "landing") -> LinearKernel
             jnp.min(fit.rank),
             jnp.sqrt(jnp.mean(fit.residuals**2)),
         )
-        return LinearCostate(state.features, fit.coefficients), info
+        moved = state.coefficients + share * (fit.coefficients - state.coefficients)
+        return LinearCostate(state.features, moved), info
 
     return kernel

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from fineq.pift.config import PiftConfig
 from fineq.pift.study import (
+    benchmark_problems,
     beta,
     continuous_limit,
     linear_convergence,
@@ -16,6 +17,7 @@ from fineq.results import StudyResult
 from fineq.sweep.stages import Stages
 
 STUDIES: dict[str, Callable[[PiftConfig, Given, Stages], StudyResult]] = {
+    "benchmark_problems": benchmark_problems.run,
     "beta": beta.run,
     "continuous_limit": continuous_limit.run,
     "linear_convergence": linear_convergence.run,

@@ -13,6 +13,7 @@ from fineq.pift.parametric import linear
 from fineq.pift.parametric.error import reference_on_paths
 from fineq.pift.parametric.features import (
     Scale,
+    additive,
     fourier,
     polynomial,
     radial,
@@ -171,6 +172,24 @@ def test_radial_features_are_gaussians_at_their_centers():
     np.testing.assert_allclose(features(0, jnp.array([0.4]))[2:], expected, rtol=1e-12)
 
 
+def test_additive_features_are_gaussians_of_single_coordinates():
+    features = additive(unit_scale(1, 2), 3, width=0.5)
+    found = features(0, jnp.array([0.4, -1.0]))
+    bumps = [np.exp(-((x - c) ** 2) / 0.5) for x in (0.4, -1.0) for c in (-2.5, 0.0, 2.5)]
+    np.testing.assert_allclose(found, [1, 0.4, -1.0, *bumps], rtol=1e-12)
+
+
+def test_a_share_goes_that_part_of_the_way():
+    problem = diffusion(4)
+    state = linear.start(problem, polynomial(unit_scale(4, 2), 1))
+    state, _ = fitted_iteration(32)(jax.random.key(0), state, problem)
+    whole, half = (
+        fitted_iteration(32, share=s)(jax.random.key(1), state, problem)[0] for s in (1, 0.5)
+    )
+    middle = (state.coefficients + whole.coefficients) / 2
+    np.testing.assert_allclose(half.coefficients, middle, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -178,6 +197,7 @@ def test_radial_features_are_gaussians_at_their_centers():
         (lambda s: fourier(jax.random.key(0), s, 0), "features.num must be at least 1, got 0"),
         (lambda s: fourier(jax.random.key(0), s, 1, 0.0), "features.bandwidth must be above 0"),
         (lambda s: radial(jax.random.key(0), s, 1, -1.0), "features.width must be above 0"),
+        (lambda s: fitted_iteration(1, share=0.0), r"share must lie in \(0, 1\], got 0"),
         (lambda s: fitted_iteration(0), "num_paths must be at least 1, got 0"),
     ],
 )
