@@ -16,7 +16,7 @@ NAMES = Names(
         "schedule.num_steps": "steps T",
         "t": "generation step t",
         "inner": "inner iteration",
-        "reward.curvature": "sign of the curvature",
+        "side": "side",
         "rule": "inner step",
         "times": "β over the plain threshold",
     },

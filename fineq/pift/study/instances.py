@@ -243,4 +243,4 @@ def make_instance(config: PiftConfig, given: Given) -> Callable[[Member], Instan
 
 
 # Axes that studies lay themselves, which are no fields.
-OWN = ("seed", "rule", "step", "times")
+OWN = ("seed", "rule", "side", "edge", "times")

@@ -102,7 +102,7 @@ def _claims(
         instance = f"{piece.label}, {seeds}" if piece.label else seeds
         with np.errstate(divide="ignore", invalid="ignore"):
             exponent = -np.log(ratio)
-        mismatch = float(np.nanmax(np.asarray(facts.mismatch)[piece.index], initial=0.0))
+        mismatch = float(np.max(_finite(np.asarray(facts.mismatch)[piece.index]), initial=0.0))
         steps = np.asarray(ratios.steps)[piece.index] / np.asarray(facts.ratios)[piece.index]
         found += [
             claim(
@@ -144,6 +144,12 @@ def _claims(
     return found
 
 
+def median(values: np.ndarray) -> float:
+    """Median of the finite values; NaN where there is none."""
+    finite = _finite(values)
+    return float(np.median(finite)) if finite.size else float("nan")
+
+
 def _finite(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
 
@@ -153,7 +159,8 @@ def _notes(facts: Facts) -> dict[str, str]:
     posed = np.asarray(facts.solution.well_posed)
     notes = {}
     if np.any(ratio >= 1):
-        where = int(np.argmax(np.nanmax(np.asarray(facts.ratios), axis=tuple(range(ratio.ndim)))))
+        known = np.nan_to_num(np.asarray(facts.ratios))
+        where = int(np.argmax(known.reshape(-1, known.shape[-1]).max(axis=0)))
         notes["contraction"] = (
             f"{int(np.sum(ratio >= 1))} of {ratio.size} members lie beyond contraction: "
             f"max_t ρ_t up to {np.nanmax(ratio):.3g}, at step {where}; raise beta, or take "
@@ -208,7 +215,7 @@ def _figures(study: Study, facts: Facts) -> tuple[Figure, ...]:
     pieces = slices(study.axes)
 
     def predicted(power: int) -> tuple[Drawn, ...]:
-        ratios = [float(np.nanmedian(np.asarray(facts.ratio)[p.index])) ** power for p in pieces]
+        ratios = [median(np.asarray(facts.ratio)[p.index]) ** power for p in pieces]
         return tuple(
             Drawn("theory" if i == 0 else "", ratio=ratio, line=i)
             for i, ratio in enumerate(ratios)
@@ -251,7 +258,7 @@ def _per_step(piece: Slice) -> Panel:
 def _inner_panel(piece: Slice, facts: Facts) -> Panel:
     ratios = np.asarray(facts.ratios)[piece.index]
     T = ratios.shape[-1]
-    slowest = int(np.argmax(np.nanmedian(ratios, axis=0)))
+    slowest = int(np.argmax([median(of_step) for of_step in ratios.T]))
     steps = sorted({slowest, T - 1, T // 2})
     lines = tuple(Line("to_optimum", f"t = {t}", {**piece.at, "t": t}) for t in steps)
     return Panel(

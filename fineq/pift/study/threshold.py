@@ -10,11 +10,13 @@ thresholds are exact (`pift/threshold`), and beside them PI-FT is run at multipl
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
 from fineq.claims import Claim, Theory
+from fineq.fields import replace_at
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift import lq
@@ -32,8 +34,8 @@ from fineq.studies import Slice, dims_of, named_arrays
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
-RULES = ("plain", "damped", "newton")
-SIDES = ("concave", "convex")
+RULES: tuple[lq.Rule, ...] = ("plain", "damped", "newton")
+SIDES = {"concave": -1.0, "convex": 1.0}  # factors of a convex reward
 LOW, HIGH, HALVINGS = 1e-8, 1e8, 80  # a factor 1e16 halved 80 times on a log scale: to rounding
 CLOSE = 1e-6  # error after the inner iterations, over the first, that counts as converged
 EQUAL = 1e-9  # on a threshold over its formula
@@ -63,19 +65,22 @@ class Edges(NamedTuple):
 
 
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
-    """Find the thresholds, then run every rule at multiples of the plain one."""
-    study = make_study(config, given, stages)
-    sides = Axis("reward.curvature", SIDES, static=True)
+    """Find the thresholds, then run every rule at multiples of the plain one.
+
+    Rewards are drawn convex, and turned around for the concave side.
+    """
+    study = make_study(replace_at(config, {"reward.curvature": "convex"}), given, stages)
+    sides = Axis("side", list(SIDES.values()))
     edges = stages.measure("edges", lambda member: _edges(study, member), [sides, *study.axes])
     times = Axis("times", config.threshold.multiples)
-    rules = Axis("rule", RULES, static=True)
-    errors = _errors(study, edges, [rules, sides, times, *study.axes])
+    errors = _errors(study, edges, [sides, times, *study.axes])
     converged = errors < CLOSE
+    shown = [Axis("rule", RULES, static=True), Axis("side", list(SIDES), static=True), times]
     return StudyResult(
         _arrays(study, edges, errors, converged),
-        coords_of([rules, sides, times, *study.axes], config),
+        coords_of([*shown, *study.axes], config),
         tuple(_claims(study, edges, converged)),
-        figures=_figures(study),
+        figures=_figures(study, converged),
         notes={
             "converged": f"error after {config.inner.num_inner} inner iterations below "
             f"{CLOSE:g} of the first, at every step of the chain"
@@ -102,9 +107,14 @@ def smallest_beta(arrays: LinearQuadratic, holds: Callable[[Solution], Array]) -
     return jnp.exp(lax.fori_loop(0, HALVINGS, halve, ends)[1])
 
 
+def _arrays_of(study: Study, member: Member) -> LinearQuadratic:
+    """The member's problem, its convex reward times the factor of its side."""
+    arrays = lq.linear_quadratic(study.instance(member).problem)
+    return arrays._replace(terminal=jax.tree.map(lambda x: member["side"] * x, arrays.terminal))
+
+
 def _edges(study: Study, member: Member) -> Edges:
-    problem = study.instance(member).problem
-    arrays = lq.linear_quadratic(problem)
+    arrays = _arrays_of(study, member)
 
     def contracts(found: Solution) -> Array:
         # Below well-posedness there is no optimum, and nothing to contract to.
@@ -126,26 +136,29 @@ def _edges(study: Study, member: Member) -> Edges:
 def _errors(study: Study, edges: Edges, axes: list[Axis]) -> np.ndarray:
     """Largest final over first error of nested PI-FT, `[rule, side, times, *axes]`."""
     shape = tuple(len(axis) for axis in axes)
-    betas = np.broadcast_to(np.asarray(edges.plain)[None, :, None], shape)
+    betas = np.broadcast_to(np.asarray(edges.plain)[:, None], shape)
 
     def look(member: Member) -> Array:
-        arrays = lq.linear_quadratic(study.instance(member).problem)
-        arrays = with_beta(arrays, member["edge"] * member["times"])
+        arrays = with_beta(_arrays_of(study, member), member["edge"] * member["times"])
         star = lq.optimum(arrays).policy
         star, arrays = lax.optimization_barrier((star, arrays))
-        found = lq.nested(arrays, study.config.inner.num_inner, member["rule"])
         one = jnp.ones((), arrays.betas.dtype)
         first = distance(lq.pretrained(arrays), star, one)
-        return distance(found.policy, star, one) / first
+        errors = []
+        for rule in RULES:
+            found = lq.nested(arrays, study.config.inner.num_inner, rule)
+            errors.append(distance(found.policy, star, one) / first)
+            errors, arrays = lax.optimization_barrier((errors, arrays))
+        return jnp.stack(errors)
 
-    errors = study.stages.measure("rules", look, axes, {"edge": betas})
-    return np.where(np.isfinite(np.asarray(errors)), np.asarray(errors), np.inf)
+    errors = np.moveaxis(study.stages.measure("rules", look, axes, {"edge": betas}), -1, 0)
+    return np.where(np.isfinite(errors), errors, np.inf)
 
 
 def _arrays(study: Study, edges: Edges, errors: np.ndarray, converged: np.ndarray) -> Arrays:
-    dims = ("curvature", *dims_of(study.axes))
+    dims = ("side", *dims_of(study.axes))
     arrays = named_arrays({k: np.asarray(v) for k, v in edges._asdict().items()}, dims, ABOUT)
-    everything = ("rule", "curvature", "times", *dims[1:])
+    everything = ("rule", "side", "times", *dims[1:])
     arrays["error"] = Named(errors, everything, "1", "final over first error")
     arrays["converged"] = Named(converged, everything, "1", "share of instances that converge")
     return arrays
@@ -223,9 +236,13 @@ def _about(shares: np.ndarray, times: np.ndarray, what: str, instance: str) -> l
     return found
 
 
-def _figures(study: Study) -> tuple[Figure, ...]:
+def _figures(study: Study, converged: np.ndarray) -> tuple[Figure, ...]:
     piece = slices(study.axes)[0]
-    return (Figure("threshold", tuple(_panel(piece, side) for side in SIDES), CAPTION),)
+    panels = tuple(
+        _panel(piece, side, converged[(slice(None), i, slice(None), *piece.index)])
+        for i, side in enumerate(SIDES)
+    )
+    return (Figure("threshold", panels, CAPTION),)
 
 
 CAPTION = (
@@ -234,10 +251,14 @@ CAPTION = (
 )
 
 
-def _panel(piece: Slice, side: str) -> Panel:
+def _panel(piece: Slice, side: str, converged: np.ndarray) -> Panel:
+    """Rules that converge on the same instances share a line; `converged [rule, times, seed]`."""
+    groups: dict[bytes, list[str]] = {}
+    for rule, shares in zip(RULES, converged, strict=True):
+        groups.setdefault(shares.tobytes(), []).append(rule)
     lines = tuple(
-        Line("converged", f"{rule} steps", {**piece.at, "rule": rule, "curvature": side})
-        for rule in RULES
+        Line("converged", ", ".join(rules), {**piece.at, "rule": rules[0], "side": side})
+        for rules in groups.values()
     )
     return Panel(
         "fractions",

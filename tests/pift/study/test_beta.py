@@ -1,0 +1,33 @@
+"""What β buys: monotone on every instance, and a picture that is a law."""
+
+import numpy as np
+import pytest
+
+from fineq.errors import InputError
+from fineq.pift.study import Given, beta
+from fineq.sweep.stages import Stages
+from tests.pift.study.small import small
+
+
+def test_everything_falls_with_the_price():
+    result = beta.run(small("beta", "++sweep.beta=[1.0, 10.0, 100.0, 1000.0]"), Given(), Stages())
+    for name in ("ratio", "divergence", "gain", "to_tilt"):
+        assert np.all(np.diff(result.arrays[name].values, axis=0) < 0), name
+
+
+def test_the_picture_holds_laws_and_pushes_towards_the_reward():
+    words = ("++sweep.beta=[1.0, 2.0, 3.0, 4.0]", "picture.betas=[1.0]", "picture.num_points=48")
+    result = beta.run(small("beta", *words), Given(), Stages())
+    x, y = (result.coords[name].values for name in "xy")
+    cell = (x[1] - x[0]) * (y[1] - y[0])
+    density, reward = (result.arrays[name].values for name in ("density", "reward_field"))
+    mass = density.sum(axis=(1, 2)) * cell
+    np.testing.assert_allclose(mass, 1, atol=1e-5)  # the law's bounds leave out 1e-6
+    earned = (density * reward[None]).sum(axis=(1, 2)) * cell
+    assert earned[1] > earned[0] + 0.1
+
+
+@pytest.mark.parametrize("words", ["++sweep.beta=[1.0, 2.0]", "++sweep.reward.scale=[1.0, 2.0]"])
+def test_a_sweep_that_shows_no_trend_is_refused(words):
+    with pytest.raises(InputError, match=r"needs sweep\.beta="):
+        beta.run(small("beta", words), Given(), Stages())
