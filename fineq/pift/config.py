@@ -146,7 +146,7 @@ class PictureConfig:
 class ContinuousConfig:
     """What continuous_limit looks at."""
 
-    num_steps: list = numbers([30, 60, 120, 240, 480], "numbers of steps T, rising", minimum=1)
+    num_steps: list = numbers([25, 50, 100, 200, 400, 800], "numbers of steps T, rising", minimum=1)
     num_times: list = numbers(
         [50, 100, 200], "time steps of the Bellman equation's grids, rising, even", minimum=2
     )
@@ -228,8 +228,7 @@ class BenchmarkConfig:
 
     num_paths: int = count(128, "simulated paths N of each sweep")
     num_sweeps: int = count(8, "sweeps")
-    well: bool = flag(True, "whether to take the double well, which needs more paths")
-    well_paths: int = count(512, "simulated paths of each sweep of the double well")
+    well: bool = flag(True, "whether to solve the double well")
     well_points: int = count(401, "points of the lines on which the double well is solved")
 
 
