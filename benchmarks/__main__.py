@@ -14,7 +14,7 @@ import jax
 
 from benchmarks.timing import Row
 
-NAMES = ("rollouts", "riccati", "driver", "sweeps", "chain", "grid", "lq")
+NAMES = ("rollouts", "riccati", "driver", "sweeps", "chain", "grid", "lq", "control")
 
 
 def table(title: str, rows: Sequence[Row]) -> str:
