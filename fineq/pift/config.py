@@ -211,14 +211,14 @@ class ParametricConfig:
 
     num_paths: int = count(256, "simulated paths N of each sweep")
     num_sweeps: int = count(12, "sweeps with linear features")
-    num_features: int = count(8, "radial functions, and random Fourier features")
+    num_features: int = count(8, "radial functions")
     width: int = count(32, "units of each hidden layer")
     depth: int = count(2, "hidden layers")
     network_sweeps: int = count(60, "sweeps with a network")
     learning_rate: float = number(0.01, "of AdamW, at the start", above=0.0)
     num_batches: int = count(8, "steps of AdamW in each pass over a sweep's pairs (t, Y_t)")
     num_passes: int = count(2, "passes over the pairs of a sweep")
-    batches: list = numbers([64, 256, 1024], "paths N for the statistical error", minimum=1)
+    batches: list = numbers([64, 1024], "paths N for the statistical error", minimum=1)
     num_reference: int = count(1000, "paths of the optimum on which controls are compared")
 
 

@@ -201,7 +201,8 @@ def adjoints(problem: Problem, costate: Costate, paths: Paths, target: Target = 
 
     def step(a: Array, now: tuple) -> tuple[Array, Array]:
         t, y, c, noise = now
-        return (jax.vmap(at, (None, 0, 0, 0, 0))(t, y, a, c, noise),) * 2
+        before = jax.vmap(at, (None, 0, 0, 0, 0))(t, y, a, c, noise)
+        return before, before
 
     last = jax.vmap(jax.grad(problem.reward))(paths.states[-1])
     times = jnp.arange(1, problem.num_steps)

@@ -85,13 +85,13 @@ class Training(NamedTuple):
         costate: the policy that is simulated and trained.
         average: moving average of its variables: the policy to use.
         moments: of the optimiser.
-        count: steps of the optimiser so far, int32.
+        num_updates: steps of the optimiser so far, int32.
     """
 
     costate: NetworkCostate
     average: Any
     moments: Any
-    count: Array
+    num_updates: Array
 
     @property
     def policy(self) -> NetworkCostate:
@@ -135,10 +135,10 @@ def _update(optimiser: Optimiser, state: Training, gradient: Any) -> Training:
     variables = state.costate.variables
     step, moments = optimiser.transform().update(gradient, state.moments, variables)
     variables = optax.apply_updates(variables, step)
-    n = jnp.asarray(state.count, jax.tree.leaves(variables)[0].dtype)
+    n = jnp.asarray(state.num_updates, jax.tree.leaves(variables)[0].dtype)
     decay = jnp.minimum(optimiser.average, (1 + n) / (10 + n)) if optimiser.average else 0.0
     average = optax.incremental_update(variables, state.average, 1 - decay)
-    return Training(state.costate.holding(variables), average, moments, state.count + 1)
+    return Training(state.costate.holding(variables), average, moments, state.num_updates + 1)
 
 
 def _info(gained: Array, value: Array, gradient: Any) -> TrainingInfo:

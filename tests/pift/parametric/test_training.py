@@ -94,7 +94,7 @@ def test_the_average_is_the_weighted_sum_of_all_iterates():
             lambda a, v, w=decay: w * a + (1 - w) * v, expected, state.costate.variables
         )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), state.average, expected)
-    assert int(state.count) == 4
+    assert int(state.num_updates) == 4
 
 
 def test_gradient_ascent_follows_the_finite_difference_of_the_objective():
