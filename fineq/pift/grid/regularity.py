@@ -31,6 +31,7 @@ class Constants(NamedTuple):
     derivative: Array
 
 
+@jax.jit
 def value_constants(grid: Grid, values: Array, mask: Array) -> Constants:
     """Sup of |∇V| and of ‖∇²V‖ over the points that `mask [P]` keeps, for values V `[P]`."""
     return jet_constants(grid.jet(grid.spline(values), grid.points()), mask)
@@ -43,6 +44,7 @@ def jet_constants(jet: Jet, mask: Array) -> Constants:
     )
 
 
+@jax.jit
 def map_constant(grid: Grid, field: Array, mask: Array) -> Array:
     """Sup of the spectral norm of the Jacobian of a field `[P, d]` over the mask."""
     points = grid.points()
@@ -55,6 +57,7 @@ def control_constant(grid: Grid, means: Array, alpha: Array, mask: Array) -> Arr
     return map_constant(grid, (jnp.sqrt(alpha) * means - grid.points()) / (1 - alpha), mask)
 
 
+@jax.jit
 def mean_constants(problem: Problem, grid: Grid, region: Array) -> Constants:
     """Lm_t and Lm'_t, each `[T]`, of the pre-trained means over region `[T + 1, P]`, exactly.
 

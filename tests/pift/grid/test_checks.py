@@ -101,3 +101,10 @@ def test_the_reward_range_may_be_zero():
     task, grid = wave(num=97)
     zero = task._replace(reward=rewards.linear([0.0]))
     assert checks.check_grid(zero, grid).shape == (task.num_steps + 1, 97)
+
+
+def test_noise_must_be_diagonal():
+    task, grid = gaussian(2)
+    oblique = jnp.tile(jnp.array([[0.5, 0.1], [0.0, 0.5]]), (task.num_steps, 1, 1))
+    with pytest.raises(InputError, match="diagonal"):
+        checks.check_grid(task._replace(chain=task.chain._replace(sigmas=oblique)), grid)

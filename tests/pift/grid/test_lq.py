@@ -14,7 +14,7 @@ from tests.pift.grid.common import gaussian, on_grid
 TOL = 1e-10
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module")
 def case(request):
     task, grid = gaussian(request.param)
     laws = density.densities(task, grid, density.pretrained(task, grid))
@@ -22,6 +22,15 @@ def case(request):
     return task, grid, region, lq.linear_quadratic(task), solve.optimum(task, grid, region)
 
 
+LINE = pytest.mark.parametrize("case", [1], indirect=True)
+BOTH = pytest.mark.parametrize("case", [1, 2], indirect=True)
+# Programs in the plane take long to compile; the rules differ in a few lines.
+SLOW_PLANE = pytest.mark.parametrize(
+    "case", [1, pytest.param(2, marks=pytest.mark.slow)], indirect=True
+)
+
+
+@BOTH
 def test_optimum(case):
     _, grid, _, exact, best = case
     solution = lq.optimum(exact)
@@ -35,11 +44,10 @@ def test_optimum(case):
     assert bool(best.well_posed)
 
 
+@SLOW_PLANE
 @pytest.mark.parametrize("rule", ["plain", "damped", "newton"])
 def test_nested(case, rule):
     task, grid, region, exact, best = case
-    if grid.d == 2 and rule == "damped":
-        pytest.skip("the same lines as in one dimension, and slow to compile")
     found = nested.nested(task, grid, region, best, 2, rule)
     expected = lq.nested(exact, 2, rule)
     values, means = on_grid(grid, expected.value, expected.policy)
@@ -52,11 +60,10 @@ def test_nested(case, rule):
     )
 
 
+@SLOW_PLANE
 @pytest.mark.parametrize("rule", ["plain", "damped"])
 def test_sweeps(case, rule):
     task, grid, region, exact, best = case
-    if grid.d == 2 and rule == "plain":
-        pytest.skip("slow to compile")
     policy = lq.pretrained(exact)
     found = nested.sweeps(task, grid, region, best, density.pretrained(task, grid), 3, rule)
     means = None
@@ -74,6 +81,7 @@ def test_sweeps(case, rule):
     np.testing.assert_allclose(found.means, means, atol=TOL)
 
 
+@BOTH
 def test_objective_forward_is_the_value_backward(case):
     task, grid, _, exact, best = case
     found = density.objective(task, grid, best.mean)
@@ -89,6 +97,7 @@ def test_objective_forward_is_the_value_backward(case):
     np.testing.assert_allclose((apart * p[:, None]).T @ apart, expected.covariance, atol=TOL)
 
 
+@pytest.mark.slow
 def test_anisotropic_noise_and_running_reward():
     """Another noise in each axis, a schedule of β and f_t, from a chain that is no diffusion."""
     T, eye = 4, jnp.eye(2)
@@ -114,10 +123,10 @@ def test_anisotropic_noise_and_running_reward():
         checks.check_grid(task._replace(chain=oblique), grid)
 
 
+@pytest.mark.slow
+@LINE
 def test_blocks_do_not_change_the_answer(case):
     task, grid, region, _, best = case
-    if grid.d == 2:
-        pytest.skip("blocks are of rows, whatever the dimension")
     block = grid.points().shape[0] // 3 + 1
     again = solve.optimum(task, grid, region, block=block)
     np.testing.assert_allclose(again.value, best.value, atol=1e-12)

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -49,8 +50,8 @@ def test_mean_constants_are_those_of_the_posterior():
     y = np.asarray(grid.axes[0])
     e = 1e-4
     for t in range(task.num_steps):
-        m = [np.array([float(task.chain.mean(t, jnp.array([v + s]))[0]) for v in y[::8]])
-             for s in (-e, 0.0, e)]  # fmt: skip
+        mean = jax.vmap(lambda v, t=t: task.chain.mean(t, v[None])[0])
+        m = [np.asarray(mean(jnp.asarray(y[::8] + s))) for s in (-e, 0.0, e)]
         slope, bend = (m[2] - m[0]) / (2 * e), (m[2] - 2 * m[1] + m[0]) / e**2
         assert np.abs(slope).max() <= float(found.function[t]) * (1 + 1e-6)
         assert np.abs(bend).max() <= float(found.derivative[t]) * (1 + 1e-4) + 1e-6
@@ -189,6 +190,7 @@ def test_smallest_beta_at_the_ends():
         threshold.smallest_beta(lambda b: b > 0, 0.1, 1.0, at_once=2)
 
 
+@pytest.mark.slow
 def test_many_betas_are_one_at_a_time(case):
     task, grid, region, best, _ = case
     betas = jnp.array([1.0, 2.0])
