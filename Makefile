@@ -11,7 +11,7 @@ PYTEST      := $(PYTHON) -m pytest
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-nlqr demo test test-all lint format bench lock clean
+.PHONY: help setup reproduce reproduce-nlqr reproduce-pift demo test test-all lint format bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ reproduce: setup  ## run every study at its quick profile and write outputs/summ
 
 reproduce-nlqr: setup  ## the same for nearly linear-quadratic control alone
 	@$(PYTHON) -m experiments.reproduce nlqr
+
+reproduce-pift: setup  ## the same for fine-tuning as stochastic control alone
+	@$(PYTHON) -m experiments.reproduce pift
 
 demo: setup  ## one smoke study with its figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]

@@ -38,7 +38,7 @@ FULL, QUICK = Case(256, 50, 20), Case(96, 20, 20)
 def task(case: Case) -> tuple[Problem, Grid]:
     """Three modes and a bounded reward along the diagonal."""
     means = 1.5 * jnp.asarray([[np.cos(a), np.sin(a)] for a in 2 * np.pi * np.arange(3) / 3])
-    law = laws.mixture([1 / 3] * 3, means, jnp.stack([0.25 * jnp.eye(2)] * 3))
+    law = laws.mixture(np.full(3, 1 / 3), means, jnp.stack([0.25 * jnp.eye(2)] * 3))
     schedule = schedules.make_schedule(schedules.linear_rate(case.steps))
     direction = jnp.full(2, 1 / jnp.sqrt(2.0))
     reward = Wave(direction, jnp.asarray(1.0), jnp.asarray(0.5), jnp.asarray(0.3))

@@ -27,6 +27,21 @@ STUDIES: dict[str, list[list[str]]] = {
         ["experiment=nlqr/sample_complexity"],
         ["experiment=nlqr/global"],
     ],
+    "pift": [
+        [f"experiment=pift/{name}"]
+        for name in (
+            "linear_convergence",
+            "linear_convergence_mixture",
+            "beta",
+            "threshold",
+            "regularity",
+            "terminal_law",
+            "terminal_law_mixture",
+            "continuous_limit",
+            "parametric",
+            "benchmark_problems",
+        )
+    ],
 }
 
 

@@ -102,6 +102,7 @@ def test_the_usual_optimum_solves_the_riccati_equation_to_first_order(hard):
     errors = []
     for steps in (50, 100, 200):
         usual = ou_quadratic(hard=hard, num_steps=steps).usual
+        assert usual is not None
         assert not np.any(usual.h)
         errors.append(abs(usual.C[0, 0, 0] / -2 - truth))
     # Euler's method: halving the step halves the error, up to the next order's share.
@@ -117,6 +118,7 @@ def test_the_gap_between_the_two_optima_vanishes_as_the_square_of_the_step(make)
         reference = reference_on_paths(
             jax.random.key(0), standard.problem, exact(standard.problem), 400
         )
+        assert standard.usual is not None
         gaps.append(reference.error(standard.problem, standard.usual))
     np.testing.assert_allclose(np.divide(gaps[:-1], gaps[1:]), 4, rtol=0.15)
 
@@ -125,6 +127,7 @@ def test_the_optimum_of_the_linear_problem_is_the_transported_price():
     """c_t = -(I + A dt)'^(T-t-1) 1 exactly, and -exp(A'(1 - t)) 1 as usual."""
     standard = ou_linear(4, 20)
     problem, costate = standard.problem, exact(standard.problem)
+    assert standard.usual is not None
     rng = np.random.default_rng(0)
     A = -np.eye(4) + 0.1 * rng.normal(size=(4, 4))
     y = jnp.array([0.3, -1.0, 0.2, 2.0])
