@@ -210,6 +210,15 @@ class ParametricConfig:
     """Parametrised controls, simulated paths and training."""
 
     num_paths: int = count(256, "simulated paths N of each sweep")
+    target: str = choice(
+        "quiet",
+        "what is regressed on: the gradient of the path's return; less noise of mean zero (quiet, "
+        "landing); along the pre-trained chain, whatever the policy's slope (lean)",
+        ("raw", "quiet", "landing", "lean"),
+    )
+    share: float = number(
+        1.0, "share of the way to the fit that a sweep goes", above=0.0, maximum=1.0
+    )
     num_sweeps: int = count(12, "sweeps with linear features")
     num_features: int = count(8, "radial functions")
     width: int = count(32, "units of each hidden layer")

@@ -81,7 +81,9 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     classes = Axis("class", CLASSES, static=True)
     swept = stages.sweep(
         "classes",
-        lambda static: _linear(study, static["class"], config.parametric.num_paths),
+        lambda static: _linear(
+            study, static["class"], config.parametric.num_paths, config.parametric.target  # type: ignore[arg-type]
+        ),
         [classes, *study.axes],
         inputs=_spread(facing, len(CLASSES)),
     )
@@ -186,10 +188,10 @@ def _linear(
     study: Study,
     name: str,
     num_paths: int,
-    target: Target = "quiet",
+    target: Target,
     sweeps: int | None = None,
 ) -> Program:
-    step = linear.fitted_iteration(num_paths, target)
+    step = linear.fitted_iteration(num_paths, target, study.config.parametric.share)
     num = sweeps or study.config.parametric.num_sweeps
 
     def init(key: Array, member: Member) -> tuple[linear.LinearCostate, Facing]:
