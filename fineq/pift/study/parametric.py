@@ -82,7 +82,10 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     swept = stages.sweep(
         "classes",
         lambda static: _linear(
-            study, static["class"], config.parametric.num_paths, config.parametric.target  # type: ignore[arg-type]
+            study,
+            static["class"],
+            config.parametric.num_paths,
+            config.parametric.target,  # type: ignore[arg-type]
         ),
         [classes, *study.axes],
         inputs=_spread(facing, len(CLASSES)),
