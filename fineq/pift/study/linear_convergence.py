@@ -6,6 +6,8 @@ quadratic in the error, at its square. Compared are exponents, -log(ratio), of a
 of the update maps themselves, linearised at the optimum, with those predicted.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
@@ -25,7 +27,7 @@ from fineq.pift.study.affine import (
 )
 from fineq.pift.study.common import Study, coords_of, is_linear_quadratic, make_study, slices
 from fineq.pift.study.instances import Given
-from fineq.rates import Rate, linear_rate, median_interval
+from fineq.rates import Rate, linear_rate, median_interval, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
@@ -58,7 +60,10 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
             t=np.arange(np.asarray(facts.ratios).shape[-1]),
             inner=np.arange(config.inner.num_inner + 1),
         ),
-        tuple(_claims(study, facts, rates, ratios)),
+        (
+            *_claims(study, facts, rates, ratios),
+            *_from_afar(study, facts, result, inner),
+        ),
         tuple(rate for by_name in rates for rate in by_name.values()),
         _figures(study, facts),
         status_of(result.diverged | ~np.asarray(facts.solution.well_posed)),
@@ -80,6 +85,24 @@ def _rates(study: Study, result: SweepResult) -> list[dict[str, Rate]]:
         }
         for piece in slices(study.axes)
     ]
+
+
+def _from_afar(study: Study, facts: Facts, result: SweepResult, inner: Inner) -> Iterator[Claim]:
+    """Whether iterations that contract at the optimum reach it from the pre-trained policy."""
+    contracting = np.asarray(facts.ratio) < 1
+    if not contracting.any():
+        return
+    errors = np.asarray(inner.to_optimum).max(axis=-2)
+    nested = np.isfinite(errors[..., -1]) & (errors[..., -1] < errors[..., 0])
+    for name, reached in (("whole sweeps", ~result.diverged), ("nested PI-FT", nested)):
+        yield claim(
+            "pift/linear-convergence",
+            proportion(int(reached[contracting].sum()), int(contracting.sum()), method="exact"),
+            Theory(1.0, ">=", "contraction, if it were global"),
+            instance=f"all members with max_t ρ_t < 1, {contracting.sum()} of {contracting.size}",
+            what=f"share on which {name} approach the optimum from the pre-trained policy",
+            sampled=True,
+        )
 
 
 def _over(rate: Rate, exponent: np.ndarray) -> np.ndarray:
