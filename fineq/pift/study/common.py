@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fineq.pift.config import PiftConfig
-from fineq.pift.study.instances import Given, Instance, Member, make_instance
+from fineq.pift.study.instances import Given, Instance, Member, make_instance, schedule_of
 from fineq.studies import Names, seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
@@ -52,6 +52,15 @@ def is_linear_quadratic(study: Study) -> bool:
         and config.data.name == "gaussian"
         and config.reward.name in ("linear", "quadratic")
     )
+
+
+def schedule_note(config: PiftConfig) -> dict[str, str]:
+    """The floor of the last step's variance, which the posterior's formula puts at 0."""
+    if config.schedule.variance != "posterior" or "schedule" in config.sweep:
+        return {}
+    last = float(schedule_of(config).sigmas[-1]) ** 2
+    kind = "that of the step before" if config.schedule.floor is None else "as given"
+    return {"floor": f"posterior variances; σ² of the last step is floored at {last:.3g}, {kind}"}
 
 
 def make_study(config: PiftConfig, given: Given, stages: Stages) -> Study:

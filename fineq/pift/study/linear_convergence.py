@@ -25,7 +25,14 @@ from fineq.pift.study.affine import (
     measured_ratios,
     sweeps,
 )
-from fineq.pift.study.common import Study, coords_of, is_linear_quadratic, make_study, slices
+from fineq.pift.study.common import (
+    Study,
+    coords_of,
+    is_linear_quadratic,
+    make_study,
+    schedule_note,
+    slices,
+)
 from fineq.pift.study.instances import Given
 from fineq.rates import Rate, linear_rate, median_interval, proportion
 from fineq.results import Array as Named
@@ -67,7 +74,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         tuple(rate for by_name in rates for rate in by_name.values()),
         _figures(study, facts),
         status_of(result.diverged | ~np.asarray(facts.solution.well_posed)),
-        _notes(facts),
+        {**schedule_note(config), **_notes(facts)},
     )
 
 
@@ -192,9 +199,20 @@ def _notes(facts: Facts) -> dict[str, str]:
     if not posed.all():
         notes["well-posedness"] = (
             f"{int((~posed).sum())} of {posed.size} members are not well posed: their value is "
-            "infinite; raise beta"
+            f"infinite; raise beta. {_escape(facts)}"
         )
     return notes
+
+
+def _escape(facts: Facts) -> str:
+    """Where and along which direction the first ill-posed member's bracket grows for ever."""
+    first = tuple(np.argwhere(~np.asarray(facts.solution.well_posed))[0])
+    highest = np.asarray(facts.solution.highest)[first]
+    # Backwards in t, the last step that is still known is the first that fails.
+    step = int(np.flatnonzero(highest >= 1)[-1])
+    direction = np.asarray(facts.solution.direction)[(*first, step)]
+    shown = ", ".join(f"{x:.2g}" for x in direction)
+    return f"The first of them fails at step {step} along ({shown})"
 
 
 def _arrays(
