@@ -45,6 +45,11 @@ def load(config: PiftConfig) -> "Given":
     from fineq.pift.rewards import check_reward
     from fineq.pift.study.instances import Given, make_instance
 
+    if config.precision == "float32":
+        raise InputError(
+            "precision=float32: the studies of pift compare with exact solutions, whose tolerances "
+            "are those of float64"
+        )
     given = Given()
     if config.data.name == "points":
         given = given._replace(points=points(*load_points("data.path", str(config.data.path))))

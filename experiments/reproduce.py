@@ -39,6 +39,7 @@ STUDIES: dict[str, list[list[str]]] = {
             "terminal_law_mixture",
             "continuous_limit",
             "parametric",
+            "parametric_mixture",
             "benchmark_problems",
         )
     ],

@@ -1,13 +1,14 @@
 """What the studies of every area share: axes from a configuration, names for what they found."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fineq.config import RunConfig
 from fineq.errors import InputError
-from fineq.fields import leaves, sweep_axes
+from fineq.fields import leaves, replace_at, sweep_axes, validate
 from fineq.results import Array as Named
 from fineq.results import Arrays
 from fineq.sweep.axes import Axis
@@ -32,6 +33,8 @@ def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:
                 f"sweep.{path}: {path} changes the shapes of everything; use -m {path}=... for one "
                 "run per value"
             )
+    for values in product(*(values for values, _ in given.values())):
+        validate(replace_at(config, dict(zip(given, values, strict=True))))
     return [Axis(path, values, static) for path, (values, static) in given.items()]
 
 

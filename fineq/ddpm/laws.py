@@ -213,7 +213,7 @@ def gaussian(mean: ArrayLike, covariance: ArrayLike) -> Gaussian:
     mean, covariance = jnp.asarray(mean, float), jnp.asarray(covariance, float)
     _check_shapes(mean, covariance)
     values, vectors = jnp.linalg.eigh(covariance)
-    _check_positive("law.covariance", covariance, values)
+    _check_positive("data.covariances", covariance, values)
     return Gaussian(mean, values, vectors)
 
 
@@ -228,12 +228,12 @@ def mixture(weights: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> Mix
     _check_shapes(means, covariances)
     if weights.ndim != 1 or means.shape[:-1] != weights.shape:
         raise InputError(
-            f"law.weights has shape {weights.shape}, but law.means has shape {means.shape}: there "
-            "must be one weight per mean"
+            f"data.weights has shape {weights.shape}, but data.means has shape {means.shape}: "
+            "there must be one weight per mean"
         )
-    check_weights("law.weights", weights)
+    check_weights("data.weights", weights)
     values, vectors = jnp.linalg.eigh(covariances)
-    _check_positive("law.covariances", covariances, values)
+    _check_positive("data.covariances", covariances, values)
     return Mixture(jnp.log(weights), Gaussian(means, values, vectors))
 
 
@@ -246,14 +246,14 @@ def points(locations: ArrayLike, weights: ArrayLike | None = None) -> Points:
     """
     locations = jnp.asarray(locations, float)
     if locations.ndim != 2 or not locations.size:
-        raise InputError(f"law.points must have shape [S, d], got {locations.shape}")
+        raise InputError(f"data.path: points must have shape [S, d], got {locations.shape}")
     num = locations.shape[0]
     weights = jnp.full(num, 1 / num) if weights is None else jnp.asarray(weights, float)
     if weights.shape != (num,):
-        raise InputError(f"law.weights has shape {weights.shape}, but there are {num} points")
+        raise InputError(f"data.weights has shape {weights.shape}, but there are {num} points")
     if _concrete(locations) and not np.all(np.isfinite(locations)):
-        raise InputError("law.points must be finite")
-    check_weights("law.weights", weights)
+        raise InputError("data.path: points must be finite")
+    check_weights("data.weights", weights)
     return Points(locations, jnp.log(weights), jnp.zeros((), locations.dtype))
 
 
@@ -271,8 +271,8 @@ def _check_shapes(means: Array, covariances: Array) -> None:
     d = means.shape[-1] if means.ndim else 0
     if not d or covariances.shape != (*means.shape, d):
         raise InputError(
-            f"law.mean has shape {means.shape}, but law.covariance has shape {covariances.shape}: "
-            f"it must have shape {(*means.shape, d)}"
+            f"data.means has shape {means.shape}, but data.covariances has shape "
+            f"{covariances.shape}: it must have shape {(*means.shape, d)}"
         )
 
 

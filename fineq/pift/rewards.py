@@ -28,15 +28,21 @@ class Quadratic(NamedTuple):
         return 0.5 * y @ self.P @ y + self.p @ y + self.c
 
 
+def _floating(x: ArrayLike) -> Array:
+    """An array of its own floating type, or of the default one."""
+    array = jnp.asarray(x)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+
+
 def linear(p: ArrayLike) -> Quadratic:
     """r(y) = p'y."""
-    p = jnp.asarray(p, float)
+    p = _floating(p)
     return Quadratic(jnp.zeros((p.size, p.size), p.dtype), p, jnp.zeros((), p.dtype))
 
 
 def quadratic(P: ArrayLike, center: ArrayLike | None = None) -> Quadratic:
     """r(y) = ½ (y - center)'P(y - center), symmetric P `[d, d]`, center `[d]` (0 unless given)."""
-    P = jnp.asarray(P, float)
+    P = _floating(P)
     P = (P + jnp.swapaxes(P, -1, -2)) / 2
     m = jnp.zeros(P.shape[-1], P.dtype) if center is None else jnp.asarray(center, P.dtype)
     return Quadratic(P, -P @ m, 0.5 * m @ P @ m)

@@ -23,7 +23,18 @@ def field(sketch: Sketch) -> None:
     x, y, image = _plane(sketch, first)
     axes = sketch.axes
     shades = matplotlib.colormaps["Blues"](np.linspace(0, _PALE, 256))
-    axes.pcolormesh(x, y, image.T, cmap=ListedColormap(shades), shading="gouraud", rasterized=True)
+    # One scale of colours for all images of a variable, so that panels can be compared.
+    most = float(sketch.dataset[first.variable].max())
+    axes.pcolormesh(
+        x,
+        y,
+        image.T,
+        cmap=ListedColormap(shades),
+        vmin=0.0,
+        vmax=most,
+        shading="gouraud",
+        rasterized=True,
+    )
     if len(arrows) == 2:
         _quiver(sketch, x, y, image, *(_plane(sketch, line)[2] for line in arrows))
     axes.set_aspect("equal")
@@ -84,4 +95,7 @@ def _quiver(
         color=INK,
         width=0.006,
         pivot="tail",
+        angles="xy",
+        scale_units="xy",
+        scale=1.0,  # an arrow is as long as what it shows
     )

@@ -39,7 +39,7 @@ def refused(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> 
         ("data.means=[[0,0]]", "data.means and data.covariances must be given together"),
         (
             "data.name=mixture data.weights=[0.3,0.3] data.means=[[0],[1]] data.covariances=[1,1]",
-            "law.weights must sum to 1, got 0.6",
+            "data.weights must sum to 1, got 0.6",
         ),
         ("data.name=points", "data.path must name a file"),
         ("data.name=points data.path=missing.npz", "there is no such file"),

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Measured, Theory
+from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift import lq
@@ -77,6 +78,8 @@ class Bench(NamedTuple):
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     """Fit every problem from the pre-trained policy, u = 0."""
     del given
+    if config.sweep:
+        raise InputError("study=benchmark_problems takes no sweep: its problems are fixed")
     names = [name for name in PROBLEMS if name != WELL]
     cases = {name: _case(config, name) for name in names}
     axes = [Axis("problem", names, static=True), seed_axis(config)]

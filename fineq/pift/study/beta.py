@@ -20,6 +20,7 @@ from fineq.pift.config import PiftConfig
 from fineq.pift.study.affine import Facts, facts_of
 from fineq.pift.study.common import Study, coords_of, make_study
 from fineq.pift.study.instances import Given
+from fineq.pift.study.linear_convergence import median
 from fineq.pift.study.picture import Picture, draw_picture, picture_arrays, picture_figures
 from fineq.rates import PowerLaw, median_interval, power_law, proportion
 from fineq.results import Arrays, StudyResult, status_of
@@ -54,6 +55,8 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     study = make_study(config, given, stages)
     if [axis.name for axis in study.axes[:-1]] != [BETA] or len(study.axes[0]) < LARGE:
         raise InputError(f"study=beta needs sweep.beta=[...] of {LARGE} values or more, alone")
+    if list(study.axes[0].values) != sorted(study.axes[0].values):
+        raise InputError(f"sweep.beta must rise when study=beta, got {list(study.axes[0].values)}")
     facts = facts_of(study)
     ends = stages.measure("tilt", lambda member: _tilt(study, member), study.axes)
     values = {
@@ -63,13 +66,14 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         "value": np.asarray(facts.value),
         "to_tilt": np.asarray(ends.own),
     }
-    laws = _laws(study, values)
+    posed = np.asarray(facts.solution.well_posed).all(axis=0)
+    laws = _laws(study, values, posed) if posed.any() else {}
     picture = draw_picture(study) if config.picture.betas else None
     arrays, coords = _arrays(study, values, picture)
     return StudyResult(
         arrays,
         coords,
-        tuple(_claims(study, values, laws)),
+        tuple(_claims(study, values, laws, posed)) if laws else (),
         tuple(laws.values()),
         _figures(study, laws, picture),
         status_of(~np.asarray(facts.solution.well_posed)),
@@ -87,26 +91,29 @@ def _betas(study: Study) -> np.ndarray:
     return np.asarray(study.axes[0].values)
 
 
-def _laws(study: Study, values: dict[str, np.ndarray]) -> dict[str, PowerLaw]:
-    """Exponents in β over the largest ones, seed by seed."""
+def _laws(study: Study, values: dict[str, np.ndarray], posed: np.ndarray) -> dict[str, PowerLaw]:
+    """Exponents in β over the largest ones, of the seeds that are well posed at every β."""
     betas = _betas(study)
     return {
-        name: power_law(betas[-LARGE:], values[name][-LARGE:].T, quantity=f"{ABOUT[name]} in β")
+        name: power_law(
+            betas[-LARGE:], values[name][-LARGE:, posed].T, quantity=f"{ABOUT[name]} in β"
+        )
         for name in ("ratio", "divergence", "gain")
     }
 
 
-def _claims(study: Study, values: dict[str, np.ndarray], laws: dict[str, PowerLaw]) -> list[Claim]:
+def _claims(
+    study: Study, values: dict[str, np.ndarray], laws: dict[str, PowerLaw], posed: np.ndarray
+) -> list[Claim]:
     betas = _betas(study)
-    instance = f"β = {betas[0]:g} to {betas[-1]:g}, {values['ratio'].shape[-1]} seeds"
+    instance = f"β = {betas[0]:g} to {betas[-1]:g}, {posed.sum()} of {posed.size} seeds"
     found = []
     for name, what in (
         ("ratio", "sweeps contract faster"),
         ("divergence", "the path divergence is smaller"),
         ("gain", "the reward is smaller"),
     ):
-        known = values[name][:, np.isfinite(values[name]).all(axis=0)]
-        falls = np.all(np.diff(known, axis=0) < 0, axis=0)
+        falls = np.all(np.diff(values[name][:, posed], axis=0) < 0, axis=0)
         found.append(
             claim(
                 "pift/beta-tradeoff",
@@ -157,7 +164,7 @@ def _arrays(
     study: Study, values: dict[str, np.ndarray], picture: Picture | None
 ) -> tuple[Arrays, Arrays]:
     arrays = named_arrays(values, dims_of(study.axes), ABOUT)
-    medians = {"frontier": np.nanmedian(values["divergence"], axis=-1)}
+    medians = {"frontier": np.array([median(of_beta) for of_beta in values["divergence"]])}
     arrays |= named_arrays(medians, (BETA,), {"frontier": "path divergence Σ KL_t (median) [nat]"})
     coords = coords_of(study.axes, study.config)
     if picture is not None:
@@ -173,6 +180,8 @@ def _figures(
     start = float(betas[-LARGE])
 
     def power(name: str, exponent: float, title: str) -> Panel:
+        if name not in laws:
+            return Panel("powerlaw", BETA, (Line(name),), title=title)
         law = laws[name]
         fit = Fit(law.value, law.low, law.high, start=start)
         drawn = (Drawn(POWERS[exponent], exponent=exponent, line=0, start=start),)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fineq.errors import InputError
 from fineq.pift.config import PiftConfig
 from fineq.pift.study.instances import Given, Instance, Member, make_instance, schedule_of
 from fineq.studies import Names, seed_axis, user_axes
@@ -67,7 +68,9 @@ def make_study(config: PiftConfig, given: Given, stages: Stages) -> Study:
     """Bind a configuration.
 
     Raises:
-        InputError: as `fineq.studies.user_axes`.
+        InputError: as `fineq.studies.user_axes`, and for both a list of prices and a sweep of one.
     """
     axes = [*user_axes(config), seed_axis(config)]
+    if config.betas and any(axis.name == "beta" for axis in axes):
+        raise InputError("betas gives β at every step: drop it, or sweep.beta")
     return Study(config, given, stages, make_instance(config, given), axes)

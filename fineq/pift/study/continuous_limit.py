@@ -33,7 +33,7 @@ from fineq.pift.study.continuous_views import (
     grid_claims,
     orders,
 )
-from fineq.pift.study.drawn import VARIANCES, Drawn, draw, over_steps
+from fineq.pift.study.drawn import VARIANCES, Drawn, draw, over_steps, refuse_lost
 from fineq.pift.study.instances import Given
 from fineq.results import Array as Named
 from fineq.results import StudyResult, status_of
@@ -86,6 +86,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     grids = Axis("num_times", config.continuous.num_times, static=True)
     found = over_steps(study, draw(study), steps, _apart)
     found: Apart = jax.tree.map(lambda x: np.moveaxis(np.asarray(x), -1, 0), found)
+    refuse_lost(study, found.value)
     refined = _refined(study, grids)
     axes = [Axis("schedule.variance", VARIANCES, static=True), *study.axes, steps]
     arrays = named_arrays(found._asdict(), dims_of(axes), ABOUT)

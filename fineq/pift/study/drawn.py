@@ -14,6 +14,7 @@ from jax import Array
 
 from fineq.ddpm.laws import Law
 from fineq.ddpm.schedules import Schedule
+from fineq.errors import InputError
 from fineq.fields import replace_at
 from fineq.pift.problem import Problem, Reward, ddpm_chain, make_problem
 from fineq.pift.study.common import Study
@@ -68,6 +69,21 @@ def over_steps(
         stacked = jax.tree.map(lambda *x: jnp.stack(x), *each)
         return jax.vmap(lambda schedule: one(member["drawn"], schedule))(stacked)
 
+    if study.config.schedule.name == "list":
+        raise InputError(
+            f"study={study.config.study} varies the number of steps: take a named schedule, not "
+            "schedule.name=list"
+        )
     given = jax.tree.map(lambda x: np.broadcast_to(x, (len(steps), *np.shape(x))), drawn)
     found = study.stages.measure("steps", at, [steps, *study.axes], {"drawn": given})
     return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), 0, len(study.axes)), found)
+
+
+def refuse_lost(study: Study, values: Any) -> None:
+    """Raise `InputError` where some member has no finite value: an order cannot be fitted."""
+    lost = int((~np.isfinite(values)).any(axis=(*range(values.ndim - 2), -1)).sum())
+    if lost:
+        raise InputError(
+            f"{lost} of {values.shape[-2]} seeds have no finite value at beta="
+            f"{study.config.beta:g}, below well-posedness: raise beta"
+        )

@@ -15,7 +15,7 @@ from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.grid import density, nested, solve
-from fineq.pift.study.common import Study, coords_of, slices
+from fineq.pift.study.common import Study, coords_of, schedule_note, slices
 from fineq.pift.study.instances import Member
 from fineq.pift.study.regularity_measures import grid_of
 from fineq.rates import Rate, linear_rate
@@ -41,6 +41,7 @@ class Found(NamedTuple):
     gap: Numbers
     local: Numbers
     bound: Numbers
+    upward: Numbers
     rate: Numbers
     solved: Numbers
 
@@ -48,19 +49,22 @@ class Found(NamedTuple):
 def run(study: Study) -> StudyResult:
     """Sweep and iterate on the grid, for every member."""
     config, grid = study.config, grid_of(study)
+    rule: Any = config.inner.rule
 
     def look(member: Member) -> Found:
         problem = study.instance(member).problem
         before = density.pretrained(problem, grid)
         region = density.carried(density.densities(problem, grid, before), grid)
         best = solve.optimum(problem, grid, region)
-        inner = nested.nested(problem, grid, region, best, config.inner.num_inner)
-        swept = nested.sweeps(problem, grid, region, best, before, config.inner.num_sweeps)
+        inner = nested.nested(problem, grid, region, best, config.inner.num_inner, rule)
+        num = config.inner.num_sweeps
+        swept = nested.sweeps(problem, grid, region, best, before, num, rule)
         return Found(
             jnp.max(swept.to_best, axis=-1),
             jnp.append(swept.objective_gaps, jnp.nan),
             best.optimal.ratio,
             best.everywhere.ratio,
+            best.everywhere.highest,
             last_ratio(inner.to_fixed),
             jnp.all(best.residual < FLOOR),
         )
@@ -81,8 +85,29 @@ def run(study: Study) -> StudyResult:
         tuple(rates),
         _figures(study, found),
         status_of(~found.solved),
-        {"grid": f"{grid.num} points on each axis, from {np.asarray(grid.low).round(2).tolist()}"},
+        {
+            "grid": f"{grid.num} points on each axis, from {np.round(grid.low, 2).tolist()} to "
+            f"{np.round(grid.axes[:, -1], 2).tolist()}",
+            **schedule_note(config),
+            **_notes(found),
+        },
     )
+
+
+def _notes(found: Found) -> dict[str, str]:
+    notes = {}
+    for name, values, meaning in (
+        ("contraction", found.bound, "lie beyond the Lipschitz condition: max_t ρ_t"),
+        ("well-posedness", found.upward, "need not have a unique optimum: σ²/β times curvature"),
+    ):
+        worst = values.max(axis=-1)
+        if np.any(worst >= 1):
+            step = int(values.reshape(-1, values.shape[-1]).max(axis=0).argmax())
+            notes[name] = (
+                f"{int((worst >= 1).sum())} of {worst.size} members {meaning} up to "
+                f"{worst.max():.3g}, at step {step}; raise beta"
+            )
+    return notes
 
 
 def last_ratio(errors: Array) -> Array:
@@ -116,14 +141,16 @@ def _claims(study: Study, found: Found, rates: list[Rate]) -> list[Claim]:
             claim(
                 "pift/linear-convergence",
                 Measured(over, over, over),
-                Theory(1.0, "~", "-log of the curvature at the optimum", margin=MARGIN),
+                Theory(1.0, "~", "-log of the curvature at the optimum", margin=MARGIN)
+                if study.config.inner.rule == "plain"
+                else None,
                 instance=instance,
                 what="decay exponent of |m - m*|, whole sweeps, over the predicted one",
             ),
             claim(
                 "pift/linear-convergence",
                 Measured.of(rate.ratio) if rate.low == rate.low else _exact(rate.ratio.value),
-                Theory(bound, "<=", "max_t ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t"),
+                Theory(bound, "<=", "max_t ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t") if bound < 1 else None,
                 instance=instance,
                 what="ratio of a sweep, and the Lipschitz bound",
             ),

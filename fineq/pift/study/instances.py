@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from fineq.ddpm import schedules
-from fineq.ddpm.laws import Gaussian, Law, Mixture, gaussian, mixture
+from fineq.ddpm.laws import Gaussian, Law, Mixture, check_weights, gaussian, mixture
 from fineq.ddpm.schedules import Schedule, make_schedule
 from fineq.errors import InputError
 from fineq.fields import replace_at
@@ -113,6 +113,11 @@ def _drawn_law(config: PiftConfig, key: Array) -> Gaussian | Mixture:
     if data.name == "gaussian":
         return Gaussian(means[0], values[0], vectors[0])
     weights = data.weights or [1 / count] * count
+    if len(weights) != count:
+        raise InputError(
+            f"data.weights must hold one weight per component, {count}, got {len(weights)}"
+        )
+    check_weights("data.weights", jnp.asarray(weights, float))
     return Mixture(jnp.log(jnp.asarray(weights, dtype)), Gaussian(means, values, vectors))
 
 

@@ -112,6 +112,11 @@ def _from_afar(study: Study, facts: Facts, result: SweepResult, inner: Inner) ->
         )
 
 
+def _predicted(rule: str, formula: str) -> Theory | None:
+    """What plain steps should do; damped and Newton steps have no such prediction here."""
+    return Theory(1.0, "~", formula, margin=MARGIN) if rule == "plain" else None
+
+
 def _over(rate: Rate, exponent: np.ndarray) -> np.ndarray:
     """Measured over predicted exponent of the seeds whose rate is linear."""
     slopes = np.array([fit.slope for fit in rate.per_seed])
@@ -128,11 +133,15 @@ def _claims(
     found = []
     for piece, rate in zip(slices(study.axes), rates, strict=True):
         ratio = np.asarray(facts.ratio)[piece.index]
-        seeds = f"{ratio.size} seeds"
+        posed = int(np.isfinite(ratio).sum())
+        fitted = sum(fit.verdict == "linear" for fit in rate["distance"].per_seed)
+        seeds = f"{posed} of {ratio.size} seeds" if posed < ratio.size else f"{ratio.size} seeds"
+        rule = study.config.inner.rule
         instance = f"{piece.label}, {seeds}" if piece.label else seeds
         with np.errstate(divide="ignore", invalid="ignore"):
             exponent = -np.log(ratio)
-        mismatch = float(np.max(_finite(np.asarray(facts.mismatch)[piece.index]), initial=0.0))
+        known = _finite(np.asarray(facts.mismatch)[piece.index])
+        mismatch = float(np.max(known)) if known.size else float("nan")
         steps = np.asarray(ratios.steps)[piece.index] / np.asarray(facts.ratios)[piece.index]
         found += [
             claim(
@@ -145,30 +154,30 @@ def _claims(
             claim(
                 "pift/linear-convergence",
                 median_interval(_over(rate["distance"], exponent)),
-                Theory(1.0, "~", "-log max_t ρ_t", margin=MARGIN),
-                instance=instance,
-                what="decay exponent of |m - m*|, whole sweeps, over the predicted one",
+                _predicted(rule, "-log max_t ρ_t"),
+                instance=f"{instance}, {fitted} linear",
+                what="decay exponent of |m - m*|, whole sweeps, over the one predicted",
             ),
             claim(
                 "pift/linear-convergence",
                 median_interval(_over(rate["gap"], 2 * exponent)),
-                Theory(1.0, "~", "-2 log max_t ρ_t", margin=MARGIN),
-                instance=instance,
-                what="decay exponent of the value gap, whole sweeps, over the predicted one",
+                _predicted(rule, "-2 log max_t ρ_t"),
+                instance=f"{instance}, {fitted} linear",
+                what="decay exponent of the value gap, whole sweeps, over the one predicted",
             ),
             claim(
                 "pift/linear-convergence",
                 median_interval(_finite(np.asarray(ratios.sweep)[piece.index] / ratio)),
                 Theory(1.0, "~", "max_t ρ_t", margin=EQUAL),
                 instance=instance,
-                what="ratio of the linearised sweep over the predicted one",
+                what="ratio of the linearised plain sweep over the predicted one",
             ),
             claim(
                 "pift/linear-convergence",
                 median_interval(_finite(np.max(np.abs(steps - 1), axis=-1))),
                 Theory(EQUAL, "<=", "ρ_t at V*"),
                 instance=instance,
-                what="inner iteration: |ratio/ρ_t - 1|, largest over t",
+                what="plain inner iteration: |ratio/ρ_t - 1|, largest over t",
             ),
         ]
     return found
@@ -209,7 +218,10 @@ def _escape(facts: Facts) -> str:
     first = tuple(np.argwhere(~np.asarray(facts.solution.well_posed))[0])
     highest = np.asarray(facts.solution.highest)[first]
     # Backwards in t, the last step that is still known is the first that fails.
-    step = int(np.flatnonzero(highest >= 1)[-1])
+    failing = np.flatnonzero(highest >= 1)
+    if not failing.size:
+        return ""
+    step = int(failing[-1])
     direction = np.asarray(facts.solution.direction)[(*first, step)]
     shown = ", ".join(f"{x:.2g}" for x in direction)
     return f"The first of them fails at step {step} along ({shown})"

@@ -221,8 +221,9 @@ def _network(study: Study) -> Program:
     p = study.config.parametric
     steps = p.network_sweeps * p.num_batches * p.num_passes
     optimiser = training.Optimiser(p.learning_rate, num_steps=steps)
+    target: Any = p.target
     step = training.fitted_iteration(
-        p.num_paths, optimiser, num_batches=p.num_batches, num_passes=p.num_passes
+        p.num_paths, optimiser, target=target, num_batches=p.num_batches, num_passes=p.num_passes
     )
 
     def init(key: Array, member: Member) -> tuple[training.Training, Facing]:

@@ -14,6 +14,7 @@ from fineq.pift.grid import checks, density, nested, regularity, solve, threshol
 from fineq.pift.grid.regularity import Constants
 from fineq.pift.grid.tensor import Grid, axis_sigmas, law_bounds, make_grid, smoothed
 from fineq.pift.problem import Problem
+from fineq.pift.rewards import check_reward
 from fineq.pift.study.common import Study
 from fineq.pift.study.instances import Instance, Member
 
@@ -102,6 +103,7 @@ def grid_of(study: Study) -> Grid:
         grid.d, grid.num, problem.num_steps, num_inner=config.inner.num_inner
     )
     checks.check_memory(needed)
+    check_reward(problem.reward, grid.points())
     checks.check_grid(problem, grid)
     return jax.tree.map(lambda x: x.astype(config.precision), grid)
 
@@ -117,8 +119,9 @@ def measures(instance: Instance, grid: Grid, config: PiftConfig) -> Measures:
     pretrained = density.pretrained(problem, grid)
     region = density.carried(density.densities(problem, grid, pretrained), grid)
     best = solve.optimum(problem, grid, region)
-    run = nested.nested(problem, grid, region, best, n, keep=True)
-    swept = nested.sweeps(problem, grid, region, best, pretrained, config.inner.num_sweeps)
+    rule: Any = config.inner.rule
+    run = nested.nested(problem, grid, region, best, n, rule, keep=True)
+    swept = nested.sweeps(problem, grid, region, best, pretrained, config.inner.num_sweeps, rule)
     mean = regularity.mean_constants(problem, grid, region)
     factor = problem.chain.sigmas**2 / problem.betas
     smooth = _smoothed(problem, grid, run.value, region)

@@ -25,7 +25,7 @@ from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
 from fineq.pift.rewards import Quadratic
 from fineq.pift.study.common import Study, coords_of, make_study
-from fineq.pift.study.drawn import VARIANCES, Drawn, draw, over_steps, schedule_at
+from fineq.pift.study.drawn import VARIANCES, Drawn, draw, over_steps, refuse_lost, schedule_at
 from fineq.pift.study.instances import Given
 from fineq.pift.study.terminal_views import (
     ABOUT,
@@ -55,6 +55,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     drawn = draw(study)
     grid = None if exact else _grid(study)
     found = _against_steps(study, drawn, grid, steps)
+    refuse_lost(study, found.own)
     laws = fits(study, found, config.terminal.num_steps)
     arrays = named_arrays(found._asdict(), dims_of(axes), ABOUT)
     coords = coords_of(axes, config)

@@ -31,7 +31,7 @@ def result() -> StudyResult:
 def test_claims_hold_on_easy_instances(result):
     """Exponents of three seeds have wide intervals; what is exact must hold."""
     assert all(claim.verdict != "fails" for claim in result.claims)
-    for words in ("V backward", "linearised sweep", "inner iteration"):
+    for words in ("V backward", "linearised plain sweep", "inner iteration"):
         assert all(claim.verdict == "holds" for claim in claims_about(result, words))
     assert result.status == "complete"
 
