@@ -66,7 +66,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         "value": np.asarray(facts.value),
         "to_tilt": np.asarray(ends.own),
     }
-    posed = np.asarray(facts.solution.well_posed).all(axis=0)
+    posed = np.asarray(np.all(np.asarray(facts.solution.well_posed), axis=0))
     laws = _laws(study, values, posed) if posed.any() else {}
     picture = draw_picture(study) if config.picture.betas else None
     arrays, coords = _arrays(study, values, picture)
