@@ -6,7 +6,7 @@ EXTRA       ?=
 VENV        := .venv
 PYTHON      := $(VENV)/bin/python
 STAMP       := $(VENV)/.ready$(if $(EXTRA),-$(EXTRA))
-PYTEST      := $(PYTHON) -m pytest
+PYTEST      := $(PYTHON) -m pytest -n 2 --dist loadfile
 
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
