@@ -5,8 +5,6 @@ of the terminal law from the tilt p_pre e^{r/β}/Z of the pre-trained one are ex
 Beside them, densities and controls of one mixture in the plane, solved on a grid.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from jax import Array
 
@@ -40,12 +38,6 @@ LARGE = 4  # so many of the largest β show the limit β → ∞
 MARGIN = 0.05  # on exponents, limits seen over finitely many values
 
 
-class Ends(NamedTuple):
-    """How far the terminal law is from its targets, `[*axes]`; see `terminal.Terminal`."""
-
-    own: Array
-
-
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     """Solve every instance at every β, and one mixture in the plane at some.
 
@@ -58,13 +50,13 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     if list(study.axes[0].values) != sorted(study.axes[0].values):
         raise InputError(f"sweep.beta must rise when study=beta, got {list(study.axes[0].values)}")
     facts = facts_of(study)
-    ends = stages.measure("tilt", lambda member: _tilt(study, member), study.axes)
+    to_tilt = stages.measure("tilt", lambda member: _tilt(study, member), study.axes)
     values = {
         "ratio": np.asarray(facts.ratio),
         "divergence": np.asarray(facts.divergence),
         "gain": np.asarray(facts.reward) - np.asarray(facts.pretrained),
         "value": np.asarray(facts.value),
-        "to_tilt": np.asarray(ends.own),
+        "to_tilt": np.asarray(to_tilt),
     }
     posed = np.asarray(np.all(np.asarray(facts.solution.well_posed), axis=0))
     laws = _laws(study, values, posed) if posed.any() else {}
@@ -81,10 +73,9 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     )
 
 
-def _tilt(study: Study, member: Member) -> Ends:
+def _tilt(study: Study, member: Member) -> Array:
     instance = study.instance(member)
-    found = terminal.of_chain(instance.problem, instance.law)  # type: ignore[arg-type]
-    return Ends(found.own)
+    return terminal.of_chain(instance.problem, instance.law).own  # type: ignore[arg-type]
 
 
 def _betas(study: Study) -> np.ndarray:
@@ -168,7 +159,7 @@ def _arrays(
     arrays |= named_arrays(medians, (BETA,), {"frontier": "path divergence Σ KL_t (median) [nat]"})
     coords = coords_of(study.axes, study.config)
     if picture is not None:
-        more, axes = picture_arrays(picture, study.config)
+        more, axes = picture_arrays(picture)
         arrays, coords = arrays | more, coords | axes
     return arrays, coords
 

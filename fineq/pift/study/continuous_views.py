@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
-from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
-from fineq.pift.study.common import Study, slices
+from fineq.pift.study.common import Study, drawn_fit, slices
 from fineq.pift.study.drawn import VARIANCES
 from fineq.rates import PowerLaw, median_interval, power_law
 from fineq.studies import Slice
@@ -145,24 +145,13 @@ def grid_claims(config: PiftConfig, refined: Any) -> list[Claim]:
     made.append(
         claim(
             "pift/continuous-time",
-            _exact(order[-1]),
+            Measured.exact(order[-1]),
             Theory(2.0, "~", "policy iteration is Newton's method", margin=NEWTON),
             instance=instance,
             what="order of convergence of policy iteration in continuous time",
         )
     )
     return made
-
-
-def _exact(value: float) -> Measured:
-    return Measured.exact(float(value)) if np.isfinite(value) else Measured(None, None, None)
-
-
-def _fit(law: PowerLaw, x: list) -> Fit | None:
-    if not np.isfinite(law.slope):
-        return None
-    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
-    return Fit(law.slope, low, high, float(min(x)), float(max(x)))
 
 
 def figures(study: Study, laws: Orders) -> tuple[Figure, ...]:
@@ -176,7 +165,7 @@ def figures(study: Study, laws: Orders) -> tuple[Figure, ...]:
                 name,
                 NAMES[kind],
                 {**piece.at, "variance": kind},
-                fit=_fit(by[kind, name], continuous.num_steps),
+                fit=drawn_fit(by[kind, name], continuous.num_steps),
             )
             for kind in VARIANCES
         )

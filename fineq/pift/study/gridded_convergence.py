@@ -149,17 +149,15 @@ def _claims(study: Study, found: Found, rates: list[Rate]) -> list[Claim]:
             ),
             claim(
                 "pift/linear-convergence",
-                Measured.of(rate.ratio) if rate.low == rate.low else _exact(rate.ratio.value),
+                Measured.of(rate.ratio)
+                if rate.low == rate.low
+                else Measured.exact(rate.ratio.value),
                 Theory(bound, "<=", "max_t ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t") if bound < 1 else None,
                 instance=instance,
                 what="ratio of a sweep, and the Lipschitz bound",
             ),
         ]
     return claims
-
-
-def _exact(value: float) -> Measured:
-    return Measured(value, value, value)
 
 
 def _figures(study: Study, found: Found) -> tuple[Figure, ...]:

@@ -8,7 +8,6 @@ import numpy as np
 
 from fineq.ddpm.laws import Mixture, mixture
 from fineq.figures import Figure, Line, Panel
-from fineq.pift.config import PiftConfig
 from fineq.pift.grid import density, solve, tensor
 from fineq.pift.problem import Problem, ddpm_chain, make_problem
 from fineq.pift.rewards import Wave
@@ -82,9 +81,8 @@ def draw_picture(study: Study) -> Picture:
     return Picture(x, y, densities, push, rewards, betas, step)
 
 
-def picture_arrays(picture: Picture, config: PiftConfig) -> tuple[Arrays, Arrays]:
+def picture_arrays(picture: Picture) -> tuple[Arrays, Arrays]:
     """The arrays and coordinates of the picture."""
-    del config
     shown = ("model", "x", "y")
     push = np.concatenate([np.zeros_like(picture.push[:1]), picture.push])
     arrays = {

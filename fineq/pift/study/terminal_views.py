@@ -3,11 +3,11 @@
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
-from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
-from fineq.pift.study.common import Study, slices
+from fineq.pift.study.common import Study, drawn_fit, slices
 from fineq.pift.study.drawn import VARIANCES
 from fineq.pift.terminal import Terminal
 from fineq.rates import PowerLaw, power_law
@@ -110,13 +110,6 @@ def end_claims(study: Study, orders: Orders) -> list[Claim]:
     ]
 
 
-def _fit(law: PowerLaw, x: list) -> Fit | None:
-    if not np.isfinite(law.slope):
-        return None
-    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
-    return Fit(law.slope, low, high, float(min(x)), float(max(x)))
-
-
 def steps_figure(study: Study, laws: Orders) -> Figure:
     """One panel per target, one line per variance, at the first of swept values."""
     piece, by = slices(study.axes)[0], laws[0]
@@ -128,7 +121,7 @@ def steps_figure(study: Study, laws: Orders) -> Figure:
                 target,
                 NAMES[kind],
                 {**piece.at, "variance": kind},
-                fit=None if study.config.seeds == 1 else _fit(by[kind, target], steps),
+                fit=None if study.config.seeds == 1 else drawn_fit(by[kind, target], steps),
             )
             for kind in VARIANCES
         )
@@ -152,7 +145,8 @@ def end_figure(study: Study, orders: Orders) -> Figure:
     texts = {"own": "own law's tilt", "data": "data law's tilt"}
     ends = study.config.terminal.ends
     lines = tuple(
-        Line(f"kept_{k}", text, piece.at, fit=_fit(by["", k], ends)) for k, text in texts.items()
+        Line(f"kept_{k}", text, piece.at, fit=drawn_fit(by["", k], ends))
+        for k, text in texts.items()
     )
     panel = Panel(
         "powerlaw",
