@@ -59,7 +59,7 @@ bench: setup  ## ratios against named alternatives, printed as one table
 	@$(PYTHON) -m benchmarks
 
 lock: setup  ## resolve requirements.lock anew (needs uv)
-	@uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+	@uv pip compile pyproject.toml --extra dev --extra data --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
 
 clean:  ## remove the environment, caches and outputs
 	@rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache outputs
