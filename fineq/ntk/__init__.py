@@ -1,0 +1,1 @@
+"""Score regression with wide networks: kernels, gradient descent, stopping, error decomposition."""
