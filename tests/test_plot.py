@@ -380,3 +380,31 @@ def test_colours_are_distinct_and_text_stands_out_from_white():
             ((c + 0.055) / 1.055) ** 2.4 if c > 0.04045 else c / 12.92 for c in to_rgb(ink(colour))
         ]
         assert 1.05 / (weights @ linear + 0.05) >= 3.4
+
+
+def test_a_field_has_its_image_arrows_and_points():
+    x, y = np.linspace(-1, 1, 34), np.linspace(0, 3, 51)
+    bump = np.exp(-(x[:, None] ** 2) - (y[None] - 1) ** 2)
+    u = np.where(x[:, None] > 0, 0.5 + 0 * bump, np.nan)
+    points = np.array([[0.1, -0.3, 0.7], [1.0, 2.0, 0.5]])
+    coords = {
+        "x": Array(x, ("x",), "1", "x"),
+        "y": Array(y, ("y",), "1", "y"),
+        "sample": Array(np.arange(3), ("sample",), "1", "sample"),
+    }
+    arrays = {
+        "density": Array(bump, ("x", "y"), "1", "density"),
+        "u": Array(u, ("x", "y"), "1", "u"),
+        "v": Array(-u, ("x", "y"), "1", "v"),
+        "px": Array(points[0], ("sample",), "1", "px"),
+        "py": Array(points[1], ("sample",), "1", "py"),
+    }
+    lines = tuple(Line(name) for name in ("density", "u", "v", "px", "py"))
+    (axes,) = drawn(to_dataset(arrays, coords), Panel("field", "x", lines)).axes
+    image = next(c for c in axes.collections if type(c).__name__ == "QuadMesh")
+    np.testing.assert_array_equal(np.ravel(image.get_array()), bump.T.ravel())
+    arrows = next(c for c in axes.collections if hasattr(c, "U"))
+    assert np.all(arrows.XY[:, 0] > 0)  # none where it is NaN
+    np.testing.assert_allclose([arrows.U, arrows.V], np.array([[0.5], [-0.5]]) + 0 * arrows.U)
+    dots = next(c for c in axes.collections if type(c).__name__ == "PathCollection")
+    np.testing.assert_array_equal(dots.get_offsets().T, points)

@@ -14,7 +14,7 @@ S = λ BB' dt, β = λ.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -149,6 +149,27 @@ class Problem(NamedTuple):
     def num_steps(self) -> int:
         """T."""
         return self.chain.num_steps
+
+
+class Priced(Protocol):
+    """A problem in any of its forms: it has `betas` `[T]` and is a NamedTuple."""
+
+    @property
+    def betas(self) -> Array:
+        """β_t, `[T]`."""
+        ...
+
+    def _replace(self, **changes: Array) -> Any:
+        """A copy with other fields."""
+        ...
+
+
+P = TypeVar("P", bound=Priced)
+
+
+def with_beta(problem: P, beta: ArrayLike) -> P:
+    """The same problem with one β for all steps."""
+    return problem._replace(betas=jnp.broadcast_to(beta, problem.betas.shape))
 
 
 def ddpm_chain(law: Law, schedule: Schedule, start: Law | None = None) -> Chain:

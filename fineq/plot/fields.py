@@ -1,4 +1,4 @@
-"""A quantity over the plane, with arrows: densities and what a control adds to them."""
+"""A quantity over the plane, with arrows and points: densities, controls, samples."""
 
 import matplotlib
 import numpy as np
@@ -7,19 +7,25 @@ from matplotlib.colors import ListedColormap
 from fineq.figures import Line
 from fineq.plot.base import Sketch, described
 from fineq.plot.measured import Drawn, select
-from fineq.plot.style import INK
+from fineq.plot.style import INK, PALETTE
 
 _ARROWS = 17  # arrows along an axis
 _PALE = 0.75  # the darkest end of the map is cut, so that arrows stay visible on it
-_VISIBLE = 0.005  # of the largest value: arrows are drawn, and axes reach, where there is more
+_SHORT = 0.004  # of the axes: a shorter arrow would be a dot
+_DOT = 3.0  # area of a point
+_VISIBLE = 0.005  # of the largest value: axes reach where there is more
 
 
 def field(sketch: Sketch) -> None:
-    """Draw the first line as an image over (x, y), and the next two as components of arrows.
+    """Draw the first line as an image over (x, y), two more as arrows, two as points.
 
-    The variables have two dimensions left when selected: `panel.x` and the vertical axis.
+    Image and components of arrows have two dimensions left when selected, `panel.x` and the
+    vertical axis; coordinates of points have one. Arrows that are NaN are left out.
     """
-    first, *arrows = sketch.panel.lines
+    first, *others = sketch.panel.lines
+    arrows, points = (
+        [line for line in others if _is_plane(sketch, line) == plane] for plane in (True, False)
+    )
     x, y, image = _plane(sketch, first)
     axes = sketch.axes
     shades = matplotlib.colormaps["Blues"](np.linspace(0, _PALE, 256))
@@ -35,8 +41,11 @@ def field(sketch: Sketch) -> None:
         shading="gouraud",
         rasterized=True,
     )
+    if len(points) == 2:
+        dots = (select(sketch.dataset, line.variable, line.at).values for line in points)
+        axes.scatter(*dots, s=_DOT, color=PALETTE[1], alpha=0.7, linewidths=0)
     if len(arrows) == 2:
-        _quiver(sketch, x, y, image, *(_plane(sketch, line)[2] for line in arrows))
+        _quiver(sketch, x, y, *(_plane(sketch, line)[2] for line in arrows))
     axes.set_aspect("equal")
     axes.grid(visible=False)
     for which, (low, high) in zip("xy", _box(sketch, first, x, y)):
@@ -62,6 +71,10 @@ def _box(sketch: Sketch, line: Line, x: np.ndarray, y: np.ndarray) -> list[tuple
     return spans
 
 
+def _is_plane(sketch: Sketch, line: Line) -> bool:
+    return sketch.panel.x in select(sketch.dataset, line.variable, line.at).dims
+
+
 def _dims(sketch: Sketch, line: Line) -> tuple[str, str]:
     array = select(sketch.dataset, line.variable, line.at)
     rest = [str(dim) for dim in array.dims if dim != sketch.panel.x]
@@ -80,13 +93,11 @@ def _plane(sketch: Sketch, line: Line) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return x, y, array.values.astype(float)
 
 
-def _quiver(
-    sketch: Sketch, x: np.ndarray, y: np.ndarray, image: np.ndarray, u: np.ndarray, v: np.ndarray
-) -> None:
+def _quiver(sketch: Sketch, x: np.ndarray, y: np.ndarray, u: np.ndarray, v: np.ndarray) -> None:
     rows, columns = (max(len(axis) // _ARROWS, 1) for axis in (x, y))
     pick = (slice(rows // 2, None, rows), slice(columns // 2, None, columns))
     X, Y = np.meshgrid(x, y, indexing="ij")
-    shown = image[pick] > _VISIBLE * np.nanmax(image)
+    shown = np.hypot(u[pick], v[pick]) > _SHORT * max(np.ptp(x), np.ptp(y))  # NaN: not shown
     sketch.axes.quiver(
         X[pick][shown],
         Y[pick][shown],

@@ -14,7 +14,7 @@ from fineq.pift.grid.bellman import Rule
 from fineq.pift.grid.nested import Nested, check_inner, nested
 from fineq.pift.grid.solve import Optimum, optimum
 from fineq.pift.grid.tensor import Grid
-from fineq.pift.problem import Problem
+from fineq.pift.problem import Problem, with_beta
 
 LATE = 4  # a rate is measured over the last quarter of the iterations
 FLOOR = 1e-11  # changes below this are rounding: the iteration has converged
@@ -31,11 +31,6 @@ class Threshold(NamedTuple):
     def value(self) -> float:
         """The geometric middle."""
         return float(np.sqrt(self.low * self.high))
-
-
-def with_beta(problem: Problem, beta: Array) -> Problem:
-    """The same problem with one β for all steps."""
-    return problem._replace(betas=jnp.broadcast_to(beta, problem.betas.shape))
 
 
 @jax.jit

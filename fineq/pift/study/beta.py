@@ -19,7 +19,13 @@ from fineq.pift.study.affine import Facts, facts_of
 from fineq.pift.study.common import Study, coords_of, make_study
 from fineq.pift.study.instances import Given
 from fineq.pift.study.linear_convergence import median
-from fineq.pift.study.picture import Picture, draw_picture, picture_arrays, picture_figures
+from fineq.pift.study.picture import (
+    Picture,
+    draw_picture,
+    picture_arrays,
+    picture_claims,
+    picture_figures,
+)
 from fineq.rates import PowerLaw, median_interval, power_law, proportion
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import dims_of, named_arrays
@@ -65,7 +71,10 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     return StudyResult(
         arrays,
         coords,
-        tuple(_claims(study, values, laws, posed)) if laws else (),
+        (
+            *(_claims(study, values, laws, posed) if laws else ()),
+            *(picture_claims(picture) if picture is not None else ()),
+        ),
         tuple(laws.values()),
         _figures(study, laws, picture),
         status_of(~np.asarray(facts.solution.well_posed)),

@@ -19,8 +19,8 @@ from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
 from fineq.pift import terminal
 from fineq.pift.config import PiftConfig
-from fineq.pift.grid.checks import check_grid
-from fineq.pift.grid.density import densities, pretrained
+from fineq.pift.grid.checks import OUTSIDE, check_grid, check_memory, memory_bytes
+from fineq.pift.grid.density import densities, mass_outside, pretrained
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
 from fineq.pift.rewards import Quadratic
@@ -104,12 +104,15 @@ def _check(study: Study) -> bool:
 
 
 def _grid(study: Study) -> Grid:
-    """A grid for data on a line, checked at the finest steps."""
+    """A grid for data on a line that covers every seed's laws, checked at the finest steps."""
     config = study.config
-    first = study.instance({"seed": config.first_seed})
-    low, high = law_bounds(first.law, first.schedule)
+    seeds = next(axis for axis in study.axes if axis.name == "seed").values
+    first, *others = (study.instance({"seed": seed}) for seed in seeds)
+    bounds = [law_bounds(at.law, at.schedule) for at in (first, *others)]
+    low, high = (f([b[i] for b in bounds], axis=0) for i, f in enumerate((np.min, np.max)))
     grid = make_grid(low, high, config.terminal.num_points)
     most = max(config.terminal.num_steps)
+    check_memory(memory_bytes(grid.d, grid.num, most, batch=len(VARIANCES)))
     for kind in VARIANCES:
         at = {"schedule.num_steps": most, "schedule.variance": kind}
         drawn = Drawn(first.law, first.problem.reward, first.problem.betas[0])
@@ -120,7 +123,17 @@ def _grid(study: Study) -> Grid:
 def _against_steps(study: Study, drawn: Drawn, grid: Grid | None, steps: Axis) -> Terminal:
     """Divergences `[variance, *axes, T]`."""
     if grid is not None:
-        found = over_steps(study, drawn, steps, lambda d, s: _on_line(d, s, grid)[0])
+
+        def on_line(drawn: Drawn, schedule: Schedule) -> tuple[Terminal, Array]:
+            divergences, _, lost = _on_line(drawn, schedule, grid)
+            return divergences, lost
+
+        found, lost = over_steps(study, drawn, steps, on_line)
+        if lost.max() > OUTSIDE:
+            raise InputError(
+                f"the controlled chain has mass {lost.max():.2g} outside the grid, at most "
+                f"{OUTSIDE:g} is allowed: its reward pushes beyond where the data lie; raise beta"
+            )
     else:
 
         def moments(drawn: Drawn, schedule: Schedule) -> Any:
@@ -155,12 +168,15 @@ def _against_ends(study: Study, drawn: Drawn, ends: Axis) -> Terminal:
     return study.stages.measure("ends", at, study.axes, {"drawn": drawn})
 
 
-def _on_line(drawn: Drawn, schedule: Schedule, grid: Grid) -> tuple[Terminal, dict[str, Array]]:
-    """Divergences and densities of Y_T for data on a line."""
+def _on_line(
+    drawn: Drawn, schedule: Schedule, grid: Grid
+) -> tuple[Terminal, dict[str, Array], Array]:
+    """Divergences and densities of Y_T for data on a line, and the most mass off the grid."""
     problem, points = drawn.problem(schedule), grid.points()
     everywhere = jnp.ones((problem.num_steps + 1, grid.num), bool)
-    tuned = densities(problem, grid, optimum(problem, grid, everywhere).mean)[-1]
-    base = densities(problem, grid, pretrained(problem, grid))[-1]
+    controlled = densities(problem, grid, optimum(problem, grid, everywhere).mean)
+    lost = jnp.max(mass_outside(grid, controlled))
+    tuned, base = controlled[-1], densities(problem, grid, pretrained(problem, grid))[-1]
     gained = jax.vmap(drawn.reward)(points) / drawn.beta
     log_data = jax.vmap(drawn.law.log_density)(points)
     log_base = jnp.log(jnp.maximum(base, jnp.finfo(base.dtype).tiny))
@@ -173,7 +189,7 @@ def _on_line(drawn: Drawn, schedule: Schedule, grid: Grid) -> tuple[Terminal, di
         apart(tuned, log_base + gained), apart(tuned, log_data + gained), apart(base, log_data)
     )
     target = target / (jnp.sum(target) * grid.cell)
-    return divergences, {"pretrained": base, "optimal": tuned, "target": target}
+    return divergences, {"pretrained": base, "optimal": tuned, "target": target}, lost
 
 
 def _densities(study: Study, drawn: Drawn, grid: Grid) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -24,6 +24,7 @@ from fineq.pift import lq
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
 from fineq.pift.lq import LinearQuadratic, Solution
+from fineq.pift.problem import with_beta
 from fineq.pift.study.affine import distance
 from fineq.pift.study.common import Study, coords_of, make_study, slices
 from fineq.pift.study.instances import Given
@@ -103,12 +104,7 @@ def _check(config: PiftConfig) -> None:
         )
 
 
-def with_beta(arrays: LinearQuadratic, beta: Array) -> LinearQuadratic:
-    """The same problem with one β for all steps."""
-    return arrays._replace(betas=jnp.broadcast_to(beta, arrays.betas.shape))
-
-
-def smallest_beta(arrays: LinearQuadratic, holds: Callable[[Solution], Array]) -> Array:
+def exact_threshold(arrays: LinearQuadratic, holds: Callable[[Solution], Array]) -> Array:
     """Where a property of the optimum that holds for all large β begins to, by bisection."""
 
     def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -135,9 +131,9 @@ def _edges(study: Study, member: Member) -> Edges:
         # Below well-posedness there is no optimum, and nothing to contract to.
         return found.well_posed & jnp.all(found.ratios < 1)
 
-    plain = smallest_beta(arrays, contracts)
+    plain = exact_threshold(arrays, contracts)
     arrays, plain = lax.optimization_barrier((arrays, plain))
-    posed = smallest_beta(arrays, lambda found: found.well_posed)
+    posed = exact_threshold(arrays, lambda found: found.well_posed)
     arrays, posed = lax.optimization_barrier((arrays, posed))
     at = lq.optimum(with_beta(arrays, plain))
     arrays, at = lax.optimization_barrier((arrays, at))

@@ -9,6 +9,7 @@ from fineq.pift import lq
 from fineq.pift.grid import checks, density, nested, regularity, solve, threshold
 from fineq.pift.grid.regularity import Constants
 from fineq.pift.grid.tensor import make_grid
+from fineq.pift.problem import with_beta
 from tests.pift.grid.common import gaussian, wave
 
 INNER = 6
@@ -136,7 +137,7 @@ def test_thresholds_of_a_quadratic_reward():
     region = density.carried(density.densities(task, grid, density.pretrained(task, grid)), grid)
 
     def exact(beta, sign):
-        steep = threshold.with_beta(task, jnp.asarray(beta))._replace(
+        steep = with_beta(task, jnp.asarray(beta))._replace(
             reward=task.reward._replace(P=sign * jnp.array([[3.0]]))
         )
         return lq.optimum(lq.linear_quadratic(steep))

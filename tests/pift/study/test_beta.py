@@ -25,6 +25,14 @@ def test_the_picture_holds_laws_and_pushes_towards_the_reward():
     np.testing.assert_allclose(mass, 1, atol=1e-5)  # the law's bounds leave out 1e-6
     earned = (density * reward[None]).sum(axis=(1, 2)) * cell
     assert earned[1] > earned[0] + 0.1
+    # Simulated paths end where the densities say: 300 of them, four standard errors.
+    samples = np.stack([result.arrays[f"sample_{axis}"].values for axis in "xy"], -1)
+    mesh = np.meshgrid(x, y, indexing="ij")
+    centre = np.stack([(density * axis[None]).sum(axis=(1, 2)) * cell for axis in mesh])
+    spread = samples.std(axis=1, ddof=1) / np.sqrt(samples.shape[1])
+    assert np.all(np.abs(samples.mean(axis=1) - centre.T) < 4 * spread)
+    simulated = [c for c in result.claims if "simulated" in c.statement]
+    assert [c.verdict for c in simulated] == ["holds"]
 
 
 @pytest.mark.parametrize("words", ["++sweep.beta=[1.0, 2.0]", "++sweep.reward.scale=[1.0, 2.0]"])

@@ -1,0 +1,57 @@
+"""Measured constants against linear-quadratic truth, bounds and refusals."""
+
+import numpy as np
+import pytest
+
+from fineq.errors import InputError
+from fineq.pift import lq
+from fineq.pift.study import Given, regularity
+from fineq.pift.study.instances import make_instance
+from fineq.sweep.stages import Stages
+from tests.pift.study.small import small
+
+GAUSSIAN = (
+    *("data.name=gaussian", "data.d=1", "data.means=[]", "data.covariances=[]", "seeds=1"),
+    *("reward.name=quadratic", "++sweep.beta=[2.0, 4.0]", "inner.num_inner=6"),
+)
+
+
+@pytest.fixture(scope="module", name="found")
+def _found():
+    config = small("regularity", *GAUSSIAN)
+    return config, regularity.run(config, Given(), Stages())
+
+
+def test_constants_of_a_quadratic_are_its_curvature(found):
+    """With Gaussian data and a quadratic reward ∇²V_t is P_t, whatever the region."""
+    config, result = found
+    for i, beta in enumerate((2.0, 4.0)):
+        problem = make_instance(config, Given())({"seed": config.first_seed, "beta": beta}).problem
+        truth = lq.optimum(lq.linear_quadratic(problem))
+        P = np.abs(np.asarray(truth.value.P)[:, 0, 0])
+        # Second derivatives of values of order 1 known to 1e-15, on a spacing of 0.1.
+        slope = result.arrays["best_slope"].values[i, 0]
+        np.testing.assert_allclose(slope, P[:-1], rtol=1e-9, atol=1e-11)
+        for name in ("ratio", "paper_ratio", "local"):
+            np.testing.assert_allclose(
+                result.arrays[name].values[i, 0], truth.ratios, rtol=1e-9, atol=1e-11
+            )
+        # The inner iteration of a quadratic is linear: its rate is the ratio, once above rounding.
+        np.testing.assert_allclose(
+            result.arrays["rate"].values[i, 0], np.asarray(truth.ratios), rtol=1e-4
+        )
+
+
+def test_every_bound_holds(found):
+    _, result = found
+    judged = [claim for claim in result.claims if claim.verdict is not None]
+    assert len(judged) == 9
+    for claim in judged:
+        assert claim.verdict in ("holds", "not refuted"), claim
+
+
+def test_one_grid_serves_no_moving_chain():
+    with pytest.raises(InputError, match="regularity sweeps beta and fields of the reward"):
+        regularity.run(
+            small("regularity", *GAUSSIAN, "++sweep.schedule.end=[0.01, 0.1]"), Given(), Stages()
+        )
