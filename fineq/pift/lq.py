@@ -26,7 +26,9 @@ from fineq.pift.rewards import Quadratic, RunningQuadratic
 
 Rule = Literal["plain", "damped", "newton"]
 
-LANES = 256  # problems swept side by side: what one step of the chain touches stays in cache
+# XLA hands sums of this many terms to a library, which takes many times as long for small matrices.
+LARGEST_SUM = 4096
+LANES = 8  # problems side by side come in multiples of it: they fill a vector register
 
 
 class LinearQuadratic(NamedTuple):
@@ -262,25 +264,15 @@ def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadra
 
     @run.def_vmap
     def run_many(size: int, batched: list[Any], *given: Any) -> tuple[Any, Any]:
-        """The batch last, in blocks that stay in cache: small products are sums over lanes."""
-        count = -(-size // LANES)
-        width = -(-size // count)
-
         def last(x: Array, is_batched: bool) -> Array:
             whole = x if is_batched else jnp.broadcast_to(x[None], (size, *x.shape))
-            padded = jnp.concatenate(
-                [whole, jnp.broadcast_to(whole[-1:], (count * width - size, *x.shape[is_batched:]))]
-            )
-            return jnp.moveaxis(padded.reshape(count, width, *padded.shape[1:]), 1, -1)
+            return jnp.moveaxis(whole, 0, -1)
 
-        blocks = jax.tree.map(last, given, tuple(batched))
-        out = lax.map(lambda block: _in_lanes(num, *block), blocks)
-
-        def first(x: Array) -> Array:
-            back = jnp.moveaxis(x, -1, 1)
-            return back.reshape(count * width, *back.shape[2:])[:size]
-
-        return jax.tree.map(first, out), jax.tree.map(lambda _: True, out)
+        lanes = jax.tree.map(last, given, tuple(batched))
+        whole = partial(_in_lanes, num)
+        out = lax.platform_dependent(*lanes, cpu=partial(_in_blocks, whole), default=whole)
+        out = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), out)
+        return out, jax.tree.map(lambda _: True, out)
 
     @jax.custom_jvp
     def differentiable(lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
@@ -294,36 +286,80 @@ def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadra
     return differentiable
 
 
+def _in_blocks(whole: Callable, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
+    """`whole` on blocks of lanes, one after the other."""
+    size, d = lq.b.shape[-1], lq.b.shape[-2]
+    most = max(1, (LARGEST_SUM - 1) // (d + 1) ** 3)
+    most = most - most % LANES if most > LANES else most
+    count = -(-size // most)
+    width = -(-size // (count * LANES)) * LANES if most > LANES else most
+
+    def split(x: Array) -> Array:
+        extra = jnp.broadcast_to(x[..., -1:], (*x.shape[:-1], count * width - size))
+        padded = jnp.concatenate([x, extra], axis=-1)
+        return jnp.moveaxis(padded.reshape(*x.shape[:-1], count, width), -2, 0)
+
+    def join(x: Array) -> Array:
+        return jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], count * width)[..., :size]
+
+    out = lax.map(lambda block: whole(*block), jax.tree.map(split, (lq, policy)))
+    return jax.tree.map(join, out)
+
+
 def _in_lanes(num: int, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
-    """`num` plain sweeps with the batch as last axis of every array."""
-    mm, t = Lanes.matmul, Lanes.transpose
+    """`num` plain sweeps with the batch as last axis of every array.
 
-    def mv(M: Array, v: Array) -> Array:
-        return jnp.sum(M * v[None], axis=1)
+    In coordinates (y, 1) a value is ½ (y, 1)'H(y, 1), H = [[P, p], [p', 2c]], and a mean [F f].
+    Let D be what [F f] adds to [A b], and G = βS^{-1}D. The first rows of X = H [F f; 0 1] are the
+    G of the improved policy, and H_t = [F f; 0 1]'X - D'G: three products a step, no S^{-1}.
+    """
+    d, t = lq.b.shape[-2], Lanes.transpose
 
-    S = jax.vmap(lambda L: mm(L, t(L)))(lq.L)
-    S_inverse = jax.vmap(lambda L: mm(t(L), L))(lq.L_inverse)
+    def prepare(now: tuple) -> tuple[Array, ...]:
+        A, b, F, f, L, L_inverse, beta, running = now
+        start = jnp.concatenate([A, b[:, None]], axis=1)
+        D = jnp.concatenate([F, f[:, None]], axis=1) - start
+        S, scale = _inner(t(L), t(L)), beta[None, None]
+        G = scale * _inner(L_inverse, _inner(t(L_inverse), D))
+        return start, S, S / scale, _homogeneous(running), D, G
 
-    def step(after: Quadratic, now: tuple) -> tuple[Quadratic, tuple[Policy, Quadratic]]:
-        A, b, S, S_inverse, beta, running, F, f = now
-        PF, g = mm(after.P, F), mv(after.P, f) + after.p
-        row, square = beta[None], beta[None, None]
-        better = Policy(A + mm(S, PF) / square, b + mv(S, g) / row)
-        D, e = F - A, f - b
-        SD, Se = mm(S_inverse, D), mv(S_inverse, e)
-        P = mm(t(F), PF) - square * mm(t(D), SD) + running.P
-        p = mv(t(F), g) - row * mv(t(SD), e) + running.p
-        c = after.c + 0.5 * jnp.sum(S * after.P, axis=(0, 1)) + running.c
-        c = c + 0.5 * jnp.sum(f * (g + after.p) - row * e * Se, axis=0)
-        value = Quadratic((P + t(P)) / 2, p, c)
-        return value, (better, value)
+    given = (lq.A, lq.b, *policy, lq.L, lq.L_inverse, lq.betas, lq.running)
+    start, S, share, running, D, G = lax.map(prepare, given)
+    terminal = _homogeneous(lq.terminal)
+    bottom = jnp.zeros_like(start[0, :1]).at[:, -1].set(1)
 
-    def one(lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
-        inputs = (lq.A, lq.b, S, S_inverse, lq.betas, lq.running, *policy)
-        better, value = lax.scan(step, lq.terminal, inputs, reverse=True)[1]
-        return better, with_terminal(value, lq)
+    def step(H: Array, now: tuple) -> tuple[Array, tuple[Array, Array, Array]]:
+        start, share, running, D, G = now
+        F = jnp.concatenate([start + D, bottom])
+        X = _inner(H, F)  # H and S are symmetric
+        H = _inner(F, X) - _inner(D, G) + running
+        return H, (_inner(share, X[:d]), X[:d], H)
 
-    return _repeated(one, num, lq, policy)
+    def one(_: int, now: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        return lax.scan(step, terminal, (start, share, running, *now[:2]), reverse=True)[1]
+
+    D, _, H = lax.fori_loop(0, num, one, (D, G, jnp.zeros_like(running)))
+    H = jnp.concatenate([H, terminal[None]])
+    H = (H + jnp.swapaxes(H, 1, 2)) / 2
+    # Noise adds tr(SP)/2 to the constants, on which nothing else depends.
+    added = lax.map(lambda now: 0.5 * jnp.sum(now[0] * now[1], axis=(0, 1)), (S, H[1:, :d, :d]))
+    total = jnp.concatenate([lax.cumsum(added, reverse=True), jnp.zeros_like(added[:1])])
+    mean = start + D
+    value = Quadratic(H[:, :d, :d], H[:, :d, d], H[:, d, d] / 2 + total)
+    return Policy(mean[:, :, :d], mean[:, :, d]), value
+
+
+def _homogeneous(q: Any) -> Array:
+    """[[P, p], [p', 2c]], lanes last."""
+    top = jnp.concatenate([q.P, q.p[:, None]], axis=1)
+    return jnp.concatenate([top, jnp.concatenate([q.p, 2 * q.c[None]])[None]])
+
+
+def _inner(x: Array, y: Array) -> Array:
+    """X'y in each lane."""
+    # As one sum: XLA writes what is broadcast to memory once, where terms written out one by one
+    # are computed anew for each of their uses.
+    return jnp.sum(x[:, :, None] * y[:, None], axis=0)
 
 
 class Nested(NamedTuple):
