@@ -1,0 +1,248 @@
+"""Kernel gradient descent at every training time at once, from the eigenvalues of the Gram matrix.
+
+Least squares on N points with kernel κ ⊗ I and loss (1/2N) Σ_j |f(z_j) - y_j|², from f_0 = 0:
+
+    f_{τ+1} = f_τ - (η/N) K (f_τ - Y)     on the points,     f_τ(z) = Σ_j κ(z, z_j) α_j     anywhere.
+
+With K/N = V diag(λ) V', the residual Y - f_τ is V r_τ(λ) V' Y and α_τ = V (1 - r_τ(λ))/λ V' Y / N:
+
+    "steps"   r = (1 - ηλ)^τ            τ steps of size η
+    "flow"    r = exp(-ηλτ)             gradient flow at time ητ
+    "ridge"   r = μ/(λ + μ)             ridge regression with μ = 1/(ητ), on the same axis
+
+and at τ = ∞ all three are the interpolant of least norm. Labels `[N, ...]` are columns of one
+operator: outputs, clean and noisy labels, and draws of the noise share one decomposition.
+Source: Han, Razaviyayn, Xu, arXiv 2401.15604 (`ntk/early-stopping`, `ntk/error-decomposition`);
+the filters as in Raskutti, Wainwright, Yu, arXiv 1306.3574.
+"""
+
+from functools import partial
+from typing import Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.core import Tracer
+from jax.custom_batching import sequential_vmap
+from jax.typing import ArrayLike
+
+from fineq.errors import InputError
+from fineq.ntk.kernel import BLOCK, gram, product
+from fineq.ntk.memory import check_memory
+
+Method = Literal["steps", "flow", "ridge"]
+
+
+class Spectrum(NamedTuple):
+    """Eigenpairs of K/N, largest first; fewer than N where they are Ritz pairs of a Krylov space.
+
+    Attributes:
+        values: λ, `[P]`, never negative.
+        vectors: orthonormal columns `[N, P]`.
+    """
+
+    values: Array
+    vectors: Array
+
+
+class Filter(NamedTuple):
+    """What a training time leaves and takes of each eigendirection, `[S, P]`.
+
+    Attributes:
+        left: r, the share of the labels not yet fitted.
+        fitted: 1 - r, with all its digits where it is small.
+        slope: (1 - r)/λ, which is ητ at λ = 0.
+    """
+
+    left: Array
+    fitted: Array
+    slope: Array
+
+
+class Path(NamedTuple):
+    """Kernel gradient descent at S training times, for labels `[N, ...]`.
+
+    Attributes:
+        times: τ, `[S]`.
+        coefficients: α_τ, `[S, N, ...]`: the prediction is Σ_j κ(z, z_j) α_j.
+        fitted: f_τ on the N points, `[S, N, ...]`.
+        loss: (1/2N) Σ_j (f_τ(z_j) - y_j)² of each column, `[S, ...]`.
+        norm: RKHS norm of f_τ of each column, `[S, ...]`.
+        diverged: whether η is above the stability limit 2/λ_max of "steps", scalar.
+    """
+
+    times: Array
+    coefficients: Array
+    fitted: Array
+    loss: Array
+    norm: Array
+    diverged: Array
+
+
+@sequential_vmap
+def _eigh(K: Array) -> tuple[Array, Array]:
+    # One at a time under vmap: LAPACK calls of a batch share the threads that each needs.
+    values, vectors = jnp.linalg.eigh(K / K.shape[0])
+    return jnp.maximum(values[::-1], 0), vectors[:, ::-1]
+
+
+@jax.jit
+def spectrum(K: ArrayLike) -> Spectrum:
+    """Eigenpairs of K/N for a Gram matrix K `[N, N]`; under `vmap` one matrix after the other."""
+    return Spectrum(*_eigh(jnp.asarray(K)))
+
+
+def spectrum_at(z: ArrayLike, available: int | None = None) -> Spectrum:
+    """Eigenpairs of K/N at points `[N, D]`; `ResourceError` before work that will not fit."""
+    z = jnp.asarray(z)
+    check_memory(z.shape[0], "spectral", z.dtype.itemsize, available)
+    return spectrum(gram(z))
+
+
+@partial(jax.jit, static_argnames="method")
+def filters(values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "steps") -> Filter:
+    """r_τ(λ) and what follows from it at eigenvalues `[P]` and times `[S]`, which may be infinite.
+
+    At τ = ∞ eigenvalues at rounding of the largest count as zero. Between whole steps "steps"
+    interpolates (1 - ηλ)^τ while ηλ < 1, and rounds τ for its sign beyond.
+    """
+    values = jnp.asarray(values)
+    times = jnp.atleast_1d(jnp.asarray(times, values.dtype))[:, None]
+    t = jnp.where(jnp.isinf(times), 1, times)
+    x = (eta * values)[None, :]
+    if method == "steps":
+        small = x < 1
+        excess = jnp.maximum(jnp.abs(x - 1), jnp.finfo(values.dtype).tiny)
+        power = t * jnp.where(small, jnp.log1p(-jnp.where(small, x, 0)), jnp.log(excess))
+        odd = ~small & (jnp.round(t) % 2 == 1)
+        left = jnp.where(odd, -1, 1) * jnp.exp(power)
+        fitted = jnp.where(odd, 1 - left, -jnp.expm1(power))
+    elif method == "flow":
+        left, fitted = jnp.exp(-x * t), -jnp.expm1(-x * t)
+    else:
+        left, fitted = 1 / (1 + x * t), x * t / (1 + x * t)
+    positive = jnp.where(values > 0, values, 1)[None, :]
+    slope = jnp.where(values[None, :] > 0, fitted / positive, eta * t)
+    seen = (values > _rounding(values))[None, :]
+    limit = jnp.isinf(times)
+    return Filter(
+        jnp.where(limit, jnp.where(seen, 0, 1), left),
+        jnp.where(limit, jnp.where(seen, 1, 0), fitted),
+        jnp.where(limit, jnp.where(seen, 1 / positive, 0), slope),
+    )
+
+
+def _rounding(values: Array) -> Array:
+    return values.shape[0] * jnp.finfo(values.dtype).eps * jnp.max(values)
+
+
+def descend(
+    spectrum: Spectrum,
+    labels: ArrayLike,
+    eta: ArrayLike,
+    times: ArrayLike,
+    method: Method = "steps",
+    *,
+    force: bool = False,
+) -> Path:
+    """Training on labels `[N, ...]` with step η, at times `[S]` (0 to ∞).
+
+    Args:
+        spectrum: of K/N: all eigenpairs, or Ritz pairs of a space that holds the labels.
+        labels: Y.
+        eta: step size η; `default_step` gives the usual one.
+        times: numbers of steps τ.
+        method: what is done for τ steps, see the head of this module.
+        force: let "steps" diverge above the stability limit, and mark it so.
+
+    Raises:
+        InputError: for labels of another length, times below 0, or a step size that is not
+            positive or above the stability limit (named), where these are known numbers.
+    """
+    labels = jnp.asarray(labels)
+    if labels.shape[:1] != spectrum.vectors.shape[:1]:
+        raise InputError(
+            f"labels must be as many as the {spectrum.vectors.shape[0]} points, "
+            f"got shape {labels.shape}"
+        )
+    if method not in get_args(Method):
+        raise InputError(f"method must be one of {', '.join(get_args(Method))}, got {method}")
+    if not isinstance(times, Tracer) and not np.all(np.asarray(times) >= 0):
+        raise InputError("training times must be 0 or more")
+    check_step(eta, spectrum.values[0], force=force or method != "steps")
+    return _descend(spectrum, labels, eta, times, method)
+
+
+@partial(jax.jit, static_argnames="method")
+def _descend(
+    spectrum: Spectrum, labels: Array, eta: ArrayLike, times: ArrayLike, method: Method
+) -> Path:
+    values, vectors = spectrum
+    count, shape = labels.shape[0], labels.shape[1:]
+    loads = vectors.T @ labels.reshape(count, -1)
+    taken = filters(values, eta, times, method)
+
+    def shaped(x: Array) -> Array:
+        return x.reshape(*x.shape[:-1], *shape)
+
+    def lifted(factors: Array) -> Array:
+        return shaped(jnp.einsum("np,spc->snc", vectors, factors[:, :, None] * loads[None]))
+
+    loss = jnp.square(taken.left) @ jnp.square(loads) / (2 * count)
+    norm = jnp.sqrt((taken.fitted * taken.slope) @ jnp.square(loads) / count)
+    return Path(
+        jnp.atleast_1d(jnp.asarray(times, values.dtype)),
+        lifted(taken.slope) / count,
+        lifted(taken.fitted),
+        shaped(loss),
+        shaped(norm),
+        (eta * values[0] > 2) & (method == "steps"),
+    )
+
+
+def degrees_of_freedom(
+    values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "steps"
+) -> Array:
+    """Σ_i (1 - r_τ(λ_i)), the trace of the map from labels to fits, `[S]`."""
+    return jnp.sum(filters(values, eta, times, method).fitted, axis=1)
+
+
+@partial(jax.jit, static_argnames="block")
+def predict(z: ArrayLike, points: ArrayLike, coefficients: Array, block: int = BLOCK) -> Array:
+    """Σ_j κ(z, z_j) α_j at z `[M, D]` for points `[N, D]` and α `[S, N, ...]`: `[S, M, ...]`.
+
+    Holds at most `block²` entries of the kernel at once.
+    """
+    z = jnp.asarray(z)
+    steps, count, *shape = coefficients.shape
+    columns = jnp.moveaxis(coefficients.reshape(steps, count, -1), 0, 1).reshape(count, -1)
+    out = product(z, points, columns, block).reshape(z.shape[0], steps, -1)
+    return jnp.moveaxis(out, 1, 0).reshape(steps, z.shape[0], *shape)
+
+
+def default_step(trace: ArrayLike) -> Array:
+    """1/E κ(z, z) for `trace` = tr(K)/N = E κ(z, z); at most half of the stability limit."""
+    return 1 / jnp.asarray(trace)
+
+
+def stability_limit(largest: ArrayLike) -> Array:
+    """2/λ_max: above it the residual along the first eigenvector grows with every step."""
+    return 2 / jnp.asarray(largest)
+
+
+def check_step(eta: ArrayLike, largest: ArrayLike, *, force: bool = False) -> None:
+    """Raise `InputError` for a step size η not positive, or above 2/λ_max unless forced.
+
+    Under `jit` or `vmap`, where η or λ_max is no number yet, nothing is checked.
+    """
+    if isinstance(eta, Tracer) or isinstance(largest, Tracer):
+        return
+    steps, limit = np.asarray(eta), np.asarray(stability_limit(largest))
+    if not np.all((steps > 0) & np.isfinite(steps)):
+        raise InputError(f"step size must be positive, got {np.min(steps):g}")
+    if not force and not np.all(steps <= limit):
+        raise InputError(
+            f"step size must be at most 2/λ_max = {np.min(limit):.4g}, the limit of stability, "
+            f"got {np.max(steps):.4g}; force it to see the descent diverge"
+        )
