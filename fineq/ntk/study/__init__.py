@@ -1,0 +1,13 @@
+"""The studies of score learning, by name: `(config, given, stages) -> result`."""
+
+from collections.abc import Callable
+
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.study import assumptions
+from fineq.ntk.study.instances import Given as Given
+from fineq.results import StudyResult
+from fineq.sweep.stages import Stages
+
+STUDIES: dict[str, Callable[[NtkConfig, Given, Stages], StudyResult]] = {
+    "assumptions": assumptions.run,
+}
