@@ -39,8 +39,8 @@ def kernel(z1: ArrayLike, z2: ArrayLike) -> Array:
 def gram(z: ArrayLike) -> Array:
     """κ between all rows of z `[N, D]`, as `[N, N]`; its diagonal is |z|²/2.
 
-    Both halves are computed: to copy one of them takes longer. Symmetric to rounding, exactly so for
-    D <= 4. Raises `InputError` if z has not two axes.
+    Both halves are computed: to copy one into the other takes longer. Symmetric to rounding, and
+    exactly so for D <= 4. Raises `InputError` if z has not two axes.
     """
     return _compiled_gram(as_points(z, z)[0])
 
@@ -116,8 +116,8 @@ def _kernel_jvp(points: Pair, tangents: Pair) -> Pair:
 
 @_gram.defjvp
 def _gram_jvp(points: tuple[Array], tangents: tuple[Array]) -> Pair:
-    change = _change(points * 2, tangents * 2)
-    return _gram(*points), change
+    (z,), (d,) = points, tangents
+    return _gram(z), _change((z, z), (d, d))
 
 
 _compiled_kernel, _compiled_gram = jax.jit(_kernel), jax.jit(_gram)

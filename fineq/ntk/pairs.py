@@ -4,14 +4,14 @@ With directions u, u', `c = u·u'` and `s = sign c`, the number `q = |u - s u'|�
 sine of half the angle to the nearer of u' and -u'. It is at most 1/2, so `asin √q = √q P(q)` with a
 short polynomial P, and
 
-    κ / (|z| |z'|) = s (1 - 2q) (1/2 - y)  for s = 1,   s (1 - 2q) y  for s = -1,   y = asin(√q) / π.
+    κ / (|z| |z'|) = (1 - 2q) (1/2 - y)  for s = 1,  (2q - 1) y  for s = -1,  y = asin(√q) / π.
 
 An arccosine of c cannot do this: it loses half of the digits where z and z' nearly coincide or
 oppose each other, because c has lost them already. The differences have not.
 
 In few coordinates the differences are summed for every pair, which costs little more than c. In
-many, `q = (1 - |c|) / 2` from one matrix product is as good unless |c| is close to 1; groups of rows
-with such a pair (other than a point with itself) are done again by differences.
+many, `q = (1 - |c|) / 2` from one matrix product is as good unless |c| is close to 1; groups of
+rows with such a pair (other than a point with itself) are done again by differences.
 
 P is the minimax polynomial for the relative error on [0, 1/2], by a Remez exchange in 60 digits,
 then rounded: error 6.2e-16 with the 17 coefficients of float64, 1.1e-7 with the 7 of float32.
@@ -92,7 +92,7 @@ def own_entries(a: Polar) -> Array:
 
 
 def half_angles(u1: Array, u2: Array) -> tuple[Array, Array]:
-    """c and q `[N1, N2]`, q by differences in any number of coordinates."""
+    """Products c and squared sines q `[N1, N2]`, q by differences in any number of coordinates."""
     if u1.shape[1] <= MOST_DIRECT:
         return _by_sums(u1, u2)
     c = jnp.matmul(u1, u2.T, precision=lax.Precision.HIGHEST)
@@ -129,26 +129,30 @@ def _squares(c: Array, columns1: Array, columns2: Array) -> Array:
 
 
 def _difference(c: Array, u1: Array, u2: Array) -> Array:
-    """q by differences, a few coordinates at a time."""
+    """Return q by differences, a few coordinates at a time."""
     chunks = -(-u1.shape[1] // CHUNK)
     padding = ((0, 0), (0, chunks * CHUNK - u1.shape[1]))
-    given = tuple(jnp.pad(u, padding).T.reshape(chunks, CHUNK, -1) for u in (u1, u2))
+    given1, given2 = (jnp.pad(u, padding).T.reshape(chunks, CHUNK, -1) for u in (u1, u2))
 
     def add(total: Array, columns: tuple[Array, Array]) -> tuple[Array, None]:
         return total + _squares(c, *columns), None
 
-    total, _ = lax.scan(add, jnp.zeros_like(c), given)
+    total, _ = lax.scan(add, jnp.zeros_like(c), (given1, given2))
     return jnp.minimum(0.25 * total, 0.5)
 
 
 def _by_products(a: Polar, b: Polar, own: bool) -> Array:
     c = jnp.matmul(a.u, b.u.T, precision=lax.Precision.HIGHEST)
-    size = jnp.minimum(jnp.abs(c), 1)
-    # Sums of floats: XLA's CPU compiler has a fast kernel for them, and none for counts or `any`.
-    close = jnp.sum(jnp.where(size > 1 - NEAR, 1.0, 0.0).astype(c.dtype), axis=1) > own
-    out = _value(c, 0.5 - 0.5 * size, a.r, b.r)
+    here = jnp.arange(a.r.size)
     if own:
-        here = jnp.arange(a.r.size)
+        c = c.at[here, here].set(0)
+    # Extremes of c itself: those of |c| would make XLA's CPU compiler store |c|.
+    largest = jnp.maximum(jnp.max(c, axis=1), -jnp.min(c, axis=1))
+    close = largest > 1 - NEAR
+    # Lengths that wait for the extremes let the result take the place of c in memory.
+    r = jnp.where(largest >= 0, a.r, jnp.nan)
+    out = _value(c, jnp.maximum(0.5 - 0.5 * jnp.abs(c), 0), r, b.r)
+    if own:
         out = out.at[here, here].set(0.5 * a.r**2)
     return lax.cond(jnp.any(close), lambda out: _again(out, close, a, b), lambda out: out, out)
 
