@@ -5,7 +5,7 @@ of `(1/m) Σ_r 1{w_r·z > 0} 1{w_r·z' > 0} z·z'` (`ntk/kernel-limit`, arXiv 24
 has d outputs and the limit of its kernel is `κ ⊗ I_d`, which acts on labels `[N, d]` column by
 column: no function here forms it.
 
-Values are accurate to 5e-15 |z| |z'| in float64 and 2e-6 |z| |z'| in float32 at every angle, also
+Values are accurate to 5e-15 |z| |z'| in float64 and 3e-6 |z| |z'| in float32 at every angle, also
 where points coincide or oppose each other, and finite for every finite input whose κ is.
 
 κ has a cone where z and z' are parallel, and at z = 0. There the derivative in z, in both modes, is

@@ -55,7 +55,7 @@ COEFFICIENTS = {
     ),
 }
 MOST_DIRECT = 4  # coordinates up to which differences for every pair cost as little as a product
-NEAR = 2.0**-14  # 1 - |c| below which an error of c would reach κ multiplied by more than 7
+NEAR = 2.0**-12  # 1 - |c| below which an error of c would reach κ multiplied by more than 7
 GROUP = 64  # rows that are done again together
 CHUNK = 8  # coordinates of one pass over a group
 
