@@ -2,7 +2,7 @@
 
 Least squares on N points with kernel κ ⊗ I and loss (1/2N) Σ_j |f(z_j) - y_j|², from f_0 = 0:
 
-    f_{τ+1} = f_τ - (η/N) K (f_τ - Y)     on the points,     f_τ(z) = Σ_j κ(z, z_j) α_j     anywhere.
+    f_{τ+1} = f_τ - (η/N) K (f_τ - Y)  on the points,    f_τ(z) = Σ_j κ(z, z_j) α_j  anywhere.
 
 With K/N = V diag(λ) V', the residual Y - f_τ is V r_τ(λ) V' Y and α_τ = V (1 - r_τ(λ))/λ V' Y / N:
 
@@ -81,16 +81,21 @@ class Path(NamedTuple):
 
 
 @sequential_vmap
-def _eigh(K: Array) -> tuple[Array, Array]:
-    # One at a time under vmap: LAPACK calls of a batch share the threads that each needs.
-    values, vectors = jnp.linalg.eigh(K / K.shape[0])
+def eigenpairs(A: Array) -> tuple[Array, Array]:
+    """Eigenvalues `[P]` of a positive semi-definite `[P, P]`, largest first, and eigenvectors.
+
+    Under `vmap` one matrix after the other, for LAPACK calls side by side share the threads that
+    each of them needs. Eigenvalues below zero, which are rounding, are returned as zero.
+    """
+    values, vectors = jnp.linalg.eigh(A)
     return jnp.maximum(values[::-1], 0), vectors[:, ::-1]
 
 
 @jax.jit
 def spectrum(K: ArrayLike) -> Spectrum:
-    """Eigenpairs of K/N for a Gram matrix K `[N, N]`; under `vmap` one matrix after the other."""
-    return Spectrum(*_eigh(jnp.asarray(K)))
+    """Eigenpairs of K/N for a Gram matrix K `[N, N]`."""
+    K = jnp.asarray(K)
+    return Spectrum(*eigenpairs(K / K.shape[0]))
 
 
 def spectrum_at(z: ArrayLike, available: int | None = None) -> Spectrum:
@@ -197,7 +202,7 @@ def _descend(
         lifted(taken.fitted),
         shaped(loss),
         shaped(norm),
-        (eta * values[0] > 2) & (method == "steps"),
+        jnp.asarray(eta * values[0] > 2) if method == "steps" else jnp.array(False),
     )
 
 

@@ -1,0 +1,312 @@
+"""Kernel gradient descent from products with the Gram matrix alone, for many points.
+
+What gradient descent does to labels Y in τ steps is a polynomial in A = K/N, so the Krylov space
+span{Y, A Y, ..., A^{k-1} Y} holds the first k steps exactly, and later ones nearly, as long as they
+have not entered small eigenvalues. `krylov` builds an orthonormal basis Q of it from k products
+(block Lanczos with full reorthogonalisation) and diagonalises Q' A Q; these Ritz pairs stand in
+for the eigenpairs of `fineq.ntk.spectral`, whose `descend` and `predict` do the rest. `accuracy`
+says until which training time that is good enough (`ntk/early-stopping`, arXiv 2401.15604).
+
+Columns drawn at random beside the labels (`probes`) estimate the degrees of freedom, and let the
+space see eigenvectors to which the labels are orthogonal.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+from jax.typing import ArrayLike, DTypeLike
+
+from fineq.errors import InputError
+from fineq.ntk.kernel import BLOCK, kernel, product
+from fineq.ntk.memory import check_memory
+from fineq.ntk.spectral import Method, Spectrum, eigenpairs, filters
+
+Storage = Literal["float64", "float32", "blocked"]
+
+PRODUCTS = 30
+NODES = 200  # training times at which the defect of the Krylov path is looked at
+ROWS = 256  # rows of a stored Gram matrix computed, or turned to float64, at once
+
+
+class Krylov(NamedTuple):
+    """The Krylov space of k products of A = K/N with C columns of labels and probes, P = k C.
+
+    Attributes:
+        spectrum: Ritz pairs θ, v: what `spectral.descend` takes for these labels.
+        residuals: |A v - θ v| of each, `[P]`: an eigenvalue of A lies that close to θ.
+        trace: tr(K)/N.
+        loads: V' Y in the basis V of Ritz vectors, `[P, labels]`.
+        probe_loads: the same of the probes, `[P, probes]`.
+        ends: what of each Ritz vector lies in the last C basis vectors, `[C, P]`.
+        beyond: F'F and F'AF for A Q = Q Q'AQ + F, the part of the last product outside the space,
+            `[2, C, C]`.
+        rounding: error that the precision of K leaves in A, in the operator norm.
+    """
+
+    spectrum: Spectrum
+    residuals: Array
+    trace: Array
+    loads: Array
+    probe_loads: Array
+    ends: Array
+    beyond: Array
+    rounding: Array
+
+
+class Accuracy(NamedTuple):
+    """Upper bounds on the error of the Krylov path at S training times, per column of labels.
+
+    Attributes:
+        fitted: root mean square over the N points, `[S, labels]`.
+        norm: in the norm of the RKHS, `[S, labels]`; √κ(z, z) times it is the error at any z.
+        converged: whether `fitted` is at most the tolerance times the labels' root mean square.
+        until: the last of the times that is converged for all columns; NaN if none is.
+    """
+
+    fitted: Array
+    norm: Array
+    converged: Array
+    until: Array
+
+
+@partial(jax.jit, static_argnames="dtype")
+def stored_gram(z: ArrayLike, dtype: str = "float64") -> Array:
+    """The Gram matrix `[N, N]` of points `[N, D]`, computed by rows in the precision of z."""
+    z = jnp.asarray(z)
+    return lax.map(lambda x: kernel(x[None], z)[0].astype(dtype), z, batch_size=ROWS)
+
+
+@jax.jit
+def mean_diagonal(z: ArrayLike) -> Array:
+    """E κ(z, z) = tr(K)/N over points `[N, D]`."""
+    return jnp.mean(jax.vmap(lambda x: kernel(x[None], x[None])[0, 0])(jnp.asarray(z)))
+
+
+def multiply(K: Array, v: Array) -> Array:
+    """K v for v `[N, C]` with sums in the precision of v, without a copy of K in it."""
+    if K.dtype == v.dtype:
+        return K @ v
+    return lax.map(lambda row: row.astype(v.dtype) @ v, K, batch_size=ROWS)
+
+
+@partial(jax.jit, static_argnames="products")
+def krylov(
+    K: Array, labels: ArrayLike, products: int = PRODUCTS, probes: ArrayLike | None = None
+) -> Krylov:
+    """The Krylov space of a stored Gram matrix `[N, N]` and labels `[N, ...]`.
+
+    K may be float32 beside float64 labels, which halves its memory: sums are float64 then.
+    """
+    trace = jnp.trace(K) / K.shape[0]
+    return _krylov(lambda v: multiply(K, v), labels, products, probes, trace, K.dtype)
+
+
+@partial(jax.jit, static_argnames=("products", "block"))
+def krylov_blocked(
+    z: ArrayLike,
+    labels: ArrayLike,
+    products: int = PRODUCTS,
+    probes: ArrayLike | None = None,
+    block: int = BLOCK,
+) -> Krylov:
+    """The same at points `[N, D]`, holding at most `block²` entries of K at once.
+
+    Each of the k + 1 products computes the Gram matrix anew.
+    """
+    z = jnp.asarray(z)
+    return _krylov(
+        lambda v: product(z, z, v, block), labels, products, probes, mean_diagonal(z), z.dtype
+    )
+
+
+def krylov_at(
+    z: ArrayLike,
+    labels: ArrayLike,
+    products: int = PRODUCTS,
+    probes: ArrayLike | None = None,
+    *,
+    storage: Storage = "float64",
+    block: int = BLOCK,
+    available: int | None = None,
+) -> Krylov:
+    """The Krylov space at points `[N, D]` and labels `[N, ...]`.
+
+    Args:
+        z: points.
+        labels: columns, all of which share every product.
+        products: k, how often K is applied; once more for the error.
+        probes: random columns `[N, R]`, see `draw_probes`.
+        storage: "float64" or "float32": the Gram matrix is stored so; "blocked": it is not.
+        block: tile of "blocked".
+        available: bytes of memory; default: the device's.
+
+    Raises:
+        InputError: for arguments that do not fit each other.
+        ResourceError: before any work, if the Gram matrix or the space will not fit; says what
+            they need and which storage avoids it.
+    """
+    z, labels = jnp.asarray(z), jnp.asarray(labels)
+    if storage not in get_args(Storage):
+        raise InputError(f"storage must be one of {', '.join(get_args(Storage))}, got {storage}")
+    if labels.shape[:1] != z.shape[:1]:
+        raise InputError(f"labels must be as many as the {len(z)} points, got {labels.shape}")
+    columns = labels.size // len(labels) + (0 if probes is None else jnp.shape(probes)[1])
+    vectors = 3 * products * columns
+    if storage == "blocked":
+        check_memory(len(z), "blocked", 8, available, vectors)
+        return krylov_blocked(z, labels, products, probes, block)
+    check_memory(len(z), "stored", jnp.dtype(storage).itemsize, available, vectors)
+    return krylov(stored_gram(z, storage), labels, products, probes)
+
+
+def draw_probes(key: Array, num: int, count: int, dtype: str = "float64") -> Array:
+    """`count` independent columns of ±1 at `num` points."""
+    return jax.random.rademacher(key, (num, count), dtype)
+
+
+def _krylov(
+    apply: Callable[[Array], Array],
+    labels: ArrayLike,
+    products: int,
+    probes: ArrayLike | None,
+    trace: Array,
+    dtype: DTypeLike,
+) -> Krylov:
+    labels = jnp.asarray(labels)
+    labels = labels.reshape(len(labels), -1)
+    start = labels if probes is None else jnp.concatenate([labels, jnp.asarray(probes)], axis=1)
+    count, width = start.shape
+    if products < 1:
+        raise InputError(f"products must be at least 1, got {products}")
+    size = products * width
+
+    def step(j: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        basis, table, block = carry
+        block = _orthonormal(basis, block)
+        basis = lax.dynamic_update_slice_in_dim(basis, block, j * width, 0)
+        image = apply(block.T).T / count
+        table = lax.dynamic_update_slice_in_dim(table, basis @ image.T, j * width, 1)
+        return basis, table, image
+
+    zeros = jnp.zeros((size, count), start.dtype), jnp.zeros((size, size), start.dtype)
+    basis, table, image = lax.fori_loop(0, products, step, (*zeros, start.T))
+    # A column of the table was filled when the basis ended there: symmetry gives what is below.
+    values, rotation = eigenpairs(jnp.triu(table) + jnp.triu(table, 1).T)
+    rest = image - (image @ basis.T) @ basis
+    beyond = jnp.stack([rest @ rest.T, rest @ apply(rest.T) / count])
+    ends = rotation[-width:]
+    loads = rotation.T @ (basis @ start)
+    return Krylov(
+        Spectrum(values, basis.T @ rotation),
+        _length(beyond[0], ends),
+        trace,
+        loads[:, : labels.shape[1]],
+        loads[:, labels.shape[1] :],
+        ends,
+        beyond,
+        values[0] * _rounding(dtype, start.dtype, count),
+    )
+
+
+def _length(metric: Array, columns: Array) -> Array:
+    """√(x' M x) of columns `[..., C, P]`: `[..., P]`."""
+    squared = jnp.sum(columns * (metric @ columns), axis=-2)
+    return jnp.sqrt(jnp.maximum(squared, 0))
+
+
+def _rounding(stored: DTypeLike, summed: DTypeLike, count: int) -> float:
+    """Relative error of K/N: of its products, and of entries rounded independently."""
+    products, entries = 10 * jnp.finfo(summed).eps, jnp.finfo(stored).eps / count**0.5
+    return float(max(products, entries))
+
+
+def _orthonormal(basis: Array, block: Array) -> Array:
+    """Rows of `block` made orthonormal, and orthogonal to the rows of `basis`.
+
+    A row that lies in the span of the others becomes zero, and stays so in later products. Twice
+    is enough: after the first round nothing cancels any more.
+    """
+    floor = 100 * jnp.finfo(block.dtype).eps * jnp.linalg.norm(block, axis=1)
+    for smallest in (floor, jnp.full_like(floor, 0.5)):
+        block = block - (block @ basis.T) @ basis
+
+        def orthonormalise(j: Array, done: Array, smallest: Array = smallest) -> Array:
+            before = jnp.where(jnp.arange(len(done)) < j, 1, 0)[:, None] * done
+            row = done[j] - (before @ done[j]) @ before
+            length = jnp.linalg.norm(row)
+            row = jnp.where(length > smallest[j], row / jnp.where(length > 0, length, 1), 0)
+            return lax.dynamic_update_index_in_dim(done, row, j, 0)
+
+        block = lax.fori_loop(0, len(block), orthonormalise, block)
+    return block
+
+
+@partial(jax.jit, static_argnames="method")
+def accuracy(
+    space: Krylov,
+    eta: ArrayLike,
+    times: ArrayLike,
+    method: Method = "steps",
+    tolerance: ArrayLike = 1e-6,
+) -> Accuracy:
+    """What to think of `descend(space.spectrum, labels, eta, times, method)`, for η ≤ 2/λ_max.
+
+    The Krylov path obeys the recursion of gradient descent up to a defect η F e_τ, e_τ the last
+    coordinates of its residual. A stable descent never magnifies a defect, so their sum over steps
+    bounds the error (their integral for the flow; here an upper sum over `NODES` times). Ridge
+    regression has one defect, over μ. The rounding of K is added to first order in it.
+    """
+    values, count = space.spectrum.values, space.spectrum.vectors.shape[0]
+    times = jnp.atleast_1d(jnp.asarray(times, values.dtype))
+    scale = jnp.linalg.norm(space.loads, axis=0) / jnp.sqrt(count)
+
+    def defects(at: Array) -> tuple[Array, Array]:
+        taken = filters(values, eta, at, method)
+        left, slope = (
+            jnp.einsum("cp,sp,pl->scl", space.ends, factor, space.loads) / jnp.sqrt(count)
+            for factor in (taken.left, taken.slope)
+        )
+        # Of the predictions on the points, and of the coefficients in the norm of the RKHS.
+        predicted = slope if method == "ridge" else left
+        return _length(space.beyond[0], predicted), _length(space.beyond[1], slope)
+
+    if method == "ridge":
+        fitted, norm = defects(times)
+        norm = eta * times[:, None] * norm
+    else:
+        horizon = jnp.max(jnp.where(jnp.isinf(times), 1, times), initial=2.0)
+        nodes = jnp.concatenate([jnp.zeros(1), jnp.geomspace(1, horizon, NODES)])
+        fitted, norm = (_upper_sum(times, nodes, jnp.multiply(eta, x)) for x in defects(nodes))
+    rounding = space.rounding * eta * times[:, None] * scale[None, :]
+    fitted, norm = fitted + rounding, norm + rounding * jnp.sqrt(eta * times)[:, None]
+    converged = fitted <= tolerance * scale[None, :]
+    every = jnp.all(converged, axis=1)
+    until = jnp.max(jnp.where(every, times, -1))
+    return Accuracy(fitted, norm, converged, jnp.where(until < 0, jnp.nan, until))
+
+
+def _upper_sum(times: Array, nodes: Array, x: Array) -> Array:
+    """∫_0^τ x from above for x `[nodes, L]` monotone between nodes: `[times, L]`; ∞ at ∞."""
+    highest = jnp.maximum(x[:-1], x[1:])
+    inside = jnp.clip(times[:, None] - nodes[None, :-1], 0, jnp.diff(nodes)[None, :])
+    return jnp.where(jnp.isinf(times)[:, None], jnp.inf, inside @ highest)
+
+
+@partial(jax.jit, static_argnames="method")
+def estimated_dof(
+    space: Krylov, eta: ArrayLike, times: ArrayLike, method: Method = "steps"
+) -> tuple[Array, Array]:
+    """Degrees of freedom at times `[S]` and their standard error over the probes (two or more).
+
+    Mean of p'(1 - r_τ(A)) p over the probes p, whose expectation is the trace (Hutchinson).
+    """
+    if space.probe_loads.shape[1] < 2:
+        raise InputError("degrees of freedom need a Krylov space with two probes or more")
+    taken = filters(space.spectrum.values, eta, times, method)
+    each = taken.fitted @ jnp.square(space.probe_loads)
+    spread = jnp.std(each, axis=1, ddof=1)
+    return jnp.mean(each, axis=1), spread / jnp.sqrt(each.shape[1])

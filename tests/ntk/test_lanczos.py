@@ -1,0 +1,172 @@
+"""The Krylov path against the spectral one, which other tests compare with loops and SciPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fineq.errors import InputError, ResourceError
+from fineq.ntk import lanczos, spectral
+from fineq.ntk.kernel import gram
+
+N, D = 160, 3
+TIMES = jnp.array([0.0, 1, 7, 100, 200, 400, 1e3, 2e3, 4e3, 1e5])
+
+
+@pytest.fixture(scope="module")
+def problem():
+    keys = jax.random.split(jax.random.key(0), 2)
+    z = jnp.concatenate([jax.random.normal(keys[0], (N, D - 1)), jnp.ones((N, 1))], axis=1)
+    labels = jnp.sign(z[:, :2]) + jax.random.normal(keys[1], (N, 2))
+    return z, labels
+
+
+@pytest.fixture(scope="module")
+def exact(problem):
+    return spectral.spectrum_at(problem[0])
+
+
+@pytest.fixture(scope="module")
+def space(problem):
+    probes = lanczos.draw_probes(jax.random.key(2), N, 2)
+    return lanczos.krylov(gram(problem[0]), problem[1], 20, probes)
+
+
+@pytest.fixture(scope="module")
+def eta(problem):
+    return spectral.default_step(lanczos.mean_diagonal(problem[0]))
+
+
+def rms(x):
+    return np.sqrt(np.mean(np.square(x), axis=1))
+
+
+@pytest.mark.parametrize("method", ["steps", "flow", "ridge"])
+def test_bounds_hold_and_are_not_idle(problem, exact, eta, method):
+    z, labels = problem
+    short = lanczos.krylov(gram(z), labels, 12)
+    ours = spectral.descend(short.spectrum, labels, eta, TIMES, method)
+    truth = spectral.descend(exact, labels, eta, TIMES, method)
+    bound = lanczos.accuracy(short, eta, TIMES, method)
+    error = rms(ours.fitted - truth.fitted)
+    assert np.all(error <= bound.fitted)
+    change = ours.coefficients - truth.coefficients
+    norm = np.sqrt(np.maximum(np.einsum("snc,nm,smc->sc", change, gram(z), change), 0))
+    assert np.all(norm <= bound.norm)
+    # Where the error is well above rounding the bound is within a factor of it: the triangle
+    # inequality over times, and no decay of defects, are what it gives away.
+    seen = (error > 1e-9) & (error < 1e-2)
+    assert np.sum(seen) > 2
+    assert np.all(bound.fitted[seen] < 200 * error[seen])
+    assert np.all(bound.norm[seen] < 200 * norm[seen])
+
+
+def test_first_steps_are_exact_and_later_ones_are_marked(problem, exact, eta):
+    z, labels = problem
+    short = lanczos.krylov(gram(z), labels, 8)
+    times = jnp.array([1.0, 7.0, 1e6, jnp.inf])
+    ours = spectral.descend(short.spectrum, labels, eta, times)
+    truth = spectral.descend(exact, labels, eta, times)
+    # A polynomial of degree 7 in A lies in the space of 8 products.
+    np.testing.assert_allclose(ours.fitted[:2], truth.fitted[:2], atol=1e-13)
+    np.testing.assert_allclose(ours.loss[:2], truth.loss[:2], atol=1e-13)
+    np.testing.assert_allclose(ours.norm[:2], truth.norm[:2], atol=1e-13)
+    marks = lanczos.accuracy(short, eta, times)
+    np.testing.assert_array_equal(np.all(marks.converged, axis=1), [True, True, False, False])
+    assert marks.until == 7
+    assert np.isnan(lanczos.accuracy(short, eta, times, tolerance=0.0).until)
+
+
+def test_every_way_to_hold_the_matrix_agrees(problem, space):
+    z, labels = problem
+    probes = lanczos.draw_probes(jax.random.key(2), N, 2)
+    eta = 0.3
+    stored = spectral.descend(space.spectrum, labels, eta, 300.0).fitted
+    blocked = lanczos.krylov_at(z, labels, 20, probes, storage="blocked", block=37)
+    np.testing.assert_allclose(
+        spectral.descend(blocked.spectrum, labels, eta, 300.0).fitted, stored, atol=1e-11
+    )
+    np.testing.assert_allclose(blocked.trace, space.trace, rtol=1e-13)
+    halved = lanczos.krylov_at(z, labels, 20, probes, storage="float32")
+    assert halved.spectrum.vectors.dtype == jnp.float64
+    change = spectral.descend(halved.spectrum, labels, eta, 300.0).fitted - stored
+    bound = lanczos.accuracy(halved, eta, 300.0).fitted
+    assert np.all(rms(change) <= bound)
+    assert np.all(bound < 1e-4)
+
+
+def test_stored_gram_and_products_in_mixed_precision(problem):
+    z, labels = problem
+    K = np.asarray(gram(z))
+    np.testing.assert_allclose(lanczos.stored_gram(z), K, atol=1e-14)
+    half = lanczos.stored_gram(z, "float32")
+    # Sums in float32 would lose 1e-6 here.
+    expected = np.asarray(half, np.float64) @ np.asarray(labels)
+    np.testing.assert_allclose(lanczos.multiply(half, labels), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_ritz_values_are_eigenvalues_within_their_residuals(exact, space):
+    values, vectors = space.spectrum
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(len(values)), atol=1e-12)
+    nearest = np.min(np.abs(exact.values[None, :] - values[:, None]), axis=1)
+    assert np.all(nearest <= space.residuals + 1e-14)
+    # Interlacing: never above the eigenvalue of the same rank.
+    assert np.all(values <= exact.values[: len(values)] + 1e-14)
+    np.testing.assert_allclose(values[:8], exact.values[:8], rtol=1e-10)
+    np.testing.assert_allclose(space.trace, np.sum(exact.values), rtol=1e-13)
+
+
+def test_degrees_of_freedom_are_estimated(problem, exact, eta):
+    many = lanczos.draw_probes(jax.random.key(7), N, 24)
+    wide = lanczos.krylov(gram(problem[0]), problem[1], 6, many)
+    times = jnp.array([1.0, 30.0, 1e3])
+    found, error = lanczos.estimated_dof(wide, eta, times)
+    truth = spectral.degrees_of_freedom(exact.values, eta, times)
+    # The mean of 24 probes, four standard errors wide.
+    assert np.all(np.abs(found - truth) < 4 * error)
+    assert np.all(error < 0.25 * truth)
+    with pytest.raises(InputError, match="two probes"):
+        lanczos.estimated_dof(lanczos.krylov(gram(problem[0]), problem[1], 6), eta, times)
+
+
+def test_a_space_that_is_exhausted(problem):
+    # Three points, two of them equal, columns equal and zero: nothing left after two products.
+    z = jnp.array([[1.0, 0.2], [1.0, 0.2], [0.3, 1.0]])
+    column = jnp.array([1.0, 3.0, 0.0])
+    labels = jnp.stack([column, column, jnp.zeros(3)], axis=1)
+    space = lanczos.krylov(gram(z), labels, 6)
+    ours = spectral.descend(space.spectrum, labels, 0.5, jnp.array([4.0, 1e4]))
+    truth = spectral.descend(spectral.spectrum_at(z), labels, 0.5, jnp.array([4.0, 1e4]))
+    np.testing.assert_allclose(ours.fitted, truth.fitted, atol=1e-11)
+    np.testing.assert_allclose(ours.norm, truth.norm, atol=1e-11)
+    assert np.all(lanczos.accuracy(space, 0.5, jnp.array([4.0, 1e4])).converged)
+
+
+def test_seeds_in_one_program_equal_one_by_one(problem):
+    many = jax.random.normal(jax.random.key(5), (3, N, D))
+
+    def fit(z):
+        space = lanczos.krylov(gram(z), problem[1], 6)
+        return (
+            spectral.descend(space.spectrum, problem[1], 0.2, 30.0).fitted,
+            lanczos.accuracy(space, 0.2, jnp.array([30.0])).fitted,
+        )
+
+    together = jax.jit(jax.vmap(fit))(many)
+    for seed, z in enumerate(many):
+        for one, all_of_them in zip(fit(z), together):
+            np.testing.assert_allclose(all_of_them[seed], one, rtol=1e-9, atol=1e-12)
+
+
+def test_bad_input_and_too_little_memory_have_a_sentence(problem):
+    z, labels = problem
+    with pytest.raises(InputError, match="products must be at least 1"):
+        lanczos.krylov(gram(z), labels, 0)
+    with pytest.raises(InputError, match="as many as the 160 points"):
+        lanczos.krylov_at(z, labels[1:], 6)
+    with pytest.raises(InputError, match="storage must be one of"):
+        lanczos.krylov_at(z, labels, 6, storage="disk")
+    with pytest.raises(ResourceError, match="storage='blocked'"):
+        lanczos.krylov_at(z, labels, 6, available=8 * N * N)
+    with pytest.raises(ResourceError, match="fewer products"):
+        lanczos.krylov_at(z, labels, 6, storage="blocked", available=8 * N)
