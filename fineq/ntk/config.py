@@ -144,6 +144,11 @@ class SamplingConfig:
     sampler: str = choice(
         "sde", "Euler-Maruyama on the reverse SDE; the chain of a DDPM", ("sde", "ddpm")
     )
+    start: str = choice(
+        "exact", "law of the first state: that of X_T; N(0, I) as in practice", ("exact", "normal")
+    )
+    num_times: int = count(13, "training times at which samples are drawn", minimum=3)
+    shown: int = count(400, "samples of each model that are kept and drawn")
 
 
 @dataclass

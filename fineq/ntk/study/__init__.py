@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.study import assumptions
+from fineq.ntk.study import assumptions, digits, sampling
 from fineq.ntk.study.instances import Given as Given
 from fineq.results import StudyResult
 from fineq.sweep.stages import Stages
 
 STUDIES: dict[str, Callable[[NtkConfig, Given, Stages], StudyResult]] = {
     "assumptions": assumptions.run,
+    "digits": digits.run,
+    "sampling": sampling.run,
 }

@@ -8,7 +8,7 @@ import numpy as np
 from fineq.errors import InputError
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.instances import Given, Instance, Member, make_instance
-from fineq.studies import Names, seed_axis, user_axes
+from fineq.studies import Names, Slice, seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -87,3 +87,10 @@ def refuse_swept(study: Study, *names: str) -> None:
     for axis in study.axes:
         if axis.name in names:
             raise InputError(f"sweep.{axis.name}: study={study.config.study} varies it itself")
+
+
+def named_instance(study: Study, piece: Slice) -> str:
+    """Target, number of points and swept values, as claims name them."""
+    config = study.config
+    text = f"{config.target.name}, d = {study.d}, N = {config.data.num}, {piece.label}"
+    return text.removesuffix(", ")
