@@ -69,7 +69,9 @@ def test_scaling_fills_the_cube_and_keeps_proportions():
     apart = np.linalg.norm(scaled[1:] - scaled[:-1], axis=1)
     wide = np.linalg.norm(x[1:] - x[:-1], axis=1)
     np.testing.assert_allclose(apart / wide, (apart / wide)[0], rtol=1e-12)
-    assert point_target(x, scale=True).scaling.factor == scaling.factor
+    applied = point_target(x, scale=True).scaling
+    assert applied is not None
+    assert applied.factor == scaling.factor
     np.testing.assert_array_equal(data.to_cube([[3.0, 4.0]])[0], [[0.0, 0.0]])
 
 
