@@ -22,7 +22,8 @@ from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.sweep.stages import Stages
 
-ROWS, COLUMNS, SIDE = 5, 5, 8
+ROWS, COLUMNS = 4, 4
+SIDE, GAP = 8, 3  # pixels of an image, and between images
 DATA = "data"
 
 
@@ -63,7 +64,7 @@ def _images(known: Digits, samples: np.ndarray) -> tuple[Arrays, Arrays]:
     every = np.concatenate([known.locations[pick][None], samples])
     sheets = np.stack([_sheet(known.images(points)) for points in every])
     models = np.array([DATA, *sampling.MODELS])
-    x, y = np.arange(COLUMNS * SIDE), -np.arange(ROWS * SIDE)
+    x, y = np.arange(sheets.shape[1]), -np.arange(sheets.shape[2])
     dims = ("sheet", "column", "row")
     # The vertical axis of a figure points up, and rows of pixels are counted downwards.
     return {"sheets": Named(sheets, dims, "1", "ink")}, {
@@ -75,14 +76,23 @@ def _images(known: Digits, samples: np.ndarray) -> tuple[Arrays, Arrays]:
 
 def _sheet(images: np.ndarray) -> np.ndarray:
     """Images `[rows * columns, 8, 8]` side by side, `[column, row]` with the last row first."""
-    grid = images.reshape(ROWS, COLUMNS, SIDE, SIDE).transpose(0, 2, 1, 3)
-    pixels = np.clip(grid.reshape(ROWS * SIDE, COLUMNS * SIDE), 0, 1)
+    side = SIDE + GAP
+    framed = np.pad(images, ((0, 0), (0, GAP), (0, GAP)))
+    grid = framed.reshape(ROWS, COLUMNS, side, side).transpose(0, 2, 1, 3)
+    pixels = np.clip(grid.reshape(ROWS * side, COLUMNS * side), 0, 1)
     return pixels[::-1].T
 
 
 def _figure() -> Figure:
     panels = tuple(
-        Panel("field", "column", (Line("sheets", "", {"sheet": model}),), title=model)
+        Panel(
+            "field",
+            "column",
+            (Line("sheets", "", {"sheet": model}),),
+            title=model,
+            xlabel="pixels",
+            ylabel="pixels",
+        )
         for model in (DATA, *sampling.MODELS)
     )
     return Figure(
