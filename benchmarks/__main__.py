@@ -14,7 +14,7 @@ import jax
 
 from benchmarks.timing import Row
 
-NAMES = ("rollouts", "riccati", "driver", "sweeps", "chain", "grid", "lq", "control")
+NAMES = ("rollouts", "riccati", "driver", "sweeps", "chain", "grid", "lq", "control", "kernel")
 
 
 def table(title: str, rows: Sequence[Row]) -> str:
