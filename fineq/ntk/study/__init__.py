@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.study import assumptions, digits, sampling
+from fineq.ntk.study import assumptions, digits, kernel_limit, sampling
 from fineq.ntk.study.instances import Given as Given
 from fineq.results import StudyResult
 from fineq.sweep.stages import Stages
@@ -11,5 +11,6 @@ from fineq.sweep.stages import Stages
 STUDIES: dict[str, Callable[[NtkConfig, Given, Stages], StudyResult]] = {
     "assumptions": assumptions.run,
     "digits": digits.run,
+    "kernel_limit": kernel_limit.run,
     "sampling": sampling.run,
 }

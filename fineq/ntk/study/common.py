@@ -94,3 +94,8 @@ def named_instance(study: Study, piece: Slice) -> str:
     config = study.config
     text = f"{config.target.name}, d = {study.d}, N = {config.data.num}, {piece.label}"
     return text.removesuffix(", ")
+
+
+def widths_of(config: NtkConfig) -> list[int]:
+    """The configured widths m."""
+    return [int(m) for m in config.network.widths]

@@ -16,7 +16,7 @@ from fineq.ntk.named import Made, make_target
 from fineq.ntk.targets import Target
 
 Member = Mapping[str, Any]
-OWN = ("seed",)  # axes that are no fields
+OWN = ("seed", "width")  # axes that are no fields
 
 
 class Given(NamedTuple):
