@@ -1,0 +1,98 @@
+"""Score learning from the shell: what runs, what is refused and in which words."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.ntk import AREA
+from experiments.shell import CONFIGS, compose, main
+from fineq.errors import EXIT_BAD_INPUT
+from fineq.ntk import config, forward, named
+
+SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
+
+
+def refused(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> str:
+    """The sentence with which a command line is refused, with nothing written."""
+    assert main(AREA, [*SMALL, *words, f"output={tmp_path / 'out'}"]) == EXIT_BAD_INPUT
+    assert not (tmp_path / "out").exists()
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error.removeprefix("fineq: ")
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("process.T0=0", "process.T0 must be above 0, got 0"),
+        ("process.T0=3", "process.T0 must be below process.T"),
+        ("process.g=-1", "process.g must be above 0, got -1"),
+        ("process.last=0", "process.last must be above 0, got 0"),
+        ("target.name=ring", "target.name must be one of"),
+        ("target.name=points", "target.path must name a file of points"),
+        ("target.name=points target.path=missing.csv", "there is no such file"),
+        ("target.d=3", "target.d has no effect when target.name=three_points"),
+        ("target.name=digits target.d=40", "target.d must lie in 2..16 for digits"),
+        ("network.widths=[0]", "network.widths must be at least 1"),
+        ("network.widths=[63]", "even ones when network.start=symmetric, got 63"),
+        ("data.times=early", "data.times must be one of uniform, log_uniform"),
+        ("study=nosuch", "study must be one of"),
+        ("experiment=ntk/kernel_limit network.widths=[64]", "needs 2 widths or more"),
+        ("experiment=ntk/digits target.name=five_points target.d=null", "needs target.name=digits"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence(word, sentence, tmp_path, capsys):
+    words = word.split() if "study" in word or "experiment" in word else ["study=assumptions"]
+    words += [] if words == word.split() else word.split()
+    assert sentence in refused(words, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (
+            "0.5,0.5\n3.0,-0.5\n",
+            "1 of 2 points do not and the largest coordinate is 3: target.scale",
+        ),
+        ("0.5,nan\n0.1,0.2\n", "must be finite"),
+        ("x,y\n", "no points"),
+    ],
+)
+def test_points_that_cannot_be_used(rows, sentence, tmp_path, capsys):
+    path = tmp_path / "points.csv"
+    path.write_text(rows)
+    words = ["study=assumptions", "target.name=points", f"target.path={path}"]
+    assert sentence in refused(words, tmp_path, capsys)
+
+
+def test_duplicates_are_merged_and_said(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("-0.5\n0.25\n-0.5\n")
+    words = ["experiment=ntk/assumptions", "target.name=points", f"target.path={path}"]
+    words += ["++sweep.process.T0=[0.1]", "assumptions.sizes=[16,24]", "data.num_test=64"]
+    assert main(AREA, [*SMALL, *words, f"output={tmp_path / 'out'}"]) == 0
+    (summary,) = (tmp_path / "out").rglob("summary.json")
+    notes = json.loads(summary.read_text())["notes"]
+    assert notes["duplicates"] == "1 duplicate points were merged, with weights"
+    (data,) = (tmp_path / "out").rglob("data.nc")
+    with xr.open_dataset(data) as found:
+        # Label noise and signal make up the variance of X_0 at every t: here (1/3, 2/3) on a line.
+        variance = 2 / 9 * 0.75**2
+        whole = found["noise"] ** 2 + found["signal"] ** 2
+        np.testing.assert_allclose(whole.mean("seed"), variance, rtol=0.5)
+
+
+def test_names_are_those_of_the_library():
+    assert config.TARGETS == named.TARGETS
+    assert tuple(forward.TIMES) == config.TIMES
+    assert tuple(forward.WEIGHTS) == config.WEIGHTS
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "experiment" / "ntk").glob("*.yaml")))
+@pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
+def test_every_experiment_composes(path, profile):
+    made = compose(AREA, [f"experiment=ntk/{path.stem}", f"profile={profile}"])
+    assert made.profile == profile
