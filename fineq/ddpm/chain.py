@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Gaussian, Law
 from fineq.ddpm.schedules import Schedule
+from fineq.random import normal
 
 
 class Score(Protocol):
@@ -75,7 +76,7 @@ def generate(key: Array, score: Score, schedule: Schedule, num: int, start: Law)
     def step(y: Array, inputs: tuple[Array, ...]) -> tuple[Array, Array]:
         t, key, alpha, sigma = inputs
         mean = jax.vmap(lambda x: mean_of(score(t, x), alpha, x))(y)
-        y = mean + sigma * jax.random.normal(key, y.shape, y.dtype)
+        y = mean + sigma * normal(key, y.shape, y.dtype)
         return y, y
 
     T = schedule.num_steps

@@ -13,6 +13,7 @@ from jax import Array, lax
 
 from fineq.errors import InputError
 from fineq.pift.problem import Mean, Problem
+from fineq.random import normal
 
 
 class Simulation(NamedTuple):
@@ -82,7 +83,7 @@ def simulate_from(
 
     def step(carry: tuple, t: Array) -> tuple:
         y, earned, divergence, price = carry
-        z = jax.random.normal(jax.random.fold_in(key, t), y.shape, y.dtype)
+        z = normal(jax.random.fold_in(key, t), y.shape, y.dtype)
         mean, kl = jax.vmap(means, (None, -1), -1)(t, y)
         if running is not None:
             earned = earned + jax.vmap(running, (None, -1))(t, y)

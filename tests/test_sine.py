@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fineq.nlqr.sine import cosine, sine
+from fineq.sine import cosine, sine
 
 RANGE = {"float64": 2.7e13, "float32": 1e8}
 DRIFT = {"float64": 1e-35, "float32": 2e-14}  # documented: error of π times |x|

@@ -33,7 +33,7 @@ class _Table(NamedTuple):
     )
 
 
-_TABLES = {
+TABLES = {
     "float64": _Table(
         (3.1415926534682512, 1.215420100718692e-10, 5.825464112186712e-20),
         (
@@ -69,7 +69,7 @@ def _nearest(x: Array) -> Array:
 
 def _wave(x: Array, shift: float) -> Array:
     """Return `(-1)^k sin(x - (k + shift) π)`, k the integer that makes the argument smallest."""
-    pi, coefficients, step, reach = _TABLES[x.dtype.name]
+    pi, coefficients, step, reach = TABLES[x.dtype.name]
     far = _nearest(x * (1 / (math.pi * step))) * step
     r = x - far * pi[0]
     near = _nearest((r - far * (pi[1] + pi[2])) * (1 / math.pi) - shift) + shift
@@ -97,13 +97,13 @@ def sine(x: ArrayLike) -> Array:
     float32 and float64 take the fast path of this module; other dtypes get `jnp.sin`.
     """
     x = _as_real(x)
-    return _sine(x) if x.dtype.name in _TABLES else jnp.sin(x)
+    return _sine(x) if x.dtype.name in TABLES else jnp.sin(x)
 
 
 def cosine(x: ArrayLike) -> Array:
     """Return cos(x) as `sine` does."""
     x = _as_real(x)
-    return _cosine(x) if x.dtype.name in _TABLES else jnp.cos(x)
+    return _cosine(x) if x.dtype.name in TABLES else jnp.cos(x)
 
 
 @jax.custom_jvp
