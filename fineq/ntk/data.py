@@ -145,8 +145,7 @@ def merge(x: np.ndarray, weights: ArrayLike | None = None, name: str = "target.w
         raise InputError(f"{name} must be positive and finite, got {w.min():g}")
     if abs(w.sum() - 1) > 1e-6:
         raise InputError(f"{name} must sum to 1, got {w.sum():g}")
-    # Adding 0 turns -0 into 0, which compares equal but has other bytes.
-    _, first, inverse = np.unique(x + 0.0, axis=0, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(x, axis=0, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))
     position = rank[inverse.reshape(-1)]
     total = np.bincount(position, w, minlength=first.size)

@@ -10,6 +10,7 @@ mass, to rounding: differences of normal distribution functions, which the textb
 by one another, cancel in the tails and on intervals short against the deviation.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -50,6 +51,7 @@ class Truncated(NamedTuple):
         """Dimension of the data."""
         return self.means.shape[-1]
 
+    @partial(jax.jit, static_argnames="num")
     def sample(self, key: Array, num: int) -> Array:
         """Independent draws `[num, d]`."""
         key_which, key_normal, key_flat = jax.random.split(key, 3)
@@ -70,6 +72,7 @@ class Truncated(NamedTuple):
         normaliser = 0.5 * self.d * jnp.log(2 * jnp.pi * h)
         return Components(log_joint - normaliser, integrals.mean, integrals.variance)
 
+    @jax.jit
     def moments(self) -> tuple[Array, Array]:
         """Mean `[d]` and covariance `[d, d]` of X_0."""
         zero = jnp.zeros(self.d, self.means.dtype)
@@ -201,6 +204,7 @@ def box_mixture(weights: ArrayLike, low: ArrayLike, high: ArrayLike) -> Truncate
     return _with_masses(jnp.log(weights), 0.5 * (low + high), jnp.zeros_like(low), low, high)
 
 
+@jax.jit
 def _with_masses(
     log_weights: Array, means: Array, precisions: Array, low: Array, high: Array
 ) -> Truncated:
