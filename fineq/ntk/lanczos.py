@@ -23,7 +23,7 @@ from jax.typing import ArrayLike, DTypeLike
 from fineq.errors import InputError
 from fineq.ntk.kernel import BLOCK, kernel, product
 from fineq.ntk.memory import check_memory
-from fineq.ntk.spectral import Method, Spectrum, eigenpairs, filters
+from fineq.ntk.spectral import Freedom, Method, Spectrum, eigenpairs, filters
 
 Storage = Literal["float64", "float32", "blocked"]
 
@@ -297,16 +297,18 @@ def _upper_sum(times: Array, nodes: Array, x: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="method")
-def estimated_dof(
+def estimated_freedom(
     space: Krylov, eta: ArrayLike, times: ArrayLike, method: Method = "steps"
-) -> tuple[Array, Array]:
-    """Degrees of freedom at times `[S]` and their standard error over the probes (two or more).
+) -> tuple[Freedom, Freedom]:
+    """Degrees of freedom at times `[S]`, and their standard errors over the probes (two or more).
 
-    Mean of p'(1 - r_τ(A)) p over the probes p, whose expectation is the trace (Hutchinson).
+    Means of p' H_τ p and p' (I - H_τ)² p over the probes p (Hutchinson's estimate of a trace).
     """
     if space.probe_loads.shape[1] < 2:
         raise InputError("degrees of freedom need a Krylov space with two probes or more")
     taken = filters(space.spectrum.values, eta, times, method)
-    each = taken.fitted @ jnp.square(space.probe_loads)
-    spread = jnp.std(each, axis=1, ddof=1)
-    return jnp.mean(each, axis=1), spread / jnp.sqrt(each.shape[1])
+    squares = jnp.square(space.probe_loads)
+    each = Freedom(taken.fitted @ squares, jnp.square(taken.left) @ squares)
+    count = squares.shape[1] ** 0.5
+    mean = Freedom(*(jnp.mean(x, axis=1) for x in each))
+    return mean, Freedom(*(jnp.std(x, axis=1, ddof=1) / count for x in each))

@@ -80,6 +80,18 @@ class Path(NamedTuple):
     diverged: Array
 
 
+class Freedom(NamedTuple):
+    """Traces of the map H_τ from labels to fits, `[S]`.
+
+    Attributes:
+        fitted: tr H_τ = Σ_i (1 - r_τ(λ_i)), the degrees of freedom.
+        left: tr (I - H_τ)², by which the noise adds σ² to the squared residual.
+    """
+
+    fitted: Array
+    left: Array
+
+
 @sequential_vmap
 def eigenpairs(A: Array) -> tuple[Array, Array]:
     """Eigenvalues `[P]` of a positive semi-definite `[P, P]`, largest first, and eigenvectors.
@@ -206,11 +218,13 @@ def _descend(
     )
 
 
+@partial(jax.jit, static_argnames="method")
 def degrees_of_freedom(
     values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "steps"
-) -> Array:
-    """Σ_i (1 - r_τ(λ_i)), the trace of the map from labels to fits, `[S]`."""
-    return jnp.sum(filters(values, eta, times, method).fitted, axis=1)
+) -> Freedom:
+    """Degrees of freedom at times `[S]`, from all N eigenvalues."""
+    taken = filters(values, eta, times, method)
+    return Freedom(jnp.sum(taken.fitted, axis=1), jnp.sum(jnp.square(taken.left), axis=1))
 
 
 @partial(jax.jit, static_argnames="block")

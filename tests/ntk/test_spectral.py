@@ -96,9 +96,20 @@ def test_error_falls_and_norm_grows_along_the_path(spectrum, problem, method):
     dof = spectral.degrees_of_freedom(spectrum.values, 0.5, times, method)
     assert np.all(np.diff(path.loss, axis=0) <= 0)
     assert np.all(np.diff(path.norm, axis=0) >= 0)
-    assert np.all(np.diff(dof) >= 0)
-    assert dof[0] == 0
-    assert np.isclose(dof[-1], N)
+    assert np.all(np.diff(dof.fitted) >= 0)
+    assert dof.fitted[0] == 0
+    assert dof.left[0] == N
+    assert np.isclose(dof.fitted[-1], N)
+    assert np.isclose(dof.left[-1], 0)
+
+
+def test_degrees_of_freedom_are_traces(problem, spectrum):
+    # The columns of the map from labels to fits are the fits to unit labels.
+    smoother = spectral.descend(spectrum, jnp.eye(N), 0.4, 50.0).fitted[0]
+    dof = spectral.degrees_of_freedom(spectrum.values, 0.4, 50.0)
+    np.testing.assert_allclose(dof.fitted[0], np.trace(smoother), rtol=1e-12)
+    rest = np.eye(N) - smoother
+    np.testing.assert_allclose(dof.left[0], np.trace(rest @ rest), rtol=1e-12)
 
 
 def test_small_eigenvalues_keep_their_digits():
