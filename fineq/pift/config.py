@@ -220,25 +220,63 @@ class ParametricConfig:
         1.0, "share of the way to the fit that a sweep goes", above=0.0, maximum=1.0
     )
     num_sweeps: int = count(12, "sweeps with linear features")
-    num_features: int = count(8, "radial functions")
+    classes: list = numbers(
+        ["affine", "cubic", "fourier", "radial"],
+        "linear features: polynomials of degree 1 or 3; an affine part with random Fourier "
+        "features, or with Gaussian radial functions",
+        choices=("affine", "cubic", "fourier", "radial"),
+    )
+    num_features: int = count(8, "waves (fourier), radial functions (radial)")
     width: int = count(32, "units of each hidden layer")
     depth: int = count(2, "hidden layers")
     network_sweeps: int = count(60, "sweeps with a network")
     learning_rate: float = number(0.01, "of AdamW, at the start", above=0.0)
     num_batches: int = count(8, "steps of AdamW in each pass over a sweep's pairs (t, Y_t)")
     num_passes: int = count(2, "passes over the pairs of a sweep")
+    ascent: bool = flag(
+        True, "whether to train the network by stochastic gradient ascent on J as well"
+    )
     batches: list = numbers([64, 1024], "paths N for the statistical error", minimum=1)
     num_reference: int = count(1000, "paths of the optimum on which controls are compared")
+    certificate_paths: int = count(
+        1024, "paths behind each side of the bound on J, a multiple of 16; rounded up", minimum=32
+    )
+
+
+STANDARD = (
+    "ou_quadratic_easy",
+    "ou_quadratic_easy_20",
+    "ou_quadratic_hard",
+    "ou_linear",
+    "double_well",
+)
 
 
 @dataclass
 class BenchmarkConfig:
     """The standard problems of stochastic control."""
 
+    problems: list = numbers(
+        list(STANDARD),
+        "Ornstein-Uhlenbeck problems with quadratic costs, easy (d = 2, d = 20) or hard, or with a "
+        "linear cost (d = 10); a double well (d = 10)",
+        choices=STANDARD,
+    )
     num_paths: int = count(128, "simulated paths N of each sweep")
-    num_sweeps: int = count(8, "sweeps")
-    well: bool = flag(True, "whether to solve the double well")
-    well_points: int = count(401, "points of the lines on which the double well is solved")
+    num_sweeps: int = count(8, "sweeps with affine controls")
+    network_sweeps: int = count(30, "sweeps with a network")
+    width: int = count(256, "units of each hidden layer")
+    depth: int = count(3, "hidden layers")
+    learning_rate: float = number(3e-3, "of AdamW, at the start", above=0.0)
+    num_batches: int = count(10, "steps of AdamW in each sweep")
+    well_points: int = count(401, "points of the lines on which the double well is solved exactly")
+    well_paths: int = count(1024, "simulated paths N of each sweep of the double well")
+    well_sweeps: int = count(30, "sweeps of the double well")
+
+    def check(self) -> None:
+        """Every problem once."""
+        if not self.problems or len(set(self.problems)) < len(self.problems):
+            raise InputError(f"benchmark.problems must be distinct, got {self.problems}")
 
 
 @dataclass

@@ -10,7 +10,7 @@ exact optimum of the discrete problem differs from it by the order of the step.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ from fineq.pift.problem import AffineMean, Chain, Problem, make_problem
 from fineq.pift.rewards import RunningQuadratic, linear, quadratic
 
 HORIZON = 1.0
+Tree = TypeVar("Tree")
 
 
 class WellMean(NamedTuple):
@@ -158,9 +159,9 @@ PROBLEMS: dict[str, Callable[[], Standard]] = {
 }
 
 
-def as_dtype(problem: Problem, dtype: jnp.dtype | type) -> Problem:
-    """The same problem in another precision."""
-    return jax.tree.map(lambda x: jnp.asarray(x, dtype), problem)
+def as_dtype(tree: Tree, dtype: Any) -> Tree:
+    """The same problem, or pytree of real arrays, in another precision."""
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
 
 
 def _check(d: int, num_steps: int) -> None:

@@ -1,4 +1,4 @@
-"""Features of a state at a time: pytrees `(t, y) -> [K]`, in coordinates standardised at each t."""
+"""Features of a state at a time, pytrees `(t, y) -> [K]`, in coordinates standardised at each t."""
 
 import itertools
 import math
@@ -31,7 +31,9 @@ class Scale(NamedTuple):
 
 
 class Features(Protocol):
-    """A feature map: a pytree, `(t, y) -> [K]` for one point y `[d]`."""
+    """A feature map: a pytree, `(t, y) -> [K]` for one point y `[d]`, or one row for each
+    coordinate of the control, `[d, K]`.
+    """
 
     def __call__(self, t: ArrayLike, y: Array) -> Array:
         """φ_t(y)."""
@@ -97,8 +99,11 @@ class Radial(NamedTuple):
         return _with_affine(z, jnp.exp(-squares / (2 * self.width**2)))
 
 
-class Additive(NamedTuple):
-    """1, z, and exp(-(z_i - c_k)²/(2 width²)) for every coordinate i: sums of functions of one.
+class Separate(NamedTuple):
+    """1, z_i, and exp(-(z_i - c_k)²/(2 width²)), for each coordinate i apart.
+
+    The control of a coordinate is then a function of this coordinate alone: fewer coefficients, and
+    no loss where coordinates do not interact.
 
     Attributes:
         scale: of the state.
@@ -111,10 +116,10 @@ class Additive(NamedTuple):
     width: Array
 
     def __call__(self, t: ArrayLike, y: Array) -> Array:
-        """φ_t(y), `[1 + d + d K]`."""
-        z = self.scale(t, y)
-        bumps = jnp.exp(-((z[:, None] - self.centers[None]) ** 2) / (2 * self.width**2))
-        return _with_affine(z, bumps.reshape(-1))
+        """φ_t(y), `[d, 2 + K]`."""
+        z = self.scale(t, y)[:, None]
+        bumps = jnp.exp(-((z - self.centers[None]) ** 2) / (2 * self.width**2))
+        return jnp.concatenate([jnp.ones_like(z), z, bumps], axis=1)
 
 
 def _with_affine(z: Array, rest: Array) -> Array:
@@ -176,15 +181,15 @@ def radial(key: Array, scale: Scale, num: int, width: float = 1.0) -> Radial:
     return Radial(scale, centers, jnp.asarray(width, dtype))
 
 
-def additive(scale: Scale, num: int, width: float = 1.0) -> Additive:
-    """`num` Gaussian radial functions of each coordinate, spread evenly on [-2.5, 2.5].
+def separate(scale: Scale, num: int, width: float = 1.0) -> Separate:
+    """`num` Gaussian radial functions of each coordinate apart, spread evenly on [-2.5, 2.5].
 
     Raises:
         InputError: for no features or a width that is not positive.
     """
     _check(num, width, "width")
     dtype = scale.center.dtype
-    return Additive(scale, jnp.linspace(-2.5, 2.5, num, dtype=dtype), jnp.asarray(width, dtype))
+    return Separate(scale, jnp.linspace(-2.5, 2.5, num, dtype=dtype), jnp.asarray(width, dtype))
 
 
 def _check(num: int, width: float, name: str) -> None:

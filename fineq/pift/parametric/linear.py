@@ -6,6 +6,7 @@ one and the same policy. Source: arXiv 2412.18164 (`pift/parametric`).
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -39,7 +40,8 @@ class LinearCostate(NamedTuple):
 
     def __call__(self, t: ArrayLike, y: Array) -> Array:
         """c_t(y), `[d]`."""
-        return self.features(t, y) @ self.coefficients[t]
+        phi, theta = self.features(t, y), self.coefficients[t]
+        return phi @ theta if phi.ndim == 1 else jnp.sum(phi.T * theta, axis=0)
 
 
 class LinearInfo(NamedTuple):
@@ -69,17 +71,23 @@ class Fit(NamedTuple):
 def start(problem: Problem, features: Features) -> LinearCostate:
     """The pre-trained policy as a linear costate."""
     y = jnp.zeros(problem.d, problem.chain.sigmas.dtype)
-    K = jax.eval_shape(features, 0, y).shape[0]
+    K = jax.eval_shape(features, 0, y).shape[-1]
     return LinearCostate(features, jnp.zeros((problem.num_steps, K, problem.d), y.dtype))
 
 
-def least_squares(phi: Array, target: Array) -> Fit:
+def least_squares(phi: Array, target: Array, ridge: float = 0.0) -> Fit:
     """The coefficients of least norm that minimise |φθ - target|²: φ `[N, K]`, target `[N, d]`.
 
     By the seminormal equations R'Rθ = φ'target with φ = QR, and one correction of the residual,
     which together are as accurate as with Q itself (Björck 1987). Singular values of R below
-    rounding of the largest are taken to be zero.
+    rounding of the largest are taken to be zero. With a ridge |φθ - target|²/N + ridge |θ|² is
+    minimised, by its normal equations, which are then well conditioned.
     """
+    if ridge:
+        N, K = phi.shape
+        normal = phi.T @ phi / N + ridge * jnp.eye(K, dtype=phi.dtype)
+        found = jnp.linalg.solve(normal, phi.T @ target / N)
+        return Fit(found, jnp.asarray(K), target - phi @ found)
     # Q is not formed: together with a singular value decomposition, in batches, it can lock up
     # XLA's thread pool on few cores.
     _, s, Vt = jnp.linalg.svd(jnp.linalg.qr(phi, mode="r"))
@@ -95,16 +103,30 @@ def least_squares(phi: Array, target: Array) -> Fit:
     return Fit(coefficients, jnp.sum(keep), target - phi @ coefficients)
 
 
-def least_squares_each(features: Features, states: Array, wanted: Array) -> Fit:
-    """One fit for each t: states, wanted `[T, N, d]`, leaves of the result `[T, ...]`."""
+def least_squares_each(features: Features, states: Array, wanted: Array, ridge: float = 0.0) -> Fit:
+    """One fit for each t: states, wanted `[T, N, d]`, leaves of the result `[T, ...]`.
+
+    Where the features have a row for each coordinate, so do the fits, with ranks `[T, d]`.
+    """
     each = jax.vmap(lambda t, y: jax.vmap(lambda x: features(t, x))(y))
-    return jax.vmap(least_squares)(each(jnp.arange(states.shape[0]), states), wanted)
+    phi = each(jnp.arange(states.shape[0]), states)
+    fit = partial(least_squares, ridge=ridge)
+    if phi.ndim == 3:
+        return jax.vmap(fit)(phi, wanted)
+    found = jax.vmap(jax.vmap(fit, 1))(phi, wanted[..., None])
+    return Fit(
+        jnp.moveaxis(found.coefficients[..., 0], 1, 2),
+        found.rank,
+        jnp.moveaxis(found.residuals[..., 0], 1, 2),
+    )
 
 
-def regress(problem: Problem, costate: LinearCostate, paths: Paths, target: Target) -> Fit:
+def regress(
+    problem: Problem, costate: LinearCostate, paths: Paths, target: Target, ridge: float = 0.0
+) -> Fit:
     """All steps' fits to the PI-FT targets of the paths, leaves `[T, ...]`."""
     wanted = targets(problem, costate, paths, target)
-    return least_squares_each(costate.features, paths.states[:-1], wanted)
+    return least_squares_each(costate.features, paths.states[:-1], wanted, ridge)
 
 
 def project(features: Features, states: Array, wanted: Array) -> LinearCostate:
@@ -116,7 +138,7 @@ LinearKernel = Callable[[Array, LinearCostate, Problem], tuple[LinearCostate, Li
 
 
 def fitted_iteration(
-    num_paths: int, target: Target = "landing", share: float = 1.0
+    num_paths: int, target: Target = "landing", share: float = 1.0, ridge: float = 0.0
 ) -> LinearKernel:
     """Whole-trajectory PI-FT: simulate the policy, then fit all steps.
 
@@ -125,19 +147,23 @@ def fitted_iteration(
         target: see `fineq.pift.parametric.paths`.
         share: of the way to the fit that is gone; below 1 it averages the noise of about 2/share
             sweeps, and slows their contraction.
+        ridge: price of |θ_t|² beside the mean square of what the fit leaves: it keeps features that
+            few paths visit from large coefficients, at a bias.
 
     Raises:
-        InputError: for fewer than one path, or a share outside (0, 1].
+        InputError: for fewer than one path, a share outside (0, 1], or a negative ridge.
     """
     check_num_paths(num_paths)
     if not 0 < share <= 1:
         raise InputError(f"share must lie in (0, 1], got {share}")
+    if ridge < 0:
+        raise InputError(f"ridge must be at least 0, got {ridge}")
 
     def kernel(
         key: Array, state: LinearCostate, problem: Problem
     ) -> tuple[LinearCostate, LinearInfo]:
         paths = simulate(key, problem, state, num_paths)
-        fit = regress(problem, state, paths, target)
+        fit = regress(problem, state, paths, target, ridge)
         gained = returns(problem, paths)
         info = LinearInfo(
             jnp.mean(gained),

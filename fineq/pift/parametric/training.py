@@ -218,24 +218,43 @@ def fitted_iteration(
     return kernel
 
 
-def gradient_ascent(num_paths: int, optimiser: Optimiser) -> Kernel:
+def gradient_ascent(num_paths: int, optimiser: Optimiser, num_batches: int = 1) -> Kernel:
     """Stochastic gradient ascent on J, differentiated through the simulation.
 
     In the stochastic control literature this is the relative entropy loss.
 
+    Args:
+        num_paths: simulated for each kernel step.
+        optimiser: of the ascent.
+        num_batches: gradient steps of each kernel step, each on an equal part of the paths.
+
     Raises:
-        InputError: for fewer than one path.
+        InputError: for fewer than one path or batch, or fewer paths than batches.
     """
     check_num_paths(num_paths)
+    if not 1 <= num_batches <= num_paths:
+        raise InputError(
+            f"training.num_batches must lie between 1 and the number of paths, {num_paths}, "
+            f"got {num_batches}"
+        )
+    size = num_paths // num_batches
 
-    def kernel(key: Array, state: Training, problem: Problem) -> tuple[Training, TrainingInfo]:
+    def step(state: Training, problem: Problem, key: Array) -> tuple[Training, TrainingInfo]:
         key_start, key_noise = jax.random.split(key)
-        y0 = problem.chain.start.sample(key_start, num_paths)
-        z = jax.random.normal(key_noise, (problem.num_steps, num_paths, problem.d), y0.dtype)
+        y0 = problem.chain.start.sample(key_start, size)
+        z = jax.random.normal(key_noise, (problem.num_steps, size, problem.d), y0.dtype)
         negative = partial(_negative, state.costate, problem, y0, z)
         (_, gained), gradient = jax.value_and_grad(negative, has_aux=True)(state.costate.variables)
         info = _info(gained, jnp.zeros((), y0.dtype), gradient)
         return _update(optimiser, state, gradient), info
+
+    def kernel(key: Array, state: Training, problem: Problem) -> tuple[Training, TrainingInfo]:
+        if num_batches == 1:
+            return step(state, problem, key)
+        keys = jax.random.split(key, num_batches)
+        state, infos = lax.scan(lambda s, k: step(s, problem, k), state, keys)
+        # Variables move between batches: the last one belongs to the policy that comes out.
+        return state, jax.tree.map(lambda x: x[-1], infos)
 
     return kernel
 

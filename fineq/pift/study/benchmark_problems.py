@@ -1,12 +1,14 @@
 """The standard problems of stochastic control: error against the exact and the usual optimum.
 
-Affine costates are fitted to the Ornstein-Uhlenbeck problems sweep by sweep; for the double well
-the two optima are compared with one another. Controls are compared on paths of the exact optimum of
+Two parametrisations are fitted sweep by sweep to the Ornstein-Uhlenbeck problems: affine costates
+by least squares, whose class holds the optimum, and a network by AdamW, in float32. The double well
+gets functions of one coordinate each. Controls are compared on paths of the exact optimum of
 the discrete problem: with it, and with the optimum that the literature compares with, an Euler
 solution of the Riccati equation, the price carried by a matrix exponential, or the logarithm of an
 expectation along the uncontrolled chain, none of them optimal at finite steps.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,221 +16,183 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Claim, Measured, Theory
 from fineq.errors import InputError
-from fineq.figures import Figure, Line, Panel
-from fineq.figures import Theory as Drawn
-from fineq.pift import lq
-from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
 from fineq.pift.parametric import linear
-from fineq.pift.parametric.error import Reference, reference_on_paths
-from fineq.pift.parametric.features import polynomial, standard_scale
-from fineq.pift.parametric.paths import Costate, costate_of
-from fineq.pift.problem import AffineMean, Problem
-from fineq.pift.separable import solve_separable
-from fineq.pift.standard_problems import PROBLEMS, Standard
-from fineq.pift.study.common import coords_of
+from fineq.pift.parametric.features import Features, Scale, polynomial, separate
+from fineq.pift.study import benchmark_views as views
+from fineq.pift.study.common import coords_of, refuse_unused
+from fineq.pift.study.fits import Facing, Net, linear_program, network_program
 from fineq.pift.study.instances import Given
-from fineq.rates import median_interval
+from fineq.pift.study.standard_cases import (
+    WELL,
+    Case,
+    alike,
+    make_case,
+    separate_ratio,
+)
 from fineq.results import Array as Named
 from fineq.results import StudyResult, status_of
 from fineq.studies import seed_axis
-from fineq.sweep import Axis, Program
-from fineq.sweep.stages import Stages
+from fineq.sweep import Axis, Program, SweepResult
+from fineq.sweep.stages import Member, Stages
 
-WELL = "double_well"
-KEY = 1  # of reference paths and standardisation, the same for every seed
-PATHS = 1000
-WELL_RANGE = 2.5  # no controlled path comes near it
-GOALS = (1e-2, 1e-3)
-ABOUT = {
-    "to_exact": "control L2 error to the exact optimum",
-    "to_usual": "control L2 error to the usual optimum",
-    "value": "mean return",
-}
+# Of the double well: quiet targets' noise falls with the control error but grows with the slopes of
+# the fit, so fits are smoothed (a ridge) and averaged over sweeps (a share).
+WELL_SHARE, WELL_RIDGE, WELL_FEATURES, WELL_WIDTH, WELL_LEAST = 0.2, 3e-3, 10, 0.5, 0.3
 
 
-class Case(NamedTuple):
-    """A standard problem with its two optima.
+class Fitted(NamedTuple):
+    """What one parametrisation reached on all problems.
 
     Attributes:
-        standard: the problem.
-        exact: where the exact optimum goes, and what it does there.
-        usual: the same states, with the usual optimum's costates.
-        size: E ∫ |u*|² dt.
-        gap: E ∫ |u_usual - u*|² dt, path by path `[N]`.
+        metrics: by name, `[problem, seed, sweep]`.
+        iterations: sweeps at which they were recorded.
+        diverged: `[problem, seed]`.
+        seconds: wall clock of one sweep of one seed, by problem; problems trained together share.
     """
 
-    standard: Standard
-    exact: Reference
-    usual: Reference
-    size: float
-    gap: np.ndarray
-
-
-class Bench(NamedTuple):
-    """The problem of a sweep."""
-
-    problem: Problem
-    exact: Reference
-    usual: Reference
+    metrics: dict[str, np.ndarray]
+    iterations: np.ndarray
+    diverged: np.ndarray
+    seconds: dict[str, float]
 
 
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
-    """Fit every problem from the pre-trained policy, u = 0."""
+    """Fit every problem from the pre-trained policy, u = 0.
+
+    Raises:
+        InputError: for a sweep, or a field of other studies that is not at its default.
+    """
     del given
     if config.sweep:
         raise InputError("study=benchmark_problems takes no sweep: its problems are fixed")
-    names = [name for name in PROBLEMS if name != WELL]
-    cases = {name: _case(config, name) for name in names}
-    axes = [Axis("problem", names, static=True), seed_axis(config)]
-
-    def program(static: dict[str, Any]) -> Program:
-        return _program(config, cases[static["problem"]])
-
-    result = stages.sweep("sweeps", program, axes)
-    found = [c for i, name in enumerate(names) for c in _claims(cases[name], result.metrics, i)]
-    if config.benchmark.well:
-        found.append(_gap(_case(config, WELL)))
-    dims = ("problem", "seed", "sweep")
-    arrays = {name: Named(result.metrics[name], dims, "1", text) for name, text in ABOUT.items()}
-    arrays["gap"] = Named(
-        [c.gap.mean() for c in cases.values()], ("problem",), "1", "error of the usual optimum"
+    refuse_unused(config, "benchmark")
+    if config.benchmark.problems == [WELL]:
+        raise InputError("benchmark.problems must hold another one beside double_well")
+    cases = {name: make_case(config, name) for name in config.benchmark.problems if name != WELL}
+    affine = _fit(config, cases, stages, "affine", _affine)
+    trained = _fit(config, cases, stages, "network", _network)
+    net = f"a network, {config.benchmark.depth} layers of {config.benchmark.width}"
+    found = [views.usual(case) for case in cases.values()]
+    found += views.claims(cases, affine, "affine controls", exact=True)
+    found += views.claims(cases, trained, net)
+    arrays = views.arrays(cases, affine, trained)
+    coords = coords_of(
+        [Axis("problem", list(cases), static=True), seed_axis(config)],
+        config,
+        sweep=affine.iterations,
+        network_sweep=trained.iterations,
     )
-    arrays["size"] = Named(
-        [c.size for c in cases.values()], ("problem",), "1", "error of changing nothing"
-    )
+    figures = [
+        views.figure(
+            "affine",
+            cases,
+            "",
+            "sweep",
+            "Error of fitted affine controls to the exact optimum of the discrete problem, and to "
+            "the usual one.",
+        ),
+        views.figure("network", cases, "network_", "network_sweep", f"The same with {net}."),
+    ]
+    notes = {
+        "parametrisation": "affine controls need few sweeps because their class holds the optimum "
+        "of the Ornstein-Uhlenbeck problems: beside networks they compare parametrisations, not "
+        "algorithms",
+        "time": views.times(trained, stages),
+    }
+    diverged = [affine.diverged, trained.diverged]
+    if WELL in config.benchmark.problems:
+        case = make_case(config, WELL)
+        well = _well(config, case, stages)
+        found += [views.usual(case), *views.well_claims(case, well.metrics, _ratio(case))]
+        for name in ("to_exact", "to_usual"):
+            arrays[f"well_{name}"] = Named(
+                well.metrics[name], ("seed", "well_sweep"), "1", views.ABOUT[name]
+            )
+        coords |= coords_of([], config, well_sweep=well.iterations)
+        figures.append(views.well_figure(case))
+        diverged.append(well.diverged)
+        notes["double well"] = (
+            "the control of each coordinate is a function of it alone, as the exact one is: "
+            "known structure, which networks of all coordinates do not have"
+        )
     return StudyResult(
         arrays,
-        {
-            **coords_of(axes, config, sweep=result.iterations),
-        },
+        coords,
         tuple(found),
-        figures=(_figure(cases),),
-        status=status_of(result.diverged),
-        notes={
-            "parametrisation": "linear controls need few sweeps because the class holds the "
-            "optimum (Ornstein-Uhlenbeck problems): a comparison with networks compares "
-            "parametrisations, not algorithms",
-        },
+        figures=tuple(figures),
+        status=status_of(np.concatenate([x.ravel() for x in diverged])),
+        notes=notes,
     )
 
 
-def _case(config: PiftConfig, name: str) -> Case:
-    standard = PROBLEMS[name]()
-    problem = standard.problem
-    usual: Costate
-    if name == WELL:
-        num = config.benchmark.well_points
-        exact = solve_separable(problem, -WELL_RANGE, WELL_RANGE, num)
-        usual = solve_separable(problem, -WELL_RANGE, WELL_RANGE, num, hopf_cole=True)
-    else:
-        exact = costate_of(problem, AffineMean(*lq.optimum(lq.linear_quadratic(problem)).policy))
-        assert standard.usual is not None
-        usual = standard.usual
+def _fit(
+    config: PiftConfig,
+    cases: dict[str, Case],
+    stages: Stages,
+    name: str,
+    make: Callable[[PiftConfig, Callable[[Member], Facing]], Program],
+) -> Fitted:
+    """One sweep for each group of problems of one shape: one compiled program each."""
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    diverged: dict[str, np.ndarray] = {}
+    seconds: dict[str, float] = {}
+    iterations = np.zeros(0, int)
+    for group in alike(cases):
+        facings = [cases[key].facing(config.precision) for key in group]
+        stacked = jax.tree.map(lambda *x: jnp.stack(x), *facings)
 
-    @jax.jit
-    def look(key: Array) -> tuple[Reference, Array, Array, Array]:
-        found = reference_on_paths(key, problem, exact, PATHS)
-        times = jnp.arange(problem.num_steps)
-        other = jax.vmap(lambda t, y: jax.vmap(lambda x: usual(t, x))(y))(times, found.states)
-        return found, other, found.size(problem), found.squares(problem, usual)
+        def face(member: Member, stacked: Facing = stacked) -> Facing:
+            return jax.tree.map(lambda x: x[member["problem"]], stacked)
 
-    found, other, size, gap = look(jax.random.key(KEY))
-    return Case(standard, found, Reference(found.states, other), float(size), np.asarray(gap))
+        stage = f"{name} {group[0]}"
+        axes = [Axis("problem", list(range(len(group)))), seed_axis(config)]
+        result = stages.sweep(stage, lambda static, face=face: make(config, face), axes)
+        iterations = result.iterations
+        steps = result.diverged.size * iterations[-1]
+        for i, key in enumerate(group):
+            parts[key] = {k: v[i] for k, v in result.metrics.items()}
+            diverged[key], seconds[key] = result.diverged[i], result.run_seconds / steps
+    metrics = {k: np.stack([parts[key][k] for key in cases]) for k in views.ABOUT}
+    return Fitted(metrics, iterations, np.stack([diverged[key] for key in cases]), seconds)
 
 
-def _program(config: PiftConfig, case: Case) -> Program:
-    problem = case.standard.problem
-    scale = standard_scale(jax.random.key(KEY), problem)
-    features = polynomial(scale, 1)
+def _affine(config: PiftConfig, face: Callable[[Member], Facing]) -> Program:
+    def features(key: Array, facing: Facing) -> Features:
+        del key
+        return polynomial(facing.scale, 1)
+
     step = linear.fitted_iteration(config.benchmark.num_paths, "landing")
-
-    def init(key: Array, member: Any) -> tuple[linear.LinearCostate, Bench]:
-        del key, member
-        return linear.start(problem, features), Bench(problem, case.exact, case.usual)
-
-    def kernel(
-        key: Array, state: linear.LinearCostate, problem: Bench
-    ) -> tuple[linear.LinearCostate, linear.LinearInfo]:
-        return step(key, state, problem.problem)
-
-    def metrics(
-        state: linear.LinearCostate, info: linear.LinearInfo, problem: Bench
-    ) -> dict[str, Array]:
-        return {
-            "to_exact": problem.exact.error(problem.problem, state),
-            "to_usual": problem.usual.error(problem.problem, state),
-            "value": info.objective,
-        }
-
-    num = config.benchmark.num_sweeps
-    return Program(init, kernel, num_steps=num, metrics=metrics, record=list(range(num + 1)))
+    return linear_program(face, features, step, config.benchmark.num_sweeps)
 
 
-def _claims(case: Case, metrics: dict[str, np.ndarray], i: int) -> list[Claim]:
-    name, problem = case.standard.name, case.standard.problem
-    errors, seeds = metrics["to_exact"][i], metrics["to_exact"].shape[1]
-    instance = f"{name}, {problem.num_steps} steps, {seeds} seeds"
-    ends = errors[np.isfinite(errors[:, -1])][:, -1]
-    mean = case.gap.mean()
-    found = [
-        _gap(case),
-        claim(
-            "pift/standard-problems",
-            median_interval(ends),
-            Theory(mean, "<=", "the error of the usual optimum"),
-            instance=instance,
-            what="control L2 error to the exact optimum after the last sweep",
-        ),
-    ]
-    for goal in GOALS:
-        below = errors <= goal
-        if below.any(axis=1).all():
-            first = np.argmax(below, axis=1).astype(float)
-            found.append(
-                claim(
-                    "pift/standard-problems",
-                    median_interval(first),
-                    instance=instance,
-                    what=f"sweeps of linear controls to a control L2 error of {goal:g}",
-                )
-            )
-    return found
-
-
-def _gap(case: Case) -> Claim:
-    margin = 2 * case.gap.std() / np.sqrt(case.gap.size)
-    mean = case.gap.mean()
-    return claim(
-        "pift/standard-problems",
-        Measured(mean, mean - margin, mean + margin),
-        instance=f"{case.standard.name}, {case.standard.problem.num_steps} steps",
-        what=f"error of the usual optimum, of ∫|u*|² = {case.size:.3g}",
+def _network(config: PiftConfig, face: Callable[[Member], Facing]) -> Program:
+    b = config.benchmark
+    net = Net(
+        b.width, b.depth, b.num_paths, b.network_sweeps, b.num_batches, 1, b.learning_rate, "quiet"
     )
+    return network_program(face, net, net.fitted())
 
 
-def _figure(cases: dict[str, Case]) -> Figure:
-    def panel(name: str, case: Case) -> Panel:
-        lines = tuple(
-            Line(variable, label, {"problem": name})
-            for variable, label in (("to_exact", "exact"), ("to_usual", "usual"))
-        )
-        level = float(case.gap.mean())
-        return Panel(
-            "convergence",
-            "sweep",
-            lines,
-            (Drawn("between the two", level=level),),
-            title=case.standard.name,
-            xlabel="sweep",
-            ylabel="control L2 error to the optimum",
-        )
+def _well(config: PiftConfig, case: Case, stages: Stages) -> SweepResult:
+    b, facing = config.benchmark, case.facing(config.precision)
 
-    return Figure(
-        "benchmark_problems",
-        tuple(panel(name, case) for name, case in cases.items()),
-        "Error of fitted linear controls to the exact optimum of the discrete problem, and to the "
-        "usual one.",
-    )
+    def features(key: Array, facing: Facing) -> Features:
+        del key
+        # The first states lie close together: functions that resolved them would be all noise.
+        size = jnp.maximum(facing.scale.size, WELL_LEAST)
+        scale = Scale(jnp.zeros_like(size), size)
+        return separate(scale, WELL_FEATURES, WELL_WIDTH)
+
+    step = linear.fitted_iteration(b.well_paths, "quiet", WELL_SHARE, WELL_RIDGE)
+
+    def program(static: dict[str, Any]) -> Program:
+        del static
+        return linear_program(lambda member: facing, features, step, b.well_sweeps)
+
+    return stages.sweep("double well", program, [seed_axis(config)])
+
+
+def _ratio(case: Case) -> float:
+    return float(jax.jit(separate_ratio)(case.standard.problem, case.optimum, case.exact.states))

@@ -13,10 +13,10 @@ from fineq.pift.parametric import linear
 from fineq.pift.parametric.error import reference_on_paths
 from fineq.pift.parametric.features import (
     Scale,
-    additive,
     fourier,
     polynomial,
     radial,
+    separate,
     standard_scale,
 )
 from fineq.pift.parametric.linear import (
@@ -172,11 +172,32 @@ def test_radial_features_are_gaussians_at_their_centers():
     np.testing.assert_allclose(features(0, jnp.array([0.4]))[2:], expected, rtol=1e-12)
 
 
-def test_additive_features_are_gaussians_of_single_coordinates():
-    features = additive(unit_scale(1, 2), 3, width=0.5)
-    found = features(0, jnp.array([0.4, -1.0]))
-    bumps = [np.exp(-((x - c) ** 2) / 0.5) for x in (0.4, -1.0) for c in (-2.5, 0.0, 2.5)]
-    np.testing.assert_allclose(found, [1, 0.4, -1.0, *bumps], rtol=1e-12)
+def test_separate_features_are_fitted_coordinate_by_coordinate():
+    """Each coordinate's fit is NumPy's, on functions of this coordinate alone."""
+    features = separate(unit_scale(1, 2), 3, width=0.5)
+    rng = np.random.default_rng(0)
+    states, wanted = rng.normal(size=(2, 1, 40, 2))
+
+    def phi(x):
+        bumps = [np.exp(-((x - c) ** 2) / 0.5) for c in (-2.5, 0.0, 2.5)]
+        return np.stack([np.ones_like(x), x, *bumps], -1)
+
+    found = linear.project(features, jnp.asarray(states), jnp.asarray(wanted))
+    y = np.array([0.4, -1.0])
+    for i in range(2):
+        theta = np.linalg.lstsq(phi(states[0, :, i]), wanted[0, :, i])[0]
+        np.testing.assert_allclose(found.coefficients[0, :, i], theta, rtol=1e-8)
+        np.testing.assert_allclose(found(0, jnp.asarray(y))[i], phi(y[i]) @ theta, rtol=1e-8)
+
+
+def test_a_ridge_is_least_squares_with_more_rows():
+    rng = np.random.default_rng(0)
+    phi, target = rng.normal(size=(30, 4)), rng.normal(size=(30, 2))
+    rows = np.sqrt(30 * 0.1) * np.eye(4)  # (1/N)|φθ - y|² + 0.1 |θ|²
+    more = np.concatenate([phi, rows]), np.concatenate([target, np.zeros((4, 2))])
+    found = linear.least_squares(jnp.asarray(phi), jnp.asarray(target), 0.1)
+    np.testing.assert_allclose(found.coefficients, np.linalg.lstsq(*more)[0], rtol=1e-10)
+    np.testing.assert_allclose(found.residuals, target - phi @ found.coefficients, rtol=1e-10)
 
 
 def test_a_share_goes_that_part_of_the_way():
@@ -198,6 +219,7 @@ def test_a_share_goes_that_part_of_the_way():
         (lambda s: fourier(jax.random.key(0), s, 1, 0.0), "features.bandwidth must be above 0"),
         (lambda s: radial(jax.random.key(0), s, 1, -1.0), "features.width must be above 0"),
         (lambda s: fitted_iteration(1, share=0.0), r"share must lie in \(0, 1\], got 0"),
+        (lambda s: fitted_iteration(1, ridge=-1.0), "ridge must be at least 0, got -1"),
         (lambda s: fitted_iteration(0), "num_paths must be at least 1, got 0"),
     ],
 )

@@ -127,6 +127,17 @@ def test_gradient_ascent_follows_the_finite_difference_of_the_objective():
     np.testing.assert_allclose(moved[:30][clear], 1e-3 * np.sign(slopes[clear]), rtol=2e-2)
 
 
+def test_batches_of_gradient_ascent_are_steps_on_parts_of_the_paths():
+    problem, key = diffusion(4), jax.random.key(2)
+    state = training.start(small(problem), OPTIMISER)
+    found, info = jax.jit(gradient_ascent(9, OPTIMISER, 2))(key, state, problem)
+    part = jax.jit(gradient_ascent(4, OPTIMISER))
+    for each in jax.random.split(key):
+        state, expected = part(each, state, problem)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), found, state)
+    np.testing.assert_allclose(info.objective, expected.objective, rtol=1e-10)
+
+
 def test_clipping_bounds_the_norm_that_reaches_the_optimiser():
     """AdamW's first moment after one step is 0.1 times the clipped gradient."""
     problem = diffusion(4)
@@ -179,6 +190,7 @@ def test_fitted_iteration_approaches_the_exact_optimum(target):
     [
         (lambda: fitted_iteration(0, OPTIMISER), "num_paths must be at least 1, got 0"),
         (lambda: gradient_ascent(-3, OPTIMISER), "num_paths must be at least 1, got -3"),
+        (lambda: gradient_ascent(4, OPTIMISER, 5), "must lie between 1 and the number of paths, 4"),
         (lambda: fitted_iteration(1, OPTIMISER, num_batches=0), "num_batches must be at least 1"),
         (lambda: Optimiser(learning_rate=0.0), "learning_rate must be above 0, got 0"),
         (lambda: Optimiser(average=1.0), r"average must lie in \[0, 1\), got 1"),
