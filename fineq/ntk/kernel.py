@@ -24,14 +24,14 @@ from fineq.errors import InputError
 from fineq.ntk.pairs import entries, half_angles, own_entries, polar, turn
 
 Pair = tuple[Array, Array]
-BLOCK = 1024
+BLOCK = 512
 
 
 def kernel(z1: ArrayLike, z2: ArrayLike) -> Array:
     """κ between the rows of z1 `[N1, D]` and z2 `[N2, D]`, as `[N1, N2]`.
 
-    For a set of points with itself `gram` is faster. Holds the result and, for D > 4, nothing else
-    of its size. float64 if one of them is, else float32. Raises `InputError` for other shapes.
+    For a set of points with itself `gram` is faster. Nothing else of the size of the result is
+    held. float64 if one of the arguments is, else float32. Raises `InputError` for other shapes.
     """
     return _compiled_kernel(*as_points(z1, z2))
 
@@ -40,7 +40,7 @@ def gram(z: ArrayLike) -> Array:
     """κ between all rows of z `[N, D]`, as `[N, N]`; its diagonal is |z|²/2.
 
     Both halves are computed: to copy one into the other takes longer. Symmetric to rounding, and
-    exactly so for D <= 4. Raises `InputError` if z has not two axes.
+    exactly so for D <= 8. Raises `InputError` if z has not two axes.
     """
     return _compiled_gram(as_points(z, z)[0])
 
@@ -48,7 +48,7 @@ def gram(z: ArrayLike) -> Array:
 def product(z1: ArrayLike, z2: ArrayLike, v: ArrayLike, block: int = BLOCK) -> Array:
     """`kernel(z1, z2) @ v` without the matrix, for v `[N2, k]` or `[N2]`; the same shape with N1.
 
-    At most `block²` entries of κ are held at a time (8 MiB in float64 at the default 1024), also by
+    At most `block²` entries of κ are held at a time (2 MiB in float64 at the default 512), also by
     derivatives. Work: N1 N2 entries and k multiply-adds for each. `κ ⊗ I` applied to the labels
     `[N, d]` of a network with d outputs is the same call. Raises `InputError` for lengths that
     disagree or a block below 1.
@@ -66,9 +66,10 @@ def product(z1: ArrayLike, z2: ArrayLike, v: ArrayLike, block: int = BLOCK) -> A
 def as_points(z1: ArrayLike, z2: ArrayLike) -> Pair:
     """Both as rows of one floating type; raises `InputError` if their shapes are not that."""
     z1, z2 = jnp.asarray(z1), jnp.asarray(z2)
-    if z1.ndim != 2 or z2.ndim != 2 or z1.shape[1] != z2.shape[1] or not z1.shape[1]:
+    flat = z1.ndim == z2.ndim == 2 and z1.shape[1] == z2.shape[1]
+    if not flat or 0 in z1.shape + z2.shape:
         raise InputError(
-            "points must be the rows of two arrays with as many columns, at least one, "
+            "points must be the rows, at least one, of two arrays with as many columns, "
             f"got shapes {z1.shape} and {z2.shape}"
         )
     wide = jnp.float64 in (z1.dtype, z2.dtype) or not all(

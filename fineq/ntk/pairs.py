@@ -54,7 +54,7 @@ COEFFICIENTS = {
         0.032837312762430196,
     ),
 }
-MOST_DIRECT = 4  # coordinates up to which differences for every pair cost as little as a product
+MOST_DIRECT = 8  # coordinates up to which differences for every pair cost as little as a product
 NEAR = 2.0**-12  # 1 - |c| below which an error of c would reach κ multiplied by more than 7
 GROUP = 64  # rows that are done again together
 CHUNK = 8  # coordinates of one pass over a group
@@ -79,7 +79,7 @@ def polar(z: Array) -> Polar:
 def entries(a: Polar, b: Polar) -> Array:
     """κ `[N1, N2]` between two sets of points; not differentiable."""
     if a.u.shape[1] <= MOST_DIRECT:
-        return _value(*_by_sums(a.u, b.u), a.r, b.r)
+        return _all_by_sums(a, b)
     return _by_products(a, b, own=False)
 
 
@@ -87,14 +87,14 @@ def entries(a: Polar, b: Polar) -> Array:
 def own_entries(a: Polar) -> Array:
     """κ `[N, N]` of one set of points; not differentiable."""
     if a.u.shape[1] <= MOST_DIRECT:
-        return _value(*_by_sums(a.u, a.u), a.r, a.r)
+        return _all_by_sums(a, a)
     return _by_products(a, a, own=True)
 
 
 def half_angles(u1: Array, u2: Array) -> tuple[Array, Array]:
     """Products c and squared sines q `[N1, N2]`, q by differences in any number of coordinates."""
     if u1.shape[1] <= MOST_DIRECT:
-        return _by_sums(u1, u2)
+        return _by_sums(u1.T, u2.T)
     c = jnp.matmul(u1, u2.T, precision=lax.Precision.HIGHEST)
     return c, _difference(c, u1, u2)
 
@@ -114,11 +114,26 @@ def _value(c: Array, q: Array, r1: Array, r2: Array) -> Array:
     return (r1[:, None] * r2[None, :]) * share
 
 
-def _by_sums(u1: Array, u2: Array) -> tuple[Array, Array]:
-    # Four columns even where fewer would do: XLA's CPU compiler does not vectorise over three.
-    u1, u2 = (jnp.pad(u, ((0, 0), (0, MOST_DIRECT - u.shape[1]))) for u in (u1, u2))
-    c = functools.reduce(jnp.add, (x[:, None] * y[None, :] for x, y in zip(u1.T, u2.T)))
-    return c, jnp.minimum(0.25 * _squares(c, u1.T, u2.T), 0.5)
+def _all_by_sums(a: Polar, b: Polar) -> Array:
+    """κ in few coordinates; nothing is computed for zero vectors only, such as padding."""
+
+    def whole(*given: Array) -> Array:
+        columns1, r1, columns2, r2 = given
+        return _value(*_by_sums(columns1, columns2), r1, r2)
+
+    # Operands of a branch are arrays in memory. XLA's CPU compiler would else repeat slices,
+    # transposes and divisions for every pair, in code that is not vectorised.
+    return lax.cond(
+        jnp.any(a.r != 0),
+        whole,
+        lambda *_: jnp.zeros((a.r.size, b.r.size), a.r.dtype),
+        *(a.u.T, a.r, b.u.T, b.r),
+    )
+
+
+def _by_sums(columns1: Array, columns2: Array) -> tuple[Array, Array]:
+    c = functools.reduce(jnp.add, (x[:, None] * y[None, :] for x, y in zip(columns1, columns2)))
+    return c, jnp.minimum(0.25 * _squares(c, columns1, columns2), 0.5)
 
 
 def _squares(c: Array, columns1: Array, columns2: Array) -> Array:
@@ -149,8 +164,8 @@ def _by_products(a: Polar, b: Polar, own: bool) -> Array:
     # Extremes of c itself: those of |c| would make XLA's CPU compiler store |c|.
     largest = jnp.maximum(jnp.max(c, axis=1), -jnp.min(c, axis=1))
     close = largest > 1 - NEAR
-    # Lengths that wait for the extremes let the result take the place of c in memory.
-    r = jnp.where(largest >= 0, a.r, jnp.nan)
+    # Never true, but a result that waits for the extremes can take the place of c in memory.
+    r = jnp.where(largest > 2, jnp.nan, a.r)
     out = _value(c, jnp.maximum(0.5 - 0.5 * jnp.abs(c), 0), r, b.r)
     if own:
         out = out.at[here, here].set(0.5 * a.r**2)

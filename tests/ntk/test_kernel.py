@@ -85,9 +85,9 @@ def test_gram_is_the_kernel_with_itself(D: int) -> None:
 
 def test_rows_at_the_edge_of_a_group_are_done_again() -> None:
     rng = np.random.default_rng(0)
-    z1, z2 = rng.normal(size=(131, 6)), rng.normal(size=(10, 6))
+    z1, z2 = rng.normal(size=(131, 12)), rng.normal(size=(10, 12))
     for row, column in ((0, 0), (63, 1), (64, 2), (127, 3), (130, 4)):
-        z1[row] = z2[column] * (1 + 1e-9 * rng.normal(size=6))
+        z1[row] = z2[column] * (1 + 1e-9 * rng.normal(size=12))
     assert error(kernel(z1, z2), z1, z2) < ACCURACY[np.float64]
 
 
@@ -149,6 +149,16 @@ def test_gradients_where_the_kernel_has_a_cone() -> None:
     np.testing.assert_allclose(jax.grad(lambda z: gram(z)[0, 0])(jnp.asarray(z)), z)
 
 
+@pytest.mark.parametrize("D", [3, 12])
+def test_a_point_that_is_not_a_number_spoils_only_its_own_pairs(D: int) -> None:
+    z = np.random.default_rng(0).normal(size=(5, D))
+    z[2, 0] = np.nan
+    spoilt = np.isnan(gram(z))
+    assert spoilt[2].all()
+    assert spoilt[:, 2].all()
+    assert spoilt.sum() == 9
+
+
 def test_under_vmap_and_jit() -> None:
     z = jnp.asarray(np.random.default_rng(0).normal(size=(3, 20, 6)))
     found = jax.jit(jax.vmap(kernel))(z, z[:, :7])
@@ -196,6 +206,8 @@ def test_bad_input_is_named() -> None:
         kernel(np.zeros((3, 2)), np.zeros((3, 4)))
     with pytest.raises(InputError, match="as many columns"):
         gram(np.zeros(3))
+    with pytest.raises(InputError, match="at least one"):
+        kernel(np.zeros((3, 2)), np.zeros((0, 2)))
     with pytest.raises(InputError, match="one row for each of the 3 points"):
         product(np.zeros((2, 2)), np.zeros((3, 2)), np.zeros(2))
     with pytest.raises(InputError, match="block must be at least 1, got 0"):
