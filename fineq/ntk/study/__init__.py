@@ -3,7 +3,14 @@
 from collections.abc import Callable
 
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.study import assumptions, digits, kernel_limit, sampling
+from fineq.ntk.study import (
+    assumptions,
+    digits,
+    early_stopping,
+    generalisation,
+    kernel_limit,
+    sampling,
+)
 from fineq.ntk.study.instances import Given as Given
 from fineq.results import StudyResult
 from fineq.sweep.stages import Stages
@@ -11,6 +18,8 @@ from fineq.sweep.stages import Stages
 STUDIES: dict[str, Callable[[NtkConfig, Given, Stages], StudyResult]] = {
     "assumptions": assumptions.run,
     "digits": digits.run,
+    "early_stopping": early_stopping.run,
+    "generalisation": generalisation.run,
     "kernel_limit": kernel_limit.run,
     "sampling": sampling.run,
 }

@@ -28,6 +28,7 @@ from fineq.ntk.study.common import (
     target_notes,
 )
 from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.study.rules import decay_of
 from fineq.rates import PowerLaw, median_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
@@ -36,7 +37,6 @@ from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
 SHOWN = 16  # eigenvalues that every N has
-HEAD = 4  # the first eigenvalues follow no power yet, the last quarter feels the finite sample
 ABOUT = {
     "smallest": "smallest eigenvalue of K/N",
     "largest": "largest eigenvalue of K/N",
@@ -112,12 +112,8 @@ def _spectra(study: Study, sizes: Axis) -> dict[str, np.ndarray]:
     def look(member: Member) -> Spectrum:
         z = study.instance(member).train.z
         values = jnp.linalg.eigvalsh(gram(z) / z.shape[0])[::-1]
-        ranks = jnp.log(jnp.arange(HEAD, max(z.shape[0] // 4, HEAD + 2), dtype=z.dtype))
-        logs = jnp.log(values[HEAD - 1 : HEAD - 1 + ranks.shape[0]])
-        apart = ranks - jnp.mean(ranks)
-        decay = -jnp.sum(apart * logs) / jnp.sum(apart**2)
         shown = values[: min(min(sizes.values), values.shape[0])]
-        return Spectrum(values[-1], values[0], jnp.sum(values), decay, shown)
+        return Spectrum(values[-1], values[0], jnp.sum(values), decay_of(values), shown)
 
     found = study.stages.measure("spectra", look, [sizes, *study.axes])
     return {name: np.asarray(x) for name, x in found._asdict().items()}

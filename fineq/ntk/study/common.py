@@ -89,11 +89,11 @@ def refuse_swept(study: Study, *names: str) -> None:
             raise InputError(f"sweep.{axis.name}: study={study.config.study} varies it itself")
 
 
-def named_instance(study: Study, piece: Slice) -> str:
+def named_instance(study: Study, piece: Slice, size: str = "") -> str:
     """Target, number of points and swept values, as claims name them."""
     config = study.config
-    text = f"{config.target.name}, d = {study.d}, N = {config.data.num}, {piece.label}"
-    return text.removesuffix(", ")
+    size = size or f"N = {config.data.num}"
+    return f"{config.target.name}, d = {study.d}, {size}, {piece.label}".removesuffix(", ")
 
 
 def widths_of(config: NtkConfig) -> list[int]:

@@ -1,0 +1,145 @@
+"""Overfitting to noisy labels, and what each stopping rule costs (`ntk/early-stopping`)."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from fineq.claims import Claim, Theory
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.ntk.claims import claim
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.study.common import (
+    Study,
+    coords_of,
+    make_study,
+    named_instance,
+    slices,
+    target_notes,
+    times_of,
+)
+from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.study.paths import step_of
+from fineq.ntk.study.rules import RULES, Rules, rules
+from fineq.rates import median_interval
+from fineq.results import Array as Named
+from fineq.results import Arrays, StudyResult
+from fineq.studies import Slice, dims_of, named_arrays
+from fineq.sweep.stages import Stages
+
+OVER_TIME = {"risk": "E|f - f*|²", "score": "E (a/h)²|f - f*|²"}
+ABOUT = {
+    "noise": "label noise per output, root mean square over t",
+    "estimate": "label noise estimated from residuals",
+    "radius": "RKHS norm per output of clean labels",
+    "decay": "exponent b of λ_i ∝ i^-b",
+    "floor": "risk of the interpolant of clean labels",
+}
+DRAWN = ("oracle", "gcv", "unit", "measured")
+
+
+def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
+    """Descend on noisy labels, stop by every rule."""
+    study = make_study(config, given, stages)
+    times = times_of(config)
+
+    def look(member: Member) -> Rules:
+        instance = study.instance(member)
+        eta = step_of(config, instance.train.z)
+        return rules(instance, eta, jnp.asarray(times, eta.dtype), config.stopping.holdout)
+
+    found: Rules = stages.measure("rules", look, study.axes)
+    values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    return StudyResult(
+        *_arrays(study, times, values),
+        tuple(_claims(study, times, values)),
+        (),
+        (_figure(study, values),),
+        notes=target_notes(given),
+    )
+
+
+def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
+    claims = []
+    for piece in slices(study.axes):
+        own = {name: x[piece.index] for name, x in values.items()}
+        instance = named_instance(study, piece)
+        oracle = list(RULES).index("oracle")
+        claims.append(
+            claim(
+                "ntk/early-stopping",
+                median_interval(own["risk"][:, -1] / own["risk"].min(axis=-1)),
+                Theory(1.0, ">=", "long training overfits"),
+                instance=f"{instance}, τ = {times[-1]:g}",
+                what="risk at the last time over the least risk",
+            )
+        )
+        for i, (name, text) in enumerate(RULES.items()):
+            ratio = own["time"][:, i] / own["time"][:, oracle]
+            if name != "oracle":
+                claims.append(
+                    claim(
+                        "ntk/early-stopping",
+                        median_interval(ratio),
+                        instance=instance,
+                        what=f"{text}: stopping time over the oracle's",
+                    )
+                )
+                claims.append(
+                    claim(
+                        "ntk/early-stopping",
+                        median_interval(own["stopped"][:, i] / own["stopped"][:, oracle]),
+                        instance=instance,
+                        what=f"{text}: risk over the oracle's",
+                    )
+                )
+        claims.append(
+            claim(
+                "ntk/early-stopping",
+                median_interval(own["estimate"] / own["noise"]),
+                instance=instance,
+                what="label noise estimated from residuals over the true one",
+            )
+        )
+    return claims
+
+
+def _arrays(
+    study: Study, times: np.ndarray, values: dict[str, np.ndarray]
+) -> tuple[Arrays, Arrays]:
+    dims = dims_of(study.axes)
+    arrays = named_arrays(values, dims, OVER_TIME, last=("time",))
+    arrays |= named_arrays(values, dims, ABOUT)
+    arrays["stopping_time"] = Named(values["time"], (*dims, "rule"), "1", "stopping time τ")
+    arrays["stopped"] = Named(values["stopped"], (*dims, "rule"), "1", "risk at the stopping time")
+    coords = coords_of(study.axes, study.config, time=times)
+    coords["rule"] = Named(np.array(list(RULES)), ("rule",), "1", "stopping rule")
+    return arrays, coords
+
+
+def _figure(study: Study, values: dict[str, np.ndarray]) -> Figure:
+    pieces = slices(study.axes)
+
+    def panel(piece: Slice) -> Panel:
+        stops = np.median(values["time"][piece.index], axis=0)
+        marks = tuple(
+            Drawn(text, threshold=float(stops[i]))
+            for i, (name, text) in enumerate(RULES.items())
+            if name in DRAWN
+        )
+        return Panel(
+            "curves",
+            "time",
+            (Line("risk", "regression", piece.at), Line("score", "score", piece.at)),
+            marks,
+            title=f"Risk, {piece.label}".removesuffix(", "),
+            ylabel="mean square error",
+            xscale="log",
+            yscale="log",
+        )
+
+    return Figure(
+        "early_stopping",
+        tuple(panel(piece) for piece in pieces[:3]),
+        "Risk of kernel descent on noisy labels against training time; "
+        "vertical lines: where rules stop, median over seeds.",
+    )

@@ -1,0 +1,155 @@
+"""Error at the stopping time against the number of data (`ntk/generalisation`)."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from fineq.claims import Claim, Theory
+from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.ntk.claims import claim
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.study.common import (
+    Study,
+    coords_of,
+    make_study,
+    named_instance,
+    refuse_swept,
+    slices,
+    target_notes,
+    times_of,
+)
+from fineq.ntk.study.early_stopping import ABOUT
+from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.study.paths import step_of
+from fineq.ntk.study.rules import RULES, Rules, rules
+from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.results import Array as Named
+from fineq.results import Arrays, StudyResult
+from fineq.studies import dims_of, named_arrays
+from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
+
+DRAWN = ("oracle", "gcv", "unit", "measured")
+
+
+def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
+    """Stop by every rule at every N; fit exponents."""
+    study = make_study(config, given, stages)
+    refuse_swept(study, "data.num")
+    times = times_of(config)
+    sizes = Axis("data.num", [int(n) for n in config.generalisation.sizes], static=True)
+
+    def look(member: Member) -> Rules:
+        instance = study.instance(member)
+        eta = step_of(config, instance.train.z)
+        return rules(instance, eta, jnp.asarray(times, eta.dtype), config.stopping.holdout)
+
+    axes = [sizes, *study.axes]
+    found: Rules = stages.measure("rules", look, axes)
+    values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    laws = _laws(study, values)
+    return StudyResult(
+        *_arrays(study, sizes, times, values),
+        tuple(_claims(study, values, laws)),
+        tuple(law for by in laws for law in by.values()),
+        (_figure(study, values, laws),),
+        notes=target_notes(given),
+    )
+
+
+def _laws(study: Study, values: dict[str, np.ndarray]) -> list[dict[str, PowerLaw]]:
+    """Exponent in N of the risk at each rule's stopping time, for every slice."""
+    sizes = np.asarray(study.config.generalisation.sizes, float)
+    return [
+        {
+            name: power_law(
+                sizes,
+                np.moveaxis(values["stopped"][(slice(None), *piece.index)][..., i], 0, -1),
+                quantity=f"risk, {text}, {piece.label}".removesuffix(", "),
+            )
+            for i, (name, text) in enumerate(RULES.items())
+        }
+        for piece in slices(study.axes)
+    ]
+
+
+def _claims(
+    study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]
+) -> list[Claim]:
+    claims = []
+    sizes = study.config.generalisation.sizes
+    oracle = list(RULES).index("oracle")
+    for piece, by in zip(slices(study.axes), laws, strict=True):
+        instance = named_instance(study, piece, f"N = {sizes[0]:g} to {sizes[-1]:g}")
+        decay = values["decay"][(-1, *piece.index)]
+        for name, text in RULES.items():
+            # The score's own oracle stops for another loss.
+            if name == "score":
+                continue
+            claims.append(
+                claim(
+                    "ntk/generalisation",
+                    by[name],
+                    Theory(0.0, "<=", "the risk falls with N"),
+                    instance=instance,
+                    what=f"exponent in N of E|f - f*|², {text}",
+                )
+            )
+        claims.append(
+            claim(
+                "ntk/generalisation",
+                median_interval(-decay / (decay + 1)),
+                instance=f"{instance}; b at N = {sizes[-1]:g}",
+                what="exponent in N that the eigenvalues' decay predicts, -b/(b + 1)",
+            )
+        )
+        for i, (name, text) in enumerate(RULES.items()):
+            if name in ("oracle", "score"):
+                continue
+            for place, N in ((0, sizes[0]), (-1, sizes[-1])):
+                stopped = values["stopped"][(place, *piece.index)]
+                claims.append(
+                    claim(
+                        "ntk/early-stopping",
+                        median_interval(stopped[:, i] / stopped[:, oracle]),
+                        instance=named_instance(study, piece, f"N = {N:g}"),
+                        what=f"{text}: risk over the oracle's",
+                    )
+                )
+    return claims
+
+
+def _arrays(
+    study: Study, sizes: Axis, times: np.ndarray, values: dict[str, np.ndarray]
+) -> tuple[Arrays, Arrays]:
+    axes = [sizes, *study.axes]
+    dims = dims_of(axes)
+    arrays = named_arrays(values, dims, {"risk": "E|f - f*|²"}, last=("time",))
+    arrays |= named_arrays(values, dims, ABOUT)
+    arrays["stopping_time"] = Named(values["time"], (*dims, "rule"), "1", "stopping time τ")
+    arrays["stopped"] = Named(values["stopped"], (*dims, "rule"), "1", "risk at the stopping time")
+    coords = coords_of(axes, study.config, time=times)
+    coords["rule"] = Named(np.array(list(RULES)), ("rule",), "1", "stopping rule")
+    return arrays, coords
+
+
+def _figure(study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]) -> Figure:
+    piece, by = slices(study.axes)[0], laws[0]
+    decay = float(np.median(values["decay"][(-1, *piece.index)]))
+    lines = tuple(
+        Line(
+            "stopped",
+            RULES[name],
+            {**piece.at, "rule": name},
+            fit=Fit(by[name].slope, by[name].low, by[name].high),
+        )
+        for name in DRAWN
+    )
+    predicted = Drawn("∝ N^(-b/(b+1))", exponent=-decay / (decay + 1), line=0)
+    title = f"Risk at the stopping time, {piece.label}".removesuffix(", ")
+    risk = Panel("powerlaw", "num", lines, (predicted,), title=title, ylabel="E|f - f*|²")
+    stops = tuple(Line("stopping_time", RULES[name], {**piece.at, "rule": name}) for name in DRAWN)
+    when = Panel(
+        "curves", "num", stops, title="Stopping time", xscale="log", yscale="log", ylabel="steps τ"
+    )
+    return Figure("generalisation", (risk, when), "Kernel descent on noisy labels, stopped.")
