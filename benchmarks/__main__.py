@@ -14,7 +14,18 @@ import jax
 
 from benchmarks.timing import Row
 
-NAMES = ("rollouts", "riccati", "driver", "sweeps", "chain", "grid", "lq", "control", "kernel")
+NAMES = (
+    "rollouts",
+    "riccati",
+    "driver",
+    "sweeps",
+    "chain",
+    "grid",
+    "lq",
+    "control",
+    "kernel",
+    "kernel_descent",
+)
 
 
 def table(title: str, rows: Sequence[Row]) -> str:

@@ -53,11 +53,11 @@ def error(found: Any, z: np.ndarray) -> float:
 
 
 class Peer:
-    """The process that runs neural-tangents."""
+    """The process that runs neural-tangents, by a script beside this one."""
 
-    def __init__(self, python: str):
+    def __init__(self, python: str, script: str = "kernel_peer.py"):
         self.process = subprocess.Popen(
-            [python, str(Path(__file__).with_name("kernel_peer.py"))],
+            [python, str(Path(__file__).with_name(script))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -21,7 +21,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from fineq.errors import InputError
-from fineq.ntk.kernel import BLOCK, kernel, product
+from fineq.ntk.kernel import BLOCK, gram, kernel, product
 from fineq.ntk.memory import check_memory
 from fineq.ntk.spectral import Freedom, Method, Spectrum, eigenpairs, filters
 
@@ -75,8 +75,10 @@ class Accuracy(NamedTuple):
 
 @partial(jax.jit, static_argnames="dtype")
 def stored_gram(z: ArrayLike, dtype: str = "float64") -> Array:
-    """The Gram matrix `[N, N]` of points `[N, D]`, computed by rows in the precision of z."""
+    """The Gram matrix `[N, N]` of points `[N, D]`, computed in the precision of z."""
     z = jnp.asarray(z)
+    if z.dtype == dtype:
+        return gram(z)
     return lax.map(lambda x: kernel(x[None], z)[0].astype(dtype), z, batch_size=ROWS)
 
 
