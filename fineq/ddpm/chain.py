@@ -1,5 +1,6 @@
 """Forward noising and the reverse chain of a denoising diffusion model, as scans over its steps."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from fineq.ddpm.laws import Gaussian, Law
+from fineq.ddpm.laws import Gaussian, Law, Mixture
 from fineq.ddpm.schedules import Schedule
 from fineq.random import normal
 
@@ -29,6 +30,11 @@ class ExactScore(NamedTuple):
     def __call__(self, t: ArrayLike, y: Array) -> Array:
         """∇ log p_t(y) `[d]` at one point."""
         return self.law.noised(self.schedule.alpha_bars[t]).score(y)
+
+    def at(self, t: ArrayLike) -> Callable[[Array], Array]:
+        """The same as a function of y alone, fast for many points at one t."""
+        law = self.law.noised(self.schedule.alpha_bars[t])
+        return law.shared_score() if isinstance(law, Mixture) else law.score
 
 
 def mean_of(score: Array, alpha: ArrayLike, y: Array) -> Array:

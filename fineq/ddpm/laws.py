@@ -6,6 +6,8 @@ keep the eigenvectors of their covariance, which noise leaves alone: a score at 
 change of basis and no factorisation.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import jax
@@ -16,6 +18,8 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
+
+LARGEST_SHARED = 16  # components written out one by one
 
 
 class Law(Protocol):
@@ -131,6 +135,30 @@ class Mixture(NamedTuple):
     def score(self, x: Array) -> Array:
         """∇ log p(x) at one point, `[d]`: component scores averaged by responsibility."""
         return jax.nn.softmax(self.log_joint(x)) @ jax.vmap(lambda c: c.score(x))(self.components)
+
+    def shared_score(self) -> Callable[[Array], Array]:
+        """`score` for many points of this one law, under `vmap`: about half its time for small M.
+
+        Precision matrices are formed first, d³ operations for each component, and applied to a
+        point in one product; components are then written out one by one.
+        """
+        if self.num_components > LARGEST_SHARED:
+            return self.score
+        c, d = self.components, self.d
+        precisions = jax.vmap(Gaussian.precision)(c)
+        stacked = precisions.reshape(-1, d)
+        shifts = jax.vmap(jnp.matmul)(precisions, c.mean)
+        sizes = self.log_weights - 0.5 * jnp.sum(jnp.log(2 * jnp.pi * c.eigenvalues), axis=-1)
+
+        def score(x: Array) -> Array:
+            products = jnp.split(stacked @ x, self.num_components)
+            pulls = [product - shift for product, shift in zip(products, shifts, strict=True)]
+            squares = [jnp.sum((x - m) * pull) for m, pull in zip(c.mean, pulls, strict=True)]
+            shares = jax.nn.softmax(sizes - 0.5 * jnp.stack(squares))
+            terms = [share * pull for share, pull in zip(shares, pulls, strict=True)]
+            return -functools.reduce(jnp.add, terms)
+
+        return score
 
     def sample(self, key: Array, num: int) -> Array:
         """Independent draws `[num, d]`."""

@@ -5,14 +5,17 @@ whatever d is. The normal draws of step t come from a key of its own inside the 
 does not grow with the number of steps unless paths are asked for.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.ddpm.chain import ExactScore, mean_of
 from fineq.errors import InputError
-from fineq.pift.problem import Mean, Problem
+from fineq.pift.problem import Mean, Problem, ScoreMean
 from fineq.random import normal
 
 
@@ -71,12 +74,12 @@ def simulate_from(
     num = y0.shape[0]
     zero = jnp.zeros(num, y0.dtype)
 
-    def means(t: Array, y: Array) -> tuple[Array, Array]:
+    def means(t: Array, pretrained: Callable[[Array], Array], y: Array) -> tuple[Array, Array]:
         """Mean of the next state and KL_t at one point."""
         if policy is None:
-            return chain.mean(t, y), jnp.zeros((), y.dtype)
+            return pretrained(y), jnp.zeros((), y.dtype)
         mean = policy(t, y)
-        apart = mean - chain.mean(t, y)
+        apart = mean - pretrained(y)
         sigma = chain.sigmas[t]
         white = apart / sigma if sigma.ndim == 0 else jnp.linalg.solve(sigma, apart)
         return mean, 0.5 * jnp.sum(white * white)
@@ -84,7 +87,7 @@ def simulate_from(
     def step(carry: tuple, t: Array) -> tuple:
         y, earned, divergence, price = carry
         z = normal(jax.random.fold_in(key, t), y.shape, y.dtype)
-        mean, kl = jax.vmap(means, (None, -1), -1)(t, y)
+        mean, kl = jax.vmap(partial(means, t, _at(chain.mean, t)), -1, -1)(y)
         if running is not None:
             earned = earned + jax.vmap(running, (None, -1))(t, y)
         sigma = chain.sigmas[t]
@@ -97,3 +100,11 @@ def simulate_from(
     if path is not None:
         paths = jnp.concatenate([y0[None], jnp.swapaxes(path, 1, 2)])
     return Simulation(y.T, jax.vmap(problem.reward, -1)(y), earned, divergence, price, paths)
+
+
+def _at(mean: Mean, t: Array) -> Callable[[Array], Array]:
+    """Y -> mean(t, y), for many y at one t."""
+    if isinstance(mean, ScoreMean) and isinstance(mean.score, ExactScore):
+        score, alpha = mean.score.at(t), mean.schedule.alphas[t]
+        return lambda y: mean_of(score(y), alpha, y)
+    return lambda y: mean(t, y)

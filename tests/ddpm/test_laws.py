@@ -157,3 +157,17 @@ EYE = np.eye(2)
 def test_bad_input(build, sentence):
     with pytest.raises(InputError, match=sentence):
         build()
+
+
+@pytest.mark.parametrize("components", [1, 3, 17])  # 17 are too many to be written out
+def test_scores_of_many_points_are_those_of_single_ones(components):
+    rng = np.random.default_rng(components)
+    roots = rng.normal(size=(components, 3, 3))
+    law = mixture(
+        rng.dirichlet(np.ones(components)),
+        rng.normal(size=(components, 3)),
+        roots @ np.swapaxes(roots, 1, 2) + 0.2 * np.eye(3),
+    )
+    x = jnp.asarray(2 * rng.normal(size=(3, 40)))
+    many = jax.jit(lambda law, x: jax.vmap(law.shared_score(), -1, -1)(x))(law, x)
+    np.testing.assert_allclose(many, jax.vmap(law.score, -1, -1)(x), rtol=1e-11, atol=1e-12)
