@@ -10,7 +10,7 @@ from jax import Array, lax
 
 from fineq.errors import InputError
 from fineq.nlqr.gradients.info import GradientInfo
-from fineq.random import normal
+from fineq.sine import cosine, sine
 
 LARGEST_BLOCK = 2**16  # samples at once: 10 MB of perturbations for n = p = d = 3
 
@@ -24,10 +24,28 @@ class Sums(NamedTuple):
 
 
 def sphere_directions(key: Array, num: int, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Draw matrices uniform on the unit Frobenius sphere, batch last, `[*shape, num]`."""
-    draws = normal(key, (math.prod(shape), num), dtype)
+    """Draw matrices uniform on the unit Frobenius sphere, batch last, `[*shape, num]`.
+
+    Normalised Gaussian draws, those by Box and Muller (1958): half the time of `jax.random.normal`,
+    which would otherwise be most of an estimate's.
+    """
+    size = math.prod(shape)
+    radius, angle = _polar(key, (-(-size // 2), num), dtype)
+    draws = jnp.concatenate([radius * cosine(angle), radius * sine(angle)])[:size]
     draws = draws / jnp.sqrt(jnp.sum(draws * draws, axis=0, keepdims=True))
     return draws.reshape(*shape, num)
+
+
+def _polar(key: Array, shape: tuple[int, int], dtype: Any) -> tuple[Array, Array]:
+    """Radius (up to a factor) and angle of Gaussian points in the plane, 32 random bits each."""
+    if jnp.dtype(dtype) == jnp.float64:
+        both = jax.random.bits(key, shape, jnp.uint64)
+        high, low = both >> 32, both & jnp.uint64(2**32 - 1)
+    else:
+        high, low = jax.random.bits(key, (2, *shape), jnp.uint32)
+    # Midpoints of 2^32 cells: never 0, and symmetric under half a turn, so the mean is exactly 0.
+    radius = jnp.sqrt(-jnp.log((high.astype(dtype) + 0.5) * 2.0**-32))
+    return radius, (low.astype(dtype) + 0.5) * (2 * math.pi * 2.0**-32)
 
 
 def weighted_sums(directions: Array, weights: Array, costs: Array) -> Sums:
