@@ -29,7 +29,7 @@ from fineq.studies import dims_of, named_arrays
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
-DRAWN = ("oracle", "gcv", "unit", "measured")
+DRAWN = ("oracle", "gcv", "unit")  # lines of four rules with slopes would hide each other
 
 
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:

@@ -58,4 +58,4 @@ def kernel_paths(instance: Instance, eta: Array, times: Array) -> Paths:
 
 def error(data: Data, apart: Array) -> Array:
     """√(E w |apart|²) over points, for differences `[..., M, d]`: `[...]`."""
-    return jnp.sqrt(jnp.mean(data.weight * jnp.sum(apart**2, axis=-1), axis=-1))
+    return jnp.sqrt(jnp.sum(apart**2, axis=-1) @ data.weight / data.weight.shape[0])

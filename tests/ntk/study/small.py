@@ -1,0 +1,19 @@
+"""Small configurations for tests of studies."""
+
+from experiments.ntk import AREA, load
+from experiments.shell import compose
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.study import STUDIES
+from fineq.results import StudyResult
+from fineq.sweep.stages import Stages
+
+
+def small(name: str, *words: str) -> NtkConfig:
+    """An experiment at its smoke profile."""
+    return compose(AREA, [f"experiment=ntk/{name}", "profile=smoke", *words])
+
+
+def run_small(name: str, *words: str) -> tuple[NtkConfig, StudyResult]:
+    """The same, run."""
+    config = small(name, *words)
+    return config, STUDIES[config.study](config, load(config), Stages())

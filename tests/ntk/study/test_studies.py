@@ -1,0 +1,109 @@
+"""Studies of score learning: what they report is what plain NumPy finds on the same members."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.ntk import load
+from fineq.errors import InputError
+from fineq.ntk.kernel import gram, kernel
+from fineq.ntk.study.instances import make_instance
+from fineq.ntk.study.rules import RULES
+from tests.ntk.study.small import run_small, small
+
+
+@pytest.fixture(scope="module", name="stopped")
+def _stopped():
+    return run_small("early_stopping", "descent.last=1e4")
+
+
+def member(config, seed=0):
+    return make_instance(config, load(config))({"seed": config.first_seed + seed})
+
+
+def test_risk_is_that_of_plain_descent(stopped):
+    """Two hundred explicit steps of f ← f - (η/N) K (f - y), at the first recorded time above."""
+    config, result = stopped
+    instance = member(config, seed=1)
+    train, test = instance.train, instance.test
+    K, across = np.asarray(gram(train.z)), np.asarray(kernel(test.z, train.z))
+    eta = 1 / np.mean(np.diag(K))
+    times = result.coords["time"].values
+    index = int(np.searchsorted(times, 200))
+    alpha = np.zeros_like(train.noisy)
+    for _ in range(int(times[index])):
+        alpha = alpha - eta / len(K) * (K @ alpha - train.noisy)
+    risk = np.mean(np.sum((across @ alpha - test.clean) ** 2, axis=-1))
+    # Hundreds of steps of rounding each, on numbers of order 1.
+    np.testing.assert_allclose(result.arrays["risk"].values[1, index], risk, rtol=1e-9)
+
+
+def test_no_rule_beats_the_oracle(stopped):
+    _, result = stopped
+    stopped_risk, time = (result.arrays[name].values for name in ("stopped", "stopping_time"))
+    oracle = list(RULES).index("oracle")
+    assert np.all(stopped_risk >= stopped_risk[:, oracle, None])
+    np.testing.assert_array_equal(
+        stopped_risk[:, oracle], result.arrays["risk"].values.min(axis=-1)
+    )
+    # A larger radius lets the local rule run longer: B is measured above 1 here.
+    assert np.all(result.arrays["radius"].values > 1)
+    unit, measured = (list(RULES).index(name) for name in ("unit", "measured"))
+    assert np.all(time[:, measured] >= time[:, unit])
+
+
+def test_clean_labels_have_no_noise_to_overfit():
+    """Points at one place: f* is constant, labels are clean, and long training does not hurt."""
+    config, result = run_small(
+        "early_stopping", "target.name=boxes", "target.d=1", "target.num_components=1",
+        "target.size=1e-6",
+    )  # fmt: skip
+    risk = result.arrays["risk"].values
+    assert np.all(risk[:, -1] <= risk[:, 0])
+    assert np.all(result.arrays["noise"].values < 1e-6)
+    del config
+
+
+def test_assumptions_are_those_of_the_gram_matrix():
+    config, result = run_small("assumptions", "++sweep.process.T0=[0.1]", "data.num_test=64")
+    num = int(config.assumptions.sizes[0])
+    words = [f"data.num={num}", "++sweep.process.T0=[0.1]", "data.num_test=64"]
+    z = member(small("assumptions", *words)).train.z
+    values = np.linalg.eigvalsh(np.asarray(gram(z)) / num)
+    found = {name: result.arrays[name].values[0, 0, 0] for name in ("smallest", "largest", "trace")}
+    np.testing.assert_allclose(found["smallest"], values[0], rtol=1e-8, atol=1e-15)
+    np.testing.assert_allclose(found["largest"], values[-1], rtol=1e-12)
+    np.testing.assert_allclose(found["trace"], np.mean(np.sum(np.asarray(z) ** 2, -1)) / 2)
+    outside = result.arrays["outside"].values
+    assert np.all(np.diff(outside, axis=-2) <= 0)  # larger balls leave less out
+
+
+def test_kernels_of_wide_networks_are_closer():
+    _, result = run_small("kernel_limit", "network.widths=[16, 4096]")
+    typical = result.arrays["typical"].values
+    # Sixteen times on average; an average of 16 neurons scatters by a factor of a few.
+    assert np.all(typical[0] > 4 * typical[1])
+
+
+def test_samples_of_the_exact_score_are_data():
+    words = ("sampling.num_samples=400", "sampling.num_steps=60", "target.name=three_points")
+    _, result = run_small("sampling", *words, "descent.last=10", "sampling.num_times=3")
+    exact, data, learned = (
+        result.arrays[name].values for name in ("exact_distance", "data_distance", "distance")
+    )
+    # Distances of two samples of 400: both are scatter; ten steps of training are not enough.
+    assert np.all(exact < 3 * data.max())
+    assert np.all(learned > exact[:, None])
+
+
+def test_keys_of_members_do_not_depend_on_the_others():
+    config = small("early_stopping")
+    two = [make_instance(config, load(config))({"seed": s}).train.noisy for s in (0, 1)]
+    batch = jax.vmap(lambda s: make_instance(config, load(config))({"seed": s}).train.noisy)
+    np.testing.assert_array_equal(jnp.stack(two), batch(jnp.arange(2)))
+
+
+def test_what_a_study_varies_itself_is_not_swept():
+    with pytest.raises(InputError, match=r"network\.widths"):
+        run_small("kernel_limit", "++sweep.network.widths=[16, 32]")
