@@ -4,8 +4,9 @@ What gradient descent does to labels Y in τ steps is a polynomial in A = K/N, s
 span{Y, A Y, ..., A^{k-1} Y} holds the first k steps exactly, and later ones nearly, as long as they
 have not entered small eigenvalues. `krylov` builds an orthonormal basis Q of it from k products
 (block Lanczos with full reorthogonalisation) and diagonalises Q' A Q; these Ritz pairs stand in
-for the eigenpairs of `fineq.ntk.spectral`, whose `descend` and `predict` do the rest. `accuracy`
-says until which training time that is good enough (`ntk/early-stopping`, arXiv 2401.15604).
+for the eigenpairs of `fineq.ntk.spectral`, whose `descend` and `predict` do the rest.
+`fineq.ntk.accuracy` says until which training time that is good enough (`ntk/early-stopping`,
+arXiv 2401.15604).
 
 Columns drawn at random beside the labels (`probes`) estimate the degrees of freedom, and let the
 space see eigenvectors to which the labels are orthogonal.
@@ -23,12 +24,11 @@ from jax.typing import ArrayLike, DTypeLike
 from fineq.errors import InputError
 from fineq.ntk.kernel import BLOCK, gram, kernel, product
 from fineq.ntk.memory import check_memory
-from fineq.ntk.spectral import Freedom, Method, Spectrum, eigenpairs, filters
+from fineq.ntk.spectral import Spectrum, eigenpairs
 
 Storage = Literal["float64", "float32", "blocked"]
 
 PRODUCTS = 30
-NODES = 200  # training times at which the defect of the Krylov path is looked at
 ROWS = 256  # rows of a stored Gram matrix computed, or turned to float64, at once
 
 
@@ -55,22 +55,6 @@ class Krylov(NamedTuple):
     ends: Array
     beyond: Array
     rounding: Array
-
-
-class Accuracy(NamedTuple):
-    """Upper bounds on the error of the Krylov path at S training times, per column of labels.
-
-    Attributes:
-        fitted: root mean square over the N points, `[S, labels]`.
-        norm: in the norm of the RKHS, `[S, labels]`; √κ(z, z) times it is the error at any z.
-        converged: whether `fitted` is at most the tolerance times the labels' root mean square.
-        until: the last of the times that is converged for all columns; NaN if none is.
-    """
-
-    fitted: Array
-    norm: Array
-    converged: Array
-    until: Array
 
 
 @partial(jax.jit, static_argnames="dtype")
@@ -178,7 +162,7 @@ def _krylov(
     trace: Array,
     dtype: DTypeLike,
 ) -> Krylov:
-    labels = jnp.asarray(labels)
+    labels = jnp.asarray(labels, jnp.result_type(labels, float))
     labels = labels.reshape(len(labels), -1)
     start = labels if probes is None else jnp.concatenate([labels, jnp.asarray(probes)], axis=1)
     count, width = start.shape
@@ -204,7 +188,7 @@ def _krylov(
     loads = rotation.T @ (basis @ start)
     return Krylov(
         Spectrum(values, basis.T @ rotation),
-        _length(beyond[0], ends),
+        length(beyond[0], ends),
         trace,
         loads[:, : labels.shape[1]],
         loads[:, labels.shape[1] :],
@@ -214,7 +198,7 @@ def _krylov(
     )
 
 
-def _length(metric: Array, columns: Array) -> Array:
+def length(metric: Array, columns: Array) -> Array:
     """√(x' M x) of columns `[..., C, P]`: `[..., P]`."""
     squared = jnp.sum(columns * (metric @ columns), axis=-2)
     return jnp.sqrt(jnp.maximum(squared, 0))
@@ -245,72 +229,3 @@ def _orthonormal(basis: Array, block: Array) -> Array:
 
         block = lax.fori_loop(0, len(block), orthonormalise, block)
     return block
-
-
-@partial(jax.jit, static_argnames="method")
-def accuracy(
-    space: Krylov,
-    eta: ArrayLike,
-    times: ArrayLike,
-    method: Method = "steps",
-    tolerance: ArrayLike = 1e-6,
-) -> Accuracy:
-    """What to think of `descend(space.spectrum, labels, eta, times, method)`, for η ≤ 2/λ_max.
-
-    The Krylov path obeys the recursion of gradient descent up to a defect η F e_τ, e_τ the last
-    coordinates of its residual. A stable descent never magnifies a defect, so their sum over steps
-    bounds the error (their integral for the flow; here an upper sum over `NODES` times). Ridge
-    regression has one defect, over μ. The rounding of K is added to first order in it.
-    """
-    values, count = space.spectrum.values, space.spectrum.vectors.shape[0]
-    times = jnp.atleast_1d(jnp.asarray(times, values.dtype))
-    scale = jnp.linalg.norm(space.loads, axis=0) / jnp.sqrt(count)
-
-    def defects(at: Array) -> tuple[Array, Array]:
-        taken = filters(values, eta, at, method)
-        left, slope = (
-            jnp.einsum("cp,sp,pl->scl", space.ends, factor, space.loads) / jnp.sqrt(count)
-            for factor in (taken.left, taken.slope)
-        )
-        # Of the predictions on the points, and of the coefficients in the norm of the RKHS.
-        predicted = slope if method == "ridge" else left
-        return _length(space.beyond[0], predicted), _length(space.beyond[1], slope)
-
-    if method == "ridge":
-        fitted, norm = defects(times)
-        norm = eta * times[:, None] * norm
-    else:
-        horizon = jnp.max(jnp.where(jnp.isinf(times), 1, times), initial=2.0)
-        nodes = jnp.concatenate([jnp.zeros(1), jnp.geomspace(1, horizon, NODES)])
-        fitted, norm = (_upper_sum(times, nodes, jnp.multiply(eta, x)) for x in defects(nodes))
-    rounding = space.rounding * eta * times[:, None] * scale[None, :]
-    fitted, norm = fitted + rounding, norm + rounding * jnp.sqrt(eta * times)[:, None]
-    converged = fitted <= tolerance * scale[None, :]
-    every = jnp.all(converged, axis=1)
-    until = jnp.max(jnp.where(every, times, -1))
-    return Accuracy(fitted, norm, converged, jnp.where(until < 0, jnp.nan, until))
-
-
-def _upper_sum(times: Array, nodes: Array, x: Array) -> Array:
-    """∫_0^τ x from above for x `[nodes, L]` monotone between nodes: `[times, L]`; ∞ at ∞."""
-    highest = jnp.maximum(x[:-1], x[1:])
-    inside = jnp.clip(times[:, None] - nodes[None, :-1], 0, jnp.diff(nodes)[None, :])
-    return jnp.where(jnp.isinf(times)[:, None], jnp.inf, inside @ highest)
-
-
-@partial(jax.jit, static_argnames="method")
-def estimated_freedom(
-    space: Krylov, eta: ArrayLike, times: ArrayLike, method: Method = "steps"
-) -> tuple[Freedom, Freedom]:
-    """Degrees of freedom at times `[S]`, and their standard errors over the probes (two or more).
-
-    Means of p' H_τ p and p' (I - H_τ)² p over the probes p (Hutchinson's estimate of a trace).
-    """
-    if space.probe_loads.shape[1] < 2:
-        raise InputError("degrees of freedom need a Krylov space with two probes or more")
-    taken = filters(space.spectrum.values, eta, times, method)
-    squares = jnp.square(space.probe_loads)
-    each = Freedom(taken.fitted @ squares, jnp.square(taken.left) @ squares)
-    count = squares.shape[1] ** 0.5
-    mean = Freedom(*(jnp.mean(x, axis=1) for x in each))
-    return mean, Freedom(*(jnp.std(x, axis=1, ddof=1) / count for x in each))

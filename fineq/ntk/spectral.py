@@ -177,7 +177,7 @@ def descend(
         InputError: for labels of another length, times below 0, or a step size that is not
             positive or above the stability limit (named), where these are known numbers.
     """
-    labels = jnp.asarray(labels)
+    labels = jnp.asarray(labels, jnp.result_type(labels, float))
     if labels.shape[:1] != spectrum.vectors.shape[:1]:
         raise InputError(
             f"labels must be as many as the {spectrum.vectors.shape[0]} points, "

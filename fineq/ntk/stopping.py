@@ -200,7 +200,7 @@ def complexity_bracket(
 def local_rademacher(
     complexity: Array, times: ArrayLike, noise: ArrayLike, radius: ArrayLike = 1.0
 ) -> Stop:
-    """The last time with ητ R(1/√(ητ)) ≤ B/(2e σ), the rule of arXiv 1306.3574 (eq. 6).
+    """The last time with ητ R(1/√(ητ)) ≤ B/(2e σ), the rule of arXiv 1306.3574.
 
     Args:
         complexity: the left side `[S]`, or the `high` of a bracket, which stops no later.

@@ -1,0 +1,86 @@
+"""Bounds on the Krylov path's error, and estimated traces, against the eigendecomposition."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fineq.errors import InputError
+from fineq.ntk import lanczos, spectral
+from fineq.ntk.accuracy import accuracy, estimated_freedom
+from fineq.ntk.kernel import gram
+
+N, D = 160, 3
+TIMES = jnp.array([0.0, 1, 7, 100, 200, 400, 1e3, 2e3, 4e3, 1e5])
+
+
+@pytest.fixture(scope="module")
+def problem():
+    keys = jax.random.split(jax.random.key(0), 2)
+    z = jnp.concatenate([jax.random.normal(keys[0], (N, D - 1)), jnp.ones((N, 1))], axis=1)
+    labels = jnp.sign(z[:, :2]) + jax.random.normal(keys[1], (N, 2))
+    return z, labels
+
+
+@pytest.fixture(scope="module")
+def exact(problem):
+    return spectral.spectrum_at(problem[0])
+
+
+@pytest.fixture(scope="module")
+def eta(problem):
+    return spectral.default_step(lanczos.mean_diagonal(problem[0]))
+
+
+def rms(x):
+    return np.sqrt(np.mean(np.square(x), axis=1))
+
+
+@pytest.mark.parametrize("method", ["steps", "flow", "ridge"])
+def test_bounds_hold_and_are_not_idle(problem, exact, eta, method):
+    z, labels = problem
+    short = lanczos.krylov(gram(z), labels, 12)
+    ours = spectral.descend(short.spectrum, labels, eta, TIMES, method)
+    truth = spectral.descend(exact, labels, eta, TIMES, method)
+    bound = accuracy(short, eta, TIMES, method)
+    error = rms(ours.fitted - truth.fitted)
+    assert np.all(error <= bound.fitted)
+    change = ours.coefficients - truth.coefficients
+    norm = np.sqrt(np.maximum(np.einsum("snc,nm,smc->sc", change, gram(z), change), 0))
+    assert np.all(norm <= bound.norm)
+    # Where the error is well above rounding the bound is within a factor of it: the triangle
+    # inequality over times, and no decay of defects, are what it gives away.
+    seen = (error > 1e-9) & (error < 1e-2)
+    assert np.sum(seen) > 2
+    assert np.all(bound.fitted[seen] < 200 * error[seen])
+    assert np.all(bound.norm[seen] < 200 * norm[seen])
+
+
+def test_first_steps_are_exact_and_later_ones_are_marked(problem, exact, eta):
+    z, labels = problem
+    short = lanczos.krylov(gram(z), labels, 8)
+    times = jnp.array([1.0, 7.0, 1e6, jnp.inf])
+    ours = spectral.descend(short.spectrum, labels, eta, times)
+    truth = spectral.descend(exact, labels, eta, times)
+    # A polynomial of degree 7 in A lies in the space of 8 products.
+    np.testing.assert_allclose(ours.fitted[:2], truth.fitted[:2], atol=1e-13)
+    np.testing.assert_allclose(ours.loss[:2], truth.loss[:2], atol=1e-13)
+    np.testing.assert_allclose(ours.norm[:2], truth.norm[:2], atol=1e-13)
+    marks = accuracy(short, eta, times)
+    np.testing.assert_array_equal(np.all(marks.converged, axis=1), [True, True, False, False])
+    assert marks.until == 7
+    assert np.isnan(accuracy(short, eta, times, tolerance=0.0).until)
+
+
+def test_degrees_of_freedom_are_estimated(problem, exact, eta):
+    many = lanczos.draw_probes(jax.random.key(7), N, 24)
+    wide = lanczos.krylov(gram(problem[0]), problem[1], 6, many)
+    times = jnp.array([1.0, 30.0, 1e3])
+    found, error = estimated_freedom(wide, eta, times)
+    truth = spectral.degrees_of_freedom(exact.values, eta, times)
+    for mean, spread, expected in zip(found, error, truth):
+        # The mean of 24 probes, four standard errors wide.
+        assert np.all(np.abs(mean - expected) < 4 * spread)
+        assert np.all(spread < 0.25 * expected)
+    with pytest.raises(InputError, match="two probes"):
+        estimated_freedom(lanczos.krylov(gram(problem[0]), problem[1], 6), eta, times)
