@@ -163,7 +163,7 @@ def _affine(config: PiftConfig, face: Callable[[Member], Facing]) -> Program:
         del key
         return polynomial(facing.scale, 1)
 
-    step = linear.fitted_iteration(config.benchmark.num_paths, "landing")
+    step = linear.fitted_iteration(config.benchmark.num_paths, "quiet")
     return linear_program(face, features, step, config.benchmark.num_sweeps)
 
 
