@@ -1,0 +1,63 @@
+"""The two-layer network: its Flax module, its start, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fineq.errors import InputError
+from fineq.ntk.network import TwoLayer, Weights, draw, predict
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def test_prediction_in_groups_is_the_sum_over_units():
+    W, A, z = normal(0, 37, 3), np.sign(normal(1, 37, 2)), normal(2, 5, 3)
+    expected = np.maximum(z @ W.T, 0) @ A / np.sqrt(37)
+    # 37 units in groups of 8: the last group is filled up.
+    found = predict(Weights(jnp.asarray(W), jnp.asarray(A)), z, units=8)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)  # order of summation
+
+
+@pytest.mark.parametrize("start", ["symmetric", "subtracted", "plain"])
+def test_flax_module_has_the_weights_of_the_start(start):
+    z = jnp.asarray(normal(0, 6, 3))
+    module = TwoLayer(10, 2, start)
+    variables = module.init(jax.random.key(3), z)
+    f = module.apply(variables, z)
+    W, A = variables["params"]["W"], variables["fixed"]["A"]
+    own = predict(Weights(W, A), z)
+    assert set(variables["params"]) == {"W"}
+    if start == "plain":
+        np.testing.assert_allclose(f, own, rtol=1e-12, atol=1e-14)
+    else:
+        np.testing.assert_allclose(f, 0, atol=1e-14)  # f_0 = 0 to rounding
+    if start == "symmetric":
+        np.testing.assert_array_equal(W[:5], W[5:])
+        np.testing.assert_array_equal(A[:5], -A[5:])
+    moved = jax.tree.map(lambda x: x, variables) | {"params": {"W": W + 1}}
+    base = 0 if start == "plain" else own
+    expected = predict(Weights(W + 1, A), z) - base
+    np.testing.assert_allclose(module.apply(moved, z), expected, rtol=1e-11, atol=1e-13)
+
+
+def test_draw_is_standard_normal_with_fair_signs():
+    W, A = draw(jax.random.key(0), 20_000, 3, 2)
+    n = 10_000  # independent units, for they come in pairs
+    assert set(np.unique(A)) == {-1.0, 1.0}
+    # Five standard errors.
+    np.testing.assert_allclose(np.mean(W, axis=0), 0, atol=5 / np.sqrt(n))
+    np.testing.assert_allclose(np.cov(W[:n].T), np.eye(3), atol=5 * np.sqrt(2 / n))
+    np.testing.assert_allclose(A[:n].T @ A[:n] / n, np.eye(2), atol=5 / np.sqrt(n))
+    assert draw(jax.random.key(0), 4, 3, 2, dtype=jnp.float32).W.dtype == jnp.float32
+
+
+@pytest.mark.parametrize(
+    ("width", "start", "words"),
+    [(3, "symmetric", "even"), (0, "plain", "at least 1"), (4, "zero", "one of symmetric")],
+)
+def test_impossible_networks_are_refused(width, start, words):
+    with pytest.raises(InputError, match=words):
+        draw(jax.random.key(0), width, 2, 1, start)
