@@ -41,6 +41,7 @@ def test_the_usual_optimum_is_worse_by_half_its_distance(result):
     """J(u*) - J(u) is half the error of u on its own paths, to first order in the distance."""
     case = make_case(config(), "ou_quadratic_easy")
     problem, usual = case.standard.problem, case.standard.usual
+    assert usual is not None
     arrays = lq.linear_quadratic(problem)
     gains = (problem.chain.sigmas**2 / problem.betas)[:, None, None]
     policy = lq.Policy(arrays.A + gains * usual.C, arrays.b + gains[..., 0] * usual.h)
