@@ -239,7 +239,7 @@ class ParametricConfig:
     batches: list = numbers([64, 1024], "paths N for the statistical error", minimum=1)
     num_reference: int = count(1000, "paths of the optimum on which controls are compared")
     certificate_paths: int = count(
-        1024, "paths behind each side of the bound on J, a multiple of 16; rounded up", minimum=32
+        16384, "paths behind each side of the bound on J, rounded up to 16s", minimum=32
     )
 
 
