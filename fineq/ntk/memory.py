@@ -9,9 +9,10 @@ from fineq.sweep.memory import device_bytes
 
 Storage = Literal["spectral", "stored", "blocked"]
 
-# Squares of N numbers: LAPACK's divide and conquer keeps the matrix, the vectors and two for work,
-# beside the Gram matrix and the ordered vectors; a stored Gram matrix is built in place.
-SQUARES = {"spectral": 6, "stored": 1, "blocked": 0}
+# Matrices of N² numbers held at once: LAPACK's divide and conquer needs two for work beside the
+# Gram matrix and the vectors, before and after they are ordered; the compiler copies a stored Gram
+# matrix when a loop reads it.
+SQUARES = {"spectral": 5, "stored": 2, "blocked": 0}
 ADVICE = {
     "spectral": "take the Krylov path, which stores the Gram matrix once, or not at all "
     "with storage='blocked'",
