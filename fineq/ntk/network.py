@@ -87,18 +87,18 @@ class TwoLayer(nn.Module):
     @nn.compact
     def __call__(self, z: Array) -> Array:
         """Predictions `[N, d]` at inputs `[N, D]`."""
-        drawn = None
-        if self.is_initializing():
-            key = self.make_rng("params")
-            drawn = draw(key, self.width, z.shape[-1], self.d, self.start, z.dtype)
-        # Both must come from one draw, for units are paired.
-        W = self.param("W", lambda _: drawn.W if drawn else None)
-        A = self.variable("fixed", "A", lambda: drawn.A if drawn else None).value
+        # One key for all, for units are paired. After the start Flax asks for shapes only.
+        key = self.make_rng("params") if self.is_initializing() else jax.random.key(0)
+        W = self.param("W", lambda _: self._draw(key, z).W)
+        A = self.variable("fixed", "A", lambda: self._draw(key, z).A).value
         f = _outputs(W, A, z)
         if self.start == "subtracted":
-            first = self.variable("fixed", "W", lambda: drawn.W if drawn else None).value
+            first = self.variable("fixed", "W", lambda: self._draw(key, z).W).value
             f = f - _outputs(first, A, z)
         return f
+
+    def _draw(self, key: Any, z: Array) -> Weights:
+        return draw(key, self.width, z.shape[-1], self.d, self.start, z.dtype)
 
 
 def _outputs(W: Array, A: Array, z: Array) -> Array:

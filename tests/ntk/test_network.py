@@ -1,5 +1,7 @@
 """The two-layer network: its Flax module, its start, and what is refused."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,7 @@ def test_prediction_in_groups_is_the_sum_over_units():
 def test_flax_module_has_the_weights_of_the_start(start):
     z = jnp.asarray(normal(0, 6, 3))
     module = TwoLayer(10, 2, start)
-    variables = module.init(jax.random.key(3), z)
+    variables: Any = module.init(jax.random.key(3), z)
     f = module.apply(variables, z)
     W, A = variables["params"]["W"], variables["fixed"]["A"]
     own = predict(Weights(W, A), z)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,12 +37,13 @@ def problem_data(dtype=np.float64, N=12, M=5, d=2, eta=0.3):
 def test_a_step_is_the_gradient_of_the_loss_of_the_flax_module(start, units):
     data, width = problem_data(), 22
     module = TwoLayer(width, 2, start)
-    variables = module.init(KEY, data.z)
+    variables: Any = module.init(KEY, data.z)
     W, fixed = variables["params"]["W"], variables["fixed"]
     weights = Weights(W, fixed["A"])
 
     def loss(W):
         f = module.apply({"params": {"W": W}, "fixed": fixed}, data.z)
+        assert isinstance(f, jax.Array)
         return jnp.sum((f - data.labels) ** 2) / (2 * data.z.shape[0])
 
     state, problem = begin(weights, data, start, units)
@@ -52,7 +54,7 @@ def test_a_step_is_the_gradient_of_the_loss_of_the_flax_module(start, units):
         W = expected
         np.testing.assert_allclose(weights_of(state.W, width), W, rtol=0, atol=1e-12)
     f = module.apply({"params": {"W": W}, "fixed": fixed}, data.z)
-    found = predictions(state, info, problem)
+    found = predictions(state, gradient_step(state, problem)[1], problem)
     np.testing.assert_allclose(found["train"], f, atol=1e-12)
     g = module.apply({"params": {"W": W}, "fixed": fixed}, data.fresh)
     np.testing.assert_allclose(found["fresh"], g, atol=1e-12)
