@@ -100,9 +100,19 @@ def test_cross_validation_with_explicit_smoothers(problem, spectrum):
     assert stop.place == np.argmin(scores)
     # (1 - ηλ)^τ through 1e5 multiplications keeps about ten digits.
     np.testing.assert_allclose(stop.value, np.min(scores), rtol=1e-8)
-    # Without the cap the last times win, where 0/0 looms.
-    free = stopping.cross_validation(path.loss, freedom, N, times, share=1.0)
-    assert free.value <= stop.value
+
+
+def test_cross_validation_stays_below_its_cap():
+    # Labels nearly interpolated: the score at the last time is the least, and means nothing.
+    loss = jnp.array([1.0, 0.5, 1e-9])
+    used = jnp.array([0.1, 0.4, 0.9])
+    freedom = spectral.Freedom(N * used, N * (1 - used))
+    times = jnp.array([1.0, 10.0, 100.0])
+    capped = stopping.cross_validation(loss, freedom, N, times)
+    assert capped.time == 10
+    np.testing.assert_allclose(capped.value, 2 * 0.5 / 0.6**2)
+    assert not capped.inside
+    assert stopping.cross_validation(loss, freedom, N, times, share=1.0).time == 100
 
 
 def test_noise_level_of_pure_noise_is_found(spectrum):
