@@ -25,6 +25,7 @@ NAMES = (
     "control",
     "kernel",
     "kernel_descent",
+    "network",
 )
 
 

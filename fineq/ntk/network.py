@@ -107,9 +107,10 @@ def _outputs(W: Array, A: Array, z: Array) -> Array:
 
 def units_for(num: int, width: int) -> int:
     """How many units a group holds at N = `num` inputs."""
-    entries = CACHED if jax.default_backend() == "cpu" else BOUND
+    if jax.default_backend() != "cpu":
+        return min(width, max(1, BOUND // num))
     # Groups of 1000 units save nothing where inputs are few; below 32 products get slow.
-    return min(width, max(FEWEST_UNITS, min(MOST_UNITS, entries // num)))
+    return min(width, max(FEWEST_UNITS, min(MOST_UNITS, CACHED // num)))
 
 
 def dot(x: Array, y: Array) -> Array:
