@@ -163,7 +163,7 @@ def run(quick: bool) -> list[Row]:
         print(f"\n{PEER} is not set: no comparison with neural-tangents (docs/benchmarks.md)")
     if quick:
         return compare(1024, python, 3)
-    rows = [*compare(1024, python, 5), *compare(4096, python, 2)]
+    rows = [*compare(1024, python, 5), *compare(4096, python, 1)]
     return [*rows, *(beyond(16384, storage) for storage in ("float64", "float32", "blocked"))]
 
 
