@@ -11,7 +11,7 @@ PYTEST      := $(PYTHON) -m pytest -n 2 --dist loadfile
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-nlqr reproduce-pift demo test test-all lint format bench lock clean
+.PHONY: help setup reproduce reproduce-nlqr reproduce-pift reproduce-ntk demo test test-all lint format bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ reproduce-nlqr: setup  ## the same for nearly linear-quadratic control alone
 
 reproduce-pift: setup  ## the same for fine-tuning as stochastic control alone
 	@$(PYTHON) -m experiments.reproduce pift
+
+reproduce-ntk: setup  ## the same for score learning with wide networks alone
+	@$(PYTHON) -m experiments.reproduce ntk
 
 demo: setup  ## one smoke study with its figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]

@@ -43,6 +43,19 @@ STUDIES: dict[str, list[list[str]]] = {
             "benchmark_problems",
         )
     ],
+    "ntk": [
+        [f"experiment=ntk/{name}"]
+        for name in (
+            "kernel_limit",
+            "coupling",
+            "early_stopping",
+            "generalisation",
+            "decomposition",
+            "assumptions",
+            "sampling",
+            "digits",
+        )
+    ],
 }
 
 

@@ -91,6 +91,7 @@ class NetworkConfig:
         ("symmetric", "subtracted", "plain"),
     )
     num_steps: int = count(1000, "steps of full-batch gradient descent")
+    precision: str = choice("float32", "floating point precision", ("float32", "float64"))
 
     def check(self) -> None:
         """Pairs need an even number of neurons."""

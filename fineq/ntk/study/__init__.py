@@ -5,6 +5,8 @@ from collections.abc import Callable
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study import (
     assumptions,
+    coupling,
+    decomposition,
     digits,
     early_stopping,
     generalisation,
@@ -17,6 +19,8 @@ from fineq.sweep.stages import Stages
 
 STUDIES: dict[str, Callable[[NtkConfig, Given, Stages], StudyResult]] = {
     "assumptions": assumptions.run,
+    "coupling": coupling.run,
+    "decomposition": decomposition.run,
     "digits": digits.run,
     "early_stopping": early_stopping.run,
     "generalisation": generalisation.run,

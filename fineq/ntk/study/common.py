@@ -20,6 +20,7 @@ NAMES = Names(
         "num": "training points N",
         "width": "width m",
         "time": "training time (steps) τ",
+        "step": "training time (steps) τ",
         "t": "diffusion time t",
     },
     {"T0": "T0", "T": "T", "num": "N", "width": "m", "g": "g", "step": "η"},

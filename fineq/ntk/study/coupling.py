@@ -1,0 +1,169 @@
+"""How close networks stay to kernel descent, against their width (`ntk/coupling`).
+
+Both descend on the same noisy labels with the same step size; the distance on fresh points is
+followed over training, for networks that start at output 0 and for those that do not.
+"""
+
+import numpy as np
+
+from fineq.claims import Claim, Theory
+from fineq.errors import InputError
+from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.ntk.claims import claim
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.study.common import (
+    Study,
+    coords_of,
+    make_study,
+    named_instance,
+    refuse_swept,
+    slices,
+    target_notes,
+    widths_of,
+)
+from fineq.ntk.study.instances import Given
+from fineq.ntk.study.networks import (
+    kernel_errors,
+    network_errors,
+    recorded,
+    times_with_networks,
+)
+from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.results import Array as Named
+from fineq.results import StudyResult, status_of
+from fineq.studies import dims_of
+from fineq.sweep.stages import Stages
+
+SHORT = 0.1  # of the horizon: where slopes are fitted a second time
+MARGIN = 0.1  # on the exponent -1/2, which bends for narrow networks at long horizons
+STARTS = {"symmetric": "output 0 at start", "subtracted": "f_0 subtracted", "plain": "f_0 kept"}
+
+
+def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
+    """Train networks of every width from the configured start, and from a plain one.
+
+    Raises:
+        InputError: for fewer than two widths.
+    """
+    study = make_study(config, given, stages)
+    refuse_swept(study, "network.widths")
+    widths = widths_of(config)
+    if len(widths) < 2 or sorted(set(widths)) != widths:
+        raise InputError(f"coupling needs 2 rising widths or more, got {config.network.widths}")
+    times = times_with_networks(config)
+    kernel = kernel_errors(study, times)
+    starts = list(dict.fromkeys([config.network.start, "plain"]))
+    apart = np.stack([network_errors(study, times, kernel, start)["coupling"] for start in starts])
+    steps = recorded(study, times)
+    gaps = np.max(apart, axis=-1)
+    short = np.max(apart[..., steps <= max(SHORT * steps[-1], steps[0])], axis=-1)
+    laws = [
+        {
+            (start, name): power_law(
+                np.asarray(widths, float),
+                np.moveaxis(values[(i, slice(None), *piece.index)], 0, -1),
+                quantity=f"distance in m, {STARTS[start]}, {name} horizon, {piece.label}",
+            )
+            for i, start in enumerate(starts)
+            for name, values in (("whole", gaps), ("short", short))
+        }
+        for piece in slices(study.axes)
+    ]
+    dims = ("start", "width", *dims_of(study.axes))
+    about = "distance of network and kernel descent"
+    arrays = {
+        "distance": Named(apart, (*dims, "time"), "1", f"{about}, root mean square"),
+        "gap": Named(gaps, dims, "1", f"{about}, largest over training"),
+    }
+    coords = coords_of(study.axes, config, time=steps, width=np.asarray(widths))
+    coords["start"] = Named(np.array(starts), ("start",), "1", "initialisation")
+    return StudyResult(
+        arrays,
+        coords,
+        tuple(_claims(study, starts, gaps, laws, int(steps[-1]))),
+        tuple(law for by in laws for law in by.values()),
+        _figures(study, starts, laws),
+        status_of(~np.isfinite(gaps)),
+        target_notes(given),
+    )
+
+
+def _claims(
+    study: Study,
+    starts: list[str],
+    gaps: np.ndarray,
+    laws: list[dict[tuple[str, str], PowerLaw]],
+    horizon: int,
+) -> list[Claim]:
+    claims = []
+    widths = widths_of(study.config)
+    for piece, by in zip(slices(study.axes), laws, strict=True):
+        instance = f"{named_instance(study, piece)}, m = {widths[0]} to {widths[-1]}"
+        for i, start in enumerate(starts):
+            for name, steps in (("whole", horizon), ("short", int(SHORT * horizon))):
+                theory = Theory(-0.5, "~", "m^-½", margin=MARGIN) if start != "plain" else None
+                claims.append(
+                    claim(
+                        "ntk/coupling",
+                        by[start, name],
+                        theory,
+                        instance=f"{instance}, {steps} steps",
+                        what=f"exponent in m of the largest distance, {STARTS[start]}",
+                    )
+                )
+            last = gaps[(i, -1, *piece.index)]
+            claims.append(
+                claim(
+                    "ntk/coupling",
+                    by[start, "whole"],
+                    Theory(0.0, "<=", "the gap falls with m") if start != "plain" else None,
+                    instance=f"{instance}, {horizon} steps",
+                    what=f"sign of the exponent, {STARTS[start]}",
+                )
+            )
+            claims.append(
+                claim(
+                    "ntk/coupling",
+                    median_interval(last[np.isfinite(last)]),
+                    instance=f"{named_instance(study, piece)}, m = {widths[-1]}",
+                    what=f"largest distance, {STARTS[start]}",
+                )
+            )
+    return claims
+
+
+def _figures(
+    study: Study, starts: list[str], laws: list[dict[tuple[str, str], PowerLaw]]
+) -> tuple[Figure, ...]:
+    piece, by = slices(study.axes)[0], laws[0]
+
+    def fit(start: str) -> Fit:
+        law = by[start, "whole"]
+        return Fit(law.slope, law.low, law.high)
+
+    lines = tuple(
+        Line("gap", STARTS[start], {**piece.at, "start": start}, fit=fit(start)) for start in starts
+    )
+    widths = Panel(
+        "powerlaw",
+        "width",
+        lines,
+        (Drawn("∝ m^-½", exponent=-0.5, line=0),),
+        title=f"Largest distance, {piece.label}".removesuffix(", "),
+        ylabel="distance, root mean square",
+    )
+    over_time = Panel(
+        "curves",
+        "time",
+        tuple(
+            Line("distance", f"m = {m}", {**piece.at, "start": starts[0], "width": m})
+            for m in widths_of(study.config)
+        ),
+        title=f"Over training, {STARTS[starts[0]]}",
+        ylabel="distance, root mean square",
+        xscale="log",
+        yscale="log",
+        ordered=True,
+    )
+    return (Figure("coupling", (widths, over_time), "Network and kernel descent, fresh points."),)

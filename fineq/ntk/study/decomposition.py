@@ -1,0 +1,202 @@
+"""Where the error of a trained network comes from (`ntk/error-decomposition`).
+
+At every training time τ, on fresh points, root mean squares of
+
+    coupling          network - kernel descent, both on noisy labels
+    label mismatch    kernel descent on noisy labels - on clean ones
+    early stopping    kernel descent on clean labels - its limit at infinite time
+    approximation     that limit - f*
+
+and of the total, network - f*, which the sum of the four bounds. Kernel descent is exact at every
+τ; the network is trained for `network.num_steps` steps at each width.
+"""
+
+import numpy as np
+
+from fineq.claims import Claim, Measured, Theory
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.ntk.claims import claim
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.study.common import (
+    Study,
+    coords_of,
+    make_study,
+    named_instance,
+    refuse_swept,
+    slices,
+    target_notes,
+    widths_of,
+)
+from fineq.ntk.study.instances import Given
+from fineq.ntk.study.networks import (
+    Errors,
+    kernel_errors,
+    network_errors,
+    recorded,
+    times_with_networks,
+)
+from fineq.rates import median_interval
+from fineq.results import Arrays, StudyResult
+from fineq.studies import Slice, dims_of, named_arrays
+from fineq.sweep.stages import Stages
+
+ROUNDING = 1e-9
+KERNEL = {
+    "mismatch": "label mismatch",
+    "stopping": "early stopping",
+    "approximation": "approximation",
+    "risk": "error of kernel descent on noisy labels",
+    "score": "error of its score",
+}
+NETWORK = {"coupling": "coupling", "total": "total error of the network"}
+
+
+def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
+    """Kernel descent at every time, the network at every width, and the four terms."""
+    study = make_study(config, given, stages)
+    refuse_swept(study, "network.widths")
+    times = times_with_networks(config)
+    found = kernel_errors(study, times)
+    kernel = {name: np.asarray(getattr(found, name)) for name in KERNEL}
+    network = network_errors(study, times, found)
+    return StudyResult(
+        *_arrays(study, times, kernel, network),
+        tuple(_claims(study, times, kernel, network)),
+        (),
+        _figures(study),
+        notes={**target_notes(given), **_notes(study)},
+    )
+
+
+def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) -> list[Claim]:
+    claims = []
+    for piece in slices(study.axes):
+        own = {name: np.asarray(values)[piece.index] for name, values in kernel.items()}
+        instance = named_instance(study, piece)
+        best = own["risk"].argmin(axis=-1)
+        at_best = {k: np.take_along_axis(own[k], best[:, None], -1)[:, 0] for k in PARTS}
+        claims += [
+            claim(
+                "ntk/early-stopping",
+                median_interval(times[best]),
+                instance=instance,
+                what="training time of least error of kernel descent, steps",
+            ),
+            claim(
+                "ntk/early-stopping",
+                median_interval(own["risk"][:, -1] / own["risk"].min(axis=-1)),
+                Theory(1.0, ">=", "long training overfits"),
+                instance=f"{instance}, τ = {times[-1]:g}",
+                what="last over least error of kernel descent",
+            ),
+        ]
+        claims += [
+            claim(
+                "ntk/error-decomposition",
+                median_interval(at_best[name] / own["risk"].min(axis=-1)),
+                instance=instance,
+                what=f"{KERNEL[name]} over the error, at the best time",
+            )
+            for name in PARTS
+        ]
+        bound = own["mismatch"] + own["stopping"] + own["approximation"]
+        for i, width in enumerate(widths_of(study.config)):
+            coupling, total = (network[name][(i, *piece.index)] for name in NETWORK)
+            whole = bound[:, : coupling.shape[-1]] + coupling
+            share = total / whole
+            known = np.isfinite(share)
+            claims += [
+                claim(
+                    "ntk/error-decomposition",
+                    Measured.exact(float(share[known].max()) if known.any() else float("nan")),
+                    Theory(1.0, "<=", "triangle inequality", margin=ROUNDING),
+                    instance=f"{instance}, m = {width}",
+                    what="total over the sum of the four terms, largest over τ and seeds",
+                ),
+                claim(
+                    "ntk/error-decomposition",
+                    median_interval((coupling / whole)[:, -1][known[:, -1]]),
+                    instance=f"{instance}, m = {width}, last step",
+                    what="coupling over the sum of the four terms",
+                ),
+            ]
+    return claims
+
+
+PARTS = ("mismatch", "stopping", "approximation")
+
+
+def _arrays(
+    study: Study, times: np.ndarray, kernel: Errors, network: Errors
+) -> tuple[Arrays, Arrays]:
+    dims, steps = dims_of(study.axes), recorded(study, times)
+    arrays = named_arrays(kernel, dims, KERNEL, last=("time",))
+    early = {name: values[..., : steps.size] for name, values in kernel.items()}
+    arrays |= named_arrays(early, dims, KERNEL, prefix="early_", last=("step",))
+    arrays |= named_arrays(network, ("width", *dims), NETWORK, last=("step",))
+    widths = np.asarray(widths_of(study.config))
+    return arrays, coords_of(study.axes, study.config, time=times, step=steps, width=widths)
+
+
+def _notes(study: Study) -> dict[str, str]:
+    network, last = study.config.network, study.config.descent.last
+    return {
+        "horizon": f"networks are trained for {network.num_steps} steps, the kernel for {last:g}"
+    }
+
+
+def _figures(study: Study) -> tuple[Figure, ...]:
+    piece = slices(study.axes)[0]
+    narrow, wide = widths_of(study.config)[0], widths_of(study.config)[-1]
+    terms = ("mismatch", "stopping", "approximation")
+    short = {"mismatch": "label mismatch", "stopping": "early stopping"}
+    shown = {name: short.get(name, name) for name in terms}
+    early = [Line("total", f"total, m = {wide}", {**piece.at, "width": wide})]
+    early += [Line(f"early_{name}", text, piece.at) for name, text in shown.items()]
+    early += [
+        Line("coupling", f"coupling, m = {m}", {**piece.at, "width": m}) for m in (narrow, wide)
+    ]
+    late = [Line("risk", "total", piece.at)]
+    late += [Line(name, text, piece.at) for name, text in shown.items()]
+    totals = [Line("total", f"m = {m}", {**piece.at, "width": m}) for m in widths_of(study.config)]
+    return (
+        Figure(
+            "decomposition",
+            (
+                _panel("step", "Network", piece, early),
+                _panel("time", "Kernel descent, to the end", piece, late),
+                _panel(
+                    "step",
+                    "Total error of networks",
+                    piece,
+                    totals,
+                    (Drawn("kernel descent", variable="early_risk", at=piece.at),),
+                    ordered=True,
+                ),
+            ),
+            "Which error dominates when: root mean squares on fresh points against training time.",
+        ),
+    )
+
+
+def _panel(
+    x: str,
+    title: str,
+    piece: Slice,
+    lines: list[Line],
+    theory: tuple[Drawn, ...] = (),
+    *,
+    ordered: bool = False,
+) -> Panel:
+    return Panel(
+        "curves",
+        x,
+        tuple(lines),
+        theory,
+        title=f"{title}, {piece.label}".removesuffix(", "),
+        ylabel="root mean square error",
+        xscale="log",
+        yscale="log",
+        ordered=ordered,
+    )
