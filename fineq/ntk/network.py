@@ -126,18 +126,23 @@ def grouped(x: Array, units: int) -> Array:
     return x.reshape(count, units, -1).swapaxes(1, 2)
 
 
-@sequential_vmap
-def sums_over(W: Array, A: Array, z: Array) -> Array:
-    """Σ_r A_r relu(w_r·z) for weights in groups, `[N, d]`.
-
-    Under `vmap` one network after the other: batched products of this shape are three times slower.
-    """
+def _sums(W: Array, A: Array, z: Array) -> Array:
+    """Σ_r A_r relu(w_r·z) for weights in groups, `[N, d]`."""
 
     def add(total: Array, group: tuple[Array, Array]) -> tuple[Array, None]:
         w, a = group
         return total + dot(jnp.maximum(dot(z, w), 0), a.T), None
 
     return lax.scan(add, jnp.zeros((z.shape[0], A.shape[1]), z.dtype), (W, A))[0]
+
+
+@sequential_vmap
+def sums_over(W: Array, A: Array, z: Array) -> Array:
+    """Σ_r A_r relu(w_r·z) for weights in groups, `[N, d]`; has no derivative.
+
+    Under `vmap` one network after the other: batched products of this shape are three times slower.
+    """
+    return _sums(W, A, z)
 
 
 @partial(jax.jit, static_argnames="units")
@@ -149,4 +154,4 @@ def predict(weights: Weights, z: ArrayLike, units: int | None = None) -> Array:
     W, A = weights
     z = jnp.asarray(z, W.dtype)
     units = units or units_for(z.shape[0], W.shape[0])
-    return sums_over(grouped(W, units), grouped(A, units), z) / np.sqrt(W.shape[0])
+    return _sums(grouped(W, units), grouped(A, units), z) / np.sqrt(W.shape[0])
