@@ -9,6 +9,8 @@ import numpy as np
 from fineq.config import RunConfig
 from fineq.errors import InputError
 from fineq.fields import leaves, replace_at, sweep_axes, validate
+from fineq.figures import Fit
+from fineq.rates import PowerLaw
 from fineq.results import Array as Named
 from fineq.results import Arrays
 from fineq.sweep.axes import Axis
@@ -41,6 +43,14 @@ def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:
 def seed_axis(config: RunConfig) -> Axis:
     """Seeds `first_seed, first_seed + 1, ...`."""
     return Axis("seed", list(range(config.first_seed, config.first_seed + config.seeds)))
+
+
+def drawn_fit(law: PowerLaw, x: list) -> Fit | None:
+    """A fitted power law as figures draw it over x; None where nothing could be fitted."""
+    if not np.isfinite(law.slope):
+        return None
+    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
+    return Fit(law.slope, low, high, float(min(x)), float(max(x)))
 
 
 def dim_name(axis: str) -> str:

@@ -77,6 +77,13 @@ class DescentConfig:
     )
     last: float = number(1e6, "most steps τ that kernel gradient descent is followed to", minimum=1)
     num_times: int = count(49, "training times looked at, equally spaced on a log scale", minimum=2)
+    method: str = choice(
+        "spectral",
+        "all eigenpairs; or a Krylov space, from a stored Gram matrix or without one, whose path "
+        "ends where it has not converged",
+        ("spectral", "stored", "blocked"),
+    )
+    num_products: int = count(30, "products with the Gram matrix that span the Krylov space")
     forced: bool = flag(False, "go on with a step size above the stability limit 2/λ_max")
 
 
@@ -101,6 +108,17 @@ class NetworkConfig:
                     "network.widths must be whole numbers, even ones when "
                     f"network.start=symmetric, got {m:g}"
                 )
+
+
+@dataclass
+class DeepConfig:
+    """What practitioners do, beside it: a deeper network, all of it trained by Adam."""
+
+    depth: int = count(3, "hidden layers")
+    width: int = count(128, "units of each")
+    rule: str = choice("adam", "optimiser", ("adam", "sgd"))
+    learning_rate: float = number(1e-3, "learning rate", above=0.0)
+    batch: int | None = count(None, "data of each step, drawn anew; null: all")
 
 
 @dataclass
@@ -162,6 +180,7 @@ class NtkConfig(RunConfig):
     data: DataConfig = group(DataConfig, "training and test data")
     descent: DescentConfig = group(DescentConfig, "gradient descent")
     network: NetworkConfig = group(NetworkConfig, "the network")
+    deep: DeepConfig = group(DeepConfig, "a deeper network beside it")
     stopping: StoppingConfig = group(StoppingConfig, "stopping rules")
     generalisation: GeneralisationConfig = group(GeneralisationConfig, "error against N")
     assumptions: AssumptionsConfig = group(AssumptionsConfig, "what assumptions looks at")

@@ -18,6 +18,7 @@ from jax import Array
 from fineq.errors import InputError
 from fineq.iterate import Kernel, Progress, Store, Trace, iterate
 from fineq.ntk.training import Data
+from fineq.sweep import Program
 
 Rule = Literal["adam", "sgd"]
 
@@ -92,6 +93,58 @@ def make_step(
     return step
 
 
+class Recipe(NamedTuple):
+    """How a perceptron is trained, as pure functions.
+
+    Attributes:
+        begin: `(key, data) -> Fitting`.
+        step: a kernel of `fineq.iterate`, with a key.
+        metrics: `(state, info, data)` to `train` `[N, d]`, `fresh` `[M, d]` and the loss.
+    """
+
+    begin: Callable[[Array, Data], Fitting]
+    step: Kernel
+    metrics: Callable[[Fitting, Info, Data], dict[str, Array]]
+
+
+def make_recipe(
+    width: int, depth: int, d: int, rule: str, rate: float, batch: int | None = None
+) -> Recipe:
+    """Training of a perceptron with d outputs by Adam or gradient descent at a learning rate."""
+    module = Perceptron(width, depth, d)
+    optimiser = optax.adam(rate) if rule == "adam" else optax.sgd(rate)
+
+    def apply(params: Any, z: Array) -> Array:
+        return jnp.asarray(module.apply(params, z))
+
+    def begin(key: Array, data: Data) -> Fitting:
+        params = module.init(key, data.z[:1])
+        return Fitting(params, optimiser.init(params))
+
+    def metrics(state: Fitting, info: Info, problem: Data) -> dict[str, Array]:
+        del info
+        train = apply(state.params, problem.z)
+        loss = jnp.sum(jnp.square(train - problem.labels)) / (2 * train.shape[0])
+        return {"train": train, "fresh": apply(state.params, problem.fresh), "loss": loss}
+
+    return Recipe(begin, make_step(apply, optimiser, batch), metrics)
+
+
+def deep_program(
+    recipe: Recipe, *, num_steps: int, record: Any = None, dtype: Any = jnp.float32
+) -> Program:
+    """What a member of a sweep does: train the perceptron of its seed on its `data`.
+
+    As `fineq.ntk.coupling.network_program`: the sweep gives the data as `inputs={"data": Data}`.
+    """
+
+    def init(key: Array, member: Any) -> tuple[Any, Any]:
+        data = jax.tree.map(lambda x: x.astype(dtype), member["data"])
+        return recipe.begin(key, data), data
+
+    return Program(init, recipe.step, num_steps, recipe.metrics, record)
+
+
 def fit(
     key: Array,
     data: Data,
@@ -127,27 +180,14 @@ def fit(
     """
     check_deep(width, depth, rule, batch, data.z.shape[0])
     key_start, key_steps = jax.random.split(key)
-    module = Perceptron(width, depth, data.labels.shape[1])
-    params = module.init(key_start, data.z[:1])
-    rate = float(data.eta)
-    optimiser = optax.adam(rate) if rule == "adam" else optax.sgd(rate)
-
-    def apply(params: Any, z: Array) -> Array:
-        return jnp.asarray(module.apply(params, z))
-
-    def metrics(state: Fitting, info: Info, problem: Data) -> dict[str, Array]:
-        del info
-        train = apply(state.params, problem.z)
-        loss = jnp.sum(jnp.square(train - problem.labels)) / (2 * train.shape[0])
-        return {"train": train, "fresh": apply(state.params, problem.fresh), "loss": loss}
-
+    recipe = make_recipe(width, depth, data.labels.shape[1], rule, float(data.eta), batch)
     return iterate(
-        make_step(apply, optimiser, batch),
-        Fitting(params, optimiser.init(params)),
+        recipe.step,
+        recipe.begin(key_start, data),
         data,
         num_steps=num_steps,
         key=key_steps,
-        metrics=metrics,
+        metrics=recipe.metrics,
         record=record,
         store=store,
         progress=progress,

@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Measured, Theory
-from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.ntk import forward, targets
 from fineq.ntk.claims import claim
@@ -21,18 +21,19 @@ from fineq.ntk.config import NtkConfig
 from fineq.ntk.kernel import gram
 from fineq.ntk.study.common import (
     Study,
+    check_fits,
     coords_of,
     make_study,
     refuse_swept,
     slices,
     target_notes,
 )
-from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.study.instances import Given, Instance, Member
 from fineq.ntk.study.rules import decay_of
 from fineq.rates import PowerLaw, median_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
-from fineq.studies import Slice, dims_of, named_arrays
+from fineq.studies import Slice, dims_of, drawn_fit, named_arrays
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -50,6 +51,7 @@ OVER_TIME = {
     "bound": "bound (a/h) diameter²/4",
 }
 ROUNDING = 1e-6
+IDENTITY = 0.05  # on the difference of losses: a few standard errors of 16 seeds
 DIAGONAL = 2.0  # of the cube [-1, 1]^d over √d
 
 
@@ -73,6 +75,8 @@ class OverTime(NamedTuple):
         bound: what it cannot exceed in the cube.
         outside: P(|X_t| > R).
         cost: E |f*|² 1{|X_t| > R} over E |f*|².
+        identity: denoising less explicit loss over the constant between them, less 1, for the
+            predictor f(t, x) = a x, and the variance of this mean: `[2]`.
     """
 
     noise: Array
@@ -81,6 +85,7 @@ class OverTime(NamedTuple):
     bound: Array
     outside: Array
     cost: Array
+    identity: Array
 
 
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
@@ -88,6 +93,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     study = make_study(config, given, stages)
     refuse_swept(study, "data.num")
     sizes = Axis("data.num", [int(n) for n in config.assumptions.sizes], static=True)
+    check_fits(config, sizes.values)
     spectrum = _spectra(study, sizes)
     t = _times(study)
     found: OverTime = stages.measure(
@@ -156,8 +162,22 @@ def _over_time(study: Study, times: np.ndarray, member: Member) -> OverTime:
     bound = targets.slope_bound(process, t, DIAGONAL * np.sqrt(law.d))
     # The ends are among the times up to rounding.
     learned = (t >= process.T0 * (1 - ROUNDING)) & (t <= process.T * (1 + ROUNDING))
-    every = OverTime(noise, signal, found, bound, outside.T, cost.T)
-    return jax.tree.map(lambda x: jnp.where(learned, x, jnp.nan), every)
+    every = (noise, signal, found, bound, outside.T, cost.T)
+    shown = [jnp.where(learned, x, jnp.nan) for x in every]
+    return OverTime(*shown, identity=_identity(study, instance))
+
+
+def _identity(study: Study, instance: Instance) -> Array:
+    test, process = instance.test, instance.process
+    data = forward.Triples(test.t, test.noisy, test.x)
+    truth = targets.predictor(process, instance.law)
+
+    def linear(t: Array, x: Array) -> Array:
+        return forward.alpha(process, t)[:, None] * x
+
+    found = forward.losses(process, linear, truth, data, study.config.data.weight)
+    apart = (found.denoising - found.explicit - found.noise) / jnp.mean(found.noise)
+    return jnp.stack([jnp.mean(apart), jnp.var(apart) / apart.size])
 
 
 def _laws(study: Study, spectrum: dict[str, np.ndarray]) -> list[PowerLaw]:
@@ -227,8 +247,22 @@ def _claims(
                 instance=f"{instance}, t log-uniform",
                 what="label noise over signal, root mean squares",
             ),
+            claim(
+                "ntk/score-identity",
+                _pooled(over_time["identity"][piece.index]),
+                Theory(0.0, "~", "E w|f - X_0|² - E w|f - f*|² = E w|X_0 - f*|²", margin=IDENTITY),
+                instance=f"{instance}, f(t, x) = a x, {study.config.data.weight} weight",
+                what="difference of the two losses over the constant, less 1",
+            ),
         ]
     return claims
+
+
+def _pooled(means: np.ndarray) -> Measured:
+    """Mean over seeds of independent means with known variances, `[seed, 2]`, and its interval."""
+    value = float(np.mean(means[:, 0]))
+    half = 1.96 * float(np.sqrt(np.sum(means[:, 1]))) / len(means)
+    return Measured(value, value - half, value + half)
 
 
 def _level(of_time: np.ndarray) -> np.ndarray:
@@ -270,7 +304,7 @@ def _figures(study: Study, laws: list[PowerLaw]) -> tuple[Figure, ...]:
         "powerlaw",
         "num",
         tuple(
-            Line("smallest", p.label, p.at, fit=Fit(law.slope, law.low, law.high))
+            Line("smallest", p.label, p.at, fit=drawn_fit(law, study.config.assumptions.sizes))
             for p, law in zip(pieces, laws, strict=True)
         ),
         title="Conditioning",

@@ -1,13 +1,16 @@
 """What the studies of score learning share: names of fields, axes, instances, notes."""
 
-from collections.abc import Callable, Collection
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from fineq.errors import InputError
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.study.instances import Given, Instance, Member, make_instance
+from fineq.ntk.memory import Storage, check_memory
+from fineq.ntk.spectral import stability_limit
+from fineq.ntk.study.instances import Given, Instance, Member, configured, make_instance
+from fineq.ntk.training import largest_eigenvalue
 from fineq.studies import Names, Slice, seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
@@ -46,6 +49,10 @@ class Study(NamedTuple):
     instance: Callable[[Member], Instance]
     axes: list[Axis]
 
+    def config_at(self, member: Member) -> NtkConfig:
+        """The configuration with a member's values in place of its fields."""
+        return configured(self.config, member)
+
     @property
     def d(self) -> int:
         """Dimension of X_0."""
@@ -58,10 +65,51 @@ def make_study(
     """Bind a configuration; `shapes` are fields that change shapes and may be swept all the same.
 
     Raises:
-        InputError: as `fineq.studies.user_axes`.
+        InputError: as `fineq.studies.user_axes`, and for a step size that is not stable.
+        ResourceError: for an N whose Gram matrix would not fit.
     """
     axes = [*user_axes(config, shapes), seed_axis(config)]
-    return Study(config, given, stages, make_instance(config, given), axes)
+    study = Study(config, given, stages, make_instance(config, given), axes)
+    check_fits(config, [config.data.num])
+    _check_steps(study)
+    return study
+
+
+def check_fits(config: NtkConfig, sizes: Sequence[int]) -> None:
+    """Raise `ResourceError` when the Gram matrix of the largest N would not fit."""
+    storage = cast(Storage, config.descent.method)
+    check_memory(max(sizes), storage, np.dtype(config.precision).itemsize)
+
+
+def _check_steps(study: Study) -> None:
+    """Raise `InputError` when a given step size is not stable on the first member's data."""
+    swept = {axis.name: axis.values for axis in study.axes}
+    steps = swept.get("descent.step", [study.config.descent.step])
+    if steps[0] is None or study.config.descent.forced:
+        return
+    z = study.instance({name: values[0] for name, values in swept.items()}).train.z
+    limit = float(stability_limit(largest_eigenvalue(z)))
+    if max(steps) > limit:
+        raise InputError(
+            f"descent.step must be at most 2/λ_max = {limit:.4g}, the limit of stability, got "
+            f"{max(steps):g}; descent.forced=true shows how it diverges"
+        )
+
+
+def kept(values: Mapping[str, np.ndarray], piece: Slice) -> dict[str, np.ndarray]:
+    """The arrays of one slice with those seeds that have not diverged, `[seed, ...]`."""
+    good = ~values["diverged"][piece.index]
+    return {name: x[piece.index][good] for name, x in values.items()}
+
+
+def divergence_note(diverged: np.ndarray) -> dict[str, str]:
+    """How many members diverged and are in no median."""
+    if not diverged.any():
+        return {}
+    return {
+        "divergence": f"{int(diverged.sum())} of {diverged.size} members diverged: their step size "
+        "is above 2/λ_max; they are in no median"
+    }
 
 
 def times_of(config: NtkConfig) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from fineq.claims import Claim, Theory
 from fineq.errors import InputError
-from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
@@ -32,7 +32,7 @@ from fineq.ntk.study.networks import (
 from fineq.rates import PowerLaw, median_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import StudyResult, status_of
-from fineq.studies import dims_of
+from fineq.studies import dims_of, drawn_fit
 from fineq.sweep.stages import Stages
 
 SHORT = 0.1  # of the horizon: where slopes are fitted a second time
@@ -138,12 +138,14 @@ def _figures(
 ) -> tuple[Figure, ...]:
     piece, by = slices(study.axes)[0], laws[0]
 
-    def fit(start: str) -> Fit:
-        law = by[start, "whole"]
-        return Fit(law.slope, law.low, law.high)
-
     lines = tuple(
-        Line("gap", STARTS[start], {**piece.at, "start": start}, fit=fit(start)) for start in starts
+        Line(
+            "gap",
+            STARTS[start],
+            {**piece.at, "start": start},
+            fit=drawn_fit(by[start, "whole"], widths_of(study.config)),
+        )
+        for start in starts
     )
     widths = Panel(
         "powerlaw",

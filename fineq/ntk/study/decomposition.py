@@ -21,6 +21,8 @@ from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    divergence_note,
+    kept,
     make_study,
     named_instance,
     refuse_swept,
@@ -31,13 +33,15 @@ from fineq.ntk.study.common import (
 from fineq.ntk.study.instances import Given
 from fineq.ntk.study.networks import (
     Errors,
+    deep_errors,
     kernel_errors,
     network_errors,
     recorded,
     times_with_networks,
 )
 from fineq.rates import median_interval
-from fineq.results import Arrays, StudyResult
+from fineq.results import Array as Named
+from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
 from fineq.sweep.stages import Stages
 
@@ -58,21 +62,25 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     refuse_swept(study, "network.widths")
     times = times_with_networks(config)
     found = kernel_errors(study, times)
-    kernel = {name: np.asarray(getattr(found, name)) for name in KERNEL}
+    kernel = {name: np.asarray(getattr(found, name)) for name in (*KERNEL, "diverged")}
     network = network_errors(study, times, found)
+    deep = deep_errors(study, times, found)
     return StudyResult(
-        *_arrays(study, times, kernel, network),
+        *_arrays(study, times, kernel, network, deep),
         tuple(_claims(study, times, kernel, network)),
         (),
         _figures(study),
-        notes={**target_notes(given), **_notes(study)},
+        status=status_of(kernel["diverged"]),
+        notes={**target_notes(given), **_notes(study), **divergence_note(kernel["diverged"])},
     )
 
 
 def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) -> list[Claim]:
     claims = []
     for piece in slices(study.axes):
-        own = {name: np.asarray(values)[piece.index] for name, values in kernel.items()}
+        own = kept(kernel, piece)
+        if not own["risk"].size:
+            continue
         instance = named_instance(study, piece)
         best = own["risk"].argmin(axis=-1)
         at_best = {k: np.take_along_axis(own[k], best[:, None], -1)[:, 0] for k in PARTS}
@@ -102,7 +110,8 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
         ]
         bound = own["mismatch"] + own["stopping"] + own["approximation"]
         for i, width in enumerate(widths_of(study.config)):
-            coupling, total = (network[name][(i, *piece.index)] for name in NETWORK)
+            good = ~kernel["diverged"][piece.index]
+            coupling, total = (network[name][(i, *piece.index)][good] for name in NETWORK)
             whole = bound[:, : coupling.shape[-1]] + coupling
             share = total / whole
             known = np.isfinite(share)
@@ -128,13 +137,14 @@ PARTS = ("mismatch", "stopping", "approximation")
 
 
 def _arrays(
-    study: Study, times: np.ndarray, kernel: Errors, network: Errors
+    study: Study, times: np.ndarray, kernel: Errors, network: Errors, deep: np.ndarray
 ) -> tuple[Arrays, Arrays]:
     dims, steps = dims_of(study.axes), recorded(study, times)
     arrays = named_arrays(kernel, dims, KERNEL, last=("time",))
-    early = {name: values[..., : steps.size] for name, values in kernel.items()}
+    early = {name: kernel[name][..., : steps.size] for name in KERNEL}
     arrays |= named_arrays(early, dims, KERNEL, prefix="early_", last=("step",))
     arrays |= named_arrays(network, ("width", *dims), NETWORK, last=("step",))
+    arrays["deep"] = Named(deep, (*dims, "step"), "1", "total error of the deeper network")
     widths = np.asarray(widths_of(study.config))
     return arrays, coords_of(study.axes, study.config, time=times, step=steps, width=widths)
 
@@ -160,6 +170,9 @@ def _figures(study: Study) -> tuple[Figure, ...]:
     late = [Line("risk", "total", piece.at)]
     late += [Line(name, text, piece.at) for name, text in shown.items()]
     totals = [Line("total", f"m = {m}", {**piece.at, "width": m}) for m in widths_of(study.config)]
+    config = study.config.deep
+    text = f"{config.depth} x {config.width}, {config.rule.capitalize()}"
+    practice = [Line("deep", text, piece.at)]
     return (
         Figure(
             "decomposition",
@@ -170,9 +183,8 @@ def _figures(study: Study) -> tuple[Figure, ...]:
                     "step",
                     "Total error of networks",
                     piece,
-                    totals,
+                    totals + practice,
                     (Drawn("kernel descent", variable="early_risk", at=piece.at),),
-                    ordered=True,
                 ),
             ),
             "Which error dominates when: root mean squares on fresh points against training time.",

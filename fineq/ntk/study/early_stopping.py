@@ -11,6 +11,8 @@ from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    divergence_note,
+    kept,
     make_study,
     named_instance,
     slices,
@@ -18,11 +20,10 @@ from fineq.ntk.study.common import (
     times_of,
 )
 from fineq.ntk.study.instances import Given, Member
-from fineq.ntk.study.paths import step_of
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.rates import median_interval
 from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult
+from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
 from fineq.sweep.stages import Stages
 
@@ -43,9 +44,8 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     times = times_of(config)
 
     def look(member: Member) -> Rules:
-        instance = study.instance(member)
-        eta = step_of(config, instance.train.z)
-        return rules(instance, eta, jnp.asarray(times, eta.dtype), config.stopping.holdout)
+        at = study.config_at(member)
+        return rules(at, study.instance(member), jnp.asarray(times, config.precision))
 
     found: Rules = stages.measure("rules", look, study.axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
@@ -54,14 +54,17 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         tuple(_claims(study, times, values)),
         (),
         (_figure(study, values),),
-        notes=target_notes(given),
+        status=status_of(values["diverged"]),
+        notes={**target_notes(given), **divergence_note(values["diverged"])},
     )
 
 
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
     claims = []
     for piece in slices(study.axes):
-        own = {name: x[piece.index] for name, x in values.items()}
+        own = kept(values, piece)
+        if not own["risk"].size:
+            continue
         instance = named_instance(study, piece)
         oracle = list(RULES).index("oracle")
         claims.append(

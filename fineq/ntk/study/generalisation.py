@@ -4,13 +4,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from fineq.claims import Claim, Theory
-from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
+    check_fits,
     coords_of,
+    divergence_note,
     make_study,
     named_instance,
     refuse_swept,
@@ -20,12 +22,11 @@ from fineq.ntk.study.common import (
 )
 from fineq.ntk.study.early_stopping import ABOUT
 from fineq.ntk.study.instances import Given, Member
-from fineq.ntk.study.paths import step_of
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.rates import PowerLaw, median_interval, power_law
 from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult
-from fineq.studies import dims_of, named_arrays
+from fineq.results import Arrays, StudyResult, status_of
+from fineq.studies import dims_of, drawn_fit, named_arrays
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -38,22 +39,26 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     refuse_swept(study, "data.num")
     times = times_of(config)
     sizes = Axis("data.num", [int(n) for n in config.generalisation.sizes], static=True)
+    check_fits(config, sizes.values)
 
     def look(member: Member) -> Rules:
-        instance = study.instance(member)
-        eta = step_of(config, instance.train.z)
-        return rules(instance, eta, jnp.asarray(times, eta.dtype), config.stopping.holdout)
+        at = study.config_at(member)
+        return rules(at, study.instance(member), jnp.asarray(times, config.precision))
 
     axes = [sizes, *study.axes]
     found: Rules = stages.measure("rules", look, axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    # A member that diverged at any N is left out at all.
+    lost = np.any(values["diverged"], axis=0)
+    values["stopped"] = np.where(lost[None, ..., None], np.nan, values["stopped"])
     laws = _laws(study, values)
     return StudyResult(
         *_arrays(study, sizes, times, values),
         tuple(_claims(study, values, laws)),
         tuple(law for by in laws for law in by.values()),
         (_figure(study, values, laws),),
-        notes=target_notes(given),
+        status=status_of(values["diverged"]),
+        notes={**target_notes(given), **divergence_note(values["diverged"])},
     )
 
 
@@ -81,7 +86,11 @@ def _claims(
     oracle = list(RULES).index("oracle")
     for piece, by in zip(slices(study.axes), laws, strict=True):
         instance = named_instance(study, piece, f"N = {sizes[0]:g} to {sizes[-1]:g}")
+        good = ~np.any(values["diverged"][(slice(None), *piece.index)], axis=0)
+        if not good.any():
+            continue
         decay = values["decay"][(-1, *piece.index)]
+        decay = decay[good & np.isfinite(decay)]
         for name, text in RULES.items():
             # The score's own oracle stops for another loss.
             if name == "score":
@@ -107,7 +116,7 @@ def _claims(
             if name in ("oracle", "score"):
                 continue
             for place, N in ((0, sizes[0]), (-1, sizes[-1])):
-                stopped = values["stopped"][(place, *piece.index)]
+                stopped = values["stopped"][(place, *piece.index)][good]
                 claims.append(
                     claim(
                         "ntk/early-stopping",
@@ -141,7 +150,7 @@ def _figure(study: Study, values: dict[str, np.ndarray], laws: list[dict[str, Po
             "stopped",
             RULES[name],
             {**piece.at, "rule": name},
-            fit=Fit(by[name].slope, by[name].low, by[name].high),
+            fit=drawn_fit(by[name], study.config.generalisation.sizes),
         )
         for name in DRAWN
     )

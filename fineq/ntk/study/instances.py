@@ -92,6 +92,11 @@ def data_of(config: NtkConfig, process: Process, law: Target, key: Array, num: i
     return Data(found.t, found.x, z, found.x0, clean, weight)
 
 
+def configured(config: NtkConfig, member: Member) -> NtkConfig:
+    """The configuration with a member's values in place of its fields."""
+    return replace_at(config, {k: v for k, v in member.items() if k not in OWN})
+
+
 def make_instance(config: NtkConfig, given: Given) -> Callable[[Member], Instance]:
     """A pure function from a member (`{"seed": ..., "process.T0": ...}`) to its instance.
 
@@ -107,7 +112,7 @@ def make_instance(config: NtkConfig, given: Given) -> Callable[[Member], Instanc
     )
 
     def instance(member: Member) -> Instance:
-        at = replace_at(config, {k: v for k, v in member.items() if k not in OWN})
+        at = configured(config, member)
         process = process_of(at)
         keys = jax.random.split(jax.random.key(member["seed"]), 3)
         train = data_of(at, process, law, keys[0], at.data.num)

@@ -14,7 +14,7 @@ from jax import Array
 
 from fineq.claims import Claim, Theory
 from fineq.errors import InputError
-from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
@@ -33,7 +33,7 @@ from fineq.ntk.study.common import (
 from fineq.ntk.study.instances import Given, Member
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult
-from fineq.studies import dims_of, named_arrays
+from fineq.studies import dims_of, drawn_fit, named_arrays
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -137,7 +137,7 @@ def _claims(study: Study, laws: list[dict[str, PowerLaw]]) -> list[Claim]:
 def _figures(study: Study, laws: list[dict[str, PowerLaw]]) -> tuple[Figure, ...]:
     piece, by = slices(study.axes)[0], laws[0]
     lines = tuple(
-        Line(name, label, piece.at, fit=Fit(by[name].slope, by[name].low, by[name].high))
+        Line(name, label, piece.at, fit=drawn_fit(by[name], study.config.network.widths))
         for name, label in (
             ("typical", "root mean square"),
             ("operator", "operator norm"),

@@ -9,6 +9,7 @@ from jax import Array
 from fineq.ntk import forward
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.coupling import network_program
+from fineq.ntk.deep import check_deep, deep_program, make_recipe
 from fineq.ntk.network import Start
 from fineq.ntk.study.common import Study, times_of, widths_of
 from fineq.ntk.study.instances import Member
@@ -31,6 +32,7 @@ class Kernel(NamedTuple):
         seen: predictions of descent on noisy labels at the first R times, `[R, M, d]`.
         clean: f* on the fresh points, `[M, d]`.
         weight: `[M]`.
+        diverged: whether the step size is above the stability limit.
     """
 
     mismatch: Array
@@ -42,6 +44,7 @@ class Kernel(NamedTuple):
     seen: Array
     clean: Array
     weight: Array
+    diverged: Array
 
 
 def times_with_networks(config: NtkConfig) -> np.ndarray:
@@ -61,8 +64,8 @@ def kernel_errors(study: Study, times: np.ndarray) -> Kernel:
     def look(member: Member) -> Kernel:
         instance = study.instance(member)
         train, test = instance.train, instance.test
-        eta = step_of(study.config, train.z)
-        paths = kernel_paths(instance, eta, jnp.asarray(times, train.z.dtype))
+        at = study.config_at(member)
+        paths = kernel_paths(at, instance, jnp.asarray(times, train.z.dtype))
         risk = paths.of_noisy - test.clean[None]
         score = test._replace(weight=forward.weight(instance.process, test.t, "score"))
         limit = error(test, paths.limit - test.clean)
@@ -72,10 +75,11 @@ def kernel_errors(study: Study, times: np.ndarray) -> Kernel:
             jnp.broadcast_to(limit, times.shape),
             error(test, risk),
             error(score, risk),
-            Data(train.z, train.noisy, test.z, eta),
+            Data(train.z, train.noisy, test.z, step_of(at, train.z)),
             paths.of_noisy[:num],
             test.clean,
             test.weight,
+            paths.noisy.diverged,
         )
 
     return study.stages.measure("kernel", look, study.axes)
@@ -107,6 +111,22 @@ def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str =
             _error(kernel.weight, fresh - np.asarray(kernel.clean)[..., None, :, :])
         )
     return {name: np.stack(values) for name, values in found.items()}
+
+
+def deep_errors(study: Study, times: np.ndarray, kernel: Kernel) -> np.ndarray:
+    """Total error of the deeper network of `deep`, after as many steps, `[*axes, R]`."""
+    config, steps = study.config.deep, recorded(study, times)
+    check_deep(config.width, config.depth, config.rule, config.batch, study.config.data.num)
+    recipe = make_recipe(
+        *(config.width, config.depth, study.d, config.rule, config.learning_rate, config.batch)
+    )
+    program = deep_program(
+        recipe, num_steps=int(steps[-1]), record=steps, dtype=study.config.network.precision
+    )
+    inputs = {"data": kernel.data}
+    result = study.stages.sweep("deep", lambda _: program, study.axes, inputs=inputs)
+    fresh = np.asarray(result.metrics["fresh"], float)[..., -steps.size :, :, :]
+    return _error(kernel.weight, fresh - np.asarray(kernel.clean)[..., None, :, :])
 
 
 def _error(weights: Array, apart: np.ndarray) -> np.ndarray:

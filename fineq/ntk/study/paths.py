@@ -5,28 +5,37 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.ntk import spectral
+from fineq.ntk import lanczos, spectral, stopping
+from fineq.ntk.accuracy import accuracy, estimated_freedom
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.kernel import gram
-from fineq.ntk.spectral import Path, Spectrum
+from fineq.ntk.spectral import Freedom, Path
 from fineq.ntk.study.instances import Data, Instance
+
+NUM_PROBES = 8  # behind degrees of freedom in a Krylov space
+NUM_TOP = 8  # Ritz values that are taken for eigenvalues
+TOLERANCE = 1e-6  # of the labels' root mean square: what a Krylov path may be off by
 
 
 class Paths(NamedTuple):
     """Predictions on the test points, and what stopping rules look at.
 
     Attributes:
-        spectrum: of K/N.
-        eta: step size η.
+        values: eigenvalues of K/N, all N of them or Ritz values.
+        freedom: degrees of freedom at S times, estimated by probes in a Krylov space.
+        complexity: ητ R(1/√(ητ)) at S times, its upper bound where not all eigenvalues are known.
+        known: whether the path is known at each of the S times to `TOLERANCE`.
         noisy: descent on the labels X_0, at S times.
         clean: descent on the labels f*, at S times and at infinity.
         of_noisy: predictions of `noisy`, `[S, M, d]`.
         of_clean: predictions of `clean`, `[S, M, d]`.
-        limit: the interpolant of clean labels, `[M, d]`.
+        limit: the interpolant of clean labels, `[M, d]`; NaN in a Krylov space.
     """
 
-    spectrum: Spectrum
-    eta: Array
+    values: Array
+    freedom: Freedom
+    complexity: Array
+    known: Array
     noisy: Path
     clean: Path
     of_noisy: Array
@@ -42,18 +51,38 @@ def step_of(config: NtkConfig, z: Array) -> Array:
     return spectral.default_step(jnp.mean(jnp.sum(z**2, axis=-1)) / 2)
 
 
-def kernel_paths(instance: Instance, eta: Array, times: Array) -> Paths:
+def kernel_paths(config: NtkConfig, instance: Instance, times: Array) -> Paths:
     """Descend on both kinds of labels; `times` `[S]` are numbers of steps."""
     train, test = instance.train, instance.test
-    spectrum = spectral.spectrum(gram(train.z))
-    ends = jnp.append(times, jnp.inf)
+    eta, descent = step_of(config, train.z), config.descent
+    if descent.method == "spectral":
+        spectrum = spectral.spectrum(gram(train.z))
+        freedom = spectral.degrees_of_freedom(spectrum.values, eta, times)
+        complexity = stopping.complexity(spectrum.values, eta, times)
+        known = jnp.ones(times.shape, bool)
+    else:
+        labels = jnp.concatenate([train.noisy, train.clean], axis=1)
+        probes = lanczos.draw_probes(instance.key, len(labels), NUM_PROBES, config.precision)
+        if descent.method == "stored":
+            space = lanczos.krylov(gram(train.z), labels, descent.num_products, probes)
+        else:
+            space = lanczos.krylov_blocked(train.z, labels, descent.num_products, probes)
+        spectrum = space.spectrum
+        freedom = estimated_freedom(space, eta, times)[0]
+        top = spectrum.values[:NUM_TOP]
+        complexity = stopping.complexity_bracket(top, space.trace, eta, times, len(labels)).high
+        known = jnp.all(accuracy(space, eta, times, tolerance=TOLERANCE).converged, axis=1)
     noisy = spectral.descend(spectrum, train.noisy, eta, times, force=True)
-    clean = spectral.descend(spectrum, train.clean, eta, ends, force=True)
+    clean = spectral.descend(spectrum, train.clean, eta, jnp.append(times, jnp.inf), force=True)
     both = jnp.concatenate([noisy.coefficients, clean.coefficients])
     found = spectral.predict(test.z, train.z, both)
     num = times.shape[0]
-    of_noisy, of_clean, limit = found[:num], found[num:-1], found[-1]
-    return Paths(spectrum, eta, noisy, clean, of_noisy, of_clean, limit)
+    ended = jnp.where(known, 0, jnp.nan)[:, None, None]
+    limit = found[-1] if descent.method == "spectral" else jnp.full_like(found[-1], jnp.nan)
+    return Paths(
+        *(spectrum.values, freedom, complexity, known, noisy, clean),
+        *(found[:num] + ended, found[num:-1] + ended, limit),
+    )
 
 
 def error(data: Data, apart: Array) -> Array:

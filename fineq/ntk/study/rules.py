@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.ntk import forward, spectral, stopping, targets
-from fineq.ntk.kernel import gram
-from fineq.ntk.study.instances import Instance
+from fineq.ntk import forward, stopping, targets
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.study.instances import Data, Instance
 from fineq.ntk.study.paths import error, kernel_paths
 
 # Written as in figures; the order of `Rules`' first axis.
@@ -32,9 +32,10 @@ class Rules(NamedTuple):
         stopped: the risk there, `[R]`.
         noise: label noise per output, root mean square over t.
         estimate: the same, from residuals.
-        radius: B, the RKHS norm per output of clean labels at the last time.
-        decay: exponent b of the eigenvalues λ_i of order i^-b.
-        floor: risk of the interpolant of clean labels.
+        radius: B, the RKHS norm per output of clean labels at the last time that is known.
+        decay: exponent b of the eigenvalues λ_i of order i^-b; NaN where not all are known.
+        floor: risk of the interpolant of clean labels; NaN where it is not known.
+        diverged: whether η is above the stability limit.
     """
 
     risk: Array
@@ -46,38 +47,37 @@ class Rules(NamedTuple):
     radius: Array
     decay: Array
     floor: Array
+    diverged: Array
 
 
-def rules(instance: Instance, eta: Array, times: Array, holdout: float) -> Rules:
+def rules(config: NtkConfig, instance: Instance, times: Array) -> Rules:
     """Stop by every rule.
 
     Args:
+        config: how to descend, and the share of the data that hold-out does not train on.
         instance: the member.
-        eta: step size.
         times: τ, `[S]`.
-        holdout: share of the data that hold-out does not train on.
     """
     process, train, test = instance.process, instance.train, instance.test
     num = train.z.shape[0]
-    paths = kernel_paths(instance, eta, times)
+    paths = kernel_paths(config, instance, times)
     apart = paths.of_noisy - test.clean[None]
     risk = error(test, apart) ** 2
     score = error(test._replace(weight=forward.weight(process, test.t, "score")), apart) ** 2
     noise = jnp.sqrt(jnp.mean(targets.noise(process, instance.law, train.t, train.x)))
-    values = paths.spectrum.values
-    freedom = spectral.degrees_of_freedom(values, eta, times)
-    loss = paths.noisy.loss
-    estimate = stopping.noise_level(loss, freedom, num).level
-    radius = stopping.radius(paths.clean.norm[-2])
-    complexity = stopping.complexity(values, eta, times)
+    # What a Krylov path does not know any more is not picked from.
+    loss = jnp.where(paths.known[:, None], paths.noisy.loss, jnp.nan)
+    last = jnp.maximum(jnp.sum(paths.known) - 1, 0)
+    estimate = stopping.noise_level(paths.noisy.loss, paths.freedom, num).level
+    radius = stopping.radius(paths.clean.norm[last])
 
     def local(noise: Array, radius: Array) -> stopping.Stop:
-        return stopping.local_rademacher(complexity, times, noise, radius)
+        return stopping.local_rademacher(paths.complexity, times, noise, radius)
 
     stops = {
         "oracle": stopping.oracle(risk, times),
-        "gcv": stopping.cross_validation(loss, freedom, num, times),
-        "holdout": _held_out(instance, eta, times, holdout),
+        "gcv": stopping.cross_validation(loss, paths.freedom, num, times),
+        "holdout": _held_out(config, instance, times),
         "unit": local(noise, jnp.ones_like(noise)),
         "measured": local(noise, radius),
         "estimated": local(estimate, radius),
@@ -91,18 +91,18 @@ def rules(instance: Instance, eta: Array, times: Array, holdout: float) -> Rules
         noise,
         estimate,
         radius,
-        decay_of(values),
+        decay_of(paths.values) if config.descent.method == "spectral" else jnp.array(jnp.nan),
         error(test, paths.limit - test.clean) ** 2,
+        paths.noisy.diverged,
     )
 
 
-def _held_out(instance: Instance, eta: Array, times: Array, share: float) -> stopping.Stop:
+def _held_out(config: NtkConfig, instance: Instance, times: Array) -> stopping.Stop:
     train = instance.train
-    kept, held = stopping.split(instance.key, train.z.shape[0], share)
-    spectrum = spectral.spectrum(gram(train.z[kept]))
-    path = spectral.descend(spectrum, train.noisy[kept], eta, times, force=True)
-    found = spectral.predict(train.z[held], train.z[kept], path.coefficients)
-    return stopping.hold_out(found, train.noisy[held], times)
+    kept, held = stopping.split(instance.key, train.z.shape[0], config.stopping.holdout)
+    part, left = (Data(*(x[index] for x in train)) for index in (kept, held))
+    paths = kernel_paths(config, instance._replace(train=part, test=left), times)
+    return stopping.hold_out(paths.of_noisy, left.noisy, times)
 
 
 HEAD = 4  # the first eigenvalues follow no power yet, the last three quarters feel the finite N

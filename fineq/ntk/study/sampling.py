@@ -24,16 +24,18 @@ from fineq.ntk.sampling import discrepancy, median_distance, sample, sliced_wass
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    divergence_note,
+    kept,
     make_study,
     named_instance,
     slices,
     target_notes,
 )
 from fineq.ntk.study.instances import Given, Instance, Member
-from fineq.ntk.study.paths import error, kernel_paths, step_of
+from fineq.ntk.study.paths import error, kernel_paths
 from fineq.rates import median_interval
 from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult
+from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import dims_of, named_arrays
 from fineq.sweep.stages import Stages
 
@@ -64,6 +66,7 @@ class Sampled(NamedTuple):
         samples: X_{T0} of `MODELS`, `[4, shown, d]`.
         denoised: predictions of X_0 there, `[4, shown, d]`.
         chosen: indices of the training times of the first three models.
+        diverged: whether the step size is above the stability limit.
     """
 
     distance: Array
@@ -76,6 +79,7 @@ class Sampled(NamedTuple):
     samples: Array
     denoised: Array
     chosen: Array
+    diverged: Array
 
 
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
@@ -100,7 +104,12 @@ def result_of(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) ->
         tuple(_claims(study, times, values)),
         (),
         _figures(study),
-        notes={**target_notes(study.given), **_notes(study.config)},
+        status=status_of(values["diverged"]),
+        notes={
+            **target_notes(study.given),
+            **_notes(study.config),
+            **divergence_note(values["diverged"]),
+        },
     )
 
 
@@ -108,7 +117,7 @@ def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
     config, law = study.config, study.given.target.law
     instance, settings = study.instance(member), config.sampling
     process, train, test = instance.process, instance.train, instance.test
-    paths = kernel_paths(instance, step_of(config, train.z), jnp.asarray(times, train.z.dtype))
+    paths = kernel_paths(study.config_at(member), instance, jnp.asarray(times, train.z.dtype))
     apart = paths.of_noisy - test.clean[None]
     risk = error(test._replace(weight=jnp.ones_like(test.t)), apart)
     weight = forward.weight(process, test.t, "score")
@@ -146,6 +155,7 @@ def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
         jnp.concatenate([samples[chosen], exact[None]]),
         jnp.concatenate([denoised[chosen], cleared[None]]),
         chosen,
+        paths.noisy.diverged,
     )
 
 
@@ -160,7 +170,9 @@ def _predictor(study: Study, instance: Instance, coefficients: Array) -> forward
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
     claims = []
     for piece in slices(study.axes):
-        own = {name: values[name][piece.index] for name in (*MEASURES, *EXACT)}
+        own = kept(values, piece)
+        if not own["risk"].size:
+            continue
         instance = named_instance(study, piece)
         least = own["distance"].min(axis=-1)
         best = {name: times[own[name].argmin(axis=-1)] for name in ("distance", "risk", "score")}

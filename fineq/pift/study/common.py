@@ -4,15 +4,11 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import NamedTuple
 
-import numpy as np
-
 from fineq.config import RunConfig
 from fineq.errors import InputError
 from fineq.fields import leaves
-from fineq.figures import Fit
 from fineq.pift.config import PiftConfig
 from fineq.pift.study.instances import Given, Instance, Member, make_instance, schedule_of
-from fineq.rates import PowerLaw
 from fineq.studies import Names, seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
@@ -50,14 +46,6 @@ class Study(NamedTuple):
     stages: Stages
     instance: Callable[[Member], Instance]
     axes: list[Axis]
-
-
-def drawn_fit(law: PowerLaw, x: list) -> Fit | None:
-    """A fitted power law as figures draw it over x; None where nothing could be fitted."""
-    if not np.isfinite(law.slope):
-        return None
-    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
-    return Fit(law.slope, low, high, float(min(x)), float(max(x)))
 
 
 def is_linear_quadratic(study: Study) -> bool:

@@ -9,10 +9,10 @@ from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
-from fineq.pift.study.common import Study, drawn_fit, slices
+from fineq.pift.study.common import Study, slices
 from fineq.pift.study.drawn import VARIANCES
 from fineq.rates import PowerLaw, median_interval, power_law
-from fineq.studies import Slice
+from fineq.studies import Slice, drawn_fit
 
 NAMES = {"forward": "σ² = b", "posterior": "posterior variance"}
 ABOUT = {

@@ -7,11 +7,11 @@ from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
-from fineq.pift.study.common import Study, drawn_fit, slices
+from fineq.pift.study.common import Study, slices
 from fineq.pift.study.drawn import VARIANCES
 from fineq.pift.terminal import Terminal
 from fineq.rates import PowerLaw, power_law
-from fineq.studies import Slice
+from fineq.studies import Slice, drawn_fit
 
 NAMES = {"forward": "σ² = b", "posterior": "posterior variance", "": ""}
 TARGETS = ("own", "data")
