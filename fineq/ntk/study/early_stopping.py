@@ -95,6 +95,24 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
                         what=f"{text}: risk over the oracle's",
                     )
                 )
+        floor = own["floor"][np.isfinite(own["floor"])]
+        if floor.size:
+            claims.append(
+                claim(
+                    "ntk/error-decomposition",
+                    median_interval(floor),
+                    instance=instance,
+                    what="risk of the interpolant of clean labels: error of approximation",
+                )
+            )
+        claims.append(
+            claim(
+                "ntk/early-stopping",
+                median_interval(own["radius"]),
+                instance=instance,
+                what="RKHS norm per output of descent on clean labels at the last time",
+            )
+        )
         claims.append(
             claim(
                 "ntk/early-stopping",
