@@ -101,7 +101,9 @@ class NetworkConfig:
     precision: str = choice("float32", "floating point precision", ("float32", "float64"))
 
     def check(self) -> None:
-        """Pairs need an even number of neurons."""
+        """Rising; pairs need an even number of neurons."""
+        if not self.widths or sorted(set(self.widths)) != list(self.widths):
+            raise InputError(f"network.widths must rise, got {self.widths}")
         for m in self.widths:
             if m != int(m) or (self.start == "symmetric" and int(m) % 2):
                 raise InputError(

@@ -70,6 +70,18 @@ class Estimate(NamedTuple):
     high: Array
 
 
+ENOUGH = 100  # effective paths: with fewer, a bound is one or two paths' word and judges nothing
+
+
+class Gap(NamedTuple):
+    """What a policy has left to gain at most, with its interval, and the paths behind it."""
+
+    value: Array
+    low: Array
+    high: Array
+    effective: Array
+
+
 class Certificate(NamedTuple):
     """A policy's objective beside the bounds, by simulation.
 

@@ -43,9 +43,14 @@ class Program(NamedTuple):
         return Rules(self.kernel, self.metrics, self.until, self.diverged)
 
 
+RUN = 2**32 - 1  # what no split and no other fold reaches
+
+
 def keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The key for `init` and the key of the steps of the member with this seed, and no other."""
-    init_key, step_key = jax.random.split(jax.random.key(seed))
+    # Children of key(seed) itself are left to what members draw from: split(k, 2) and split(k, 3)
+    # begin with the same keys.
+    init_key, step_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), RUN))
     return init_key, step_key
 
 

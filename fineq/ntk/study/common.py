@@ -1,18 +1,24 @@
 """What the studies of score learning share: names of fields, axes, instances, notes."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, cast
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from fineq.errors import InputError
+from fineq.claims import Measured
+from fineq.errors import InputError, ResourceError
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.memory import Storage, check_memory
+from fineq.ntk.kernel import gram
+from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.study.instances import Given, Instance, Member, configured, make_instance
-from fineq.ntk.training import largest_eigenvalue
+from fineq.rates import median_interval
 from fineq.studies import Names, Slice, seed_axis, user_axes
 from fineq.sweep import Axis
+from fineq.sweep.memory import device_bytes
 from fineq.sweep.stages import Stages
 
 NAMES = Names(
@@ -59,40 +65,71 @@ class Study(NamedTuple):
         return self.given.target.law.d
 
 
-def make_study(
-    config: NtkConfig, given: Given, stages: Stages, shapes: Collection[str] = ()
-) -> Study:
-    """Bind a configuration; `shapes` are fields that change shapes and may be swept all the same.
+SWEPT = ("process.g", "process.last", "process.T0", "process.T", "descent.step")
+KRYLOV = ("early_stopping", "generalisation")  # studies that go on where a path ends
+
+
+def make_study(config: NtkConfig, given: Given, stages: Stages, sizes: Axis | None = None) -> Study:
+    """Bind a configuration; `sizes` are the numbers N of a study that varies them itself.
 
     Raises:
-        InputError: as `fineq.studies.user_axes`, and for a step size that is not stable.
+        InputError: as `fineq.studies.user_axes`, for a sweep of another field than `SWEPT`, for a
+            Krylov method where it has no use, and for a step size that is not stable.
         ResourceError: for an N whose Gram matrix would not fit.
     """
-    axes = [*user_axes(config, shapes), seed_axis(config)]
+    axes = [*user_axes(config), seed_axis(config)]
+    for axis in axes[:-1]:
+        if axis.name not in SWEPT:
+            raise InputError(
+                f"sweep.{axis.name}: score learning sweeps {', '.join(SWEPT)} in one program; use "
+                f"-m {axis.name}=... for one run per value"
+            )
+    if config.descent.method != "spectral" and config.study not in KRYLOV:
+        raise InputError(
+            f"descent.method={config.descent.method}: study={config.study} needs all eigenpairs, "
+            f"descent.method=spectral; {' and '.join(KRYLOV)} do not"
+        )
     study = Study(config, given, stages, make_instance(config, given), axes)
-    check_fits(config, [config.data.num])
-    _check_steps(study)
+    _check_fits(config, [config.data.num] if sizes is None else sizes.values)
+    _check_steps(study, sizes)
     return study
 
 
-def check_fits(config: NtkConfig, sizes: Sequence[int]) -> None:
-    """Raise `ResourceError` when the Gram matrix of the largest N would not fit."""
-    storage = cast(Storage, config.descent.method)
-    check_memory(max(sizes), storage, np.dtype(config.precision).itemsize)
-
-
-def _check_steps(study: Study) -> None:
-    """Raise `InputError` when a given step size is not stable on the first member's data."""
-    swept = {axis.name: axis.values for axis in study.axes}
-    steps = swept.get("descent.step", [study.config.descent.step])
-    if steps[0] is None or study.config.descent.forced:
+def _check_fits(config: NtkConfig, sizes: Sequence[int]) -> None:
+    itemsize = np.dtype(config.precision).itemsize
+    method = cast(Storage, config.descent.method)
+    if config.study in KRYLOV:
+        check_memory(max(sizes), method, itemsize)
         return
-    z = study.instance({name: values[0] for name, values in swept.items()}).train.z
-    limit = float(stability_limit(largest_eigenvalue(z)))
-    if max(steps) > limit:
+    needed, available = (
+        memory_bytes(max(sizes), method, itemsize),
+        device_bytes(jax.local_devices()),
+    )
+    if needed > available:
+        raise ResourceError(
+            f"eigenpairs of {max(sizes)} points need about {needed / 2**30:.3g} GiB, but there are "
+            f"{available / 2**30:.3g} GiB: take fewer points"
+        )
+
+
+def _check_steps(study: Study, sizes: Axis | None) -> None:
+    """Raise `InputError` when a given step size is not stable on some member's data."""
+    axes = study.axes if sizes is None else [sizes, *study.axes]
+    given = study.config.descent.step is not None or any(a.name == "descent.step" for a in axes)
+    if not given or study.config.descent.forced:
+        return
+
+    def excess(member: Member) -> tuple[Array, Array]:
+        z = study.instance(member).train.z
+        limit = stability_limit(jnp.linalg.eigvalsh(gram(z))[-1] / z.shape[0])
+        return jnp.asarray(study.config_at(member).descent.step) / limit, limit
+
+    ratio, limit = (np.asarray(x) for x in study.stages.measure("stability", excess, axes))
+    if np.any(ratio > 1):
+        worst = np.unravel_index(np.argmax(ratio), ratio.shape)
         raise InputError(
-            f"descent.step must be at most 2/λ_max = {limit:.4g}, the limit of stability, got "
-            f"{max(steps):g}; descent.forced=true shows how it diverges"
+            f"descent.step must be at most 2/λ_max = {limit[worst]:.4g}, the limit of stability, "
+            f"got {ratio[worst] * limit[worst]:.4g}; descent.forced=true shows how it diverges"
         )
 
 
@@ -131,18 +168,31 @@ def target_notes(given: Given) -> dict[str, str]:
     return notes
 
 
-def refuse_swept(study: Study, *names: str) -> None:
-    """Raise `InputError` for a sweep of a field that the study varies itself."""
-    for axis in study.axes:
-        if axis.name in names:
-            raise InputError(f"sweep.{axis.name}: study={study.config.study} varies it itself")
-
-
 def named_instance(study: Study, piece: Slice, size: str = "") -> str:
-    """Target, number of points and swept values, as claims name them."""
+    """Target, number of points, swept values and what is not usual, as claims name them."""
     config = study.config
-    size = size or f"N = {config.data.num}"
-    return f"{config.target.name}, d = {study.d}, {size}, {piece.label}".removesuffix(", ")
+    parts = [config.target.name, f"d = {study.d}", size or f"N = {config.data.num}", piece.label]
+    if not config.data.constant:
+        parts.append("no constant coordinate")
+    if config.data.weight != "regression":
+        parts.append(f"{config.data.weight} weight")
+    if config.data.times != "uniform":
+        parts.append(f"t {config.data.times.replace('_', '-')}")
+    return ", ".join(filter(None, parts))
+
+
+def ratio_interval(values: np.ndarray) -> Measured:
+    """Median of ratios of times on a log scale: that of their logarithms."""
+    logs = median_interval(np.log(values))
+    value, low, high = (
+        float(np.exp(x)) if np.isfinite(x) else None for x in (logs.value, logs.low, logs.high)
+    )
+    return Measured(value, low, high)
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """Those that are."""
+    return values[np.isfinite(values)]
 
 
 def widths_of(config: NtkConfig) -> list[int]:

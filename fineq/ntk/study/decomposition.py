@@ -22,10 +22,11 @@ from fineq.ntk.study.common import (
     Study,
     coords_of,
     divergence_note,
+    finite,
     kept,
     make_study,
     named_instance,
-    refuse_swept,
+    ratio_interval,
     slices,
     target_notes,
     widths_of,
@@ -59,7 +60,6 @@ NETWORK = {"coupling": "coupling", "total": "total error of the network"}
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     """Kernel descent at every time, the network at every width, and the four terms."""
     study = make_study(config, given, stages)
-    refuse_swept(study, "network.widths")
     times = times_with_networks(config)
     found = kernel_errors(study, times)
     kernel = {name: np.asarray(getattr(found, name)) for name in (*KERNEL, "diverged")}
@@ -94,7 +94,6 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
             claim(
                 "ntk/early-stopping",
                 median_interval(own["risk"][:, -1] / own["risk"].min(axis=-1)),
-                Theory(1.0, ">=", "long training overfits"),
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="last over least error of kernel descent",
             ),
@@ -108,12 +107,23 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
             )
             for name in PARTS
         ]
+        crossing = np.argmax(own["mismatch"] > own["stopping"], axis=-1)
+        claims.append(
+            claim(
+                "ntk/error-decomposition",
+                ratio_interval(times[crossing] / times[best]),
+                instance=instance,
+                what="first time at which label mismatch exceeds early stopping, over the best",
+            )
+        )
         bound = own["mismatch"] + own["stopping"] + own["approximation"]
         for i, width in enumerate(widths_of(study.config)):
             good = ~kernel["diverged"][piece.index]
             coupling, total = (network[name][(i, *piece.index)][good] for name in NETWORK)
             whole = bound[:, : coupling.shape[-1]] + coupling
             share = total / whole
+            steps = recorded(study, times)
+            at = int(np.argmin(np.abs(np.log(steps / np.median(times[best])))))
             known = np.isfinite(share)
             claims += [
                 claim(
@@ -123,11 +133,20 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
                     instance=f"{instance}, m = {width}",
                     what="total over the sum of the four terms, largest over τ and seeds",
                 ),
+                *(
+                    claim(
+                        "ntk/error-decomposition",
+                        median_interval(finite((coupling / whole)[:, place])),
+                        instance=f"{instance}, m = {width}, {steps[place]} steps",
+                        what="coupling over the sum of the four terms",
+                    )
+                    for place in sorted({at, len(steps) - 1})
+                ),
                 claim(
                     "ntk/error-decomposition",
-                    median_interval((coupling / whole)[:, -1][known[:, -1]]),
-                    instance=f"{instance}, m = {width}, last step",
-                    what="coupling over the sum of the four terms",
+                    ratio_interval(steps[total[known.all(axis=-1)].argmin(axis=-1)]),
+                    instance=f"{instance}, m = {width}, of {steps[-1]} steps",
+                    what="training time of least total error of the network, steps",
                 ),
             ]
     return claims
@@ -140,6 +159,8 @@ def _arrays(
     study: Study, times: np.ndarray, kernel: Errors, network: Errors, deep: np.ndarray
 ) -> tuple[Arrays, Arrays]:
     dims, steps = dims_of(study.axes), recorded(study, times)
+    # Below rounding there is nothing to see.
+    kernel = {name: np.where(x > ROUNDING, x, np.nan) for name, x in kernel.items()}
     arrays = named_arrays(kernel, dims, KERNEL, last=("time",))
     early = {name: kernel[name][..., : steps.size] for name in KERNEL}
     arrays |= named_arrays(early, dims, KERNEL, prefix="early_", last=("step",))

@@ -35,12 +35,13 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     """
     if config.target.name != "digits":
         raise InputError(f"study=digits needs target.name=digits, got {config.target.name}")
+    if min(config.sampling.shown, config.sampling.num_samples) < ROWS * COLUMNS:
+        raise InputError(f"sampling.shown must be at least {ROWS * COLUMNS} for study=digits")
     study = make_study(config, given, stages)
     known = digits(study.d)
-    result = sampling.result_of(study, *(found := sampling.sampled(study)))
-    shown = found[1]["denoised"][(0,) * len(study.axes)][:, : ROWS * COLUMNS]
-    if shown.shape[1] < ROWS * COLUMNS:
-        raise InputError(f"sampling.shown must be at least {ROWS * COLUMNS} for study=digits")
+    times, values = sampling.sampled(study)
+    result = sampling.result_of(study, times, values)
+    shown = values["denoised"][(0,) * len(study.axes)][:, : ROWS * COLUMNS]
     arrays, coords = _images(known, shown)
     explained = claim(
         "ntk/sampling",

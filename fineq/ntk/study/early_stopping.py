@@ -12,9 +12,11 @@ from fineq.ntk.study.common import (
     Study,
     coords_of,
     divergence_note,
+    finite,
     kept,
     make_study,
     named_instance,
+    ratio_interval,
     slices,
     target_notes,
     times_of,
@@ -27,7 +29,8 @@ from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
 from fineq.sweep.stages import Stages
 
-OVER_TIME = {"risk": "E|f - f*|²", "score": "E (a/h)²|f - f*|²"}
+OVER_TIME = {"risk": "E w|f - f*|²", "score": "E (a/h)²|f - f*|²"}
+ORACLES = ("oracle", "score")
 ABOUT = {
     "noise": "label noise per output, root mean square over t",
     "estimate": "label noise estimated from residuals",
@@ -55,7 +58,12 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         (),
         (_figure(study, values),),
         status=status_of(values["diverged"]),
-        notes={**target_notes(given), **divergence_note(values["diverged"])},
+        notes={
+            **target_notes(given),
+            **divergence_note(values["diverged"]),
+            **clipped_note(values),
+            **ending_note(times, values["risk"], values["diverged"]),
+        },
     )
 
 
@@ -70,19 +78,29 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
         claims.append(
             claim(
                 "ntk/early-stopping",
-                median_interval(own["risk"][:, -1] / own["risk"].min(axis=-1)),
-                Theory(1.0, ">=", "long training overfits"),
+                median_interval(last_known(own["risk"]) / np.nanmin(own["risk"], axis=-1)),
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="risk at the last time over the least risk",
             )
         )
         for i, (name, text) in enumerate(RULES.items()):
             ratio = own["time"][:, i] / own["time"][:, oracle]
+            late = finite(own["stopped"][:, i] / last_known(own["risk"]))
+            if name not in ORACLES and late.size:
+                claims.append(
+                    claim(
+                        "ntk/early-stopping",
+                        median_interval(late),
+                        Theory(1.0, "<=", "stopping avoids overfitting"),
+                        instance=f"{instance}, τ = {times[-1]:g}",
+                        what=f"{text}: risk over that at the last time",
+                    )
+                )
             if name != "oracle":
                 claims.append(
                     claim(
                         "ntk/early-stopping",
-                        median_interval(ratio),
+                        ratio_interval(ratio),
                         instance=instance,
                         what=f"{text}: stopping time over the oracle's",
                     )
@@ -90,7 +108,7 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
                 claims.append(
                     claim(
                         "ntk/early-stopping",
-                        median_interval(own["stopped"][:, i] / own["stopped"][:, oracle]),
+                        median_interval(finite(own["stopped"][:, i] / own["stopped"][:, oracle])),
                         instance=instance,
                         what=f"{text}: risk over the oracle's",
                     )
@@ -122,6 +140,38 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
             )
         )
     return claims
+
+
+def last_known(risk: np.ndarray) -> np.ndarray:
+    """The last finite of risks `[seed, S]`: paths in a Krylov space end before the last time."""
+    place = np.isfinite(risk).shape[-1] - 1 - np.argmax(np.isfinite(risk)[:, ::-1], axis=-1)
+    return np.take_along_axis(risk, place[:, None], axis=-1)[:, 0]
+
+
+def ending_note(times: np.ndarray, risk: np.ndarray, diverged: np.ndarray) -> dict[str, str]:
+    """Where paths in a Krylov space end: risks `[..., S]` are NaN from there on."""
+    known = np.isfinite(risk[~diverged])
+    if known.all():
+        return {}
+    last = times[known.sum(axis=-1) - 1]
+    return {
+        "Krylov": f"paths are known to 1e-6 until τ = {last.min():g} to {last.max():g}: raise "
+        "descent.num_products, or take descent.method=spectral"
+    }
+
+
+def clipped_note(values: dict[str, np.ndarray]) -> dict[str, str]:
+    """Rules that stop at an end of the times, and may want to stop beyond."""
+    outside = {
+        text: int((~values["inside"][..., i]).sum())
+        for i, text in enumerate(RULES.values())
+        if not values["inside"][..., i].all()
+    }
+    total = values["inside"][..., 0].size
+    if not outside:
+        return {}
+    listed = ", ".join(f"{text} {count}" for text, count in outside.items())
+    return {"ends": f"stops at the first or last training time, of {total}: {listed}"}
 
 
 def _arrays(

@@ -10,17 +10,16 @@ from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
-    check_fits,
     coords_of,
     divergence_note,
+    finite,
     make_study,
     named_instance,
-    refuse_swept,
     slices,
     target_notes,
     times_of,
 )
-from fineq.ntk.study.early_stopping import ABOUT
+from fineq.ntk.study.early_stopping import ABOUT, clipped_note, ending_note
 from fineq.ntk.study.instances import Given, Member
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.rates import PowerLaw, median_interval, power_law
@@ -35,11 +34,9 @@ DRAWN = ("oracle", "gcv", "unit")  # lines of four rules with slopes would hide 
 
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     """Stop by every rule at every N; fit exponents."""
-    study = make_study(config, given, stages)
-    refuse_swept(study, "data.num")
-    times = times_of(config)
     sizes = Axis("data.num", [int(n) for n in config.generalisation.sizes], static=True)
-    check_fits(config, sizes.values)
+    study = make_study(config, given, stages, sizes)
+    times = times_of(config)
 
     def look(member: Member) -> Rules:
         at = study.config_at(member)
@@ -58,7 +55,12 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         tuple(law for by in laws for law in by.values()),
         (_figure(study, values, laws),),
         status=status_of(values["diverged"]),
-        notes={**target_notes(given), **divergence_note(values["diverged"])},
+        notes={
+            **target_notes(given),
+            **divergence_note(values["diverged"]),
+            **clipped_note(values),
+            **ending_note(times, values["risk"], values["diverged"]),
+        },
     )
 
 
@@ -101,7 +103,7 @@ def _claims(
                     by[name],
                     Theory(0.0, "<=", "the risk falls with N"),
                     instance=instance,
-                    what=f"exponent in N of E|f - f*|², {text}",
+                    what=f"exponent in N of the risk E w|f - f*|², {text}",
                 )
             )
         claims.append(
@@ -120,7 +122,7 @@ def _claims(
                 claims.append(
                     claim(
                         "ntk/early-stopping",
-                        median_interval(stopped[:, i] / stopped[:, oracle]),
+                        median_interval(finite(stopped[:, i] / stopped[:, oracle])),
                         instance=named_instance(study, piece, f"N = {N:g}"),
                         what=f"{text}: risk over the oracle's",
                     )
@@ -133,7 +135,7 @@ def _arrays(
 ) -> tuple[Arrays, Arrays]:
     axes = [sizes, *study.axes]
     dims = dims_of(axes)
-    arrays = named_arrays(values, dims, {"risk": "E|f - f*|²"}, last=("time",))
+    arrays = named_arrays(values, dims, {"risk": "E w|f - f*|²"}, last=("time",))
     arrays |= named_arrays(values, dims, ABOUT)
     arrays["stopping_time"] = Named(values["time"], (*dims, "rule"), "1", "stopping time τ")
     arrays["stopped"] = Named(values["stopped"], (*dims, "rule"), "1", "risk at the stopping time")
@@ -156,7 +158,7 @@ def _figure(study: Study, values: dict[str, np.ndarray], laws: list[dict[str, Po
     )
     predicted = Drawn("∝ N^(-b/(b+1))", exponent=-decay / (decay + 1), line=0)
     title = f"Risk at the stopping time, {piece.label}".removesuffix(", ")
-    risk = Panel("powerlaw", "num", lines, (predicted,), title=title, ylabel="E|f - f*|²")
+    risk = Panel("powerlaw", "num", lines, (predicted,), title=title, ylabel="E w|f - f*|²")
     stops = tuple(Line("stopping_time", RULES[name], {**piece.at, "rule": name}) for name in DRAWN)
     when = Panel(
         "curves", "num", stops, title="Stopping time", xscale="log", yscale="log", ylabel="steps τ"

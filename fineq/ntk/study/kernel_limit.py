@@ -25,7 +25,6 @@ from fineq.ntk.study.common import (
     coords_of,
     make_study,
     named_instance,
-    refuse_swept,
     slices,
     target_notes,
     widths_of,
@@ -60,7 +59,6 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         InputError: for fewer than two widths.
     """
     study = make_study(config, given, stages)
-    refuse_swept(study, "network.widths")
     widths = Axis("width", widths_of(config), static=True)
     if len(widths) < 2:
         raise InputError(f"kernel_limit needs 2 widths or more, got {config.network.widths}")

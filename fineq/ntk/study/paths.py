@@ -51,10 +51,13 @@ def step_of(config: NtkConfig, z: Array) -> Array:
     return spectral.default_step(jnp.mean(jnp.sum(z**2, axis=-1)) / 2)
 
 
-def kernel_paths(config: NtkConfig, instance: Instance, times: Array) -> Paths:
-    """Descend on both kinds of labels; `times` `[S]` are numbers of steps."""
+def kernel_paths(
+    config: NtkConfig, instance: Instance, times: Array, eta: Array | None = None
+) -> Paths:
+    """Descend on both kinds of labels; `times` `[S]` are numbers of steps of size `eta`."""
     train, test = instance.train, instance.test
-    eta, descent = step_of(config, train.z), config.descent
+    descent = config.descent
+    eta = step_of(config, train.z) if eta is None else eta
     if descent.method == "spectral":
         spectrum = spectral.spectrum(gram(train.z))
         freedom = spectral.degrees_of_freedom(spectrum.values, eta, times)

@@ -8,7 +8,7 @@ from jax import Array
 from fineq.ntk import forward, stopping, targets
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.instances import Data, Instance
-from fineq.ntk.study.paths import error, kernel_paths
+from fineq.ntk.study.paths import error, kernel_paths, step_of
 
 # Written as in figures; the order of `Rules`' first axis.
 RULES = {
@@ -36,6 +36,7 @@ class Rules(NamedTuple):
         decay: exponent b of the eigenvalues λ_i of order i^-b; NaN where not all are known.
         floor: risk of the interpolant of clean labels; NaN where it is not known.
         diverged: whether η is above the stability limit.
+        inside: whether each rule stops strictly between the first and last of its times, `[R]`.
     """
 
     risk: Array
@@ -48,6 +49,7 @@ class Rules(NamedTuple):
     decay: Array
     floor: Array
     diverged: Array
+    inside: Array
 
 
 def rules(config: NtkConfig, instance: Instance, times: Array) -> Rules:
@@ -94,6 +96,7 @@ def rules(config: NtkConfig, instance: Instance, times: Array) -> Rules:
         decay_of(paths.values) if config.descent.method == "spectral" else jnp.array(jnp.nan),
         error(test, paths.limit - test.clean) ** 2,
         paths.noisy.diverged,
+        jnp.stack([stops[name].inside for name in RULES]),
     )
 
 
@@ -101,7 +104,9 @@ def _held_out(config: NtkConfig, instance: Instance, times: Array) -> stopping.S
     train = instance.train
     kept, held = stopping.split(instance.key, train.z.shape[0], config.stopping.holdout)
     part, left = (Data(*(x[index] for x in train)) for index in (kept, held))
-    paths = kernel_paths(config, instance._replace(train=part, test=left), times)
+    # With the step size of all points, so that its times mean the same.
+    eta = step_of(config, train.z)
+    paths = kernel_paths(config, instance._replace(train=part, test=left), times, eta)
     return stopping.hold_out(paths.of_noisy, left.noisy, times)
 
 

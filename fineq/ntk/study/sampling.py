@@ -28,6 +28,7 @@ from fineq.ntk.study.common import (
     kept,
     make_study,
     named_instance,
+    ratio_interval,
     slices,
     target_notes,
 )
@@ -42,7 +43,7 @@ from fineq.sweep.stages import Stages
 MODELS = ("early", "best", "late", "exact")
 NUM_PLANE = 96  # points along each axis of the density that samples are drawn over
 MEASURES = {
-    "distance": "sliced Wasserstein distance of samples to data",
+    "distance": "sliced Wasserstein distance",
     "discrepancy": "squared maximum mean discrepancy",
     "risk": "regression error",
     "score": "score error",
@@ -176,13 +177,34 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
         instance = named_instance(study, piece)
         least = own["distance"].min(axis=-1)
         best = {name: times[own[name].argmin(axis=-1)] for name in ("distance", "risk", "score")}
+        chosen = own["score"].argmin(axis=-1)
+        stopped = np.take_along_axis(own["distance"], chosen[:, None], axis=-1)[:, 0]
         claims += [
             claim(
                 "ntk/sampling",
-                median_interval(own["distance"][:, -1] / least),
-                Theory(1.0, ">=", "long training overfits"),
+                median_interval(stopped / own["distance"][:, -1]),
+                Theory(1.0, "<=", "stopping avoids overfitting"),
                 instance=f"{instance}, τ = {times[-1]:g}",
-                what="distance of samples to data, trained to the end over stopped at the best τ",
+                what="distance of samples to data, at the τ of least score error over the last τ",
+            ),
+            claim(
+                "ntk/sampling",
+                median_interval(own["distance"][:, -1] / least),
+                instance=f"{instance}, τ = {times[-1]:g}",
+                what="distance of samples to data, last τ over the best τ",
+            ),
+            *(
+                claim(
+                    "ntk/sampling",
+                    median_interval(values),
+                    instance=instance,
+                    what=f"squared maximum mean discrepancy of samples to data, {name}",
+                )
+                for name, values in (
+                    ("best τ", own["discrepancy"].min(axis=-1)),
+                    ("last τ", own["discrepancy"][:, -1]),
+                    ("exact score", own["exact_discrepancy"]),
+                )
             ),
             claim(
                 "ntk/sampling",
@@ -198,13 +220,13 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
             ),
             claim(
                 "ntk/sampling",
-                median_interval(best["distance"] / best["risk"]),
+                ratio_interval(best["distance"] / best["risk"]),
                 instance=instance,
                 what="best τ for samples over best τ for the regression error",
             ),
             claim(
                 "ntk/sampling",
-                median_interval(best["score"] / best["risk"]),
+                ratio_interval(best["score"] / best["risk"]),
                 instance=instance,
                 what="best τ for the score error over best τ for the regression error",
             ),

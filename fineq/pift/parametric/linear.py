@@ -112,7 +112,7 @@ def least_squares_each(features: Features, states: Array, wanted: Array, ridge: 
     phi = each(jnp.arange(states.shape[0]), states)
     # Batched solves (`landing` targets) beside these decompositions hang few cores, and a barrier
     # does not keep them apart: this makes the features wait for the targets.
-    phi = phi + 0 * jnp.sum(wanted)
+    phi = phi + jnp.minimum(jnp.abs(jnp.nan_to_num(jnp.sum(wanted))), 0)
     fit = partial(least_squares, ridge=ridge)
     if phi.ndim == 3:
         return jax.vmap(fit)(phi, wanted)

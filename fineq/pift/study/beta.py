@@ -21,6 +21,7 @@ from fineq.pift.study.instances import Given
 from fineq.pift.study.linear_convergence import median
 from fineq.pift.study.picture import (
     Picture,
+    check_picture,
     draw_picture,
     picture_arrays,
     picture_claims,
@@ -55,6 +56,8 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         raise InputError(f"study=beta needs sweep.beta=[...] of {LARGE} values or more, alone")
     if list(study.axes[0].values) != sorted(study.axes[0].values):
         raise InputError(f"sweep.beta must rise when study=beta, got {list(study.axes[0].values)}")
+    if config.picture.betas:
+        check_picture(config)
     facts = facts_of(study)
     to_tilt = stages.measure("tilt", lambda member: _tilt(study, member), study.axes)
     values = {

@@ -17,7 +17,7 @@ from jax import Array
 
 from fineq.errors import InputError
 from fineq.pift import lq
-from fineq.pift.certificate import Estimate, certificate
+from fineq.pift.certificate import Gap, certificate
 from fineq.pift.config import PiftConfig
 from fineq.pift.parametric import linear
 from fineq.pift.parametric.error import reference_on_paths
@@ -42,6 +42,7 @@ from fineq.sweep.stages import Member, Stages
 
 TARGETS = ("raw",)
 FLOOR_SWEEPS = 12
+PATHS = 2**32 - 2  # folded into a seed: the key of simulated paths
 LINE = (-8.0, 8.0, 1601)  # the grid of the exact solution of data on a line
 DEGREES = {"affine": 1, "cubic": 3}
 
@@ -191,7 +192,7 @@ def _networks(study: Study, facing: Facing) -> dict[str, SweepResult]:
 
 def _certificates(
     study: Study, facing: Facing, swept: SweepResult, trained: dict[str, SweepResult]
-) -> dict[str, Estimate]:
+) -> dict[str, Gap]:
     """For each final control, by name, what is left to gain at most: leaves `[seed]`."""
     num = 16 * -(-study.config.parametric.certificate_paths // 16)
     names = study.config.parametric.classes
@@ -199,12 +200,14 @@ def _certificates(
     networks = {name: result.final.policy for name, result in trained.items()}
     states |= {f"network, {name}": policy for name, policy in networks.items()}
 
-    def bound(member: Member) -> dict[str, Estimate]:
-        problem, key = member["facing"].problem, jax.random.key(member["seed"])
+    def bound(member: Member) -> dict[str, Gap]:
+        problem = member["facing"].problem
+        key = jax.random.fold_in(jax.random.key(member["seed"]), PATHS)
 
-        def gap(costate: Costate) -> Estimate:
+        def gap(costate: Costate) -> Gap:
             costate = as_dtype(costate, study.config.precision)
-            return certificate(key, problem, policy_of(problem, costate), num).gap
+            found = certificate(key, problem, policy_of(problem, costate), num)
+            return Gap(*found.gap, found.effective)
 
         return {name: gap(member[name]) for name in states}
 

@@ -7,7 +7,7 @@ import numpy as np
 from fineq.claims import Claim, Measured, Theory
 from fineq.figures import Figure, Fit, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.pift.certificate import Estimate
+from fineq.pift.certificate import ENOUGH, Gap
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
 from fineq.rates import PowerLaw, median_interval, power_law
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     errors: np.ndarray
     best: np.ndarray
     trained: dict[str, np.ndarray]
-    bounds: dict[str, Estimate]
+    bounds: dict[str, Gap]
     floors: np.ndarray | None
 
 
@@ -110,21 +110,22 @@ def _reached(config: PiftConfig, found: Found, i: int, data: str) -> Claim:
     )
 
 
-def certified(name: str, bound: Estimate, data: str) -> Claim:
+def certified(name: str, bound: Gap, data: str) -> Claim:
     """β log E e^{r/β} less J of a control, a mean over the seeds' problems.
 
     The interval is that of the simulation; the problems are what they are.
     """
     value, high = np.asarray(bound.value), np.asarray(bound.high)
     kept = np.isfinite(value) & np.isfinite(high)
+    effective = float(np.min(np.asarray(bound.effective)[kept], initial=np.inf))
     half = np.sqrt(np.sum((high - value)[kept] ** 2)) / max(kept.sum(), 1)
     mean = float(value[kept].mean()) if kept.any() else float("nan")
     return claim(
         "pift/certificate",
         Measured(mean, mean - half, mean + half),
-        Theory(0.0, ">=", "β log E e^{r/β} - J(u) >= 0"),
+        Theory(0.0, ">=", "β log E e^{r/β} - J(u) >= 0") if effective >= ENOUGH else None,
         instance=f"{name}, {data}, mean of {int(kept.sum())} of {kept.size} seeds, 95% of the "
-        "simulation",
+        f"simulation, {effective:.0f} effective paths or more",
         what="what the fitted control may still gain at most, β log E e^{r/β} - J(u)",
     )
 

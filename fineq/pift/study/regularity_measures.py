@@ -97,12 +97,12 @@ def grid_of(study: Study) -> Grid:
     ]
     low = np.min([b[0] for b in bounds], axis=0)
     high = np.max([b[1] for b in bounds], axis=0)
-    grid = make_grid(low, high, config.regularity.num_points)
     problem = study.instance({**first, "seed": seeds[0]}).problem
-    needed = checks.memory_bytes(
-        grid.d, grid.num, problem.num_steps, num_inner=config.inner.num_inner
+    num = config.regularity.num_points
+    checks.check_memory(
+        checks.memory_bytes(problem.d, num, problem.num_steps, num_inner=config.inner.num_inner)
     )
-    checks.check_memory(needed)
+    grid = make_grid(low, high, num)
     check_reward(problem.reward, grid.points())
     checks.check_grid(problem, grid)
     return jax.tree.map(lambda x: x.astype(config.precision), grid)

@@ -110,9 +110,9 @@ def _grid(study: Study) -> Grid:
     first, *others = (study.instance({"seed": seed}) for seed in seeds)
     bounds = [law_bounds(at.law, at.schedule) for at in (first, *others)]
     low, high = (f([b[i] for b in bounds], axis=0) for i, f in enumerate((np.min, np.max)))
-    grid = make_grid(low, high, config.terminal.num_points)
     most = max(config.terminal.num_steps)
-    check_memory(memory_bytes(grid.d, grid.num, most, batch=len(VARIANCES)))
+    check_memory(memory_bytes(1, config.terminal.num_points, most, batch=len(VARIANCES)))
+    grid = make_grid(low, high, config.terminal.num_points)
     for kind in VARIANCES:
         at = {"schedule.num_steps": most, "schedule.variance": kind}
         drawn = Drawn(first.law, first.problem.reward, first.problem.betas[0])

@@ -202,13 +202,20 @@ def _claims(study: Study, edges: Edges, converged: np.ndarray) -> list[Claim]:
         for side, name in enumerate(SIDES):
             for rule, steps in enumerate(RULES):
                 shares = converged[(rule, side, slice(None), *piece.index)]
-                found += _about(shares, times, f"{name} rewards, {steps} steps", instance)
+                found += _about(shares, times, (name, rule, steps), instance)
     return found
 
 
-def _about(shares: np.ndarray, times: np.ndarray, what: str, instance: str) -> list[Claim]:
-    """Whether the rule converges above and below the plain threshold, `shares [times, seed]`."""
-    rescued = "concave" in what and "plain" not in what
+def _about(
+    shares: np.ndarray, times: np.ndarray, case: tuple[str, int, str], instance: str
+) -> list[Claim]:
+    """Whether a (side, rule, its name) converges on both sides of the plain threshold.
+
+    `shares` are `[times, seed]`.
+    """
+    side, rule, steps = case
+    what = f"{side} rewards, {steps} steps"
+    rescued = side == "concave" and RULES[rule] != "plain"
     below, above = shares[times < 1], shares[times > 1]
     found = []
     if above.size:
@@ -223,7 +230,7 @@ def _about(shares: np.ndarray, times: np.ndarray, what: str, instance: str) -> l
             )
         )
     # Below the convex threshold there is no optimum to converge to, and nothing to judge.
-    if below.size and "concave" in what:
+    if below.size and side == "concave":
         expected = (
             Theory(1.0, ">=", "well posed") if rescued else Theory(0.0, "<=", "no contraction")
         )

@@ -53,6 +53,7 @@ def test_no_rule_beats_the_oracle(stopped):
     assert np.all(time[:, measured] >= time[:, unit])
 
 
+@pytest.mark.slow
 def test_clean_labels_have_no_noise_to_overfit():
     """Points at one place: f* is constant, labels are clean, and long training does not hurt."""
     config, result = run_small(
@@ -86,6 +87,7 @@ def test_kernels_of_wide_networks_are_closer():
     assert np.all(typical[0] > 4 * typical[1])
 
 
+@pytest.mark.slow
 def test_samples_of_the_exact_score_are_data():
     words = ("sampling.num_samples=400", "sampling.num_steps=60", "target.name=three_points")
     _, result = run_small("sampling", *words, "descent.last=10", "sampling.num_times=3")
@@ -107,3 +109,27 @@ def test_keys_of_members_do_not_depend_on_the_others():
 def test_what_a_study_varies_itself_is_not_swept():
     with pytest.raises(InputError, match=r"network\.widths"):
         run_small("kernel_limit", "++sweep.network.widths=[16, 32]")
+
+
+def test_a_krylov_path_ends_where_it_is_not_known_and_agrees_before():
+    words = ("seeds=1", "data.num=200", "descent.last=1e6", "data.num_test=32")
+    _, truth = run_small("early_stopping", *words)
+    _, found = run_small(
+        "early_stopping", *words, "descent.method=stored", "descent.num_products=9"
+    )
+    risk, exact = (x.arrays["risk"].values[0] for x in (found, truth))
+    known = np.isfinite(risk)
+    assert known[0] and not known[-1]
+    # Predictions are known to 1e-6 of the labels, of order 1; the risk is their square mean.
+    np.testing.assert_allclose(risk[known], exact[known], rtol=1e-4)
+    assert "Krylov" in found.notes
+
+
+def test_fields_that_no_member_may_change_are_not_swept():
+    with pytest.raises(InputError, match=r"sweep\.target\.size: score learning sweeps"):
+        run_small("early_stopping", "target.name=mixture", "++sweep.target.size=[0.1, 0.3]")
+
+
+def test_a_step_that_is_not_stable_for_some_member_is_refused():
+    with pytest.raises(InputError, match="the limit of stability"):
+        run_small("early_stopping", "descent.step=1.6", "data.num=16")
