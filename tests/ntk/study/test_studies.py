@@ -119,7 +119,8 @@ def test_a_krylov_path_ends_where_it_is_not_known_and_agrees_before():
     )
     risk, exact = (x.arrays["risk"].values[0] for x in (found, truth))
     known = np.isfinite(risk)
-    assert known[0] and not known[-1]
+    assert known[0]
+    assert not known[-1]
     # Predictions are known to 1e-6 of the labels, of order 1; the risk is their square mean.
     np.testing.assert_allclose(risk[known], exact[known], rtol=1e-4)
     assert "Krylov" in found.notes
