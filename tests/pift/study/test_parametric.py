@@ -7,7 +7,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.pift import lq
-from fineq.pift.certificate import Estimate, affine_bounds
+from fineq.pift.certificate import Gap, affine_bounds
 from fineq.pift.study import Given, parametric
 from fineq.pift.study.instances import make_instance
 from fineq.pift.study.parametric_views import certified
@@ -50,11 +50,13 @@ def test_the_certificate_is_the_exact_bound_less_the_objective(study):
 
 
 def test_a_control_that_earned_more_than_the_bound_would_fail():
-    gap = np.array([-0.5, -0.3])
+    gap, many = np.array([-0.5, -0.3]), np.full(2, 1e3)
     for shift, verdict in ((0.0, "fails"), (0.4, "inconclusive"), (1.0, "holds")):
         at = gap + shift
-        claim = certified("affine", Estimate(at, at - 0.1, at + 0.1), "data")
+        claim = certified("affine", Gap(at, at - 0.1, at + 0.1, many), "data")
         assert claim.verdict == verdict
+    few = certified("affine", Gap(gap, gap - 0.1, gap + 0.1, np.full(2, 2.0)), "data")
+    assert few.verdict is None  # two paths judge nothing
     # The mean of two independent intervals is shorter by √2.
     assert claim.measured.value == pytest.approx(0.6)
     assert claim.measured.high == pytest.approx(0.6 + 0.1 / np.sqrt(2))
