@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import Row, best_times
-from fineq.ntk.kernel import gram, product
+from fineq.ntk.tangent import gram, product
 
 TITLE = "Gram matrices of the tangent kernel"
 PEER = "FINEQ_PEER_PYTHON"

@@ -25,7 +25,7 @@ from benchmarks.kernel import PEER, Peer
 from benchmarks.timing import Row, best_times
 from fineq.ntk import lanczos, spectral, stopping
 from fineq.ntk.accuracy import accuracy
-from fineq.ntk.kernel import gram
+from fineq.ntk.tangent import gram
 
 TITLE = "Kernel gradient descent at 100 training times up to 10^4, with the stopping time"
 TIMES = np.geomspace(1, 1e4, 100)

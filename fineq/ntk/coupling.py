@@ -18,9 +18,9 @@ from jax.typing import ArrayLike
 
 from fineq.errors import InputError
 from fineq.iterate import Progress, Store, record_points
-from fineq.ntk.kernel import gram
 from fineq.ntk.network import Start, check_width, draw
 from fineq.ntk.spectral import descend, predict, spectrum
+from fineq.ntk.tangent import gram
 from fineq.ntk.training import Data, begin, diverged, gradient_step, predictions
 from fineq.rates import PowerLaw, power_law
 from fineq.sweep import Axis, Program, sweep

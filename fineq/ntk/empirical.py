@@ -24,7 +24,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
-from fineq.ntk.kernel import as_points
+from fineq.ntk.tangent import as_points
 
 Apply = Callable[[Any, Array], Array]
 UNITS = 1024

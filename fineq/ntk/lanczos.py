@@ -22,9 +22,9 @@ from jax import Array, lax
 from jax.typing import ArrayLike, DTypeLike
 
 from fineq.errors import InputError
-from fineq.ntk.kernel import BLOCK, gram, kernel, product
 from fineq.ntk.memory import check_memory
 from fineq.ntk.spectral import Spectrum, eigenpairs
+from fineq.ntk.tangent import BLOCK, gram, kernel, product
 
 Storage = Literal["float64", "float32", "blocked"]
 

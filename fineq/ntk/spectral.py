@@ -28,8 +28,8 @@ from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
-from fineq.ntk.kernel import BLOCK, gram, product
 from fineq.ntk.memory import check_memory
+from fineq.ntk.tangent import BLOCK, gram, product
 
 Method = Literal["steps", "flow", "ridge"]
 

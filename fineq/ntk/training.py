@@ -17,10 +17,10 @@ from jax.typing import ArrayLike
 
 from fineq.errors import InputError
 from fineq.iterate import Progress, Store, Trace, iterate
-from fineq.ntk.kernel import as_points
 from fineq.ntk.lanczos import krylov_at, mean_diagonal
 from fineq.ntk.network import Start, Weights, check_width, dot, draw, grouped, sums_over, units_for
 from fineq.ntk.spectral import check_step, default_step, spectrum_at
+from fineq.ntk.tangent import as_points
 
 # Below the stability limit the loss of kernel descent never rises, and that of a network hardly.
 RISE = 100.0

@@ -8,7 +8,7 @@ import pytest
 from fineq.errors import InputError
 from fineq.ntk import lanczos, spectral
 from fineq.ntk.accuracy import accuracy, estimated_freedom
-from fineq.ntk.kernel import gram
+from fineq.ntk.tangent import gram
 
 N, D = 160, 3
 TIMES = jnp.array([0.0, 1, 7, 100, 200, 400, 1e3, 2e3, 4e3, 1e5])

@@ -7,7 +7,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.ntk.coupling import coupling, distance, kernel_predictions
-from fineq.ntk.kernel import gram, kernel
+from fineq.ntk.tangent import gram, kernel
 from fineq.ntk.training import make_data
 
 

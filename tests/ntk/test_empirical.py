@@ -6,7 +6,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.ntk.empirical import module_kernel, two_layer_kernel
-from fineq.ntk.kernel import kernel
+from fineq.ntk.tangent import kernel
 
 
 def explicit(apply, params, z1, z2):

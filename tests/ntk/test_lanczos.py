@@ -8,7 +8,7 @@ import pytest
 from fineq.errors import InputError, ResourceError
 from fineq.ntk import lanczos, spectral
 from fineq.ntk.accuracy import accuracy
-from fineq.ntk.kernel import gram
+from fineq.ntk.tangent import gram
 
 N, D = 160, 3
 

@@ -8,7 +8,7 @@ import scipy.linalg
 
 from fineq.errors import InputError, ResourceError
 from fineq.ntk import memory, spectral
-from fineq.ntk.kernel import gram, kernel
+from fineq.ntk.tangent import gram, kernel
 
 N, D = 24, 3
 

@@ -9,7 +9,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.ntk import lanczos, spectral, stopping
-from fineq.ntk.kernel import gram
+from fineq.ntk.tangent import gram
 
 N, D = 60, 3
 ETA = 0.3

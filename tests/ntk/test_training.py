@@ -11,8 +11,8 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.iterate import Interrupted
-from fineq.ntk.kernel import gram
 from fineq.ntk.network import TwoLayer, Weights, draw, predict
+from fineq.ntk.tangent import gram
 from fineq.ntk.training import (
     begin,
     gradient_step,

@@ -18,7 +18,6 @@ from fineq.figures import Theory as Drawn
 from fineq.ntk import forward, targets
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.kernel import gram
 from fineq.ntk.label_noise import Levels, levels
 from fineq.ntk.study.common import (
     Study,
@@ -29,6 +28,7 @@ from fineq.ntk.study.common import (
 )
 from fineq.ntk.study.instances import Given, Instance, Member, process_of
 from fineq.ntk.study.rules import decay_of
+from fineq.ntk.tangent import gram
 from fineq.rates import PowerLaw, median_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult

@@ -11,10 +11,10 @@ from jax import Array
 from fineq.claims import Measured
 from fineq.errors import InputError, ResourceError
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.kernel import gram
 from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.study.instances import Given, Instance, Member, configured, make_instance
+from fineq.ntk.tangent import gram
 from fineq.rates import median_interval
 from fineq.studies import Names, Slice, seed_axis, user_axes
 from fineq.sweep import Axis

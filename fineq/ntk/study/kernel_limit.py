@@ -19,7 +19,6 @@ from fineq.figures import Theory as Drawn
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.empirical import two_layer_kernel
-from fineq.ntk.kernel import gram
 from fineq.ntk.study.common import (
     Study,
     coords_of,
@@ -30,6 +29,7 @@ from fineq.ntk.study.common import (
     widths_of,
 )
 from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.tangent import gram
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult
 from fineq.studies import dims_of, drawn_fit, named_arrays

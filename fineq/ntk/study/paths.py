@@ -8,9 +8,9 @@ from jax import Array
 from fineq.ntk import lanczos, spectral, stopping
 from fineq.ntk.accuracy import accuracy, estimated_freedom
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.kernel import gram
 from fineq.ntk.spectral import Freedom, Path
 from fineq.ntk.study.instances import Data, Instance
+from fineq.ntk.tangent import gram
 
 NUM_PROBES = 8  # behind degrees of freedom in a Krylov space
 NUM_TOP = 8  # Ritz values that are taken for eigenvalues

@@ -19,7 +19,6 @@ from fineq.figures import Theory as Drawn
 from fineq.ntk import forward, targets
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.kernel import kernel
 from fineq.ntk.sampling import discrepancy, median_distance, sample, sliced_wasserstein
 from fineq.ntk.study.common import (
     Study,
@@ -34,6 +33,7 @@ from fineq.ntk.study.common import (
 )
 from fineq.ntk.study.instances import Given, Instance, Member
 from fineq.ntk.study.paths import error, kernel_paths
+from fineq.ntk.tangent import kernel
 from fineq.rates import median_interval
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of

@@ -7,9 +7,9 @@ import pytest
 
 from experiments.ntk import load
 from fineq.errors import InputError
-from fineq.ntk.kernel import gram, kernel
 from fineq.ntk.study.instances import make_instance
 from fineq.ntk.study.rules import RULES
+from fineq.ntk.tangent import gram, kernel
 from tests.ntk.study.small import run_small, small
 
 

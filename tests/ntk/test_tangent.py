@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
-from fineq.ntk.kernel import gram, kernel, product
 from fineq.ntk.pairs import NEAR
+from fineq.ntk.tangent import gram, kernel, product
 
 PI = np.longdouble("3.14159265358979323846264338327950288")
 # Documented accuracy relative to |z| |z'|.
@@ -212,3 +212,11 @@ def test_bad_input_is_named() -> None:
         product(np.zeros((2, 2)), np.zeros((3, 2)), np.zeros(2))
     with pytest.raises(InputError, match="block must be at least 1, got 0"):
         product(np.zeros((2, 2)), np.zeros((3, 2)), np.zeros(3), block=0)
+
+
+def test_the_area_offers_its_kernel():
+    import fineq.ntk
+
+    assert fineq.ntk.kernel is kernel
+    with pytest.raises(AttributeError, match="no attribute 'nosuch'"):
+        fineq.ntk.nosuch  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
