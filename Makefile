@@ -6,7 +6,9 @@ EXTRA       ?=
 VENV        := .venv
 PYTHON      := $(VENV)/bin/python
 STAMP       := $(VENV)/.ready$(if $(EXTRA),-$(EXTRA))
-PYTEST      := $(PYTHON) -m pytest -n 2 --dist loadfile
+PYTEST      := $(PYTHON) -m pytest -n 2 --dist worksteal
+# Tests wait for compilation more than for anything else; test-all compiles as users do.
+FAST        := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
 
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
@@ -43,7 +45,7 @@ demo: setup  ## one smoke study with its figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]
 
 test: setup  ## the tests, under 10 minutes on 2 cores
-	@$(PYTEST) -m "not slow"
+	@$(FAST) $(PYTEST) -m "not slow"
 
 test-all: setup  ## the tests with the slow and statistical suites
 	@$(PYTEST)

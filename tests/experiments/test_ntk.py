@@ -68,6 +68,7 @@ def test_points_that_cannot_be_used(rows, sentence, tmp_path, capsys):
     assert sentence in refused(words, tmp_path, capsys)
 
 
+@pytest.mark.slow
 def test_duplicates_are_merged_and_said(tmp_path):
     path = tmp_path / "points.csv"
     path.write_text("-0.5\n0.25\n-0.5\n")

@@ -87,6 +87,7 @@ def sweep_error(problem, target, num_paths, seeds, sweeps):
     return np.mean([one(key) for key in keys])
 
 
+@pytest.mark.slow
 def test_statistical_error_of_raw_targets_falls_as_one_over_the_batch():
     """The squared error is a variance over N: its exponent is -1.
 

@@ -15,6 +15,7 @@ def test_everything_falls_with_the_price():
         assert np.all(np.diff(result.arrays[name].values, axis=0) < 0), name
 
 
+@pytest.mark.slow
 def test_the_picture_holds_laws_and_pushes_towards_the_reward():
     words = ("++sweep.beta=[1.0, 2.0, 3.0, 4.0]", "picture.betas=[1.0]", "picture.num_points=48")
     result = beta.run(small("beta", *words), Given(), Stages())

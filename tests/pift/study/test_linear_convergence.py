@@ -87,6 +87,7 @@ def test_a_member_without_an_optimum_is_marked_and_touches_no_other():
     )
 
 
+@pytest.mark.slow
 def test_a_mixture_converges_at_the_curvature_of_its_optimum():
     config = small("linear_convergence_mixture", "seeds=1", "inner.num_sweeps=20")
     result = linear_convergence.run(config, Given(), Stages())
