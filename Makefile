@@ -6,9 +6,7 @@ EXTRA       ?=
 VENV        := .venv
 PYTHON      := $(VENV)/bin/python
 STAMP       := $(VENV)/.ready$(if $(EXTRA),-$(EXTRA))
-PYTEST      := $(PYTHON) -m pytest -n 2 --dist worksteal
-# Tests wait for compilation more than for anything else; test-all compiles as users do.
-FAST        := XLA_FLAGS="--xla_backend_optimization_level=0 $(XLA_FLAGS)"
+PYTEST      := $(PYTHON) -m pytest -n 2 --dist loadfile
 
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
@@ -44,8 +42,8 @@ reproduce-ntk: setup  ## the same for score learning with wide networks alone
 demo: setup  ## one smoke study with its figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]
 
-test: setup  ## the tests, under 10 minutes on 2 cores
-	@$(FAST) $(PYTEST) -m "not slow"
+test: setup  ## the tests, about 10 minutes on 2 cores
+	@$(PYTEST) -m "not slow"
 
 test-all: setup  ## the tests with the slow and statistical suites
 	@$(PYTEST)

@@ -12,6 +12,8 @@ from fineq.pift.study import Given, benchmark_problems
 from fineq.pift.study.standard_cases import WELL, make_case, separate_ratio
 from fineq.sweep.stages import Stages
 
+pytestmark = pytest.mark.slow  # every test compiles whole programs
+
 
 def config(*words):
     return compose(AREA, ["experiment=pift/benchmark_problems", "profile=smoke", *words])

@@ -14,6 +14,8 @@ from fineq.pift.study.parametric_views import certified
 from fineq.sweep.stages import Stages
 from tests.pift.study.small import small
 
+pytestmark = pytest.mark.slow  # every test compiles whole programs
+
 
 @pytest.fixture(scope="module", name="study")
 def _study():

@@ -15,6 +15,8 @@ GAUSSIAN = (
     *("reward.name=quadratic", "++sweep.beta=[2.0, 4.0]", "inner.num_inner=6"),
 )
 
+pytestmark = pytest.mark.slow  # every test compiles whole programs
+
 
 @pytest.fixture(scope="module", name="found")
 def _found():
