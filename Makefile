@@ -42,7 +42,7 @@ reproduce-ntk: setup  ## the same for score learning with wide networks alone
 demo: setup  ## one smoke study with its figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]
 
-test: setup  ## the tests, about 10 minutes on 2 cores
+test: setup  ## the tests, 12 minutes on 2 cores
 	@$(PYTEST) -m "not slow"
 
 test-all: setup  ## the tests with the slow and statistical suites
