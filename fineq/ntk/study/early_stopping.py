@@ -1,5 +1,7 @@
 """Overfitting to noisy labels, and what each stopping rule costs (`ntk/early-stopping`)."""
 
+from collections.abc import Mapping
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,6 +29,7 @@ from fineq.rates import median_interval
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
+from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
 OVER_TIME = {"risk": "E w|f - f*|²", "score": "E (a/h)²|f - f*|²"}
@@ -53,7 +56,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     found: Rules = stages.measure("rules", look, study.axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
     return StudyResult(
-        *_arrays(study, times, values),
+        *arrays_of(study, study.axes, times, values),
         tuple(_claims(study, times, values)),
         (),
         (_figure(study, values),),
@@ -174,15 +177,20 @@ def clipped_note(values: dict[str, np.ndarray]) -> dict[str, str]:
     return {"ends": f"stops at the first or last training time, of {total}: {listed}"}
 
 
-def _arrays(
-    study: Study, times: np.ndarray, values: dict[str, np.ndarray]
+def arrays_of(
+    study: Study,
+    axes: list[Axis],
+    times: np.ndarray,
+    values: dict[str, np.ndarray],
+    over_time: Mapping[str, str] = OVER_TIME,
 ) -> tuple[Arrays, Arrays]:
-    dims = dims_of(study.axes)
-    arrays = named_arrays(values, dims, OVER_TIME, last=("time",))
+    """`Rules` of all members by name as arrays and coordinates; `over_time` has those `[S]`."""
+    dims = dims_of(axes)
+    arrays = named_arrays(values, dims, over_time, last=("time",))
     arrays |= named_arrays(values, dims, ABOUT)
     arrays["stopping_time"] = Named(values["time"], (*dims, "rule"), "1", "stopping time τ")
     arrays["stopped"] = Named(values["stopped"], (*dims, "rule"), "1", "risk at the stopping time")
-    coords = coords_of(study.axes, study.config, time=times)
+    coords = coords_of(axes, study.config, time=times)
     coords["rule"] = Named(np.array(list(RULES)), ("rule",), "1", "stopping rule")
     return arrays, coords
 

@@ -10,7 +10,6 @@ from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
-    coords_of,
     divergence_note,
     finite,
     make_study,
@@ -19,13 +18,12 @@ from fineq.ntk.study.common import (
     target_notes,
     times_of,
 )
-from fineq.ntk.study.early_stopping import ABOUT, clipped_note, ending_note
+from fineq.ntk.study.early_stopping import OVER_TIME, arrays_of, clipped_note, ending_note
 from fineq.ntk.study.instances import Given, Member
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.rates import PowerLaw, median_interval, power_law
-from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import dims_of, drawn_fit, named_arrays
+from fineq.results import StudyResult, status_of
+from fineq.studies import drawn_fit
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -50,7 +48,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     values["stopped"] = np.where(lost[None, ..., None], np.nan, values["stopped"])
     laws = _laws(study, values)
     return StudyResult(
-        *_arrays(study, sizes, times, values),
+        *arrays_of(study, axes, times, values, {"risk": OVER_TIME["risk"]}),
         tuple(_claims(study, values, laws)),
         tuple(law for by in laws for law in by.values()),
         (_figure(study, values, laws),),
@@ -128,20 +126,6 @@ def _claims(
                     )
                 )
     return claims
-
-
-def _arrays(
-    study: Study, sizes: Axis, times: np.ndarray, values: dict[str, np.ndarray]
-) -> tuple[Arrays, Arrays]:
-    axes = [sizes, *study.axes]
-    dims = dims_of(axes)
-    arrays = named_arrays(values, dims, {"risk": "E w|f - f*|²"}, last=("time",))
-    arrays |= named_arrays(values, dims, ABOUT)
-    arrays["stopping_time"] = Named(values["time"], (*dims, "rule"), "1", "stopping time τ")
-    arrays["stopped"] = Named(values["stopped"], (*dims, "rule"), "1", "risk at the stopping time")
-    coords = coords_of(axes, study.config, time=times)
-    coords["rule"] = Named(np.array(list(RULES)), ("rule",), "1", "stopping rule")
-    return arrays, coords
 
 
 def _figure(study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]) -> Figure:

@@ -24,8 +24,6 @@ from fineq.results import Arrays
 
 OUTSIDE = 1e-10  # mass that the laws of the pre-trained chain may have off the grid
 RADIUS, STD, MODES = 1.6, 0.35, 5  # modes on a circle, so that a reward must choose among them
-
-
 BEFORE = "pre-trained"
 SHOWN = ("density", "push_x", "push_y")
 SAMPLES = ("sample_x", "sample_y")
