@@ -42,10 +42,12 @@ reproduce-ntk: setup  ## the same for score learning with wide networks alone
 demo: setup  ## one smoke study with its figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]
 
-test: setup  ## the tests, 12 minutes on 2 cores
+# Programs of tests run for milliseconds: what XLA spends on their speed is not worth waiting for.
+test: export XLA_FLAGS := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)
+test: setup  ## the tests, 10 minutes on 2 cores
 	@$(PYTEST) -m "not slow"
 
-test-all: setup  ## the tests with the slow and statistical suites
+test-all: setup  ## all tests, the slow and statistical suites too, with programs compiled as users have them
 	@$(PYTEST)
 
 lint: setup  ## formatter, linter, type checker, import rules

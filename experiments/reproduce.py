@@ -49,7 +49,7 @@ STUDIES: dict[str, list[list[str]]] = {
             "kernel_limit",
             "coupling",
             "early_stopping",
-            "early_stopping_paper",
+            "inputs",
             "generalisation",
             "decomposition",
             "assumptions",

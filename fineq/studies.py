@@ -1,8 +1,8 @@
 """What the studies of every area share: axes from a configuration, names for what they found."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,30 @@ from fineq.rates import PowerLaw
 from fineq.results import Array as Named
 from fineq.results import Arrays
 from fineq.sweep.axes import Axis
+from fineq.sweep.stages import Member, Stages
 
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
+GivenT = TypeVar("GivenT")
+InstanceT = TypeVar("InstanceT")
 LONG_NAMES = {"seed": "seed", "iteration": "iteration"}
+
+
+class Study(NamedTuple, Generic[ConfigT, GivenT, InstanceT]):
+    """What a study works with.
+
+    Attributes:
+        config: the validated configuration.
+        given: what the user brought.
+        stages: runs the sweeps.
+        instance: from a member, `{"seed": 0, "process.T0": 0.1}`, to its instance, pure.
+        axes: swept fields, then seeds.
+    """
+
+    config: ConfigT
+    given: GivenT
+    stages: Stages
+    instance: Callable[[Member], InstanceT]
+    axes: list[Axis]
 
 
 def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:

@@ -135,7 +135,7 @@ def deep_program(
 ) -> Program:
     """What a member of a sweep does: train the perceptron of its seed on its `data`.
 
-    As `fineq.ntk.coupling.network_program`: the sweep gives the data as `inputs={"data": Data}`.
+    As `fineq.ntk.training.network_program`: the sweep gives the data as `inputs={"data": Data}`.
     """
 
     def init(key: Array, member: Any) -> tuple[Any, Any]:

@@ -210,12 +210,6 @@ def score_of(process: Process, t: Array, x: Array, predicted: Array) -> Array:
     return (a * predicted - x) / h
 
 
-def prediction_of(process: Process, t: Array, x: Array, score: Array) -> Array:
-    """The prediction (h s + x)/a of X_0 that a score s `[N, d]` stands for, `[N, d]`."""
-    a, h = alpha(process, t)[:, None], variance(process, t)[:, None]
-    return (h * score + x) / a
-
-
 def _regression_weight(process: Process, t: Array) -> Array:
     return jnp.ones_like(alpha(process, t))
 

@@ -40,18 +40,6 @@ class Stop(NamedTuple):
     inside: Array
 
 
-class Cost(NamedTuple):
-    """What a rule costs over the oracle.
-
-    Attributes:
-        risk: risk where the rule stops over the least risk, at least 1.
-        time: where the rule stops over where the oracle does; below 1 it is too early.
-    """
-
-    risk: Array
-    time: Array
-
-
 class Noise(NamedTuple):
     """An estimated noise level, and the degrees of freedom of the fit it was taken from.
 
@@ -217,13 +205,6 @@ def local_rademacher(
     index = jnp.maximum(count - 1, 0)
     inside = (count > 0) & (count < times.shape[0])
     return Stop(index, times[index], ratio[index], inside)
-
-
-def cost(stop: Stop, risk: ArrayLike, times: ArrayLike) -> Cost:
-    """What stopping there costs over the oracle, for the risk at the same times `[S]`."""
-    risk, times = _on_grid(risk, times)
-    best = oracle(risk, times)
-    return Cost(risk[stop.place] / best.value, stop.time / best.time)
 
 
 def _rescaled(eta: ArrayLike, times: ArrayLike) -> Array:

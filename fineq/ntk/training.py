@@ -6,7 +6,7 @@ gradient, moves, and adds to the next predictions before the following group is 
 more than `N units` activations exist at any time.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from fineq.ntk.lanczos import krylov_at, mean_diagonal
 from fineq.ntk.network import Start, Weights, check_width, dot, draw, grouped, sums_over, units_for
 from fineq.ntk.spectral import check_step, default_step, spectrum_at
 from fineq.ntk.tangent import as_points
+from fineq.sweep import Program
 
 # Below the stability limit the loss of kernel descent never rises, and that of a network hardly.
 RISE = 100.0
@@ -254,3 +255,28 @@ def train(
     if keep_weights:
         trace.metrics["W"] = np.asarray(weights_of(trace.metrics["W"], width))
     return trace
+
+
+def network_program(
+    width: int,
+    start: Start = "symmetric",
+    *,
+    num_steps: int,
+    record: Any = None,
+    dtype: Any = jnp.float32,
+    units: int | None = None,
+) -> Program:
+    """What a member of a sweep does: train the network of its seed on its `data`.
+
+    The sweep gives the data as `inputs={"data": Data}`, each leaf with the axes of the sweep first;
+    it records `train`, `fresh` and `loss` (`predictions`). The network's weights
+    depend on the seed and the width alone. Raises `InputError` for an impossible width.
+    """
+    check_width(width, start)
+
+    def init(key: Array, member: Any) -> tuple[Any, Any]:
+        data = jax.tree.map(lambda x: x.astype(dtype), member["data"])
+        weights = draw(key, width, data.z.shape[1], data.labels.shape[1], start, dtype)
+        return begin(weights, data, start, units)
+
+    return Program(init, gradient_step, num_steps, predictions, record, diverged=diverged)

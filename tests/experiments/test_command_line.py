@@ -13,6 +13,7 @@ from experiments.nlqr import AREA
 from experiments.shell import CONFIGS, compose, help_text, main, settings
 from fineq.errors import EXIT_BAD_INPUT
 from fineq.fields import flatten, leaves
+from tests.experiments.refusal import refused
 
 ROOT = Path(__file__).resolve().parents[2]
 EYE = np.eye(2)
@@ -29,20 +30,6 @@ def plant(tmp_path):
         return str(path)
 
     return write
-
-
-def refused(capsys, tmp_path, *words):
-    """Run a command line that must be refused; return its sentence."""
-    output = tmp_path / "out"
-    code = main(AREA, [*words, f"output={output}"])
-    captured = capsys.readouterr()
-    assert code == EXIT_BAD_INPUT
-    assert captured.out == ""
-    assert not output.exists()
-    lines = captured.err.strip().splitlines()
-    assert len(lines) == 1
-    assert lines[0].startswith("fineq: ")
-    return lines[0]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +80,7 @@ def refused(capsys, tmp_path, *words):
     ],
 )
 def test_bad_words_get_one_sentence(capsys, tmp_path, words, sentence):
-    line = refused(capsys, tmp_path, *words)
+    line = refused(AREA, words, tmp_path, capsys)
     assert re.search(sentence, line), line
 
 
@@ -112,28 +99,25 @@ def test_bad_words_get_one_sentence(capsys, tmp_path, words, sentence):
     ],
 )
 def test_bad_plants_get_one_sentence(capsys, tmp_path, plant, changes, sentence):
-    line = refused(
-        capsys, tmp_path, "system=file", f"system.path={plant(**changes)}", "law.degree=3"
-    )
+    words = ["system=file", f"system.path={plant(**changes)}", "law.degree=3"]
+    line = refused(AREA, words, tmp_path, capsys)
     assert re.search(sentence, line), line
 
 
 def test_files_that_are_not_plants(capsys, tmp_path):
-    missing = refused(capsys, tmp_path, "system=file", f"system.path={tmp_path / 'no.npz'}")
-    assert "there is no such file" in missing
+    def sentence(path):
+        return refused(AREA, ["system=file", f"system.path={path}"], tmp_path, capsys)
+
+    assert "there is no such file" in sentence(tmp_path / "no.npz")
     text = tmp_path / "text.npz"
     text.write_text("not an archive")
-    assert "is not an npz file" in refused(capsys, tmp_path, "system=file", f"system.path={text}")
+    assert "is not an npz file" in sentence(text)
     single = tmp_path / "single.npy"
     np.save(single, EYE)
-    assert "holds a single array" in refused(
-        capsys, tmp_path, "system=file", f"system.path={single}"
-    )
+    assert "holds a single array" in sentence(single)
     pickled = tmp_path / "pickled.npz"
     np.savez(pickled, A=np.array([{"a": 1}], dtype=object))
-    assert "plain numeric arrays" in refused(
-        capsys, tmp_path, "system=file", f"system.path={pickled}"
-    )
+    assert "plain numeric arrays" in sentence(pickled)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

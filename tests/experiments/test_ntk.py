@@ -1,7 +1,6 @@
 """Score learning from the shell: what runs, what is refused and in which words."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,19 +8,10 @@ import xarray as xr
 
 from experiments.ntk import AREA
 from experiments.shell import CONFIGS, compose, main
-from fineq.errors import EXIT_BAD_INPUT
 from fineq.ntk import config, forward, named
+from tests.experiments.refusal import refused
 
 SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
-
-
-def refused(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> str:
-    """The sentence with which a command line is refused, with nothing written."""
-    assert main(AREA, [*SMALL, *words, f"output={tmp_path / 'out'}"]) == EXIT_BAD_INPUT
-    assert not (tmp_path / "out").exists()
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    return error.removeprefix("fineq: ")
 
 
 @pytest.mark.parametrize(
@@ -47,7 +37,7 @@ def refused(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> 
 def test_bad_input_ends_with_one_sentence(word, sentence, tmp_path, capsys):
     words = word.split() if "study" in word or "experiment" in word else ["study=assumptions"]
     words += [] if words == word.split() else word.split()
-    assert sentence in refused(words, tmp_path, capsys)
+    assert sentence in refused(AREA, [*SMALL, *words], tmp_path, capsys)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +55,7 @@ def test_points_that_cannot_be_used(rows, sentence, tmp_path, capsys):
     path = tmp_path / "points.csv"
     path.write_text(rows)
     words = ["study=assumptions", "target.name=points", f"target.path={path}"]
-    assert sentence in refused(words, tmp_path, capsys)
+    assert sentence in refused(AREA, [*SMALL, *words], tmp_path, capsys)
 
 
 @pytest.mark.slow

@@ -1,25 +1,15 @@
 """Fine-tuning from the shell: what runs, what is refused and in which words."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from experiments.pift import AREA, load
 from experiments.shell import CONFIGS, compose, main
-from fineq.errors import EXIT_BAD_INPUT
+from tests.experiments.refusal import refused
 
 SMALL = ["profile=smoke", "seeds=2", "data.d=1", "schedule.num_steps=4", "quiet=true"]
-
-
-def refused(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> str:
-    """The sentence with which a command line is refused, with nothing written."""
-    assert main(AREA, [*SMALL, *words, f"output={tmp_path / 'out'}"]) == EXIT_BAD_INPUT
-    assert not (tmp_path / "out").exists()
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    return error.removeprefix("fineq: ")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +38,7 @@ def refused(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture) -> 
     ],
 )
 def test_bad_input_ends_with_one_sentence(word, sentence, tmp_path, capsys):
-    assert sentence in refused(word.split(), tmp_path, capsys)
+    assert sentence in refused(AREA, [*SMALL, *word.split()], tmp_path, capsys)
 
 
 def test_rewards_are_tried_before_anything_runs(tmp_path, capsys, monkeypatch):
@@ -65,7 +55,7 @@ def test_rewards_are_tried_before_anything_runs(tmp_path, capsys, monkeypatch):
         ("crash", "failed on a point of shape (1,)"),
     ):
         words = ["reward.name=python", f"reward.target=bad_rewards:{name}"]
-        assert sentence in refused(words, tmp_path, capsys)
+        assert sentence in refused(AREA, [*SMALL, *words], tmp_path, capsys)
 
 
 def test_points_come_from_csv_and_npz(tmp_path):
@@ -83,7 +73,9 @@ def test_points_come_from_csv_and_npz(tmp_path):
 def test_a_csv_that_is_no_table_is_refused(tmp_path, capsys):
     (tmp_path / "bad.csv").write_text("1,2\n3\n")
     words = ["data.name=points", f"data.path={tmp_path / 'bad.csv'}"]
-    assert "must hold rows of equally many numbers" in refused(words, tmp_path, capsys)
+    assert "must hold rows of equally many numbers" in refused(
+        AREA, [*SMALL, *words], tmp_path, capsys
+    )
 
 
 def test_a_study_runs_with_a_user_reward_and_says_when_beta_is_too_small(tmp_path):

@@ -9,17 +9,14 @@ from fineq.errors import InputError
 from fineq.ntk import lanczos, spectral
 from fineq.ntk.accuracy import accuracy, estimated_freedom
 from fineq.ntk.tangent import gram
+from tests.ntk.small import N, make_problem
 
-N, D = 160, 3
 TIMES = jnp.array([0.0, 1, 7, 100, 200, 400, 1e3, 2e3, 4e3, 1e5])
 
 
 @pytest.fixture(scope="module")
 def problem():
-    keys = jax.random.split(jax.random.key(0), 2)
-    z = jnp.concatenate([jax.random.normal(keys[0], (N, D - 1)), jnp.ones((N, 1))], axis=1)
-    labels = jnp.sign(z[:, :2]) + jax.random.normal(keys[1], (N, 2))
-    return z, labels
+    return make_problem()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,8 @@ def test_bounds_hold_and_are_not_idle(problem, exact, eta, method):
     assert np.all(error <= bound.fitted)
     change = ours.coefficients - truth.coefficients
     norm = np.sqrt(np.maximum(np.einsum("snc,nm,smc->sc", change, gram(z), change), 0))
-    assert np.all(norm <= bound.norm)
+    # The reference is rounded itself: a few eps of its own norm.
+    assert np.all(norm <= bound.norm + 8 * np.finfo(float).eps * truth.norm)
     # Where the error is well above rounding the bound is within a factor of it: the triangle
     # inequality over times, and no decay of defects, are what it gives away.
     seen = (error > 1e-9) & (error < 1e-2)

@@ -9,16 +9,12 @@ from fineq.errors import InputError, ResourceError
 from fineq.ntk import lanczos, spectral
 from fineq.ntk.accuracy import accuracy
 from fineq.ntk.tangent import gram
-
-N, D = 160, 3
+from tests.ntk.small import D, N, make_problem
 
 
 @pytest.fixture(scope="module")
 def problem():
-    keys = jax.random.split(jax.random.key(0), 2)
-    z = jnp.concatenate([jax.random.normal(keys[0], (N, D - 1)), jnp.ones((N, 1))], axis=1)
-    labels = jnp.sign(z[:, :2]) + jax.random.normal(keys[1], (N, 2))
-    return z, labels
+    return make_problem()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from fineq.ntk.study import (
     digits,
     early_stopping,
     generalisation,
+    inputs,
     kernel_limit,
     sampling,
 )
@@ -24,6 +25,7 @@ STUDIES: dict[str, Callable[[NtkConfig, Given, Stages], StudyResult]] = {
     "digits": digits.run,
     "early_stopping": early_stopping.run,
     "generalisation": generalisation.run,
+    "inputs": inputs.run,
     "kernel_limit": kernel_limit.run,
     "sampling": sampling.run,
 }

@@ -1,25 +1,26 @@
 """What the studies of score learning share: names of fields, axes, instances, notes."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq import studies
 from fineq.claims import Measured
 from fineq.errors import InputError, ResourceError
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.spectral import stability_limit
-from fineq.ntk.study.instances import Given, Instance, Member, configured, make_instance
+from fineq.ntk.study.instances import Given, Instance, configured, make_instance
 from fineq.ntk.tangent import gram
 from fineq.rates import median_interval
 from fineq.studies import Names, Slice, seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.memory import device_bytes
-from fineq.sweep.stages import Stages
+from fineq.sweep.stages import Member, Stages
 
 NAMES = Names(
     {
@@ -38,22 +39,10 @@ coords_of = NAMES.coords_of
 slices = NAMES.slices
 
 
-class Study(NamedTuple):
-    """What every study works with.
+class Study(studies.Study[NtkConfig, Given, Instance]):
+    """What a study of score learning works with."""
 
-    Attributes:
-        config: the validated configuration.
-        given: what the user brought.
-        stages: runs the sweeps.
-        instance: from a member to its data, pure.
-        axes: swept fields, then seeds.
-    """
-
-    config: NtkConfig
-    given: Given
-    stages: Stages
-    instance: Callable[[Member], Instance]
-    axes: list[Axis]
+    __slots__ = ()
 
     def config_at(self, member: Member) -> NtkConfig:
         """The configuration with a member's values in place of its fields."""

@@ -18,6 +18,7 @@ from fineq.ntk.data import Digits, digits
 from fineq.ntk.study import sampling
 from fineq.ntk.study.common import make_study
 from fineq.ntk.study.instances import Given
+from fineq.ntk.study.sampling_views import MODELS
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.sweep.stages import Stages
@@ -64,7 +65,7 @@ def _images(known: Digits, samples: np.ndarray) -> tuple[Arrays, Arrays]:
     pick = rng.choice(len(known.locations), ROWS * COLUMNS, replace=False)
     every = np.concatenate([known.locations[pick][None], samples])
     sheets = np.stack([_sheet(known.images(points)) for points in every])
-    models = np.array([DATA, *sampling.MODELS])
+    models = np.array([DATA, *MODELS])
     x, y = np.arange(sheets.shape[1]), -np.arange(sheets.shape[2])
     dims = ("sheet", "column", "row")
     # The vertical axis of a figure points up, and rows of pixels are counted downwards.
@@ -94,7 +95,7 @@ def _figure() -> Figure:
             xlabel="pixels",
             ylabel="pixels",
         )
-        for model in (DATA, *sampling.MODELS)
+        for model in (DATA, *MODELS)
     )
     return Figure(
         "digits",

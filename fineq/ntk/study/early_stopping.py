@@ -23,14 +23,14 @@ from fineq.ntk.study.common import (
     target_notes,
     times_of,
 )
-from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.study.instances import Given
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.rates import median_interval
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
 from fineq.sweep import Axis
-from fineq.sweep.stages import Stages
+from fineq.sweep.stages import Member, Stages
 
 OVER_TIME = {"risk": "E w|f - f*|²", "score": "E (a/h)²|f - f*|²"}
 ORACLES = ("oracle", "score")

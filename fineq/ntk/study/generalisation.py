@@ -19,13 +19,13 @@ from fineq.ntk.study.common import (
     times_of,
 )
 from fineq.ntk.study.early_stopping import OVER_TIME, arrays_of, clipped_note, ending_note
-from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.study.instances import Given
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.rates import PowerLaw, median_interval, power_law
 from fineq.results import StudyResult, status_of
 from fineq.studies import drawn_fit
 from fineq.sweep import Axis
-from fineq.sweep.stages import Stages
+from fineq.sweep.stages import Member, Stages
 
 DRAWN = ("oracle", "gcv", "unit")  # lines of four rules with slopes would hide each other
 

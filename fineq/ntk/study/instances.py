@@ -1,7 +1,7 @@
 """From a configuration to what a member of a sweep learns from: process, target, data."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,8 @@ from fineq.ntk.config import NtkConfig
 from fineq.ntk.forward import Process
 from fineq.ntk.named import Made, make_target
 from fineq.ntk.targets import Target
+from fineq.sweep.stages import Member
 
-Member = Mapping[str, Any]
 OWN = ("seed", "width")  # axes that are no fields
 
 

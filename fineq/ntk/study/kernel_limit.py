@@ -28,13 +28,13 @@ from fineq.ntk.study.common import (
     target_notes,
     widths_of,
 )
-from fineq.ntk.study.instances import Given, Member
+from fineq.ntk.study.instances import Given
 from fineq.ntk.tangent import gram
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult
 from fineq.studies import dims_of, drawn_fit, named_arrays
 from fineq.sweep import Axis
-from fineq.sweep.stages import Stages
+from fineq.sweep.stages import Member, Stages
 
 MARGIN = 0.05  # on the exponent -1/2
 ABOUT = {

@@ -8,13 +8,12 @@ from jax import Array
 
 from fineq.ntk import forward
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.coupling import network_program
 from fineq.ntk.deep import check_deep, deep_program, make_recipe
 from fineq.ntk.network import Start
 from fineq.ntk.study.common import Study, times_of, widths_of
-from fineq.ntk.study.instances import Member
 from fineq.ntk.study.paths import error, kernel_paths, step_of
-from fineq.ntk.training import Data
+from fineq.ntk.training import Data, network_program
+from fineq.sweep.stages import Member
 
 Errors = dict[str, np.ndarray]
 

@@ -47,8 +47,7 @@ def step_of(config: NtkConfig, z: Array) -> Array:
     """The configured step size, or 1/E κ(z, z)."""
     if config.descent.step is not None:
         return jnp.asarray(config.descent.step, z.dtype)
-    # κ(z, z) = |z|²/2.
-    return spectral.default_step(jnp.mean(jnp.sum(z**2, axis=-1)) / 2)
+    return spectral.default_step(lanczos.mean_diagonal(z))
 
 
 def kernel_paths(

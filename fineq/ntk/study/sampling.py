@@ -14,15 +14,12 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Theory
-from fineq.figures import Figure, Line, Panel
-from fineq.figures import Theory as Drawn
 from fineq.ntk import forward, targets
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.sampling import discrepancy, median_distance, sample, sliced_wasserstein
 from fineq.ntk.study.common import (
     Study,
-    coords_of,
     divergence_note,
     kept,
     make_study,
@@ -31,28 +28,13 @@ from fineq.ntk.study.common import (
     slices,
     target_notes,
 )
-from fineq.ntk.study.instances import Given, Instance, Member
+from fineq.ntk.study.instances import Given, Instance
 from fineq.ntk.study.paths import error, kernel_paths
+from fineq.ntk.study.sampling_views import arrays_of, figures_of
 from fineq.ntk.tangent import kernel
 from fineq.rates import median_interval
-from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import dims_of, named_arrays
-from fineq.sweep.stages import Stages
-
-MODELS = ("early", "best", "late", "exact")
-NUM_PLANE = 96  # points along each axis of the density that samples are drawn over
-MEASURES = {
-    "distance": "sliced Wasserstein distance",
-    "discrepancy": "squared maximum mean discrepancy",
-    "risk": "regression error",
-    "score": "score error",
-}
-EXACT = {
-    "exact_distance": "sliced Wasserstein distance, exact score",
-    "data_distance": "sliced Wasserstein distance of fresh data to data",
-    "exact_discrepancy": "squared maximum mean discrepancy, exact score",
-}
+from fineq.results import StudyResult, status_of
+from fineq.sweep.stages import Member, Stages
 
 
 class Sampled(NamedTuple):
@@ -101,10 +83,10 @@ def sampled(study: Study) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 def result_of(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> StudyResult:
     """What the study says of `sampled`."""
     return StudyResult(
-        *_arrays(study, times, values),
+        *arrays_of(study, times, values),
         tuple(_claims(study, times, values)),
         (),
-        _figures(study),
+        figures_of(study),
         status=status_of(values["diverged"]),
         notes={
             **target_notes(study.given),
@@ -241,107 +223,3 @@ def _notes(config: NtkConfig) -> dict[str, str]:
         f"{config.sampling.num_steps} steps; models: early is stopped at the square root of the "
         f"best τ, late at τ = {config.descent.last:g}"
     }
-
-
-def _arrays(
-    study: Study, times: np.ndarray, values: dict[str, np.ndarray]
-) -> tuple[Arrays, Arrays]:
-    dims = dims_of(study.axes)
-    arrays = named_arrays(values, dims, MEASURES, last=("time",))
-    arrays |= named_arrays(values, dims, EXACT)
-    level = {k: np.broadcast_to(values[k][..., None], values["risk"].shape) for k in EXACT}
-    arrays |= named_arrays(level, dims, EXACT, prefix="level_", last=("time",))
-    # Samples of one member are enough to look at.
-    first = (0,) * len(study.axes)
-    samples = values["samples"][first]
-    for i in range(min(study.d, 2)):
-        text = f"coordinate {i + 1} of a sample"
-        arrays[f"sample_{'xy'[i]}"] = Named(samples[..., i], ("model", "sample"), "1", text)
-    coords = coords_of(study.axes, study.config, time=times, sample=np.arange(samples.shape[1]))
-    coords["model"] = Named(np.array(MODELS), ("model",), "1", "model")
-    more, axes = _density(study, samples)
-    return arrays | more, coords | axes
-
-
-def _density(study: Study, samples: np.ndarray) -> tuple[Arrays, Arrays]:
-    """The density of X_{T0} on a line, or in the plane; none in more dimensions."""
-    if study.d > 2:
-        return {}, {}
-    at = {axis.name: axis.values[0] for axis in study.axes}
-    process, law = study.instance(at).process, study.given.target.law
-    a, h = (float(f(process, process.T0)) for f in (forward.alpha, forward.variance))
-    axis = np.linspace(-a - 3 * np.sqrt(h), a + 3 * np.sqrt(h), NUM_PLANE)
-    mesh = np.stack(np.meshgrid(*[axis] * study.d, indexing="ij"), -1).reshape(-1, study.d)
-    times = jnp.full(len(mesh), process.T0)
-    density = np.exp(targets.log_density(process, law, times, jnp.asarray(mesh)))
-    dims = ("x", "y")[: study.d]
-    arrays = {"density": Named(density.reshape((NUM_PLANE,) * study.d), dims, "1", "density")}
-    coords = {dim: Named(axis, (dim,), "1", f"coordinate {i + 1}") for i, dim in enumerate(dims)}
-    if study.d == 1:
-        edges = np.concatenate(
-            [axis - 0.5 * (axis[1] - axis[0]), axis[-1:] + 0.5 * np.diff(axis[:2])]
-        )
-        coarse = edges[::3]
-        middle = 0.5 * (coarse[1:] + coarse[:-1])
-        counts = [np.histogram(x[:, 0], coarse, density=True)[0] for x in samples]
-        arrays["histogram"] = Named(np.stack(counts), ("model", "bin"), "1", "density of samples")
-        coords["bin"] = Named(middle, ("bin",), "1", "coordinate 1")
-        true = np.interp(middle, axis, density)
-        arrays["density_in_bins"] = Named(true, ("bin",), "1", "density of data")
-    return arrays, coords
-
-
-def _figures(study: Study) -> tuple[Figure, ...]:
-    piece = slices(study.axes)[0]
-    distance = Panel(
-        "curves",
-        "time",
-        (Line("distance", "stopped at τ", piece.at),),
-        (
-            Drawn("exact score", variable="level_exact_distance", at=piece.at),
-            Drawn("fresh data", variable="level_data_distance", at=piece.at),
-        ),
-        title="Samples",
-        xscale="log",
-        yscale="log",
-    )
-    errors = Panel(
-        "curves",
-        "time",
-        (Line("risk", "regression", piece.at), Line("score", "score", piece.at)),
-        title="Errors on fresh points",
-        xscale="log",
-        yscale="log",
-        ylabel="root mean square error",
-    )
-    figures = [
-        Figure("distance", (distance, errors), "How long to train, for samples and for regression.")
-    ]
-    if study.d == 1:
-        panels = tuple(
-            Panel(
-                "curves",
-                "bin",
-                (Line("histogram", "", {"model": model}),),
-                (Drawn("data", variable="density_in_bins"),),
-                title=model,
-            )
-            for model in MODELS
-        )
-        figures.append(Figure("samples", panels, "Samples X_{T0} of one member, and the data."))
-    if study.d == 2:
-        panels = tuple(
-            Panel(
-                "field",
-                "x",
-                (
-                    Line("density"),
-                    Line("sample_x", "", {"model": model}),
-                    Line("sample_y", "", {"model": model}),
-                ),
-                title=model,
-            )
-            for model in MODELS
-        )
-        figures.append(Figure("samples", panels, "Density of X_{T0}; dots: samples of one member."))
-    return tuple(figures)

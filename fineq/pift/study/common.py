@@ -1,16 +1,14 @@
 """What the studies of fine-tuning share: names of fields, axes, instances, text for claims."""
 
-from collections.abc import Callable
 from dataclasses import fields
-from typing import NamedTuple
 
+from fineq import studies
 from fineq.config import RunConfig
 from fineq.errors import InputError
 from fineq.fields import leaves
 from fineq.pift.config import PiftConfig
-from fineq.pift.study.instances import Given, Instance, Member, make_instance, schedule_of
+from fineq.pift.study.instances import Given, Instance, make_instance, schedule_of
 from fineq.studies import Names, seed_axis, user_axes
-from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
 NAMES = Names(
@@ -30,22 +28,7 @@ coords_of = NAMES.coords_of
 slices = NAMES.slices
 
 
-class Study(NamedTuple):
-    """What every study works with.
-
-    Attributes:
-        config: the validated configuration.
-        given: what the user brought.
-        stages: runs the sweeps.
-        instance: from a member to its problem, pure.
-        axes: swept fields, then seeds.
-    """
-
-    config: PiftConfig
-    given: Given
-    stages: Stages
-    instance: Callable[[Member], Instance]
-    axes: list[Axis]
+Study = studies.Study[PiftConfig, Given, Instance]
 
 
 def is_linear_quadratic(study: Study) -> bool:

@@ -18,11 +18,11 @@ from fineq.pift.grid import density, nested, solve
 from fineq.pift.grid.checks import change_under_halving, memory_bytes
 from fineq.pift.grid.tensor import Grid
 from fineq.pift.study.common import Study, coords_of, schedule_note, slices
-from fineq.pift.study.instances import Member
 from fineq.pift.study.regularity_measures import grid_of
 from fineq.rates import Rate, linear_rate
 from fineq.results import StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
+from fineq.sweep.stages import Member
 
 ABOUT = {
     "distance": "|m − m*|, largest over t",

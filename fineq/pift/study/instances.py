@@ -1,6 +1,6 @@
 """From a configuration to the fine-tuning problem of each member, pure and with traced numbers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,8 +16,7 @@ from fineq.fields import replace_at
 from fineq.pift.config import PiftConfig
 from fineq.pift.problem import Chain, Problem, Reward, ddpm_chain, make_problem
 from fineq.pift.rewards import Custom, LogRatio, Quadratic, Wave, linear, quadratic
-
-Member = Mapping[str, Any]
+from fineq.sweep.stages import Member
 
 
 class Given(NamedTuple):

@@ -16,7 +16,8 @@ from fineq.pift.grid.tensor import Grid, axis_sigmas, law_bounds, make_grid, smo
 from fineq.pift.problem import Problem
 from fineq.pift.rewards import check_reward
 from fineq.pift.study.common import Study
-from fineq.pift.study.instances import Instance, Member
+from fineq.pift.study.instances import Instance
+from fineq.sweep.stages import Member
 
 Numbers = Any  # arrays, of JAX while a program is traced and of NumPy afterwards
 

@@ -19,7 +19,7 @@ def _stopped():
 
 
 def member(config, seed=0):
-    return make_instance(config, load(config))({"seed": config.first_seed + seed})
+    return jax.jit(make_instance(config, load(config)))({"seed": config.first_seed + seed})
 
 
 def test_risk_is_that_of_plain_descent(stopped):
@@ -80,11 +80,40 @@ def test_assumptions_are_those_of_the_gram_matrix():
     assert np.all(np.diff(outside, axis=-2) <= 0)  # larger balls leave less out
 
 
+def test_interpolants_with_and_without_the_constant_are_those_of_a_linear_solver():
+    config, result = run_small("inputs", "generalisation.sizes=[8, 12]", "data.num_test=32")
+    for i, constant in enumerate(result.coords["constant"].values):
+        words = ("data.num=12", f"data.constant={str(bool(constant)).lower()}", "data.num_test=32")
+        instance = member(small("inputs", *words), seed=1)
+        train, test = instance.train, instance.test
+        assert train.z.shape[1] == 2 + constant
+        alpha = np.linalg.solve(np.asarray(gram(train.z)), np.asarray(train.clean))
+        norm = np.sqrt(np.sum(alpha * np.asarray(train.clean)))
+        apart = np.asarray(kernel(test.z, train.z)) @ alpha - test.clean
+        found = {name: result.arrays[name].values[i, 1, 1] for name in ("norm", "floor", "least")}
+        # The condition number of 12 points is below 1e7.
+        np.testing.assert_allclose(found["norm"], norm, rtol=1e-7)
+        np.testing.assert_allclose(found["floor"], np.mean(np.sum(apart**2, -1)), rtol=1e-7)
+        assert found["least"] > 0
+    assert config.study == "inputs"
+
+
 def test_kernels_of_wide_networks_are_closer():
     _, result = run_small("kernel_limit", "network.widths=[16, 4096]")
     typical = result.arrays["typical"].values
     # Sixteen times on average; an average of 16 neurons scatters by a factor of a few.
     assert np.all(typical[0] > 4 * typical[1])
+
+
+def test_networks_from_zero_approach_the_kernel_and_plain_ones_do_not():
+    _, result = run_small("coupling", "network.widths=[64, 4096]", "seeds=8", "network.num_steps=6")
+    gap = result.arrays["gap"].values
+    # 64 times the width: a factor 8. The gap of one seed scatters by about a third, so the
+    # exponent of the median of 8 by about 0.2 / log 64 = 0.05.
+    assert abs(next(iter(result.rates)).slope + 0.5) < 0.15
+    # f_0 of a plain network has variance |z|²/2 per output at every width, and stays.
+    assert np.median(gap[1, 1]) > 10 * np.median(gap[0, 1])
+    assert list(result.coords["start"].values) == ["symmetric", "plain"]
 
 
 @pytest.mark.slow

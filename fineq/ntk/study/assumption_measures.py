@@ -1,0 +1,134 @@
+"""What the theory assumes of one member: its spectrum, and its target over the diffusion time."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.ntk import forward, targets
+from fineq.ntk.label_noise import Levels, levels
+from fineq.ntk.study.common import Study
+from fineq.ntk.study.instances import Instance, process_of
+from fineq.ntk.study.rules import decay_of
+from fineq.ntk.tangent import gram
+from fineq.studies import Slice
+from fineq.sweep import Axis
+from fineq.sweep.stages import Member
+
+NUM_DRAWS = 2**14  # of triples, behind losses and, in many dimensions, label noise
+DIAGONAL = 2.0  # of the cube [-1, 1]^d over √d
+ROUNDING = 1e-6  # of the ends of the diffusion times
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues of K/N: ends, sum, exponent of the decay, and the largest, falling."""
+
+    smallest: Array
+    largest: Array
+    trace: Array
+    decay: Array
+    values: Array
+
+
+class OverTime(NamedTuple):
+    """Of the target at each diffusion time `[K]`; `outside` and `cost` are `[R, K]`.
+
+    Attributes:
+        noise: √(E tr Cov(X_0 | X_t)/d).
+        signal: √(E |f* - E X_0|²/d).
+        lipschitz: largest slope of f*(t, ·) among states.
+        bound: what it cannot exceed in the cube.
+        outside: P(|X_t| > R).
+        cost: E |f*|² 1{|X_t| > R} over E |f*|².
+        identity: denoising less explicit loss over the constant between them, less 1, for the
+            predictor f(t, x) = a x, and the variance of this mean: `[2]`.
+    """
+
+    noise: Array
+    signal: Array
+    lipschitz: Array
+    bound: Array
+    outside: Array
+    cost: Array
+    identity: Array
+
+
+def spectra(study: Study, sizes: Axis) -> dict[str, np.ndarray]:
+    """Of every N, `[N, *axes]`, eigenvalues cut at the smallest N."""
+
+    def look(member: Member) -> Spectrum:
+        z = study.instance(member).train.z
+        values = jnp.linalg.eigvalsh(gram(z) / z.shape[0])[::-1]
+        shown = values[: min(min(sizes.values), values.shape[0])]
+        return Spectrum(values[-1], values[0], jnp.sum(values), decay_of(values), shown)
+
+    found = study.stages.measure("spectra", look, [sizes, *study.axes])
+    return {name: np.asarray(x) for name, x in found._asdict().items()}
+
+
+def diffusion_times(study: Study) -> np.ndarray:
+    """Diffusion times from the earliest T0 to the latest T of all members, on a log scale."""
+    config = study.config
+    swept = {axis.name: axis.values for axis in study.axes}
+    first = min(swept.get("process.T0", [config.process.T0]))
+    last = max(swept.get("process.T", [config.process.T]))
+    return np.geomspace(first, last, config.assumptions.num_times)
+
+
+def over_time(study: Study, times: np.ndarray, member: Member) -> OverTime:
+    """NaN at times that the member does not learn."""
+    config, law = study.config, study.given.target.law
+    instance = study.instance(member)
+    process = instance.process
+    key_draws, key_slopes = jax.random.split(instance.key)
+    t = jnp.asarray(times, config.precision)
+    num = config.data.num_test
+    x0 = law.sample(key_draws, num)
+    mean = law.moments()[0]
+    radii = jnp.asarray(config.assumptions.radii, t.dtype)
+
+    def at(s: Array) -> tuple[Array, ...]:
+        times = jnp.full(num, s)
+        x = forward.diffuse(process, key_slopes, times, x0)
+        best = targets.denoise(process, law, times, x)
+        noise = jnp.mean(targets.noise(process, law, times, x))
+        signal = jnp.mean((best - mean[None]) ** 2)
+        size = jnp.sum(best**2, axis=-1)
+        outside = jnp.linalg.norm(x, axis=-1)[None] > radii[:, None]
+        cost = jnp.mean(jnp.where(outside, size[None], 0), axis=-1) / jnp.mean(size)
+        return jnp.sqrt(noise), jnp.sqrt(signal), jnp.mean(outside, axis=-1), cost
+
+    noise, signal, outside, cost = jax.lax.map(at, t)
+    found = targets.lipschitz(process, law, t, key_slopes, num // 2)
+    bound = targets.slope_bound(process, t, DIAGONAL * np.sqrt(law.d))
+    # The ends are among the times up to rounding.
+    learned = (t >= process.T0 * (1 - ROUNDING)) & (t <= process.T * (1 + ROUNDING))
+    every = (noise, signal, found, bound, outside.T, cost.T)
+    shown = [jnp.where(learned, x, jnp.nan) for x in every]
+    return OverTime(*shown, identity=_identity(study, instance))
+
+
+def _identity(study: Study, instance: Instance) -> Array:
+    process, times = instance.process, forward.TIMES[study.config.data.times]
+    data = forward.triples(process, instance.law, instance.key, NUM_DRAWS, times)
+    truth = targets.predictor(process, instance.law)
+
+    def linear(t: Array, x: Array) -> Array:
+        return forward.alpha(process, t)[:, None] * x
+
+    found = forward.losses(process, linear, truth, data, study.config.data.weight)
+    whole = jnp.mean(found.noise)
+    # A single point has no noise, and the losses are equal.
+    apart = (found.denoising - found.explicit - found.noise) / jnp.where(whole > 0, whole, 1.0)
+    return jnp.stack([jnp.mean(apart), jnp.var(apart) / apart.size])
+
+
+def levels_of(study: Study, piece: Slice) -> Levels:
+    """Label noise and signal, by quadrature in one and two dimensions, else from draws."""
+    swept = [axis.name for axis in study.axes if axis.name != "seed"]
+    config = study.config_at(dict(zip(swept, piece.at.values(), strict=True)))
+    key = jax.random.key(config.first_seed)
+    times = forward.TIMES[config.data.times]
+    return levels(process_of(config), study.given.target.law, key, NUM_DRAWS, times)

@@ -1,0 +1,192 @@
+"""What the constant coordinate of the inputs is for (`ntk/assumptions`).
+
+The paper's inputs are (x, t - T0). A two-layer ReLU network without bias is 1-homogeneous in them,
+and so is every function of its tangent kernel; f* is not. Interpolants of f* on N points then grow
+in norm with N and keep an error; with a constant coordinate, (x, t - T0, 1), they do neither.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.claims import Claim, Theory
+from fineq.figures import Figure, Line, Panel
+from fineq.ntk.claims import claim
+from fineq.ntk.config import NtkConfig
+from fineq.ntk.spectral import descend, predict, spectrum
+from fineq.ntk.stopping import oracle, radius
+from fineq.ntk.study.common import (
+    Study,
+    coords_of,
+    divergence_note,
+    make_study,
+    named_instance,
+    slices,
+    target_notes,
+    times_of,
+)
+from fineq.ntk.study.instances import Given
+from fineq.ntk.study.paths import error, step_of
+from fineq.ntk.tangent import gram
+from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.results import StudyResult, status_of
+from fineq.studies import dims_of, drawn_fit, named_arrays
+from fineq.sweep import Axis
+from fineq.sweep.stages import Member, Stages
+
+INPUTS = {1: "(x, t - T0, 1)", 0: "(x, t - T0)"}
+ABOUT = {
+    "norm": "RKHS norm per output of the interpolant of f*",
+    "floor": "risk of the interpolant of f*",
+    "least": "least risk of descent on noisy labels",
+}
+
+
+class Inputs(NamedTuple):
+    """One member, with one kind of inputs.
+
+    Attributes:
+        norm: RKHS norm per output of the interpolant of clean labels.
+        floor: its risk E w|f - f*|² on fresh points.
+        least: least risk of descent on noisy labels over the training times.
+        seen: share of the eigenvalues of K/N above rounding: what is interpolated.
+        diverged: whether η is above the stability limit.
+    """
+
+    norm: Array
+    floor: Array
+    least: Array
+    seen: Array
+    diverged: Array
+
+
+def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
+    """Interpolate clean labels and descend on noisy ones, at every N, with both kinds of inputs."""
+    sizes = Axis("data.num", [int(n) for n in config.generalisation.sizes], static=True)
+    kinds = Axis("data.constant", list(INPUTS), static=True)
+    study = make_study(config, given, stages, sizes)
+    times = times_of(config)
+
+    def look(member: Member) -> Inputs:
+        instance = study.instance(member)
+        train, test = instance.train, instance.test
+        pairs = spectrum(gram(train.z))
+        eta = step_of(study.config_at(member), train.z)
+        clean = descend(pairs, train.clean, eta, jnp.inf, force=True)
+        noisy = descend(pairs, train.noisy, eta, jnp.asarray(times, train.z.dtype), force=True)
+        both = jnp.concatenate([noisy.coefficients, clean.coefficients])
+        risk = error(test, predict(test.z, train.z, both) - test.clean[None]) ** 2
+        rounding = pairs.values.shape[0] * jnp.finfo(train.z.dtype).eps * pairs.values[0]
+        seen = jnp.mean(pairs.values > rounding, dtype=train.z.dtype)
+        best = oracle(risk[:-1], jnp.asarray(times)).value
+        return Inputs(radius(clean.norm[0]), risk[-1], best, seen, noisy.diverged)
+
+    axes = [kinds, sizes, *study.axes]
+    found: Inputs = stages.measure("inputs", look, axes)
+    values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    lost = np.any(values["diverged"], axis=(0, 1))
+    values |= {name: np.where(lost, np.nan, values[name]) for name in ABOUT}
+    laws = _laws(study, values)
+    return StudyResult(
+        named_arrays(values, dims_of(axes), ABOUT),
+        coords_of(axes, config),
+        tuple(_claims(study, values, laws)),
+        tuple(law for by in laws for law in by.values()),
+        (_figure(study, laws),),
+        status=status_of(values["diverged"]),
+        notes={
+            **target_notes(given),
+            **divergence_note(values["diverged"]),
+            **_rounding_note(values["seen"]),
+        },
+    )
+
+
+def _laws(study: Study, values: dict[str, np.ndarray]) -> list[dict[tuple[int, str], PowerLaw]]:
+    """Exponents in N by kind of inputs and quantity, for every slice."""
+    sizes = np.asarray(study.config.generalisation.sizes, float)
+    return [
+        {
+            (kind, name): power_law(
+                sizes,
+                np.moveaxis(values[name][(i, slice(None), *piece.index)], 0, -1),
+                quantity=f"{text} in N, {written}, {piece.label}".removesuffix(", "),
+            )
+            for i, (kind, written) in enumerate(INPUTS.items())
+            for name, text in ABOUT.items()
+        }
+        for piece in slices(study.axes)
+    ]
+
+
+def _claims(
+    study: Study,
+    values: dict[str, np.ndarray],
+    laws: list[dict[tuple[int, str], PowerLaw]],
+) -> list[Claim]:
+    claims = []
+    sizes = study.config.generalisation.sizes
+    universal = Theory(0.0, "<=", "a universal kernel: the error of approximation vanishes")
+    for piece, by in zip(slices(study.axes), laws, strict=True):
+        span = named_instance(study, piece, f"N = {sizes[0]:g} to {sizes[-1]:g}")
+        most = named_instance(study, piece, f"N = {sizes[-1]:g}")
+        for i, (kind, written) in enumerate(INPUTS.items()):
+            claims += [
+                claim(
+                    "ntk/assumptions",
+                    by[kind, name],
+                    universal if kind and name == "floor" else None,
+                    instance=f"{span}, z = {written}",
+                    what=f"exponent in N of the {text}",
+                )
+                for name, text in ABOUT.items()
+            ]
+            claims += [
+                claim(
+                    "ntk/assumptions",
+                    median_interval(values[name][(i, -1, *piece.index)]),
+                    instance=f"{most}, z = {written}",
+                    what=text,
+                )
+                for name, text in ABOUT.items()
+            ]
+    return claims
+
+
+def _rounding_note(seen: np.ndarray) -> dict[str, str]:
+    if np.all(seen == 1):
+        return {}
+    return {
+        "rounding": f"up to {1 - float(seen.min()):.2g} of the eigenvalues of K/N are below "
+        "rounding: interpolants leave these directions out, and their norms are lower bounds"
+    }
+
+
+def _figure(study: Study, laws: list[dict[tuple[int, str], PowerLaw]]) -> Figure:
+    piece, by = slices(study.axes)[0], laws[0]
+    sizes = study.config.generalisation.sizes
+    panels = tuple(
+        Panel(
+            "powerlaw",
+            "num",
+            tuple(
+                Line(
+                    name,
+                    f"z = {written}",
+                    {**piece.at, "constant": kind},
+                    fit=drawn_fit(by[kind, name], sizes),
+                )
+                for kind, written in INPUTS.items()
+            ),
+            title=title,
+            ylabel=label,
+        )
+        for name, title, label in (
+            ("norm", "Interpolant of f*: norm", "RKHS norm per output"),
+            ("floor", "Interpolant of f*: error", "E w|f - f*|²"),
+            ("least", "Noisy labels, best time", "E w|f - f*|²"),
+        )
+    )
+    return Figure("inputs", panels, "What the constant coordinate of the inputs is for.")
