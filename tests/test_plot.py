@@ -229,6 +229,21 @@ def test_curves_take_intervals_from_variables_and_draw_bounds():
     assert_labels_apart(figure)
 
 
+def test_vertical_lines_side_by_side_are_labelled_along_themselves():
+    theory = tuple(Theory(f"rule {x:g}", threshold=x) for x in (3.0, 3.2, 4.0))
+    figure = drawn(dataset(), groups(theory=theory))
+    (axes,) = figure.axes
+    texts = [t for t in axes.texts if t.get_text().startswith("rule")]
+    renderer = figure.canvas.get_renderer()
+    for i, text in enumerate(texts):
+        box = text.get_window_extent(renderer)
+        assert text.get_rotation() == 90
+        for mark in theory:
+            assert not box.x0 < axes.transData.transform((mark.threshold, 1))[0] < box.x1
+        assert not any(box.overlaps(t.get_window_extent(renderer)) for t in texts[:i])
+    assert len(texts) == 3
+
+
 def test_missing_values_are_counted_not_hidden():
     values = np.ones((NUM_SEEDS, 6))
     values[0, 3:] = np.nan
@@ -408,3 +423,6 @@ def test_a_field_has_its_image_arrows_and_points():
     np.testing.assert_allclose([arrows.U, arrows.V], np.array([[0.5], [-0.5]]) + 0 * arrows.U)
     dots = next(c for c in axes.collections if type(c).__name__ == "PathCollection")
     np.testing.assert_array_equal(dots.get_offsets().T, points)
+    assert axes.axison
+    (bare,) = drawn(to_dataset(arrays, coords), Panel("image", "x", lines[:1])).axes
+    assert not bare.axison

@@ -161,7 +161,10 @@ def tag_along(sketch: Sketch, theory: Theory, x: np.ndarray, y: np.ndarray) -> N
     where = np.unique((_ANCHORS * (len(points) - 1)).round().astype(int))[:: -1 if ranked else 1]
     mark = f"theory:{sketch.panel.theory.index(theory)}"
     colour = ink(sketch.colour_of(theory))
-    sketch.tags.append(Tag(theory.label, colour, points[where], mark, ranked=ranked))
+    # Beside one another vertical lines leave no room for labels across.
+    upright = ranked and sum(t.threshold is not None for t in sketch.panel.theory) > 1
+    tag = Tag(theory.label, colour, points[where], mark, ranked=ranked, upright=upright)
+    sketch.tags.append(tag)
 
 
 def _visible(axes: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from fineq.figures import Figure
 from fineq.plot.base import Sketch, subtitle
 from fineq.plot.convergence import convergence
 from fineq.plot.curves import curves, fraction_panel, powerlaw
-from fineq.plot.fields import field
+from fineq.plot.fields import field, image
 from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
 from fineq.plot.style import FIELD_WIDTH, PANEL_HEIGHT, PANEL_WIDTH, STYLE
 
@@ -30,6 +30,7 @@ KINDS: dict[str, Callable[[Sketch], None]] = {
     "curves": curves,
     "fractions": fraction_panel,
     "field": field,
+    "image": image,
 }
 
 
@@ -48,7 +49,9 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
 
     """
     with matplotlib.rc_context(STYLE):
-        widths = [FIELD_WIDTH if p.kind == "field" else PANEL_WIDTH for p in figure.panels]
+        widths = [
+            FIELD_WIDTH if p.kind in ("field", "image") else PANEL_WIDTH for p in figure.panels
+        ]
         size = (sum(widths), PANEL_HEIGHT)
         canvas = Canvas(figsize=size, layout="constrained")
         agg = FigureCanvasAgg(canvas)

@@ -57,6 +57,12 @@ def field(sketch: Sketch) -> None:
     sketch.note = first.label
 
 
+def image(sketch: Sketch) -> None:
+    """Draw a field whose places mean nothing, such as pixels: without axes."""
+    field(sketch)
+    sketch.axes.set_axis_off()
+
+
 def _box(sketch: Sketch, line: Line, x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
     """Where the variable is visible in any of its images, so that panels share their frame."""
     array = sketch.dataset[line.variable].transpose(..., *_dims(sketch, line)).values

@@ -17,6 +17,7 @@ _SMALLEST = 0.65  # how far labels shrink before the column grows beyond the axe
 _CLEAR = 9.0  # pixels within which another line makes a label ambiguous
 _BACK = 4.0  # cost of moving the label of an end back along its line, per anchor
 _RADII = (9, 16, 26, 40, 58, 80, 110)
+_SIDES = np.array([0.0, np.pi])
 _ANGLES = np.deg2rad(np.arange(0, 360, 22.5))
 
 
@@ -31,6 +32,7 @@ class Tag:
         line: the mark (`gid`) of the line it belongs to.
         at_end: the label belongs to the end of the line and goes to the column if that is near.
         ranked: earlier anchors are better.
+        upright: written along a vertical line, to one side of it.
 
     """
 
@@ -40,6 +42,7 @@ class Tag:
     line: str
     at_end: bool = False
     ranked: bool = False
+    upright: bool = False
 
 
 def spread(targets: np.ndarray, heights: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -177,6 +180,7 @@ def _free_text(axes: Axes, tag: Tag) -> Text:
         transform=axes.transAxes,
         va="bottom",
         ha="left",
+        rotation=90 if tag.upright else 0,
         linespacing=1.05,
         gid="label",
         bbox={"facecolor": "white", "alpha": 0.75, "pad": 1.0, "linewidth": 0},
@@ -218,12 +222,13 @@ def _best_place(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the anchor and the lower left corner (pixels) with the least cost."""
     anchors = axes.transData.transform(tag.anchors)
-    ways = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+    angles = _SIDES if tag.upright else _ANGLES
+    ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     step = _BACK if tag.ranked else 0.0
     places = [
         (radius + step * rank, anchor, anchor + radius * way + (way - 1) / 2 * size)
         for rank, anchor in enumerate(anchors)
-        for radius in _RADII
+        for radius in (_RADII[:1] if tag.upright else _RADII)
         for way in ways
     ]
     costs = [cost + scene.cost(corner, size) for cost, _, corner in places]

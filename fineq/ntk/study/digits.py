@@ -79,7 +79,7 @@ def _images(known: Digits, samples: np.ndarray) -> tuple[Arrays, Arrays]:
 def _sheet(images: np.ndarray) -> np.ndarray:
     """Images `[rows * columns, 8, 8]` side by side, `[column, row]` with the last row first."""
     side = SIDE + GAP
-    framed = np.pad(images, ((0, 0), (0, GAP), (0, GAP)))
+    framed = np.pad(images, ((0, 0), (1, GAP - 1), (1, GAP - 1)))
     grid = framed.reshape(ROWS, COLUMNS, side, side).transpose(0, 2, 1, 3)
     pixels = np.clip(grid.reshape(ROWS * side, COLUMNS * side), 0, 1)
     return pixels[::-1].T
@@ -88,12 +88,10 @@ def _sheet(images: np.ndarray) -> np.ndarray:
 def _figure() -> Figure:
     panels = tuple(
         Panel(
-            "field",
+            "image",
             "column",
             (Line("sheets", "", {"sheet": model}),),
             title=model,
-            xlabel="pixels",
-            ylabel="pixels",
         )
         for model in (DATA, *MODELS)
     )

@@ -41,7 +41,12 @@ ABOUT = {
     "decay": "exponent b of λ_i ∝ i^-b",
     "floor": "risk of the interpolant of clean labels",
 }
-DRAWN = ("oracle", "gcv", "unit", "measured")
+DRAWN = {
+    "oracle": "oracle",
+    "gcv": "GCV",
+    "unit": "B = 1",
+    "measured": "B measured",
+}
 
 
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
@@ -201,9 +206,8 @@ def _figure(study: Study, values: dict[str, np.ndarray]) -> Figure:
     def panel(piece: Slice) -> Panel:
         stops = np.median(values["time"][piece.index], axis=0)
         marks = tuple(
-            Drawn(text, threshold=float(stops[i]))
-            for i, (name, text) in enumerate(RULES.items())
-            if name in DRAWN
+            Drawn(text, threshold=float(stops[list(RULES).index(name)]))
+            for name, text in DRAWN.items()
         )
         return Panel(
             "curves",
@@ -220,5 +224,5 @@ def _figure(study: Study, values: dict[str, np.ndarray]) -> Figure:
         "early_stopping",
         tuple(panel(piece) for piece in pieces[:3]),
         "Risk of kernel descent on noisy labels against training time; "
-        "vertical lines: where rules stop, median over seeds.",
+        "vertical lines: where rules stop, median over seeds; B: radius of the Rademacher rule.",
     )
