@@ -20,6 +20,7 @@ from fineq.config import RunConfig
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.fields import flatten, leaves, sweep_axes, validate
 
+LEAST_THREADS = 4
 USAGE = """\
 usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...] [options]
 
@@ -330,6 +331,9 @@ def prepare_jax() -> None:
     """
     import logging
 
+    # Batched LAPACK calls of XLA's CPU client wait inside the threads they need: with two threads,
+    # two calls at once wait forever (jaxlib 0.10.2).
+    os.environ.setdefault("NPROC", str(max(LEAST_THREADS, os.cpu_count() or 1)))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CONFIGS.parent / ".cache" / "jax"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)

@@ -97,17 +97,16 @@ class MeanCostate(NamedTuple):
     Attributes:
         mean: m.
         base: m0.
-        gains: S/β as `gains` returns it.
+        inverses: β S^{-1}, `[T]` for scalar σ_t, else `[T, d, d]`.
     """
 
     mean: Mean
     base: Mean
-    gains: Array
+    inverses: Array
 
     def __call__(self, t: ArrayLike, y: Array) -> Array:
         """c_t(y), `[d]`."""
-        moved, gain = self.mean(t, y) - self.base(t, y), self.gains[t]
-        return moved / gain if gain.ndim == 0 else jnp.linalg.solve(gain, moved)
+        return scaled(self.inverses[t], self.mean(t, y) - self.base(t, y))
 
 
 def gains(problem: Problem) -> Array:
@@ -119,7 +118,7 @@ def gains(problem: Problem) -> Array:
 
 
 def scaled(gain: Array, v: Array) -> Array:
-    """(S/β) v for v `[..., d]` and the gain of one step."""
+    """(S/β) v for v `[..., d]` and the gain of one step, a number or a symmetric matrix."""
     return gain * v if gain.ndim == 0 else v @ gain.T
 
 
@@ -130,7 +129,9 @@ def policy_of(problem: Problem, costate: Costate) -> CostateMean:
 
 def costate_of(problem: Problem, mean: Mean) -> MeanCostate:
     """The costate of a controlled mean."""
-    return MeanCostate(mean, problem.chain.mean, gains(problem))
+    gain = gains(problem)
+    inverses = 1 / gain if gain.ndim == 1 else jnp.linalg.inv(gain)
+    return MeanCostate(mean, problem.chain.mean, inverses)
 
 
 def check_num_paths(num_paths: int) -> None:
