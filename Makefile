@@ -44,7 +44,7 @@ demo: setup  ## one smoke study with its figure, under a minute
 
 # Programs of tests run for milliseconds: what XLA spends on their speed is not worth waiting for.
 test: export XLA_FLAGS := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)
-test: setup  ## the tests, 10 minutes on 2 cores
+test: setup  ## the tests, 8 minutes on 2 cores
 	@$(PYTEST) -m "not slow"
 
 test-all: setup  ## all tests, the slow and statistical suites too, with programs compiled as users have them
