@@ -1,6 +1,6 @@
 """What the studies of score learning share: names of fields, axes, instances, notes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import jax
@@ -122,10 +122,14 @@ def _check_steps(study: Study, sizes: Axis | None) -> None:
         )
 
 
-def kept(values: Mapping[str, np.ndarray], piece: Slice) -> dict[str, np.ndarray]:
-    """The arrays of one slice with those seeds that have not diverged, `[seed, ...]`."""
-    good = ~values["diverged"][piece.index]
-    return {name: x[piece.index][good] for name, x in values.items()}
+def kept(
+    study: Study, values: Mapping[str, np.ndarray]
+) -> Iterator[tuple[Slice, dict[str, np.ndarray]]]:
+    """Slices with their arrays `[seed, ...]`, without seeds, and slices, that have diverged."""
+    for piece in slices(study.axes):
+        good = ~values["diverged"][piece.index]
+        if good.any():
+            yield piece, {name: x[piece.index][good] for name, x in values.items()}
 
 
 def divergence_note(diverged: np.ndarray) -> dict[str, str]:

@@ -77,10 +77,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
 
 def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) -> list[Claim]:
     claims = []
-    for piece in slices(study.axes):
-        own = kept(kernel, piece)
-        if not own["risk"].size:
-            continue
+    for piece, own in kept(study, kernel):
         instance = named_instance(study, piece)
         best = own["risk"].argmin(axis=-1)
         at_best = {k: np.take_along_axis(own[k], best[:, None], -1)[:, 0] for k in PARTS}

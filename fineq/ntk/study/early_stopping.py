@@ -77,10 +77,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
 
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
     claims = []
-    for piece in slices(study.axes):
-        own = kept(values, piece)
-        if not own["risk"].size:
-            continue
+    for piece, own in kept(study, values):
         instance = named_instance(study, piece)
         oracle = list(RULES).index("oracle")
         claims.append(

@@ -25,7 +25,6 @@ from fineq.ntk.study.common import (
     make_study,
     named_instance,
     ratio_interval,
-    slices,
     target_notes,
 )
 from fineq.ntk.study.instances import Given, Instance
@@ -152,10 +151,7 @@ def _predictor(study: Study, instance: Instance, coefficients: Array) -> forward
 
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
     claims = []
-    for piece in slices(study.axes):
-        own = kept(values, piece)
-        if not own["risk"].size:
-            continue
+    for piece, own in kept(study, values):
         instance = named_instance(study, piece)
         least = own["distance"].min(axis=-1)
         best = {name: times[own[name].argmin(axis=-1)] for name in ("distance", "risk", "score")}
