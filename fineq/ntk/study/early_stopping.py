@@ -167,16 +167,12 @@ def ending_note(times: np.ndarray, risk: np.ndarray, diverged: np.ndarray) -> di
 
 def clipped_note(values: dict[str, np.ndarray]) -> dict[str, str]:
     """Rules that stop at an end of the times, and may want to stop beyond."""
-    outside = {
-        text: int((~values["inside"][..., i]).sum())
-        for i, text in enumerate(RULES.values())
-        if not values["inside"][..., i].all()
-    }
-    total = values["inside"][..., 0].size
-    if not outside:
+    inside = values["inside"][~values["diverged"]]
+    if inside.all():
         return {}
-    listed = ", ".join(f"{text} {count}" for text, count in outside.items())
-    return {"ends": f"stops at the first or last training time, of {total}: {listed}"}
+    counts = zip(RULES.values(), (~inside).sum(axis=0), strict=True)
+    listed = "; ".join(f"{text}: {count}" for text, count in counts if count)
+    return {"ends": f"stops at the first or last training time, of {len(inside)}: {listed}"}
 
 
 def arrays_of(
