@@ -1,14 +1,41 @@
 """Configuration of score learning with wide networks: every field with its meaning and range."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from fineq.config import RunConfig
 from fineq.errors import InputError
 from fineq.fields import choice, count, flag, group, number, numbers, text
 
-TARGETS = ("three_points", "five_points", "mixture", "boxes", "digits", "points")
+_DRAWN = ("d", "num_components", "size", "draw")
+# Laws of X_0, and the fields that each of them takes.
+TARGETS: dict[str, tuple[str, ...]] = {
+    "three_points": (),
+    "five_points": (),
+    "mixture": _DRAWN,
+    "boxes": _DRAWN,
+    "digits": ("d",),
+    "points": ("path", "scale"),
+}
 TIMES = ("uniform", "log_uniform")
 WEIGHTS = ("regression", "score", "noise", "likelihood")
+
+
+def _check_whole(path: str, values: list[Any]) -> None:
+    """Raise `InputError` unless the values are whole numbers, two or more of them that rise."""
+    for value in values:
+        if not _is_whole(value):
+            raise InputError(f"{path} must be whole numbers, got {value}")
+    if len(values) < 2 or sorted(set(values)) != list(values):
+        raise InputError(f"{path} must be two or more numbers that rise, got {values}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and value == int(value)
 
 
 @dataclass
@@ -38,7 +65,7 @@ class TargetConfig:
         "three_points",
         "law of X_0: three points on the line, five in the plane, narrow Gaussians truncated to "
         "the cube, small boxes, scanned digits on their principal axes, points from a file",
-        TARGETS,
+        tuple(TARGETS),
     )
     d: int | None = count(None, "dimension of mixture and boxes (2), of digits (8)", maximum=64)
     num_components: int = count(3, "Gaussians (mixture) or boxes")
@@ -50,11 +77,18 @@ class TargetConfig:
     scale: bool = flag(False, "bring given points into the cube [-1, 1]^d")
 
     def check(self) -> None:
-        """Points come from a file."""
+        """Points come from a file; no field is given that the law does not take."""
         if self.name == "points" and not self.path:
             raise InputError("target.path must name a file of points when target.name=points")
-        if self.name in ("three_points", "five_points") and self.d is not None:
-            raise InputError(f"target.d has no effect when target.name={self.name}: drop it")
+        for field in fields(self):
+            if field.name in ("name", *TARGETS[self.name]):
+                continue
+            if getattr(self, field.name) != field.default:
+                users = " or ".join(law for law, taken in TARGETS.items() if field.name in taken)
+                raise InputError(
+                    f"target.{field.name} has no effect when target.name={self.name}: drop it, or "
+                    f"take target.name={users}"
+                )
 
 
 @dataclass
@@ -102,14 +136,14 @@ class NetworkConfig:
 
     def check(self) -> None:
         """Rising; pairs need an even number of neurons."""
-        if not self.widths or sorted(set(self.widths)) != list(self.widths):
-            raise InputError(f"network.widths must rise, got {self.widths}")
         for m in self.widths:
-            if m != int(m) or (self.start == "symmetric" and int(m) % 2):
+            if not _is_whole(m) or (self.start == "symmetric" and int(m) % 2):
                 raise InputError(
                     "network.widths must be whole numbers, even ones when "
-                    f"network.start=symmetric, got {m:g}"
+                    f"network.start=symmetric, got {m}"
                 )
+        if not self.widths or sorted(set(self.widths)) != list(self.widths):
+            raise InputError(f"network.widths must rise, got {self.widths}")
 
 
 @dataclass
@@ -138,8 +172,7 @@ class GeneralisationConfig:
 
     def check(self) -> None:
         """An exponent needs rising N."""
-        if len(self.sizes) < 2 or sorted(set(self.sizes)) != list(self.sizes):
-            raise InputError(f"generalisation.sizes must rise, got {self.sizes}")
+        _check_whole("generalisation.sizes", self.sizes)
 
 
 @dataclass
@@ -151,9 +184,12 @@ class AssumptionsConfig:
     num_times: int = count(24, "diffusion times looked at", minimum=2)
 
     def check(self) -> None:
-        """An exponent needs rising N."""
-        if len(self.sizes) < 2 or sorted(set(self.sizes)) != list(self.sizes):
-            raise InputError(f"assumptions.sizes must rise, got {self.sizes}")
+        """An exponent needs rising N; the states are cut off somewhere."""
+        _check_whole("assumptions.sizes", self.sizes)
+        if not self.radii or not all(map(_is_number, self.radii)):
+            raise InputError(
+                f"assumptions.radii must be one or more numbers above 0, got {self.radii}"
+            )
 
 
 @dataclass
@@ -187,3 +223,23 @@ class NtkConfig(RunConfig):
     generalisation: GeneralisationConfig = group(GeneralisationConfig, "error against N")
     assumptions: AssumptionsConfig = group(AssumptionsConfig, "what assumptions looks at")
     sampling: SamplingConfig = group(SamplingConfig, "samples from the learned score")
+
+    def check(self) -> None:
+        """Batches and held-out points are taken from the data there are."""
+        if self.study == "decomposition" and (self.deep.batch or 0) > self.data.num:
+            raise InputError(
+                f"deep.batch must be at most data.num = {self.data.num}, got {self.deep.batch}"
+            )
+        if self.study == "early_stopping":
+            self._check_holdout("data.num", self.data.num)
+        if self.study == "generalisation":
+            self._check_holdout("generalisation.sizes", int(self.generalisation.sizes[0]))
+
+    def _check_holdout(self, path: str, num: int) -> None:
+        share = self.stopping.holdout
+        held = round(share * num)  # as `fineq.ntk.stopping.split`
+        if not 0 < held < num:
+            raise InputError(
+                f"stopping.holdout must hold out at least one of the {num} points of {path} and "
+                f"leave at least one, got {share:g}, which holds out {held}"
+            )

@@ -135,10 +135,14 @@ def merge(x: np.ndarray, weights: ArrayLike | None = None, name: str = "target.w
     """Join equal rows of `x [S, d]` and add their weights, equal ones unless given `[S]`.
 
     Raises:
-        InputError: for weights of another length, not positive, or not summing to 1.
+        InputError: for weights that are no real numbers, of another length, not positive, or not
+            summing to 1.
     """
     num = x.shape[0]
-    w = np.full(num, 1 / num) if weights is None else np.asarray(weights, np.float64)
+    w = np.full(num, 1 / num) if weights is None else np.asarray(weights)
+    if not np.issubdtype(w.dtype, np.number) or np.iscomplexobj(w):
+        raise InputError(f"{name} must hold real numbers, one per point, got {w.dtype}{w.shape}")
+    w = w.astype(np.float64)
     if w.shape != (num,):
         raise InputError(f"{name} has shape {w.shape}, but there are {num} points")
     if not np.all(np.isfinite(w) & (w > 0)):

@@ -8,11 +8,10 @@ from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import points
 from fineq.errors import InputError
+from fineq.ntk.config import TARGETS
 from fineq.ntk.data import FIELD, Scaling, check_cube, digits, merge, to_cube
 from fineq.ntk.targets import Target
 from fineq.ntk.truncated import box_mixture, truncated_mixture
-
-TARGETS = ("three_points", "five_points", "mixture", "boxes", "digits", "points")
 
 
 class Made(NamedTuple):

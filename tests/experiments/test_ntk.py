@@ -8,7 +8,7 @@ import xarray as xr
 
 from experiments.ntk import AREA
 from experiments.shell import CONFIGS, compose, main
-from fineq.ntk import config, forward, named
+from fineq.ntk import config, forward
 from tests.experiments.refusal import refused
 
 SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
@@ -24,12 +24,31 @@ SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
         ("target.name=ring", "target.name must be one of"),
         ("target.name=points", "target.path must name a file of points"),
         ("target.name=points target.path=missing.csv", "there is no such file"),
-        ("target.d=3", "target.d has no effect when target.name=three_points"),
+        ("target.d=3", "target.d has no effect when target.name=three_points: drop it"),
+        ("target.path=points.npz", "drop it, or take target.name=points"),
+        ("target.size=0.2", "target.size has no effect when target.name=three_points: drop it"),
+        ("target.name=points target.path=a.csv target.d=7", "target.d has no effect when"),
+        ("target.name=digits target.draw=1", "target.draw has no effect when target.name=digits"),
+        ("target.name=boxes target.scale=true", "target.scale has no effect when target.name=box"),
         ("target.name=digits target.d=40", "target.d must lie in 2..16 for digits"),
         ("network.widths=[0]", "network.widths must be at least 1"),
+        ("network.widths=[a]", "network.widths must be whole numbers"),
         ("network.widths=[63]", "even ones when network.start=symmetric, got 63"),
+        ("generalisation.sizes=[16.5,32]", "sizes must be whole numbers, got 16.5"),
+        ("assumptions.sizes=[16,40.2]", "sizes must be whole numbers, got 40.2"),
+        ("assumptions.sizes=[16]", "must be two or more numbers that rise, got [16]"),
+        ("assumptions.radii=[]", "assumptions.radii must be one or more numbers above 0, got []"),
         ("data.times=early", "data.times must be one of uniform, log_uniform"),
         ("study=nosuch", "study must be one of"),
+        ("experiment=ntk/decomposition deep.batch=33", "deep.batch must be at most data.num = 32"),
+        (
+            "experiment=ntk/early_stopping stopping.holdout=0.001",
+            "at least one of the 48 points of data.num and leave at least one, got 0.001",
+        ),
+        (
+            "experiment=ntk/generalisation stopping.holdout=0.99",
+            "16 points of generalisation.sizes and leave at least one, got 0.99, which holds out",
+        ),
         ("experiment=ntk/kernel_limit network.widths=[64]", "needs 2 widths or more"),
         ("experiment=ntk/digits target.name=five_points target.d=null", "needs target.name=digits"),
     ],
@@ -77,7 +96,6 @@ def test_duplicates_are_merged_and_said(tmp_path):
 
 
 def test_names_are_those_of_the_library():
-    assert config.TARGETS == named.TARGETS
     assert tuple(forward.TIMES) == config.TIMES
     assert tuple(forward.WEIGHTS) == config.WEIGHTS
 

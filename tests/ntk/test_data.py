@@ -7,7 +7,8 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.ntk import data
-from fineq.ntk.named import TARGETS, make_target, point_target
+from fineq.ntk.config import TARGETS
+from fineq.ntk.named import make_target, point_target
 
 
 @pytest.fixture(name="reduced", scope="module")
@@ -40,6 +41,8 @@ def test_bad_points_are_refused(x, sentence):
     ("weights", "sentence"),
     [
         ([1.0], r"target.weights has shape \(1,\), but there are 2 points"),
+        (["a", "b"], r"target.weights must hold real numbers, one per point, got <U1\(2,\)"),
+        ([0.5, 0.5j], r"target.weights must hold real numbers"),
         ([0.0, 1.0], r"target.weights must be positive"),
         ([0.7, 0.7], r"target.weights must sum to 1, got 1.4"),
     ],
