@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 from jax import Array
+from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Points
 from fineq.errors import InputError
@@ -186,13 +187,17 @@ def levels(
     return Levels(root(mean), root(whole - mean))
 
 
-def _by_quadrature(process: Process, law: Target, times: Times) -> tuple[float, float] | None:
-    """Mean over t and its error, of the grids and of the rule over t; None where draws are due."""
+def has_grid(process: Process, law: Target, t: Array) -> bool:
+    """Whether `noise_on_grid` takes the law, and a grid at times from t `[1]` on is affordable."""
     bound = bound_of(law)
     if law.d not in _LIMITS or bound is None:
-        return None
-    earliest = times(process, jnp.zeros(1))
-    if nodes_for(process, law, earliest, bound) ** law.d * width(law) > _MOST:
+        return False
+    return nodes_for(process, law, t, bound) ** law.d * width(law) <= _MOST
+
+
+def _by_quadrature(process: Process, law: Target, times: Times) -> tuple[float, float] | None:
+    """Mean over t and its error, of the grids and of the rule over t; None where draws are due."""
+    if not has_grid(process, law, times(process, jnp.zeros(1))):
         return None
     means, error = [], 0.0
     for num in _RULES:
@@ -205,7 +210,7 @@ def _by_quadrature(process: Process, law: Target, times: Times) -> tuple[float, 
     return means[1], error + abs(means[1] - means[0])
 
 
-def mass_outside(process: Process, law: Points, t: Array, radius: float) -> np.ndarray:
+def mass_outside(process: Process, law: Points, t: ArrayLike, radius: float) -> np.ndarray:
     """P(|X_t| > radius) at the times `[K]` for points: exact, by noncentral chi-squared laws.
 
     |X_t|²/h given X_0 = p is noncentral chi-squared with d degrees of freedom and noncentrality

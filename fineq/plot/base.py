@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from fineq.figures import Line, Panel, Theory
 from fineq.plot.labels import Tag
 from fineq.plot.measured import Drawn, axis, categories, members
-from fineq.plot.style import THEORY, colours, ink, shade
+from fineq.plot.style import PALETTE, THEORY, colours, ink, shade
 
 if TYPE_CHECKING:
     import xarray
@@ -41,9 +41,20 @@ class Sketch:
         return colours(len(self.panel.lines), self.panel.ordered)
 
     def colour_of(self, theory: Theory) -> str:
-        """Return the colour of a theory line: that of its measured line, or grey for none."""
+        """Return the colour of a theory line: that of its measured line, or grey for none.
+
+        Several vertical lines have colours of their own, which tell whose a label is.
+        """
+        marks = self.marks
+        if theory in marks and len(marks) > 1:
+            return PALETTE[(len(self.panel.lines) + marks.index(theory)) % len(PALETTE)]
         own = 0 <= theory.line < len(self.palette)
         return shade(self.palette[theory.line]) if own else THEORY
+
+    @property
+    def marks(self) -> list[Theory]:
+        """The vertical lines."""
+        return [theory for theory in self.panel.theory if theory.threshold is not None]
 
 
 def label_axes(sketch: Sketch, x_default: str = "", y_default: str = "") -> None:
@@ -162,7 +173,7 @@ def tag_along(sketch: Sketch, theory: Theory, x: np.ndarray, y: np.ndarray) -> N
     mark = f"theory:{sketch.panel.theory.index(theory)}"
     colour = ink(sketch.colour_of(theory))
     # Beside one another vertical lines leave no room for labels across.
-    upright = ranked and sum(t.threshold is not None for t in sketch.panel.theory) > 1
+    upright = ranked and len(sketch.marks) > 1
     tag = Tag(theory.label, colour, points[where], mark, ranked=ranked, upright=upright)
     sketch.tags.append(tag)
 

@@ -7,9 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq.ddpm.laws import Points
 from fineq.ntk import forward, targets
-from fineq.ntk.label_noise import Levels, levels
-from fineq.ntk.study.common import Study
+from fineq.ntk.label_noise import (
+    Levels,
+    has_grid,
+    levels,
+    mass_outside,
+    noise_on_grid,
+    spread,
+)
+from fineq.ntk.study.common import Study, slices
 from fineq.ntk.study.instances import Instance, process_of
 from fineq.ntk.study.rules import decay_of
 from fineq.ntk.tangent import gram
@@ -110,6 +118,39 @@ def over_time(study: Study, times: np.ndarray, member: Member) -> OverTime:
     return OverTime(*shown, identity=_identity(study, instance))
 
 
+def made_exact(
+    study: Study, times: np.ndarray, values: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Values over time with exact ones in place of averages over draws, where there are any.
+
+    Noise and signal by quadrature in one and two dimensions; the mass outside balls for points.
+    """
+    law, made = (
+        study.given.target.law,
+        {k: np.array(values[k]) for k in ("noise", "signal", "outside")},
+    )
+    for piece in slices(study.axes):
+        process = process_of(study.config_at(member_at(study, piece)))
+        learned = np.isfinite(made["noise"][piece.index][0])
+        t = jnp.asarray(times[learned])
+        if has_grid(process, law, t[:1]):
+            noise = np.asarray(noise_on_grid(process, law, t).noise)
+            made["noise"][piece.index][:, learned] = np.sqrt(noise)
+            signal = np.maximum(float(spread(law)) - noise, 0)
+            made["signal"][piece.index][:, learned] = np.sqrt(signal)
+        if isinstance(law, Points) and float(law.variance) == 0:
+            for i, radius in enumerate(study.config.assumptions.radii):
+                mass = mass_outside(process, law, t, float(radius))
+                made["outside"][piece.index][:, i, learned] = mass
+    return {**values, **made}
+
+
+def member_at(study: Study, piece: Slice) -> dict[str, float]:
+    """The swept fields of a slice by their paths."""
+    swept = [axis.name for axis in study.axes if axis.name != "seed"]
+    return dict(zip(swept, piece.at.values(), strict=True))
+
+
 def _identity(study: Study, instance: Instance) -> Array:
     process, times = instance.process, forward.TIMES[study.config.data.times]
     data = forward.triples(process, instance.law, instance.key, NUM_DRAWS, times)
@@ -127,8 +168,7 @@ def _identity(study: Study, instance: Instance) -> Array:
 
 def levels_of(study: Study, piece: Slice) -> Levels:
     """Label noise and signal, by quadrature in one and two dimensions, else from draws."""
-    swept = [axis.name for axis in study.axes if axis.name != "seed"]
-    config = study.config_at(dict(zip(swept, piece.at.values(), strict=True)))
+    config = study.config_at(member_at(study, piece))
     key = jax.random.key(config.first_seed)
     times = forward.TIMES[config.data.times]
     return levels(process_of(config), study.given.target.law, key, NUM_DRAWS, times)

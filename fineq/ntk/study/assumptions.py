@@ -16,6 +16,7 @@ from fineq.ntk.study.assumption_measures import (
     OverTime,
     diffusion_times,
     levels_of,
+    made_exact,
     over_time,
     spectra,
 )
@@ -23,11 +24,12 @@ from fineq.ntk.study.common import (
     Study,
     coords_of,
     make_study,
+    median,
     slices,
     target_notes,
 )
 from fineq.ntk.study.instances import Given
-from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.rates import PowerLaw, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.studies import Slice, dims_of, drawn_fit, named_arrays
@@ -42,7 +44,7 @@ ABOUT = {
 }
 OVER_TIME = {
     "noise": "label noise, root mean square per output",
-    "signal": "signal f*, root mean square per output",
+    "signal": "signal f* - E X_0, root mean square per output",
     "lipschitz": "largest slope of f*(t, ·) found",
     "bound": "bound (a/h) diameter²/4",
 }
@@ -59,6 +61,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         "target", lambda member: over_time(study, t, member), study.axes
     )
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    values = made_exact(study, t, values)
     laws = _laws(study, spectrum)
     arrays, coords = _arrays(study, sizes, t, spectrum, values)
     return StudyResult(
@@ -103,7 +106,7 @@ def _claims(
         claims += [
             claim(
                 "ntk/assumptions",
-                median_interval(spectrum["smallest"][at]),
+                median(spectrum["smallest"][at]),
                 Theory(rounding, ">=", "N eps λ_max: above rounding, K is positive definite"),
                 instance=f"{instance}, N = {most:g}",
                 what="smallest eigenvalue of K/N",
@@ -116,13 +119,13 @@ def _claims(
             ),
             claim(
                 "ntk/assumptions",
-                median_interval(decay),
+                median(decay),
                 instance=f"{instance}, N = {most:g}",
                 what="exponent b of the decay λ_i ∝ i^-b of K/N",
             ),
             claim(
                 "ntk/assumptions",
-                median_interval(-decay / (decay + 1)),
+                median(-decay / (decay + 1)),
                 instance=f"{instance}, N = {most:g}",
                 what="exponent in N of the risk that the decay predicts, -b/(b + 1)",
             ),
@@ -205,7 +208,7 @@ def _figures(study: Study, laws: list[PowerLaw]) -> tuple[Figure, ...]:
     levels = Panel(
         "curves",
         "t",
-        (Line("noise", "label noise", first.at), Line("signal", "signal f*", first.at)),
+        (Line("noise", "label noise", first.at), Line("signal", "signal f* - E X_0", first.at)),
         title=_titled("Labels", first),
         xscale="log",
         ylabel="root mean square",
@@ -221,7 +224,11 @@ def _figures(study: Study, laws: list[PowerLaw]) -> tuple[Figure, ...]:
     )
     return (
         Figure("spectrum", (spectrum, smallest), "Eigenvalues of the Gram matrix K/N."),
-        Figure("target", (levels, slopes, _outside(study, first)), "The target over time."),
+        Figure(
+            "target",
+            (levels, slopes, _outside(study, first)),
+            "The target over time; T0 only cuts these curves.",
+        ),
     )
 
 

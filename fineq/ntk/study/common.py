@@ -16,7 +16,7 @@ from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.study.instances import Given, Instance, configured, make_instance
 from fineq.ntk.tangent import gram
-from fineq.rates import median_interval
+from fineq.rates import Interval, median_interval
 from fineq.studies import Names, Slice, seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.memory import device_bytes
@@ -58,8 +58,8 @@ SWEPT = ("process.g", "process.last", "process.T0", "process.T", "descent.step")
 KRYLOV = ("early_stopping", "generalisation")  # studies that go on where a path ends
 
 
-def make_study(config: NtkConfig, given: Given, stages: Stages, sizes: Axis | None = None) -> Study:
-    """Bind a configuration; `sizes` are the numbers N of a study that varies them itself.
+def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> Study:
+    """Bind a configuration; `own` are the axes that a study lays itself, before those of the user.
 
     Raises:
         InputError: as `fineq.studies.user_axes`, for a sweep of another field than `SWEPT`, for a
@@ -79,8 +79,9 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, sizes: Axis | No
             f"descent.method=spectral; {' and '.join(KRYLOV)} do not"
         )
     study = Study(config, given, stages, make_instance(config, given), axes)
-    _check_fits(config, [config.data.num] if sizes is None else sizes.values)
-    _check_steps(study, sizes)
+    sizes = [axis.values for axis in own if axis.name == "data.num"] or [[config.data.num]]
+    _check_fits(config, sizes[0])
+    _check_steps(study, [*own, *study.axes])
     return study
 
 
@@ -101,9 +102,8 @@ def _check_fits(config: NtkConfig, sizes: Sequence[int]) -> None:
         )
 
 
-def _check_steps(study: Study, sizes: Axis | None) -> None:
+def _check_steps(study: Study, axes: list[Axis]) -> None:
     """Raise `InputError` when a given step size is not stable on some member's data."""
-    axes = study.axes if sizes is None else [sizes, *study.axes]
     given = study.config.descent.step is not None or any(a.name == "descent.step" for a in axes)
     if not given or study.config.descent.forced:
         return
@@ -175,17 +175,22 @@ def named_instance(study: Study, piece: Slice, size: str = "") -> str:
 
 
 def ratio_interval(values: np.ndarray) -> Measured:
-    """Median of ratios of times on a log scale: that of their logarithms."""
-    logs = median_interval(np.log(values))
+    """Median of ratios of times on a log scale: that of their logarithms; NaN counts as none."""
+    logs = median(np.log(values))
     value, low, high = (
         float(np.exp(x)) if np.isfinite(x) else None for x in (logs.value, logs.low, logs.high)
     )
     return Measured(value, low, high)
 
 
-def finite(values: np.ndarray) -> np.ndarray:
-    """Those that are."""
-    return values[np.isfinite(values)]
+def median(values: np.ndarray) -> Interval:
+    """Median and interval over the seeds whose value is known; NaN where there are none."""
+    return median_interval(values[np.isfinite(values)])
+
+
+def over(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Ratios; NaN where there is nothing to divide by."""
+    return np.divide(values, others, out=np.full(np.shape(values), np.nan), where=others != 0)
 
 
 def widths_of(config: NtkConfig) -> list[int]:

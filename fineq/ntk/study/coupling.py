@@ -15,7 +15,9 @@ from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    divergence_note,
     make_study,
+    median,
     named_instance,
     slices,
     target_notes,
@@ -28,7 +30,7 @@ from fineq.ntk.study.networks import (
     recorded,
     times_with_networks,
 )
-from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.rates import PowerLaw, power_law
 from fineq.results import Array as Named
 from fineq.results import StudyResult, status_of
 from fineq.studies import dims_of, drawn_fit
@@ -54,8 +56,10 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     starts = list(dict.fromkeys([config.network.start, "plain"]))
     apart = np.stack([network_errors(study, times, kernel, start)["coupling"] for start in starts])
     steps = recorded(study, times)
-    gaps = np.max(apart, axis=-1)
-    short = np.max(apart[..., steps <= max(SHORT * steps[-1], steps[0])], axis=-1)
+    lost = np.asarray(kernel.diverged)
+    apart = np.where(lost[..., None], np.nan, apart)
+    few = steps[steps <= max(SHORT * steps[-1], steps[0])]
+    gaps, short = (np.max(apart[..., : len(part)], axis=-1) for part in (steps, few))
     laws = [
         {
             (start, name): power_law(
@@ -79,11 +83,11 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     return StudyResult(
         arrays,
         coords,
-        tuple(_claims(study, starts, gaps, laws, int(steps[-1]))),
+        tuple(_claims(study, starts, gaps, laws, {"whole": steps[-1], "short": few[-1]})),
         tuple(law for by in laws for law in by.values()),
         _figures(study, starts, laws),
         status_of(~np.isfinite(gaps)),
-        target_notes(given),
+        {**target_notes(given), **divergence_note(lost)},
     )
 
 
@@ -92,14 +96,13 @@ def _claims(
     starts: list[str],
     gaps: np.ndarray,
     laws: list[dict[tuple[str, str], PowerLaw]],
-    horizon: int,
+    horizons: dict[str, int],
 ) -> list[Claim]:
     claims = []
     widths = widths_of(study.config)
     for piece, by in zip(slices(study.axes), laws, strict=True):
         instance = f"{named_instance(study, piece)}, m = {widths[0]} to {widths[-1]}"
         for i, start in enumerate(starts):
-            horizons = {"whole": horizon, "short": int(SHORT * horizon)}
             # What f_0 leaves is there from the start: one horizon is enough.
             for name, steps in list(horizons.items())[: 1 if start == "plain" else 2]:
                 theory = Theory(-0.5, "~", "m^-½", margin=MARGIN) if start != "plain" else None
@@ -118,14 +121,14 @@ def _claims(
                     "ntk/coupling",
                     by[start, "whole"],
                     Theory(0.0, "<=", "the distance falls with m") if start != "plain" else None,
-                    instance=f"{instance}, {horizon} steps",
+                    instance=f"{instance}, {horizons['whole']} steps",
                     what=f"whether the largest distance falls: exponent in m, {STARTS[start]}",
                 )
             )
             claims.append(
                 claim(
                     "ntk/coupling",
-                    median_interval(last[np.isfinite(last)]),
+                    median(last),
                     instance=f"{named_instance(study, piece)}, m = {widths[-1]}",
                     what=f"largest distance, {STARTS[start]}",
                 )

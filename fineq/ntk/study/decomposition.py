@@ -22,10 +22,11 @@ from fineq.ntk.study.common import (
     Study,
     coords_of,
     divergence_note,
-    finite,
     kept,
     make_study,
+    median,
     named_instance,
+    over,
     ratio_interval,
     slices,
     target_notes,
@@ -40,7 +41,6 @@ from fineq.ntk.study.networks import (
     recorded,
     times_with_networks,
 )
-from fineq.rates import median_interval
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
@@ -54,6 +54,7 @@ KERNEL = {
     "risk": "error of kernel descent on noisy labels",
     "score": "error of its score",
 }
+PARTS = ("mismatch", "stopping", "approximation")
 NETWORK = {"coupling": "coupling", "total": "total error of the network"}
 
 
@@ -84,13 +85,13 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
         claims += [
             claim(
                 "ntk/early-stopping",
-                median_interval(times[best]),
+                median(times[best]),
                 instance=instance,
                 what="training time of least error of kernel descent, steps",
             ),
             claim(
                 "ntk/early-stopping",
-                median_interval(own["risk"][:, -1] / own["risk"].min(axis=-1)),
+                median(over(own["risk"][:, -1], own["risk"].min(axis=-1))),
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="last over least error of kernel descent",
             ),
@@ -98,17 +99,18 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
         claims += [
             claim(
                 "ntk/error-decomposition",
-                median_interval(at_best[name] / own["risk"].min(axis=-1)),
+                median(over(at_best[name], own["risk"].min(axis=-1))),
                 instance=instance,
                 what=f"{KERNEL[name]} over the error, at the best time",
             )
             for name in PARTS
         ]
-        crossing = np.argmax(own["mismatch"] > own["stopping"], axis=-1)
+        later = own["mismatch"] > own["stopping"]
+        crossing = np.where(later.any(axis=-1), times[np.argmax(later, axis=-1)], np.nan)
         claims.append(
             claim(
                 "ntk/error-decomposition",
-                ratio_interval(times[crossing] / times[best]),
+                ratio_interval(crossing / times[best]),
                 instance=instance,
                 what="first time at which label mismatch exceeds early stopping, over the best",
             )
@@ -118,7 +120,7 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
             good = ~kernel["diverged"][piece.index]
             coupling, total = (network[name][(i, *piece.index)][good] for name in NETWORK)
             whole = bound[:, : coupling.shape[-1]] + coupling
-            share = total / whole
+            share = over(total, whole)
             steps = recorded(study, times)
             at = int(np.argmin(np.abs(np.log(steps / np.median(times[best])))))
             known = np.isfinite(share)
@@ -133,7 +135,7 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
                 *(
                     claim(
                         "ntk/error-decomposition",
-                        median_interval(finite((coupling / whole)[:, place])),
+                        median(over(coupling, whole)[:, place]),
                         instance=f"{instance}, m = {width}, {steps[place]} steps",
                         what="coupling over the sum of the four terms",
                     )
@@ -147,9 +149,6 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
                 ),
             ]
     return claims
-
-
-PARTS = ("mismatch", "stopping", "approximation")
 
 
 def _arrays(
@@ -177,9 +176,8 @@ def _notes(study: Study) -> dict[str, str]:
 def _figures(study: Study) -> tuple[Figure, ...]:
     piece = slices(study.axes)[0]
     narrow, wide = widths_of(study.config)[0], widths_of(study.config)[-1]
-    terms = ("mismatch", "stopping", "approximation")
     short = {"mismatch": "label mismatch", "stopping": "early stopping"}
-    shown = {name: short.get(name, name) for name in terms}
+    shown = {name: short.get(name, name) for name in PARTS}
     early = [Line("total", f"total, m = {wide}", {**piece.at, "width": wide})]
     early += [Line(f"early_{name}", text, piece.at) for name, text in shown.items()]
     early += [
@@ -216,8 +214,6 @@ def _panel(
     piece: Slice,
     lines: list[Line],
     theory: tuple[Drawn, ...] = (),
-    *,
-    ordered: bool = False,
 ) -> Panel:
     return Panel(
         "curves",
@@ -228,5 +224,4 @@ def _panel(
         ylabel="root mean square error",
         xscale="log",
         yscale="log",
-        ordered=ordered,
     )

@@ -14,10 +14,11 @@ from fineq.ntk.study.common import (
     Study,
     coords_of,
     divergence_note,
-    finite,
     kept,
     make_study,
+    median,
     named_instance,
+    over,
     ratio_interval,
     slices,
     target_notes,
@@ -25,7 +26,6 @@ from fineq.ntk.study.common import (
 )
 from fineq.ntk.study.instances import Given
 from fineq.ntk.study.rules import RULES, Rules, rules
-from fineq.rates import median_interval
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays
@@ -83,19 +83,19 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
         claims.append(
             claim(
                 "ntk/early-stopping",
-                median_interval(last_known(own["risk"]) / np.nanmin(own["risk"], axis=-1)),
+                median(over(last_known(own["risk"]), np.nanmin(own["risk"], axis=-1))),
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="risk at the last time over the least risk",
             )
         )
         for i, (name, text) in enumerate(RULES.items()):
             ratio = own["time"][:, i] / own["time"][:, oracle]
-            late = finite(own["stopped"][:, i] / last_known(own["risk"]))
-            if name not in ORACLES and late.size:
+            late = over(own["stopped"][:, i], last_known(own["risk"]))
+            if name not in ORACLES and np.isfinite(late).any():
                 claims.append(
                     claim(
                         "ntk/early-stopping",
-                        median_interval(late),
+                        median(late),
                         Theory(1.0, "<=", "stopping avoids overfitting"),
                         instance=f"{instance}, τ = {times[-1]:g}",
                         what=f"{text}: risk over that at the last time",
@@ -113,25 +113,24 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
                 claims.append(
                     claim(
                         "ntk/early-stopping",
-                        median_interval(finite(own["stopped"][:, i] / own["stopped"][:, oracle])),
+                        median(over(own["stopped"][:, i], own["stopped"][:, oracle])),
                         instance=instance,
                         what=f"{text}: risk over the oracle's",
                     )
                 )
-        floor = own["floor"][np.isfinite(own["floor"])]
-        if floor.size:
+        if np.isfinite(own["floor"]).any():
             claims.append(
                 claim(
                     "ntk/error-decomposition",
-                    median_interval(floor),
+                    median(own["floor"]),
                     instance=instance,
-                    what="risk of the interpolant of clean labels: error of approximation",
+                    what="risk of the interpolant of clean labels",
                 )
             )
         claims.append(
             claim(
                 "ntk/early-stopping",
-                median_interval(own["radius"]),
+                median(own["radius"]),
                 instance=instance,
                 what="RKHS norm per output of descent on clean labels at the last time",
             )
@@ -139,7 +138,7 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
         claims.append(
             claim(
                 "ntk/early-stopping",
-                median_interval(own["estimate"] / own["noise"]),
+                median(over(own["estimate"], own["noise"])),
                 instance=instance,
                 what="label noise estimated from residuals over the true one",
             )

@@ -11,9 +11,10 @@ from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
     divergence_note,
-    finite,
     make_study,
+    median,
     named_instance,
+    over,
     slices,
     target_notes,
     times_of,
@@ -21,7 +22,7 @@ from fineq.ntk.study.common import (
 from fineq.ntk.study.early_stopping import OVER_TIME, arrays_of, clipped_note, ending_note
 from fineq.ntk.study.instances import Given
 from fineq.ntk.study.rules import RULES, Rules, rules
-from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult, status_of
 from fineq.studies import drawn_fit
 from fineq.sweep import Axis
@@ -107,7 +108,7 @@ def _claims(
         claims.append(
             claim(
                 "ntk/generalisation",
-                median_interval(-decay / (decay + 1)),
+                median(-decay / (decay + 1)),
                 instance=f"{instance}; b at N = {sizes[-1]:g}",
                 what="exponent in N that the eigenvalues' decay predicts, -b/(b + 1)",
             )
@@ -120,7 +121,7 @@ def _claims(
                 claims.append(
                     claim(
                         "ntk/early-stopping",
-                        median_interval(finite(stopped[:, i] / stopped[:, oracle])),
+                        median(over(stopped[:, i], stopped[:, oracle])),
                         instance=named_instance(study, piece, f"N = {N:g}"),
                         what=f"{text}: risk over the oracle's",
                     )

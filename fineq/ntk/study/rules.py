@@ -114,8 +114,13 @@ HEAD = 4  # the first eigenvalues follow no power yet, the last three quarters f
 
 
 def decay_of(values: Array) -> Array:
-    """Exponent b of eigenvalues λ_i of order i^-b, by least squares over ranks HEAD..N/4."""
-    last = max(values.shape[0] // 4, HEAD + 2)
+    """Exponent b of eigenvalues λ_i of order i^-b, by least squares over ranks HEAD..N/4.
+
+    NaN for so few eigenvalues that fewer than two ranks are left.
+    """
+    last = values.shape[0] // 4
+    if last < HEAD + 2:
+        return jnp.array(jnp.nan, values.dtype)
     ranks = jnp.log(jnp.arange(HEAD, last, dtype=values.dtype))
     # Eigenvalues at rounding may come out as 0.
     logs = jnp.log(jnp.maximum(values[HEAD - 1 : last - 1], jnp.finfo(values.dtype).tiny))

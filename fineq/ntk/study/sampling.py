@@ -23,7 +23,9 @@ from fineq.ntk.study.common import (
     divergence_note,
     kept,
     make_study,
+    median,
     named_instance,
+    over,
     ratio_interval,
     target_notes,
 )
@@ -31,7 +33,6 @@ from fineq.ntk.study.instances import Given, Instance
 from fineq.ntk.study.paths import error, kernel_paths
 from fineq.ntk.study.sampling_views import arrays_of, figures_of
 from fineq.ntk.tangent import kernel
-from fineq.rates import median_interval
 from fineq.results import StudyResult, status_of
 from fineq.sweep.stages import Member, Stages
 
@@ -41,7 +42,7 @@ class Sampled(NamedTuple):
 
     Attributes:
         distance, discrepancy: of samples to fresh data, `[S]`.
-        risk: √(E |f_τ - f*|²) on fresh points, `[S]`.
+        risk: √(E w |f_τ - f*|²) on fresh points, `[S]`.
         score: √(E (a/h)² |f_τ - f*|²), `[S]`.
         exact_distance, exact_discrepancy: of samples from the exact score.
         data_distance: of other fresh data.
@@ -101,7 +102,7 @@ def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
     process, train, test = instance.process, instance.train, instance.test
     paths = kernel_paths(study.config_at(member), instance, jnp.asarray(times, train.z.dtype))
     apart = paths.of_noisy - test.clean[None]
-    risk = error(test._replace(weight=jnp.ones_like(test.t)), apart)
+    risk = error(test, apart)
     weight = forward.weight(process, test.t, "score")
     score = error(test._replace(weight=weight), apart)
     keys = jax.random.split(instance.key, 6)
@@ -160,21 +161,21 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
         claims += [
             claim(
                 "ntk/sampling",
-                median_interval(stopped / own["distance"][:, -1]),
+                median(over(stopped, own["distance"][:, -1])),
                 Theory(1.0, "<=", "stopping avoids overfitting"),
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="distance of samples to data, at the τ of least score error over the last τ",
             ),
             claim(
                 "ntk/sampling",
-                median_interval(own["distance"][:, -1] / least),
+                median(over(own["distance"][:, -1], least)),
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="distance of samples to data, last τ over the best τ",
             ),
             *(
                 claim(
                     "ntk/sampling",
-                    median_interval(values),
+                    median(values),
                     instance=instance,
                     what=f"squared maximum mean discrepancy of samples to data, {name}",
                 )
@@ -186,13 +187,13 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
             ),
             claim(
                 "ntk/sampling",
-                median_interval(least / own["exact_distance"]),
+                median(over(least, own["exact_distance"])),
                 instance=instance,
                 what="distance of samples to data, best τ over exact score",
             ),
             claim(
                 "ntk/sampling",
-                median_interval(own["exact_distance"] / own["data_distance"]),
+                median(over(own["exact_distance"], own["data_distance"])),
                 instance=instance,
                 what="distance of samples to data, exact score over fresh data",
             ),

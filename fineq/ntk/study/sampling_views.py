@@ -67,7 +67,9 @@ def _density(study: Study, samples: np.ndarray) -> tuple[Arrays, Arrays]:
         )
         coarse = edges[::3]
         middle = 0.5 * (coarse[1:] + coarse[:-1])
-        counts = [np.histogram(x[:, 0], coarse, density=True)[0] for x in samples]
+        # Of all samples: those beyond the axis are missing in the picture, and in its area.
+        cell = len(samples[0]) * np.diff(coarse)
+        counts = [np.histogram(x[:, 0], coarse)[0] / cell for x in samples]
         arrays["histogram"] = Named(np.stack(counts), ("model", "bin"), "1", "density of samples")
         coords["bin"] = Named(middle, ("bin",), "1", "coordinate 1")
         true = np.interp(middle, axis, density)

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.ntk import load
 from fineq.errors import InputError
+from fineq.ntk.label_noise import spread as noise_and_signal
 from fineq.ntk.study.instances import make_instance
 from fineq.ntk.study.rules import RULES
 from fineq.ntk.tangent import gram, kernel
@@ -76,6 +77,10 @@ def test_assumptions_are_those_of_the_gram_matrix():
     np.testing.assert_allclose(found["smallest"], values[0], rtol=1e-8, atol=1e-15)
     np.testing.assert_allclose(found["largest"], values[-1], rtol=1e-12)
     np.testing.assert_allclose(found["trace"], np.mean(np.sum(np.asarray(z) ** 2, -1)) / 2)
+    noise, signal = (result.arrays[name].values for name in ("noise", "signal"))
+    # Three points are exact at every t: to the error of quadrature, not that of 64 draws.
+    spread = float(noise_and_signal(load(config).target.law))
+    np.testing.assert_allclose(noise**2 + signal**2, spread, rtol=1e-6)
     outside = result.arrays["outside"].values
     assert np.all(np.diff(outside, axis=-2) <= 0)  # larger balls leave less out
 
@@ -90,11 +95,10 @@ def test_interpolants_with_and_without_the_constant_are_those_of_a_linear_solver
         alpha = np.linalg.solve(np.asarray(gram(train.z)), np.asarray(train.clean))
         norm = np.sqrt(np.sum(alpha * np.asarray(train.clean)))
         apart = np.asarray(kernel(test.z, train.z)) @ alpha - test.clean
-        found = {name: result.arrays[name].values[i, 1, 1] for name in ("norm", "floor", "least")}
+        found = {name: result.arrays[name].values[i, 1, 1] for name in ("norm", "interpolant")}
         # The condition number of 12 points is below 1e7.
         np.testing.assert_allclose(found["norm"], norm, rtol=1e-7)
-        np.testing.assert_allclose(found["floor"], np.mean(np.sum(apart**2, -1)), rtol=1e-7)
-        assert found["least"] > 0
+        np.testing.assert_allclose(found["interpolant"], np.mean(np.sum(apart**2, -1)), rtol=1e-7)
     assert config.study == "inputs"
 
 
