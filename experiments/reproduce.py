@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from experiments.shell import Area, compose, report_error
+from experiments.shell import Area, compose, forget_programs, report_error
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.runs import Outcome, write_overall_summary
 
@@ -102,6 +102,7 @@ def _run_one(area: Area, config: object) -> Outcome:
         code, path = area.run(config)
     except FineqError as error:
         code, message = report_error(error), str(error)
+    forget_programs()
     return Outcome(study, code, path, message, time.monotonic() - started)
 
 

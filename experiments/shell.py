@@ -290,7 +290,9 @@ class _Job:
 
         area = importlib.import_module(f"experiments.{self.area}").AREA
         words = list(HydraConfig.get().overrides.task)
-        return main(area, words)
+        code = main(area, words)
+        forget_programs()
+        return code
 
 
 def _job_code(job: Any) -> int:
@@ -321,6 +323,16 @@ def help_text(area: Area) -> str:
         allowed = f"; {spec.allowed()}" if spec.allowed() else ""
         lines += [f"  {leaf.path}={default}{unit}", f"      {spec.help}{allowed}"]
     return "\n".join(lines)
+
+
+def forget_programs() -> None:
+    """Drop compiled programs, between studies of one process.
+
+    Each takes a few of the 65,530 memory maps that Linux allows a process, and all of them more.
+    """
+    import jax
+
+    jax.clear_caches()
 
 
 def prepare_jax() -> None:
