@@ -269,14 +269,14 @@ def points(locations: ArrayLike, weights: ArrayLike | None = None) -> Points:
     """The law on the rows of `locations [S, d]`, with equal probabilities unless given `[S]`.
 
     Raises:
-        InputError: for shapes that disagree, numbers that are not finite, or weights that are
+        InputError: for shapes that disagree, what is no real or finite number, or weights that are
             negative or do not sum to 1.
     """
-    locations = jnp.asarray(locations, float)
+    locations = _real("data.path: points", locations)
     if locations.ndim != 2 or not locations.size:
         raise InputError(f"data.path: points must have shape [S, d], got {locations.shape}")
     num = locations.shape[0]
-    weights = jnp.full(num, 1 / num) if weights is None else jnp.asarray(weights, float)
+    weights = jnp.full(num, 1 / num) if weights is None else _real("data.weights", weights)
     if weights.shape != (num,):
         raise InputError(f"data.weights has shape {weights.shape}, but there are {num} points")
     if _concrete(locations) and not np.all(np.isfinite(locations)):
@@ -289,6 +289,13 @@ def standard_normal(d: int, dtype: jnp.dtype | None = None) -> Gaussian:
     """N(0, I) in d dimensions: the law of Y_0."""
     dtype = dtype or jnp.result_type(float)
     return Gaussian(jnp.zeros(d, dtype), jnp.ones(d, dtype), jnp.eye(d, dtype=dtype))
+
+
+def _real(name: str, values: ArrayLike) -> Array:
+    try:
+        return jnp.asarray(values, float)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must hold real numbers") from None
 
 
 def _concrete(x: Array) -> bool:

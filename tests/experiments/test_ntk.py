@@ -17,6 +17,8 @@ SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
+        ("experiment=ntk/generalisation data.num=99", "data.num has no effect when study=gen"),
+        ("experiment=ntk/inputs data.constant=false", "data.constant has no effect when study=inp"),
         ("process.T0=0", "process.T0 must be above 0, got 0"),
         ("process.T0=3", "process.T0 must be below process.T"),
         ("process.g=-1", "process.g must be above 0, got -1"),

@@ -11,7 +11,7 @@ from jax import Array
 from fineq import studies
 from fineq.claims import Measured
 from fineq.errors import InputError, ResourceError
-from fineq.ntk.config import NtkConfig
+from fineq.ntk.config import DataConfig, NtkConfig
 from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.study.instances import Given, Instance, configured, make_instance
@@ -80,6 +80,8 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> S
         )
     study = Study(config, given, stages, make_instance(config, given), axes)
     sizes = [axis.values for axis in own if axis.name == "data.num"] or [[config.data.num]]
+    if any(axis.name == "data.num" for axis in own) and config.data.num != DataConfig().num:
+        raise InputError(f"data.num has no effect when study={config.study}: set its sizes")
     _check_fits(config, sizes[0])
     _check_steps(study, [*own, *study.axes])
     return study

@@ -8,7 +8,7 @@ from jax import Array
 
 from fineq.ntk import forward
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.deep import check_deep, deep_program, make_recipe
+from fineq.ntk.deep import deep_program, make_recipe
 from fineq.ntk.network import Start
 from fineq.ntk.study.common import Study, times_of, widths_of
 from fineq.ntk.study.paths import error, kernel_paths, step_of
@@ -115,7 +115,6 @@ def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str =
 def deep_errors(study: Study, times: np.ndarray, kernel: Kernel) -> np.ndarray:
     """Total error of the deeper network of `deep`, after as many steps, `[*axes, R]`."""
     config, steps = study.config.deep, recorded(study, times)
-    check_deep(config.width, config.depth, config.rule, config.batch, study.config.data.num)
     recipe = make_recipe(
         *(config.width, config.depth, study.d, config.rule, config.learning_rate, config.batch)
     )
