@@ -141,7 +141,7 @@ def filters(values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "s
         left, fitted = 1 / (1 + x * t), x * t / (1 + x * t)
     positive = jnp.where(values > 0, values, 1)[None, :]
     slope = jnp.where(values[None, :] > 0, fitted / positive, eta * t)
-    seen = (values > _rounding(values))[None, :]
+    seen = (values > rounding(values))[None, :]
     limit = jnp.isinf(times)
     return Filter(
         jnp.where(limit, jnp.where(seen, 0, 1), left),
@@ -150,7 +150,8 @@ def filters(values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "s
     )
 
 
-def _rounding(values: Array) -> Array:
+def rounding(values: Array) -> Array:
+    """N eps λ_max: what is below it of the eigenvalues `[N]` may be zero."""
     return values.shape[0] * jnp.finfo(values.dtype).eps * jnp.max(values)
 
 

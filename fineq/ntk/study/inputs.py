@@ -17,7 +17,7 @@ from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
-from fineq.ntk.spectral import descend, predict, spectrum
+from fineq.ntk.spectral import descend, predict, rounding, spectrum
 from fineq.ntk.stopping import oracle, radius
 from fineq.ntk.study.common import (
     Study,
@@ -93,8 +93,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         risk = error(test, predict(test.z, train.z, both) - test.clean[None]) ** 2
         clean, noisy = risk.reshape(2, -1)
         first, second = (oracle(curve[:-1], at[:-1]).value for curve in (clean, noisy))
-        rounding = pairs.values.shape[0] * jnp.finfo(train.z.dtype).eps * pairs.values[0]
-        seen = jnp.mean(pairs.values > rounding, dtype=train.z.dtype)
+        seen = jnp.mean(pairs.values > rounding(pairs.values), dtype=train.z.dtype)
         norm = radius(paths[0].norm[-1])
         return Inputs(norm, clean[-1], first, second, seen, paths[0].diverged)
 
