@@ -79,10 +79,10 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> S
             f"descent.method=spectral; {' and '.join(KRYLOV)} do not"
         )
     study = Study(config, given, stages, make_instance(config, given), axes)
-    sizes = [axis.values for axis in own if axis.name == "data.num"] or [[config.data.num]]
-    if any(axis.name == "data.num" for axis in own) and config.data.num != DataConfig().num:
+    sizes = next((axis.values for axis in own if axis.name == "data.num"), None)
+    if sizes is not None and config.data.num != DataConfig().num:
         raise InputError(f"data.num has no effect when study={config.study}: set its sizes")
-    _check_fits(config, sizes[0])
+    _check_fits(config, sizes or [config.data.num])
     _check_steps(study, [*own, *study.axes])
     return study
 

@@ -116,8 +116,8 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
             )
         )
         bound = own["mismatch"] + own["stopping"] + own["approximation"]
+        good = ~kernel["diverged"][piece.index]
         for i, width in enumerate(widths_of(study.config)):
-            good = ~kernel["diverged"][piece.index]
             coupling, total = (network[name][(i, *piece.index)][good] for name in NETWORK)
             whole = bound[:, : coupling.shape[-1]] + coupling
             share = over(total, whole)
