@@ -1,11 +1,17 @@
 # fineq: every target makes its environment when it is missing and reuses it when it is there.
-# Extras: `make setup EXTRA=cuda`.
+# Another Python: `BASE_PYTHON=python3.13 make test`. Extras: `make setup EXTRA=cuda`.
 
 BASE_PYTHON ?= python3.11
 EXTRA       ?=
 VENV        := .venv
 PYTHON      := $(VENV)/bin/python
-STAMP       := $(VENV)/.ready$(if $(EXTRA),-$(EXTRA))
+VERSION     := $(shell $(BASE_PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+BASE        := $(VENV)/.ready-$(VERSION)
+STAMP       := $(BASE)$(if $(EXTRA),-$(EXTRA))
+# What a lock names is installed as it stands: nothing is resolved and nothing is fetched besides,
+# so that the set-up does not depend on what was released since.
+INSTALL     := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
+CHECK       := found=$$($(PYTHON) -m pip check --disable-pip-version-check) || { echo "$$found"; exit 1; }
 PYTEST      := $(PYTHON) -m pytest -n 2 --dist loadfile
 
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
@@ -18,13 +24,21 @@ help:  ## print this list
 
 setup: $(STAMP)  ## make the environment in .venv (EXTRA=cuda adds that extra)
 
-$(STAMP): requirements.lock pyproject.toml
+$(BASE): requirements.lock pyproject.toml
 	@command -v $(BASE_PYTHON) >/dev/null || { echo "fineq: $(BASE_PYTHON) was not found; install Python 3.11 or set BASE_PYTHON"; exit 2; }
-	@test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
+	@test -e $@ || $(BASE_PYTHON) -m venv --clear $(VENV)
 	@echo "fineq: installing into $(VENV) (about a minute)"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@test -z "$(EXTRA)" || $(PYTHON) -m pip install --quiet --disable-pip-version-check ".[$(EXTRA)]"
+	@awk '/^setuptools==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > $(VENV)/setuptools.lock
+	@$(INSTALL) --require-hashes -r $(VENV)/setuptools.lock
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) -e .
+	@$(CHECK)
+	@touch $@
+
+$(BASE)-%: requirements-%.lock $(BASE)
+	@echo "fineq: adding the extra $*"
+	@$(INSTALL) --require-hashes -r $<
+	@$(CHECK)
 	@touch $@
 
 reproduce: setup  ## run every study at its quick profile and write outputs/summary.json
@@ -43,9 +57,8 @@ demo: setup  ## one smoke study with its figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]
 
 # Programs of tests run for milliseconds: what XLA spends on their speed is not worth waiting for.
-test: export XLA_FLAGS := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false $(XLA_FLAGS)
 test: setup  ## the tests, 8 minutes on 2 cores
-	@$(PYTEST) -m "not slow"
+	@flags="$$($(PYTHON) -m tests.hasty_flags)" && XLA_FLAGS="$$flags $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
 test-all: setup  ## all tests, the slow and statistical suites too, with programs compiled as users have them
 	@$(PYTEST)
@@ -63,8 +76,11 @@ format: setup  ## rewrite the sources in the house format
 bench: setup  ## ratios against named alternatives, printed as one table
 	@$(PYTHON) -m benchmarks
 
-lock: setup  ## resolve requirements.lock anew (needs uv)
-	@uv pip compile pyproject.toml --extra dev --extra data --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet
+
+lock:  ## resolve requirements.lock, and a lock for each extra beside it, anew (needs uv)
+	@$(LOCK) --extra dev -o requirements.lock
+	@$(LOCK) --extra cuda -c requirements.lock -o requirements-cuda.lock
 
 clean:  ## remove the environment, caches and outputs
 	@rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache outputs

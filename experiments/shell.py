@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.sentences import CONFIGS, one_sentence
+from experiments.xla import refusal
 from fineq.config import RunConfig
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.fields import flatten, leaves, sweep_axes, validate
@@ -340,9 +341,15 @@ def prepare_jax() -> None:
 
     Compiled programs go to `.cache/jax` beside `configs/`, unless JAX_COMPILATION_CACHE_DIR says
     otherwise. JAX's notes about backends that are absent are silenced.
+
+    Raises:
+        InputError: for XLA_FLAGS that the installed jaxlib does not take.
     """
     import logging
 
+    flags = os.environ.get("XLA_FLAGS", "").strip()
+    if flags and (why := refusal(flags)):
+        raise InputError(f"XLA_FLAGS={flags} is not taken by the installed jaxlib: {why}")
     # Batched LAPACK calls of XLA's CPU client wait inside the threads they need: with two threads,
     # two calls at once wait forever (jaxlib 0.10.2).
     os.environ.setdefault("NPROC", str(max(LEAST_THREADS, os.cpu_count() or 1)))

@@ -160,17 +160,12 @@ def digits(d: int = 8) -> Digits:
     """The 1797 handwritten digits of scikit-learn on their d leading principal axes, in the cube.
 
     Raises:
-        InputError: for d outside 2..16, or when scikit-learn is not installed.
+        InputError: for d outside 2..16.
     """
     if not 2 <= d <= 16:
         raise InputError(f"target.d must lie in 2..16 for digits, got {d}")
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise InputError(
-            "target.name=digits needs scikit-learn: run `make setup EXTRA=data`, or "
-            "`pip install scikit-learn`"
-        ) from None
+    from sklearn.datasets import load_digits  # half a second that few need to spend
+
     pixels, labels = load_digits(return_X_y=True)
     images = np.asarray(pixels, np.float64) / 16
     mean = images.mean(axis=0)

@@ -1,6 +1,5 @@
 """Data in the cube: what is refused and in which words, scaling, duplicates, digits, names."""
 
-import sys
 
 import numpy as np
 import pytest
@@ -104,12 +103,6 @@ def test_digits_are_principal_components_in_the_cube(reduced):
 def test_fewer_digit_axes_are_the_leading_ones(reduced):
     few = data.digits(2)
     np.testing.assert_allclose(few.axes, reduced.axes[:2], atol=1e-12)
-
-
-def test_digits_without_scikit_learn_name_the_command(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(InputError, match="needs scikit-learn: run `make setup EXTRA=data`"):
-        data.digits(2)
 
 
 @pytest.mark.parametrize("d", [1, 17])

@@ -1,0 +1,64 @@
+"""What `make setup` installed is what the lock names, for any Python and on any day."""
+
+import re
+import subprocess
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from experiments.xla import refusal
+
+ROOT = Path(__file__).parent.parent
+PINS = [
+    Requirement(line.rstrip("\\ "))
+    for line in (ROOT / "requirements.lock").read_text().splitlines()
+    if re.match(r"[\w.-]+==", line)
+]
+HERE = [pin for pin in PINS if pin.marker is None or pin.marker.evaluate()]
+
+
+@pytest.mark.parametrize("pin", HERE, ids=lambda pin: pin.name)
+def test_the_installed_version_is_the_locked_one(pin):
+    assert pin.specifier.contains(version(pin.name), prereleases=True)
+
+
+def test_the_project_is_installed_from_its_sources():
+    assert '"editable": true' in str(distribution("fineq").read_text("direct_url.json"))
+
+
+def test_locks_hold_no_address_and_agree():
+    locks = {path.name: path.read_text() for path in ROOT.glob("requirements*.lock")}
+    assert set(locks) == {"requirements.lock", "requirements-cuda.lock"}
+    pins = [set(re.findall(r"^([\w.-]+)==(\S+)", text, re.M)) for text in locks.values()]
+    for text in locks.values():
+        assert "://" not in text
+    common = {name for name, _ in pins[0]} & {name for name, _ in pins[1]}
+    assert "jax" in common
+    of = [{pin for pin in each if pin[0] in common} for each in pins]
+    assert of[0] == of[1]
+
+
+def make(*words: str) -> str:
+    done = subprocess.run(["make", "-n", *words], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_the_environment_of_another_python_is_not_taken_for_this_one():
+    assert "venv --clear" in make("setup", "VERSION=0.0.0")
+
+
+def test_a_python_that_is_absent_is_named():
+    done = subprocess.run(
+        ["make", "setup", "BASE_PYTHON=python9.9"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "python9.9 was not found" in done.stdout
+
+
+def test_xla_says_which_flag_it_does_not_know():
+    said = refusal("--xla_no_such_flag=1")
+    assert said is not None
+    assert "--xla_no_such_flag=1" in said
+    assert refusal("--xla_backend_optimization_level=1") is None
