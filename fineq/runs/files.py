@@ -14,6 +14,7 @@ from typing import Any
 from fineq.errors import InputError, ResourceError
 
 PART = ".part"
+_DEEPEST = 100
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENOENT}
 
@@ -155,9 +156,29 @@ def strict_json(value: Any) -> bytes:
 
 
 def read_json(content: bytes) -> Any:
-    """Parse strict JSON; raise `ValueError` for anything else, `NaN` and `Infinity` included."""
+    """Parse strict JSON.
+
+    Raises:
+        ValueError: for anything else, `NaN` and `Infinity` included, and for more levels of
+            nesting than any code that walks through the value could follow.
+
+    """
 
     def refuse(token: str) -> Any:
         raise ValueError(f"{token} is not strict JSON")
 
-    return json.loads(content.decode(), parse_constant=refuse)
+    too_deep = ValueError(f"more than {_DEEPEST} levels of nesting")
+    try:
+        value = json.loads(content.decode(), parse_constant=refuse)
+    except RecursionError:
+        raise too_deep from None
+    if _is_deeper(value, _DEEPEST):
+        raise too_deep
+    return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)

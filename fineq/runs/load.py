@@ -41,7 +41,7 @@ class LoadedRun:
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run folder: `state` is the status in its summary, `unfinished`, or `damaged`."""
+    """A run folder: `state` is the status in its summary, `older`, `unfinished`, or `damaged`."""
 
     path: Path
     area: str
@@ -52,7 +52,7 @@ class FoundRun:
 
 
 def load_run(path: Path | str) -> LoadedRun:
-    """Load a finished or interrupted run.
+    """Load a finished or interrupted run, also one written by an older fineq.
 
     Raises:
         DamagedError: (an `InputError`) naming the file that is missing or not as written.
@@ -94,18 +94,23 @@ def _state(folder: Path) -> str:
     if not (folder / summaries.NAME).exists():
         return "unfinished"
     try:
-        return summaries.read_summary(folder)["status"]
+        summary = summaries.read_summary(folder)
     except DamagedError:
         return "damaged"
+    return "older" if summaries.is_older(summary) else summary["status"]
 
 
 def faults(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield (file name, sentence) for each file of a run that is missing or not as written."""
+    """Yield (file name, sentence) for each file that is missing, not as written, or older."""
     try:
         summary = summaries.read_summary(folder)
     except DamagedError as error:
         yield summaries.NAME, str(error)
         return
+    if summaries.is_older(summary):
+        version = summary["schema_version"]
+        where = folder / summaries.NAME
+        yield summaries.NAME, f"{where} is of an older fineq (schema version {version})"
     for name, digest in summary["files"].items():
         try:
             read_bytes(folder / name, digest)

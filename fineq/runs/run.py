@@ -74,7 +74,7 @@ def open_run(
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether `folder` holds a finished run whose files all are as they were written."""
+    """Whether `folder` holds a finished run whose files all are as this fineq writes them."""
     if not (folder / summaries.NAME).exists() or any(faults(folder)):
         return False
     return summaries.read_summary(folder)["status"] in summaries.FINISHED

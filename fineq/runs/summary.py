@@ -1,8 +1,11 @@
-"""`summary.json`, schema version 1: what a run claims and measured; it marks the run complete.
+"""`summary.json`, schema version 2: what a run claims and measured; it marks the run complete.
 
 Keys: `schema_version`, `area`, `study`, `name`, `hash`, `status`, `claims`, `rates`, `notes`,
 `timing` (seconds: compile, run), `environment`, `files` (SHA-256 by file name), `digest` (SHA-256
 of all the rest). Non-finite numbers are null.
+
+Version 1, whose claims did not say how sure their intervals are, is read as older: its content is
+plain data, and the run it describes is computed again when it is asked for.
 """
 
 import hashlib
@@ -15,7 +18,7 @@ from fineq.runs.data import DamagedError, read_bytes
 from fineq.runs.files import read_json, strict_json, write_atomic
 
 NAME = "summary.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 STATUSES = get_args(Status)
 FINISHED = ("complete", "partly_diverged", "diverged")
 CLAIM_KEYS = ("id", "statement", "source", "instance", "measured", "theory", "verdict")
@@ -89,27 +92,38 @@ def _digest(body: Mapping[str, Any]) -> str:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Return a checked summary; raise `DamagedError` naming the file when it is not as written."""
+    """Return a checked summary, of this schema version or an older one (`is_older`).
+
+    Raises:
+        DamagedError: naming the file when it is not as written, or of a version yet unknown.
+
+    """
     path = folder / NAME
     content = read_bytes(path)
     try:
         summary = read_json(content)
-    except (ValueError, UnicodeDecodeError) as error:
+        reason = _fault(summary)
+    except ValueError as error:
         raise DamagedError(f"{path} is damaged: {error}") from None
-    reason = _fault(summary)
     if reason:
         raise DamagedError(f"{path} is damaged: {reason}")
     return summary
+
+
+def is_older(summary: Mapping[str, Any]) -> bool:
+    """Whether a summary that was read is of an older schema version than this fineq writes."""
+    return summary["schema_version"] < SCHEMA_VERSION
 
 
 def _fault(summary: Any) -> str:
     if not isinstance(summary, dict):
         return "not an object"
     for key, kind in _KINDS.items():
-        if not isinstance(summary.get(key), kind):
+        # Not isinstance: a boolean is an integer in Python, not here.
+        if type(summary.get(key)) is not kind:
             return f"{key!r} is missing or of the wrong type"
-    if summary["schema_version"] != SCHEMA_VERSION:
-        return f"schema version {summary['schema_version']} is not {SCHEMA_VERSION}"
+    if not 1 <= summary["schema_version"] <= SCHEMA_VERSION:
+        return f"schema version {summary['schema_version']} is not one of 1 to {SCHEMA_VERSION}"
     if summary["status"] not in STATUSES:
         return f"unknown status {summary['status']!r}"
     body = {key: value for key, value in summary.items() if key != "digest"}

@@ -1,6 +1,5 @@
 """Data in the cube: what is refused and in which words, scaling, duplicates, digits, names."""
 
-
 import numpy as np
 import pytest
 

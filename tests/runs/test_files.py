@@ -112,10 +112,17 @@ def test_json_is_strict_and_non_finite_numbers_are_null():
     }
 
 
-@pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', "[-Infinity]", '{"a": 1', ""])
+NESTED = ["[" * 100_000, "[" * 101 + "]" * 101, '{"a":' * 101 + "1" + "}" * 101]
+
+
+@pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', "[-Infinity]", '{"a": 1', "", *NESTED])
 def test_what_is_not_strict_json_is_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011
         files.read_json(text.encode())
+
+
+def test_a_hundred_levels_of_nesting_are_read():
+    assert files.read_json(b"[" * 100 + b"]" * 100) is not None
 
 
 @pytest.mark.parametrize("value", [0.1, 1e-300, 1 / 3, 5e-324, 123456789.123456789])

@@ -12,6 +12,7 @@ import pytest
 from fineq.errors import InputError, ResourceError
 from fineq.runs import DamagedError, find_runs, load_run, redraw
 from fineq.runs import files as files_module
+from fineq.runs import summary as summaries
 from fineq.runs.load import read_config
 from tests.runs.conftest import TIMING, claim, rate, result, save
 
@@ -47,7 +48,7 @@ def test_the_summary_follows_the_schema_with_null_for_what_is_not_finite(opened)
     with opened() as run:
         save(run)
     summary = json.loads((run.path / "summary.json").read_text(), parse_constant=pytest.fail)
-    assert summary["schema_version"] == 1
+    assert summary["schema_version"] == 2
     assert (summary["area"], summary["study"], summary["name"]) == ("toy", "decay", "run")
     assert summary["status"] == "complete"
     assert summary["timing"] == TIMING
@@ -241,7 +242,15 @@ def test_damaged_figures_are_drawn_again_from_the_data(opened, damage):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"null", b"[]", b'{"status": "complete"}', b'{"status": NaN}', b"\xff\xfe"],
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"[" * 100_000,
+        b'{"status": "complete"}',
+        b'{"status": NaN}',
+        b"\xff\xfe",
+    ],
 )
 def test_no_foreign_summary_marks_a_run_complete(opened, content):
     with opened() as run:
@@ -251,6 +260,34 @@ def test_no_foreign_summary_marks_a_run_complete(opened, content):
         load_run(run.path)
     with opened() as again:
         assert not again.complete
+
+
+def rewrite_summary(folder: Path, **changes) -> None:
+    """Change the summary and make its checksum agree, as another program would write it."""
+    summaries.write_summary(folder, {**load_run_summary(folder), **changes})
+
+
+def test_a_run_of_schema_version_1_is_older_not_damaged(opened):
+    """Its claims lacked confidence and reason; they are plain data and stay readable."""
+    with opened() as run:
+        save(run)
+    rewrite_summary(run.path, schema_version=1)
+    assert load_run(run.path).summary["claims"][0]["id"] == "x/y"
+    assert [found.state for found in find_runs(run.path.parents[2])] == ["older"]
+    with opened() as again:
+        assert not again.complete
+        assert "is of an older fineq (schema version 1)" in again.damage[0]
+        save(again)
+    assert load_run_summary(run.path)["schema_version"] == 2
+
+
+@pytest.mark.parametrize("version", [0, 3, True])
+def test_an_unknown_schema_version_is_damage(opened, version):
+    with opened() as run:
+        save(run)
+    rewrite_summary(run.path, schema_version=version)
+    with pytest.raises(DamagedError, match=r"summary\.json is damaged: .*version"):
+        load_run(run.path)
 
 
 def test_an_altered_number_in_the_summary_is_damage(opened):
