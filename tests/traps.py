@@ -16,8 +16,8 @@ VERSION = "9999.0"
 
 def locked_names() -> list[str]:
     """Every name that a lock pins, and what builds source distributions."""
-    pins = [re.findall(r"^([\w.-]+)==", lock.read_text(), re.M) for lock in LOCKS]
-    return sorted({*sum(pins, []), "setuptools", "wheel"})
+    text = "\n".join(lock.read_text() for lock in LOCKS)
+    return sorted({*re.findall(r"^([\w.-]+)==", text, re.M), "setuptools", "wheel"})
 
 
 def write_trap(folder: Path, name: str) -> None:
