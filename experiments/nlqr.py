@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from experiments.area import Area
+from experiments.backend import prepare_jax
+from experiments.compose import settings
 from experiments.inputs import load_function, load_npz, source_of
-from experiments.shell import Area, main, prepare_jax, settings
+from experiments.shell import main
 from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
 

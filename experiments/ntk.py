@@ -4,8 +4,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.area import Area
+from experiments.backend import prepare_jax
+from experiments.compose import settings
 from experiments.inputs import load_points
-from experiments.shell import Area, main, prepare_jax, settings
+from experiments.shell import main
 from fineq.errors import InputError
 from fineq.ntk.config import NtkConfig
 

@@ -9,7 +9,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from experiments.shell import Area, compose, forget_programs, report_error
+from experiments.area import Area
+from experiments.backend import forget_programs
+from experiments.compose import compose
+from experiments.shell import report_error
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.runs import Outcome, write_overall_summary
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.shell import Area, main
+from experiments.area import Area
+from experiments.shell import main
 from fineq.errors import EXIT_BAD_INPUT
 
 

@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from experiments.compose import compose, settings, to_yaml
 from experiments.nlqr import AREA
-from experiments.shell import CONFIGS, compose, help_text, main, settings
+from experiments.options import help_text
+from experiments.sentences import CONFIGS
+from experiments.shell import main
 from fineq.errors import EXIT_BAD_INPUT
 from fineq.fields import flatten, leaves
 from tests.experiments.refusal import refused
@@ -145,8 +148,6 @@ def test_precedence_is_command_line_profile_experiment_defaults():
 
 
 def test_a_saved_configuration_composes_to_itself(tmp_path):
-    from experiments.shell import to_yaml
-
     words = ["experiment=nlqr/linear_convergence", "system.lipschitz=0.7"]
     words += ["++sweep.law.radius=[1.0,2.0]", "system=matrices", "system.A=[[0.5,0.1],[0,0.5]]"]
     config = compose(AREA, words)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from experiments.compose import compose
 from experiments.ntk import AREA
-from experiments.shell import CONFIGS, compose, main
+from experiments.sentences import CONFIGS
+from experiments.shell import main
 from fineq.ntk import config, forward
 from tests.experiments.refusal import refused
 

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from experiments.compose import compose
 from experiments.pift import AREA, load
-from experiments.shell import CONFIGS, compose, main
+from experiments.sentences import CONFIGS
+from experiments.shell import main
 from tests.experiments.refusal import refused
 
 SMALL = ["profile=smoke", "seeds=2", "data.d=1", "schedule.num_steps=4", "quiet=true"]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from experiments.compose import compose
 from experiments.nlqr import AREA
-from experiments.shell import compose
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.paper import Descents
 

@@ -1,7 +1,7 @@
 """Small configurations for tests of studies."""
 
+from experiments.compose import compose
 from experiments.ntk import AREA, load
-from experiments.shell import compose
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study import STUDIES
 from fineq.results import StudyResult

@@ -1,7 +1,7 @@
 """Small configurations for tests of studies."""
 
+from experiments.compose import compose
 from experiments.pift import AREA
-from experiments.shell import compose
 from fineq.pift.config import PiftConfig
 
 

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.compose import compose
 from experiments.pift import AREA
-from experiments.shell import compose
 from fineq.errors import InputError
 from fineq.pift import lq
 from fineq.pift.study import Given, benchmark_problems

@@ -1,0 +1,21 @@
+"""What the shell needs of an area."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fineq.config import RunConfig
+
+
+class Area(NamedTuple):
+    """What the shell needs of an area.
+
+    Attributes:
+        name: as in `experiments.<name>` and `configs/<name>.yaml`.
+        config_type: dataclass of its configuration.
+        run: runs one configuration; returns its exit code and the run folder.
+    """
+
+    name: str
+    config_type: type[RunConfig]
+    run: Callable[[Any], tuple[int, Path]]

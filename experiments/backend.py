@@ -1,0 +1,43 @@
+"""JAX as every study uses it: switched on before its first use, emptied between studies."""
+
+import logging
+import os
+
+from experiments.sentences import CONFIGS
+from experiments.xla import refusal
+from fineq.errors import InputError
+
+LEAST_THREADS = 4
+
+
+def forget_programs() -> None:
+    """Drop compiled programs, between studies of one process.
+
+    Each takes a few of the 65,530 memory maps that Linux allows a process, and all of them more.
+    """
+    import jax
+
+    jax.clear_caches()
+
+
+def prepare_jax() -> None:
+    """Switch float64 on before JAX is first used, and keep compiled programs between runs.
+
+    Compiled programs go to `.cache/jax` beside `configs/`, unless JAX_COMPILATION_CACHE_DIR says
+    otherwise. JAX's notes about backends that are absent are silenced.
+
+    Raises:
+        InputError: for XLA_FLAGS that the installed jaxlib does not take.
+    """
+    flags = os.environ.get("XLA_FLAGS", "").strip()
+    if flags and (why := refusal(flags)):
+        raise InputError(f"XLA_FLAGS={flags} is not taken by the installed jaxlib: {why}")
+    # Batched LAPACK calls of XLA's CPU client wait inside the threads they need: with two threads,
+    # two calls at once wait forever (jaxlib 0.10.2).
+    os.environ.setdefault("NPROC", str(max(LEAST_THREADS, os.cpu_count() or 1)))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CONFIGS.parent / ".cache" / "jax"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
