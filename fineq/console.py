@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 import numpy as np
 
+from fineq.table import Row, rows_of
+
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 PLAIN_WIDTH = 100
 SECONDS_BETWEEN_LINES = 10.0
-_RELATIONS = {"<=": "≤", ">=": "≥", "~": "≈"}
 
 
 class Report(Protocol):
@@ -136,8 +137,11 @@ class Console:
 
     def report(self, summary: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Write how a run ended: the table of its claims, its notes, the paths of its files."""
-        if summary["claims"]:
-            self._table(claims_table(summary["claims"], self._rich))
+        parts = rows_of(summary["claims"])
+        if any(parts):
+            self._table(claims_table(parts, self._rich))
+        if any(row.stands_for > 1 for rows in parts for row in rows):
+            self.line("(n): one row for n claims; they stand one by one in summary.json")
         for note in summary.get("notes", {}).values():
             self.line(f"note: {note}")
         self.line(_ending(summary))
@@ -192,8 +196,8 @@ def _plain_line(report: Report, reading: Reading) -> str:
     return f"{report.stage}: {done}" + (f", {reading.text()}" if reading.text() else "")
 
 
-def claims_table(claims: Sequence[Mapping[str, Any]], rich: "RichConsole") -> Any:
-    """Return claims as a table: claim, measured with interval, theory, verdict."""
+def claims_table(parts: Sequence[Sequence[Row]], rich: "RichConsole") -> Any:
+    """Return rows as a table, in parts: claim, measured with interval, theory, verdict."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -202,43 +206,14 @@ def claims_table(claims: Sequence[Mapping[str, Any]], rich: "RichConsole") -> An
     for name, share in (("claim", 5), ("measured", 3), ("theory", 3)):
         table.add_column(name, ratio=share, overflow="fold")
     table.add_column("verdict", no_wrap=True)
-    for claim in claims:
-        about = Text(_safe(claim["id"], rich), style="bold")
-        about.append("\n" + _safe(claim_words(claim), rich), style="not bold")
-        cells = (measured_words(claim["measured"]), theory_words(claim["theory"]))
-        verdict = Text(claim["verdict"] or "–", style=_verdict_style(claim["verdict"]))
-        table.add_row(about, *(Text(_safe(cell, rich)) for cell in cells), verdict)
+    for rows in parts:
+        for row in rows:
+            about = Text(_safe(row.id, rich), style="bold")
+            about.append("\n" + _safe(row.about, rich), style="not bold")
+            cells = (Text(_safe(cell, rich)) for cell in (row.measured, row.theory))
+            table.add_row(about, *cells, Text(_safe(row.ending, rich), _verdict_style(row.verdict)))
+        table.add_section()
     return table
-
-
-def claim_words(claim: Mapping[str, Any]) -> str:
-    """Return statement and instance of a claim."""
-    instance = claim.get("instance")
-    return f"{claim['statement']} ({instance})" if instance else claim["statement"]
-
-
-def measured_words(measured: Mapping[str, Any] | None) -> str:
-    """Return the value with its unit and, on a second line, the interval."""
-    if measured is None:
-        return "–"
-    unit = measured.get("unit")
-    words = _number(measured.get("value")) + (f" {unit}" if unit not in (None, "", "1") else "")
-    low, high = measured.get("low"), measured.get("high")
-    return words if low is None and high is None else f"{words}\n[{_number(low)}, {_number(high)}]"
-
-
-def theory_words(theory: Mapping[str, Any] | None) -> str:
-    """Return `relation value`, what counts as equal, and the formula when there is one."""
-    if theory is None:
-        return "–"
-    words = f"{_RELATIONS.get(theory['relation'], theory['relation'])} {_number(theory['value'])}"
-    if theory["relation"] == "~" and theory.get("margin"):
-        words += f" ± {_number(theory['margin'])}"
-    return f"{words}\n{theory['formula']}" if theory.get("formula") else words
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
 def _verdict_style(verdict: str | None) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fineq.console import make_console, measured_words, read, shortest, theory_words
+from fineq.console import make_console, read, shortest
 from fineq.iterate import Event
+from fineq.table import instances_words, measured_words, rows_of, theory_words
 from fineq.terminal import duration
 
 ITERATIONS = np.arange(0, 101, 10)
@@ -190,6 +191,70 @@ def test_a_stream_that_cannot_write_greek_gets_question_marks():
     make_console(stream=stream).report(summary(), [])
     stream.seek(0)
     assert "? 0.94" in stream.read()
+
+
+def swept(verdict: str | None, statement: str = "μ at K*", count: int = 10) -> list[dict[str, Any]]:
+    """The same claim at `count` values of ℓ, the k-th with value k and interval k ± 0.5."""
+    theory = None if verdict is None else claim()["theory"]
+    return [
+        claim(
+            statement=statement,
+            instance=f"r = 1, ℓ = {k}, 8 seeds",
+            measured={"value": k, "low": k - 0.5, "high": k + 0.5, "unit": "1"},
+            theory=theory and {**theory, "value": 10.0 * k},
+            verdict=verdict,
+        )
+        for k in range(1, count + 1)
+    ]
+
+
+def test_a_large_sweep_has_judged_claims_first_and_one_row_per_measured_quantity():
+    mixed = [*swept(None), *swept("holds"), *swept(None, "h at K*"), *swept("fails", count=2)]
+    judged, measured = rows_of(mixed)
+    assert [(row.verdict, row.stands_for) for row in judged] == [
+        ("holds", 10),
+        ("fails", 1),
+        ("fails", 1),
+    ]
+    assert [(row.about, row.stands_for) for row in measured] == [
+        ("μ at K* (r = 1, ℓ = 1 … 10, 8 seeds)", 10),
+        ("h at K* (r = 1, ℓ = 1 … 10, 8 seeds)", 10),
+    ]
+    assert measured[0].measured == "1 … 10\nwithin [0.5, 10.5]"
+    assert judged[0].theory == "≤ 10 … 100\n1 - ημ"
+    assert judged[0].ending == "holds (10)"
+    stream = io.StringIO()
+    make_console(stream=stream).report(summary(claims=mixed), [])
+    text = stream.getvalue()
+    assert text.index("holds (10)") < text.index("h at K*")
+    assert "one by one in summary.json" in text
+
+
+def test_rows_of_a_few_claims_are_their_own():
+    judged, measured = rows_of([*swept("holds", count=4), *swept(None, count=1)])
+    assert [row.stands_for for row in (*judged, *measured)] == [1] * 5
+
+
+def test_ranges_count_what_is_missing_and_have_no_end_where_one_is_open():
+    known = {"value": 2.0, "low": 1.0, "high": 3.0, "unit": "s"}
+    unknown = {"value": None, "low": None, "high": 5.0, "unit": "s"}
+    assert measured_words(known, unknown) == "2 (– 1 times) s\nwithin [–, 5]"
+    assert measured_words(unknown, unknown) == "– s\nwithin [–, 5]"
+
+
+@pytest.mark.parametrize(
+    ("instances", "words"),
+    [
+        (["a", "a"], "a"),
+        (["ℓ = 10, 3 seeds", "ℓ = 9, 3 seeds"], "ℓ = 9 … 10, 3 seeds"),
+        (["kernel = sin, x", "kernel = tanh, x"], "kernel = sin … tanh, x"),
+        (["a, b", "c"], "a, b … c"),
+        (["", ""], ""),
+        (["3 seeds", "2 of 3 seeds"], "3 seeds … 2 of 3 seeds"),
+    ],
+)
+def test_instances_in_words(instances, words):
+    assert instances_words(instances) == words
 
 
 def test_claims_without_numbers_or_theory():
