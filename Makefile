@@ -25,7 +25,7 @@ help:  ## print this list
 setup: $(STAMP)  ## make the environment in .venv (EXTRA=cuda adds that extra)
 
 $(BASE): requirements.lock pyproject.toml
-	@command -v $(BASE_PYTHON) >/dev/null || { echo "fineq: $(BASE_PYTHON) was not found; install Python 3.11 or set BASE_PYTHON"; exit 2; }
+	@test -n "$(VERSION)" || { echo "fineq: $(BASE_PYTHON) does not run here; install Python 3.11 or set BASE_PYTHON"; exit 2; }
 	@test -e $@ || $(BASE_PYTHON) -m venv --clear $(VENV)
 	@echo "fineq: installing into $(VENV) (about a minute)"
 	@awk '/^setuptools==/ {on = 1} on {print} on && !/\\$$/ {exit}' requirements.lock > $(VENV)/setuptools.lock
