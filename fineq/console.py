@@ -210,6 +210,8 @@ def claims_table(parts: Sequence[Sequence[Row]], rich: "RichConsole") -> Any:
         for row in rows:
             about = Text(_safe(row.id, rich), style="bold")
             about.append("\n" + _safe(row.about, rich), style="not bold")
+            if row.reason:
+                about.append("\n" + _safe(row.reason, rich), style="not bold yellow")
             cells = (Text(_safe(cell, rich)) for cell in (row.measured, row.theory))
             table.add_row(about, *cells, Text(_safe(row.ending, rich), _verdict_style(row.verdict)))
         table.add_section()

@@ -10,13 +10,17 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 FEW = 4  # judged claims that differ only in their numbers have rows of their own up to here
+LEVEL = 0.95  # that of `fineq.rates`, whose statistics take longer to import than a run to find
 _RELATIONS = {"<=": "≤", ">=": "≥", "~": "≈"}
 
 Claim = Mapping[str, Any]
 
 
 class Row(NamedTuple):
-    """One row of the table, in words; `stands_for` is the number of claims."""
+    """One row of the table, in words; `stands_for` is the number of claims.
+
+    `reason` is why a verdict is `inconclusive`, of several the first's.
+    """
 
     id: str
     about: str
@@ -24,6 +28,7 @@ class Row(NamedTuple):
     theory: str
     verdict: str | None
     stands_for: int = 1
+    reason: str = ""
 
     @property
     def ending(self) -> str:
@@ -67,11 +72,17 @@ def _row(claims: Sequence[Claim]) -> Row:
     return Row(
         first["id"],
         about,
-        measured_words(*(claim["measured"] for claim in claims)),
-        theory_words(*(claim["theory"] for claim in claims)),
+        measured_words(*(_with(claim, "measured", "confidence") for claim in claims)),
+        theory_words(*(_with(claim, "theory", "margin") for claim in claims)),
         first["verdict"],
         len(claims),
+        first.get("reason", "") if first["verdict"] == "inconclusive" else "",
     )
+
+
+def _with(claim: Claim, part: str, name: str) -> Claim | None:
+    """A part of a claim with what the claim says of it."""
+    return claim[part] and {**claim[part], name: claim.get(name)}
 
 
 def instances_words(instances: Sequence[str]) -> str:
@@ -103,7 +114,8 @@ def _span(parts: list[str]) -> str:
 def measured_words(*measured: Mapping[str, Any] | None) -> str:
     """Return the value with its unit and, on a second line, the interval.
 
-    Of several measurements: the range of the values, and what holds all their intervals.
+    Of several measurements: the range of the values, and what holds all their intervals. The
+    least confidence of these is written where it is not 95%.
     """
     known = [one for one in measured if one is not None]
     if not known:
@@ -116,7 +128,13 @@ def measured_words(*measured: Mapping[str, Any] | None) -> str:
         return words
     within = "within " if len(known) > 1 else ""
     low, high = _outermost(lows, min), _outermost(highs, max)
-    return f"{words}\n{within}[{_number(low)}, {_number(high)}]"
+    return f"{words}\n{within}[{_number(low)}, {_number(high)}]{_confidence_words(known)}"
+
+
+def _confidence_words(measured: Sequence[Claim]) -> str:
+    ranges = [one for one in measured if one.get("low") != one.get("high")]
+    known = _finite([one.get("confidence") for one in ranges])
+    return f" {min(known):.0%}" if known and not math.isclose(min(known), LEVEL) else ""
 
 
 def theory_words(*theories: Mapping[str, Any] | None) -> str:

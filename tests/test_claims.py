@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 import fineq.nlqr.claims  # noqa: F401  (registers its claims)
 from fineq.claims import REGISTRY, Claim, Entry, Measured, Theory, judge, make_claim, register
-from fineq.rates import linear_rate, proportion
+from fineq.rates import linear_rate, median_interval, proportion
 
 NAN, INF = float("nan"), float("inf")
 
@@ -21,7 +22,7 @@ def claim(**changes) -> Claim:
         "statement": "The ratio is small.",
         "source": "fineq",
         "instance": "n=3",
-        "measured": Measured(0.5, 0.4, 0.6, "1/iteration"),
+        "measured": Measured(0.5, 0.4, 0.6, "1/iteration", 0.95),
         "theory": Theory(0.7, "<=", "1 - eta mu", note="far from K*"),
     }
     return Claim(**{**fields, **changes})
@@ -49,12 +50,12 @@ def claim(**changes) -> Claim:
     ],
 )
 def test_verdict_on_the_interval(relation, margin, value, verdict):
-    measured = Measured(0.5, 0.4, 0.6)
+    measured = Measured(0.5, 0.4, 0.6, confidence=0.95)
     # Sums like 0.45 + 0.05 are off by a rounding, which a margin a little wider takes up.
     theory = Theory(value, relation, "f", margin=margin + 1e-12)
-    assert judge(measured, theory) == verdict
+    assert judge(measured, theory).verdict == verdict
     sampled = "fails" if verdict == "fails" else "not refuted"
-    assert judge(measured, theory, sampled=True) == sampled
+    assert judge(measured, theory, sampled=True).verdict == sampled
 
 
 @pytest.mark.parametrize(
@@ -71,13 +72,75 @@ def test_verdict_on_the_interval(relation, margin, value, verdict):
     ],
 )
 def test_an_unknown_end_reaches_to_infinity(low, high, relation, verdict):
-    assert judge(Measured(0.6, low, high), Theory(0.7, relation, "f", margin=0.1)) == verdict
+    measured = Measured(0.6, low, high, confidence=0.95)
+    assert judge(measured, Theory(0.7, relation, "f", margin=0.1)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict", "words"),
+    [
+        # 1 - 2^(1-n): five seeds reach 94%, six 97%.
+        ([1.0, 1.1, 1.2], "inconclusive", "of 3 seeds covers with 75% only .* 6 seeds decide"),
+        ([9.0, 9.1, 9.2, 9.3, 9.4], "inconclusive", "of 5 seeds covers with 94% only"),
+        ([1.0, 1.1, 1.2, 1.0, 1.1, 1.2], "holds", "1 to 1.2 against at most 2"),
+        ([9.0, 9.1, 9.2, 9.0, 9.1, 9.2], "fails", "9 to 9.2 against at most 2"),
+        ([1.0, 1.1, 1.2, 9.0, 9.1, 9.2], "inconclusive", "part of what .* more seeds narrow it"),
+        ([1.0], "inconclusive", "one seed gives no interval: 6 seeds"),
+        ([], "inconclusive", "nothing could be measured"),
+        ([INF, INF, 1.0, INF, INF, INF], "inconclusive", "at least 1 against at most 2"),
+        ([INF] * 6, "inconclusive", "the median seed diverged"),
+    ],
+)
+def test_a_verdict_rests_on_95_percent(values, verdict, words):
+    measured = Measured.of(median_interval(np.array(values)))
+    found = judge(measured, Theory(2.0, "<=", "bound"))
+    assert found.verdict == verdict
+    assert re.search(words, found.reason)
+
+
+def test_exact_numbers_need_no_seeds():
+    assert judge(Measured.exact(1.0), Theory(2.0, "<=", "bound")).verdict == "holds"
+    assert judge(Measured.exact(3.0), Theory(2.0, "<=", "bound")).verdict == "fails"
+    found = judge(Measured.between(2.0, 1.9, 2.1), Theory(2.0, "<=", "b"), decides="halving")
+    assert found == ("inconclusive", found.reason)
+    assert found.reason.endswith("halving")
+
+
+def test_few_seeds_refute_no_universal_claim_either():
+    theory = Theory(1.0, "<=", "for all x")
+    few, enough = (Measured.of(median_interval(np.full(n, 2.0))) for n in (3, 6))
+    assert judge(few, theory, sampled=True).verdict == "inconclusive"
+    assert judge(enough, theory, sampled=True).verdict == "fails"
+    assert judge(Measured(None, None, None), theory, sampled=True).verdict == "inconclusive"
+
+
+def test_what_the_numbers_cannot_say_is_inconclusive():
+    words = "the run ends before the predicted 16647 steps: descent.num_steps=20000 decides"
+    for theory in (Theory(0.7, "<=", "f"), Theory(0.1, "<=", "f")):
+        made = claim(theory=theory, undecided=words)
+        assert (made.verdict, made.reason) == ("inconclusive", words)
+    made = make_claim(
+        "nlqr/landscape", Measured.exact(1.0), None, instance="", undecided="said for nothing"
+    )
+    assert (made.verdict, made.reason, made.undecided) == (None, "", "")
+
+
+def test_an_interval_says_its_confidence():
+    with pytest.raises(ValueError, match="an interval needs its confidence"):
+        Measured(0.5, 0.4, 0.6)
+    with pytest.raises(ValueError, match=r"confidence must lie in \(0, 1\], got 95"):
+        Measured(0.5, 0.4, 0.6, confidence=95)
+    assert Measured.of(median_interval(np.arange(3.0))).confidence == 0.75
+    assert Measured.of(median_interval(np.arange(6.0))).confidence == 0.95
+    assert Measured.exact(2.0).confidence == 1.0
+    assert Measured.exact(NAN) == Measured(None, None, None)
 
 
 def test_without_theory_or_without_its_value():
     assert claim(theory=None).verdict is None
     assert claim(theory=Theory(INF, "<=", "1/0")).verdict == "inconclusive"
-    assert claim(theory=Theory(NAN, "<=", "0/0"), sampled=True).verdict == "not refuted"
+    made = claim(theory=Theory(NAN, "<=", "0/0"), sampled=True)
+    assert (made.verdict, "0/0" in made.reason) == ("inconclusive", True)
 
 
 @given(
@@ -95,16 +158,17 @@ def test_verdict_is_what_points_of_the_interval_say(numbers, value, relation, ma
         "~": lambda x: value - margin <= x <= value + margin,
     }[relation]
     points = [satisfied(x) for x in (low, middle, high)]
-    verdict = judge(Measured(middle, low, high), theory)
+    verdict, reason = judge(Measured.between(middle, low, high), theory)
+    assert reason
     assert verdict != "holds" or all(points)
     assert verdict != "fails" or not any(points)
     assert verdict != "inconclusive" or not all(points)
 
 
 def test_numbers_that_are_not_finite_are_none():
-    measured = Measured(NAN, -INF, INF)
+    measured = Measured(NAN, -INF, INF, confidence=0.95)
     assert (measured.value, measured.low, measured.high) == (None, None, None)
-    assert Measured(np.float64(1), 1, 2) == Measured(1.0, 1.0, 2.0)
+    assert Measured.between(np.float64(1), 1, 2) == Measured.between(1.0, 1.0, 2.0)
     assert type(Measured.exact(3).low) is float
 
 
@@ -123,6 +187,9 @@ def test_measured_of_rates_and_proportions():
         claim(),
         claim(theory=None),
         claim(measured=Measured(NAN, NAN, INF)),
+        claim(measured=Measured.of(median_interval(np.arange(3.0)))),
+        claim(measured=Measured.between(0.7, 0.6, 0.8)),
+        claim(undecided="no such number exists here: another plant decides"),
         claim(theory=Theory(0.5, "~", "f", margin=0.1), sampled=True),
         claim(theory=Theory(NAN, ">=", "f")),
         claim(measured=Measured.exact(5, "orders of magnitude")),
@@ -135,10 +202,12 @@ def test_round_trip(sent):
 
 def test_plain_data_has_the_fields_of_the_schema():
     data = claim().to_dict()
-    assert {"id", "statement", "source", "instance", "measured", "theory", "verdict"} <= set(data)
+    about = {"id", "statement", "source", "instance", "measured", "theory"}
+    assert set(data) == about | {"margin", "sampled", "confidence", "verdict", "reason"}
     assert set(data["measured"]) == {"value", "low", "high", "unit"}
-    assert {"value", "relation", "formula", "note"} <= set(data["theory"])
-    assert data["verdict"] == "holds"
+    assert set(data["theory"]) == {"value", "relation", "formula", "note"}
+    assert (data["verdict"], data["confidence"], data["margin"]) == ("holds", 0.95, 0.0)
+    assert claim(theory=None).to_dict()["margin"] is None
 
 
 @pytest.mark.parametrize(
@@ -160,8 +229,13 @@ def test_plain_data_has_the_fields_of_the_schema():
         ("theory", [], "claim.theory is of the wrong type, list"),
         ("theory.relation", "<", "relation must be one of <=, >=, ~, got '<'"),
         ("theory.relation", "~", "needs a margin"),
-        ("theory.margin", -1, "margin must be finite and at least 0, got -1"),
-        ("theory.margin", None, "claim.theory.margin is of the wrong type"),
+        ("margin", -1, "margin must be finite and at least 0, got -1"),
+        ("margin", None, "claim.margin is missing though there is a theory"),
+        ("margin", "0", "claim.margin is of the wrong type, str"),
+        ("confidence", None, "an interval needs its confidence"),
+        ("confidence", 0.0, "confidence must lie in"),
+        ("confidence", 0.75, "is 'holds', but its numbers say 'inconclusive'"),
+        ("reason", "", "claim.reason of test/some-claim is '', but its numbers say 'all"),
         ("surprise", 1, "claim.surprise is unknown"),
     ],
 )

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fineq.rates
 from fineq.console import make_console, read, shortest
 from fineq.iterate import Event
-from fineq.table import instances_words, measured_words, rows_of, theory_words
+from fineq.table import LEVEL, instances_words, measured_words, rows_of, theory_words
 from fineq.terminal import duration
 
 ITERATIONS = np.arange(0, 101, 10)
@@ -263,6 +264,28 @@ def test_claims_without_numbers_or_theory():
     assert theory_words(about) == "≈ 0.5 ± 0.05"
     assert measured_words({"value": None, "low": None, "high": None, "unit": "1"}) == "–"
     assert measured_words({"value": 2.0, "low": 1.0, "high": None, "unit": "s"}) == "2 s\n[1, –]"
+
+
+def test_the_confidence_is_said_where_it_is_not_95_percent():
+    measured = {"value": 2.0, "low": 1.0, "high": 3.0, "unit": "1", "confidence": LEVEL}
+    point = {**measured, "low": 2.0, "high": 2.0, "confidence": 1.0}
+    few = {**measured, "confidence": 0.75}
+    assert measured_words(measured) == "2\n[1, 3]"
+    assert measured_words(few) == "2\n[1, 3] 75%"
+    assert measured_words(point) == "2\n[2, 2]"
+    assert measured_words(measured, few, point) == "2\nwithin [1, 3] 75%"
+    assert LEVEL == fineq.rates.LEVEL
+
+
+def test_margins_and_reasons_are_those_of_the_claim(wide):
+    stream = io.StringIO()
+    theory = {"value": 0.5, "relation": "~", "formula": "", "note": ""}
+    open_ = {"verdict": "inconclusive", "reason": "6 seeds decide", "confidence": 0.75}
+    given = [claim(**open_, theory=theory, margin=0.05), claim(reason="said in the summary only")]
+    make_console(stream=stream).report(summary(claims=given), [])
+    for words in ("6 seeds decide", "[0.9301, 0.9323] 75%", "≈ 0.5 ± 0.05"):
+        assert words in stream.getvalue()
+    assert "said in the summary only" not in stream.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from fineq.figures import Figure, Fit, Line, Panel, Theory
 from fineq.plot import draw, render
 from fineq.plot.drawing import obstacles
 from fineq.plot.labels import along, spread
-from fineq.plot.measured import errors, wilson
+from fineq.plot.measured import errors
 from fineq.plot.style import PALETTE, colours, ink
+from fineq.rates import proportion
 from fineq.results import Array
 from fineq.runs import to_dataset
 
@@ -252,7 +253,7 @@ def test_missing_values_are_counted_not_hidden():
     assert f"x\n3/{values.size} missing" in [text for text, _ in boxes(figure)]
 
 
-def test_fractions_count_and_carry_wilson_intervals():
+def test_fractions_count_and_carry_their_intervals():
     hits = np.zeros((NUM_SEEDS, 6))
     hits[:3, 1], hits[:, 2:] = 1, 1
     hits[4, 0] = np.nan
@@ -261,24 +262,9 @@ def test_fractions_count_and_carry_wilson_intervals():
     (line,) = by_mark(figure.axes[0], "line:0")
     np.testing.assert_allclose(line.get_ydata(), [0, 3 / 9, 1, 1, 1, 1])
     bars = bars_of(figure.axes[0])
-    np.testing.assert_allclose([b[0][1] for b in bars[:2]], [0, wilson_root(3, 9, -1)], atol=1e-12)
-    np.testing.assert_allclose(bars[0][1][1], wilson_root(0, 8, 1), atol=1e-12)
-
-
-def wilson_root(successes: int, trials: int, sign: int) -> float:
-    """The end p of the interval as a root of (f - p)² = z² p (1 - p) / n."""
-    from scipy.stats import norm
-
-    f, z2 = successes / trials, float(norm.ppf(0.975)) ** 2
-    roots = np.roots(np.array([1 + z2 / trials, -2 * f - z2 / trials, f**2]))
-    return float(max(roots) if sign > 0 else min(roots))
-
-
-@pytest.mark.parametrize(("successes", "trials"), [(0, 5), (5, 5), (3, 7), (50, 200)])
-def test_wilson_ends_solve_the_score_equation(successes, trials):
-    low, high = wilson(np.array([successes / trials]), np.array([trials]))
-    assert low[0] == pytest.approx(wilson_root(successes, trials, -1), abs=1e-12)
-    assert high[0] == pytest.approx(wilson_root(successes, trials, 1), abs=1e-12)
+    some, none = proportion(3, 9), proportion(0, 8)
+    np.testing.assert_allclose([b[0][1] for b in bars[:2]], [0, some.low], atol=1e-12)
+    np.testing.assert_allclose(bars[0][1][1], none.high, atol=1e-12)
 
 
 HUGE = 1e3 * np.exp(-1.2 * ITERATIONS) * np.ones((NUM_SEEDS, 1)) + 1e-16

@@ -1,13 +1,12 @@
-"""A measured number, what a theory allows it to be, and the verdict computed from both."""
+"""One claim, measured on one instance, and its plain data."""
 
-import math
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any
 
-from fineq.claims.reading import MAYBE_NUMBER, NUMBER, check_id, read
-
-Relation = Literal["<=", ">=", "~"]
-Verdict = Literal["holds", "fails", "inconclusive", "not refuted"]
+from fineq.claims.measured import Measured, Theory
+from fineq.claims.reading import MAYBE_NUMBER, check_id, read
+from fineq.claims.verdict import Judgement, Verdict, judge
 
 _CLAIM_KINDS = {
     "id": str,
@@ -16,8 +15,11 @@ _CLAIM_KINDS = {
     "instance": str,
     "measured": dict,
     "theory": (dict, type(None)),
+    "margin": MAYBE_NUMBER,
     "sampled": bool,
+    "confidence": MAYBE_NUMBER,
     "verdict": (str, type(None)),
+    "reason": str,
 }
 _MEASURED_KINDS = {
     "value": MAYBE_NUMBER,
@@ -29,109 +31,8 @@ _THEORY_KINDS = {
     "value": MAYBE_NUMBER,
     "relation": str,
     "formula": str,
-    "margin": NUMBER,
     "note": str,
 }
-
-
-class HasInterval(Protocol):
-    """A number with an interval (a `fineq.rates.Rate`, an `Interval`); nan where unknown."""
-
-    @property
-    def value(self) -> float:
-        """The estimate."""
-        ...
-
-    @property
-    def low(self) -> float:
-        """The lower end."""
-        ...
-
-    @property
-    def high(self) -> float:
-        """The upper end."""
-        ...
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measured number.
-
-    Attributes:
-        value: the estimate; None when nothing could be measured. Non-finite numbers become None.
-        low: lower end of its interval; None when unknown or unbounded.
-        high: upper end.
-        unit: the unit, `1` for a pure number.
-
-    Raises:
-        ValueError: when `low` exceeds `high`.
-
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    unit: str = "1"
-
-    def __post_init__(self):
-        for name in ("value", "low", "high"):
-            object.__setattr__(self, name, _finite(getattr(self, name)))
-        if self.low is not None and self.high is not None and self.low > self.high:
-            raise ValueError(f"low must not exceed high, got [{self.low}, {self.high}]")
-
-    @classmethod
-    def exact(cls, value: float, unit: str = "1") -> "Measured":
-        """Return a number without uncertainty: a count, a result to rounding."""
-        return cls(value, value, value, unit)
-
-    @classmethod
-    def of(cls, interval: HasInterval, unit: str = "1") -> "Measured":
-        """Return a rate, an exponent, a proportion or a median with its interval."""
-        return cls(interval.value, interval.low, interval.high, unit)
-
-
-@dataclass(frozen=True)
-class Theory:
-    """What a theory allows the measured number to be.
-
-    Attributes:
-        value: the bound or the predicted number, computed for the same instance; None when it could
-            not be computed (non-finite numbers become None), which leaves a claim inconclusive.
-        relation: `<=` and `>=`: measured at most, at least `value`; `~`: measured equals `value`.
-        formula: how `value` is computed, in symbols.
-        margin: absolute, in the unit of `value`: how far from it still counts as equal (`~`), or
-            the allowance for rounding (`<=`, `>=`).
-        note: where theory and measurement differ, if they do.
-
-    Raises:
-        ValueError: for an unknown relation, a negative margin, or `~` without a margin: no
-            measurement equals a number exactly, so the claim must say what counts as equal.
-
-    """
-
-    value: float | None
-    relation: Relation
-    formula: str
-    margin: float = 0.0
-    note: str = ""
-
-    def __post_init__(self):
-        object.__setattr__(self, "value", _finite(self.value))
-        if self.relation not in get_args(Relation):
-            raise ValueError(f"relation must be one of <=, >=, ~, got {self.relation!r}")
-        if not (math.isfinite(self.margin) and self.margin >= 0):
-            raise ValueError(f"margin must be finite and at least 0, got {self.margin}")
-        if self.relation == "~" and self.margin == 0:
-            raise ValueError("a theory with relation ~ needs a margin above 0")
-
-    @property
-    def allowed(self) -> tuple[float, float]:
-        """Smallest and largest number allowed, infinite where there is no bound."""
-        if self.value is None:
-            raise ValueError("a theory without a value allows nothing definite")
-        low = -math.inf if self.relation == "<=" else self.value - self.margin
-        high = math.inf if self.relation == ">=" else self.value + self.margin
-        return low, high
 
 
 @dataclass(frozen=True)
@@ -146,6 +47,8 @@ class Claim:
         measured: the number with its interval.
         theory: what is allowed; None for a measurement alone.
         sampled: the claim is about all x (a ball, all starts) and only some were looked at.
+        undecided: why the numbers can neither confirm nor refute it, and what would decide it, in a
+            sentence; the verdict is then `inconclusive` whatever they are.
 
     Raises:
         ValueError: for an id that is not of the form `area/claim`.
@@ -159,26 +62,47 @@ class Claim:
     measured: Measured
     theory: Theory | None = None
     sampled: bool = False
+    undecided: str = ""
 
     def __post_init__(self):
         check_id(self.id)
 
     @property
+    def judgement(self) -> Judgement | None:
+        """The verdict with its reason, None without a theory; see `fineq.claims`."""
+        if self.theory is None:
+            return None
+        if self.undecided:
+            return Judgement("inconclusive", self.undecided)
+        return judge(self.measured, self.theory, self.sampled)
+
+    @property
     def verdict(self) -> Verdict | None:
         """What measurement and theory together say; see `fineq.claims`."""
-        return None if self.theory is None else judge(self.measured, self.theory, self.sampled)
+        return None if self.judgement is None else self.judgement.verdict
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is what it is; empty without a theory."""
+        return "" if self.judgement is None else self.judgement.reason
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for `summary.json`."""
+        measured, theory = dict(vars(self.measured)), None
+        if self.theory is not None:
+            theory = {name: getattr(self.theory, name) for name in _THEORY_KINDS}
         return {
             "id": self.id,
             "statement": self.statement,
             "source": self.source,
             "instance": self.instance,
-            "measured": dict(vars(self.measured)),
-            "theory": None if self.theory is None else dict(vars(self.theory)),
+            "measured": {name: measured[name] for name in _MEASURED_KINDS},
+            "theory": theory,
+            "margin": None if self.theory is None else self.theory.margin,
             "sampled": self.sampled,
+            "confidence": self.measured.confidence,
             "verdict": self.verdict,
+            "reason": self.reason,
         }
 
     @classmethod
@@ -187,35 +111,27 @@ class Claim:
 
         Raises:
             ValueError: naming the field, when one is missing, unknown or of the wrong type, or when
-                the verdict given is not the one that follows from the numbers.
+                verdict and reason are not those that follow from the numbers. `inconclusive` may
+                stand with any numbers, for the reason that it gives.
 
         """
         fields = read(data, "claim", _CLAIM_KINDS)
-        verdict = fields.pop("verdict")
-        fields["measured"] = Measured(**read(fields["measured"], "claim.measured", _MEASURED_KINDS))
+        verdict, reason = fields.pop("verdict"), fields.pop("reason")
+        confidence, margin = fields.pop("confidence"), fields.pop("margin")
+        measured = read(fields["measured"], "claim.measured", _MEASURED_KINDS)
+        fields["measured"] = Measured(**measured, confidence=confidence)
         if fields["theory"] is not None:
-            fields["theory"] = Theory(**read(fields["theory"], "claim.theory", _THEORY_KINDS))
+            if margin is None:
+                raise ValueError("claim.margin is missing though there is a theory")
+            theory = read(fields["theory"], "claim.theory", _THEORY_KINDS)
+            fields["theory"] = Theory(**theory, margin=margin)
         claim = cls(**fields)
-        if verdict != claim.verdict:
-            raise ValueError(
-                f"claim.verdict of {claim.id} is {verdict!r}, but its numbers say {claim.verdict!r}"
-            )
+        if verdict == "inconclusive" and reason and reason != claim.reason:
+            claim = dataclasses.replace(claim, undecided=reason)
+        for name, value in (("verdict", verdict), ("reason", reason)):
+            own = getattr(claim, name)
+            if value != own:
+                raise ValueError(
+                    f"claim.{name} of {claim.id} is {value!r}, but its numbers say {own!r}"
+                )
         return claim
-
-
-def judge(measured: Measured, theory: Theory, sampled: bool = False) -> Verdict:
-    """Return the verdict on a measurement; see `fineq.claims`."""
-    low = -math.inf if measured.low is None else measured.low
-    high = math.inf if measured.high is None else measured.high
-    verdict: Verdict = "inconclusive"
-    if theory.value is not None:
-        allowed_low, allowed_high = theory.allowed
-        if allowed_low <= low and high <= allowed_high:
-            verdict = "holds"
-        elif high < allowed_low or low > allowed_high:
-            verdict = "fails"
-    return "not refuted" if sampled and verdict != "fails" else verdict
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)

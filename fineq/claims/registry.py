@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from fineq.claims.claim import Claim, HasInterval, Measured, Theory
+from fineq.claims.claim import Claim
+from fineq.claims.measured import HasInterval, Measured, Theory
 from fineq.claims.reading import check_id
+from fineq.claims.verdict import MORE_SEEDS, judge
 
 
 class Entry(NamedTuple):
@@ -51,6 +53,8 @@ def make_claim(
     *,
     instance: str | Mapping[str, Any],
     sampled: bool = False,
+    undecided: str = "",
+    decides: str = MORE_SEEDS,
 ) -> Claim:
     """Return a claim with the statement and source registered for its id.
 
@@ -60,6 +64,9 @@ def make_claim(
         theory: what is allowed; None for a measurement alone.
         instance: what it was measured on, in words or as names with values.
         sampled: the claim is about all x and only some were looked at.
+        undecided: why the numbers cannot say either, and what would decide it; makes the verdict
+            `inconclusive`.
+        decides: what narrows the interval, said where it holds allowed and other numbers.
 
     Raises:
         ValueError: for an id that is not registered.
@@ -70,7 +77,12 @@ def make_claim(
     if not isinstance(instance, str):
         instance = ", ".join(f"{name}={value}" for name, value in instance.items())
     entry = REGISTRY[id]
-    return Claim(id, entry.statement, entry.source, instance, measured, theory, sampled)
+    if theory is None:
+        undecided = ""
+    elif not undecided:
+        found = judge(measured, theory, sampled, decides)
+        undecided = found.reason if found.verdict == "inconclusive" else ""
+    return Claim(id, entry.statement, entry.source, instance, measured, theory, sampled, undecided)
 
 
 def claim(
@@ -82,6 +94,8 @@ def claim(
     what: str = "",
     unit: str = "1",
     sampled: bool = False,
+    undecided: str = "",
+    decides: str = MORE_SEEDS,
 ) -> Claim:
     """Make a registered claim; `what` says what exactly was measured, in place of its statement.
 
@@ -93,7 +107,17 @@ def claim(
         what: replaces the registered statement.
         unit: of the measured number.
         sampled: the claim is about all x, and only some were looked at.
+        undecided: why the numbers cannot say either; see `make_claim`.
+        decides: what narrows the interval; see `make_claim`.
     """
     number = measured if isinstance(measured, Measured) else Measured.of(measured, unit)
-    made = make_claim(id, number, theory, instance=instance, sampled=sampled)
+    made = make_claim(
+        id,
+        number,
+        theory,
+        instance=instance,
+        sampled=sampled,
+        undecided=undecided,
+        decides=decides,
+    )
     return dataclasses.replace(made, statement=what or made.statement)

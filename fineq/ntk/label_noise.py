@@ -21,7 +21,7 @@ from fineq.errors import InputError
 from fineq.ntk.forward import Process, Times, alpha, diffuse, triples, uniform, variance
 from fineq.ntk.targets import Target, in_blocks, noise, posterior, width
 from fineq.ntk.truncated import Truncated
-from fineq.rates.intervals import Interval, check_confidence
+from fineq.rates.intervals import LEVEL, Interval, check_confidence, mean_interval
 
 _DEVIATIONS = 8.0  # a normal density beyond them weighs 1e-15
 _LIMITS = {1: 2**15, 2: 768}  # nodes along each axis, by dimension
@@ -151,7 +151,7 @@ def levels(
     num: int,
     times: Times = uniform,
     *,
-    confidence: float = 0.95,
+    confidence: float = LEVEL,
 ) -> Levels:
     """σ_noise and the signal beside it, root mean squares over t in `times`.
 
@@ -174,15 +174,16 @@ def levels(
     if found is None:
         data = triples(process, law, key, num, times)
         values = np.asarray(noise(process, law, data.t, data.x), np.float64)
-        quantile = scipy.stats.norm.ppf((1 + confidence) / 2)
-        mean, margin = float(values.mean()), float(quantile * values.std(ddof=1) / np.sqrt(num))
+        estimate = mean_interval(values.ravel(), confidence=confidence)
+        mean, margin = estimate.value, estimate.high - estimate.value
     else:
         mean, margin = found
-    whole, count = float(spread(law)), num if found is None else 0
+    whole = float(spread(law))
+    count, level = (num, confidence) if found is None else (0, 1.0)
 
     def root(value: float) -> Interval:
         ends = np.sqrt(np.maximum([value, value - margin, value + margin], 0.0))
-        return Interval(float(ends[0]), float(ends[1]), float(ends[2]), confidence, count)
+        return Interval(float(ends[0]), float(ends[1]), float(ends[2]), level, count)
 
     return Levels(root(mean), root(whole - mean))
 

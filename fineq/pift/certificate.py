@@ -22,6 +22,7 @@ from fineq.errors import InputError
 from fineq.pift import lq, tilting
 from fineq.pift.problem import Mean, Problem
 from fineq.pift.simulate import simulate, simulate_from
+from fineq.rates.intervals import normal_margin
 
 
 class Bounds(NamedTuple):
@@ -149,5 +150,5 @@ def certificate(
 
 
 def _normal(value: Array, draws: Array) -> Estimate:
-    half = 1.959964 * jnp.std(draws, ddof=1) / jnp.sqrt(draws.size)
+    half = normal_margin(jnp.std(draws, ddof=1) / jnp.sqrt(draws.size))
     return Estimate(value, value - half, value + half)

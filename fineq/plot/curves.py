@@ -42,7 +42,7 @@ def powerlaw(sketch: Sketch) -> None:
 
 
 def fraction_panel(sketch: Sketch) -> None:
-    """Draw how often something happens against a parameter, with Wilson's 95% intervals."""
+    """Draw how often something happens against a parameter, with 95% intervals."""
     panel = sketch.panel
     sketch.drawn = [fractions(sketch.dataset, panel, line) for line in panel.lines]
     _scales(sketch, "linear", "linear")
@@ -54,7 +54,7 @@ def fraction_panel(sketch: Sketch) -> None:
     _theory(sketch)
     label_axes(sketch)
     trials = max(drawn.total for drawn in sketch.drawn)
-    sketch.note = f"fraction of {trials}, Wilson 95% intervals"
+    sketch.note = f"fraction of {trials}, 95% intervals"
 
 
 def _measured(sketch: Sketch, x_scale: str, y_scale: str) -> None:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fineq.figures import Line, Panel
+from fineq.rates.intervals import proportion_ends
 
 if TYPE_CHECKING:
     import xarray
-
-_NORMAL_975 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -160,20 +159,12 @@ def values(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
 
 
 def fractions(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
-    """Count how often a yes/no variable is true, with Wilson's 95% interval; NaN is left out."""
+    """Count how often a yes/no variable is true, with 95% intervals; NaN is left out."""
     _, x = axis(dataset, panel)
     rows = members(dataset, panel, line.variable, line.at)
     known = ~np.isnan(rows)
     trials = known.sum(axis=0)
-    fraction = np.where(known, rows != 0, False).sum(axis=0) / np.maximum(trials, 1)
-    fraction = np.where(trials > 0, fraction, np.nan)
-    low, high = wilson(fraction, trials)
+    hits = np.where(known, rows != 0, False).sum(axis=0)
+    fraction = np.where(trials > 0, hits / np.maximum(trials, 1), np.nan)
+    low, high = proportion_ends(hits, trials)
     return Drawn(x, fraction, low, high, rows, len(rows), missing=int((~known).sum()))
-
-
-def wilson(fraction: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's 95% score interval for a fraction seen in `trials` trials, both `[X]`."""
-    z2 = _NORMAL_975**2 / np.maximum(trials, 1)
-    centre = (fraction + z2 / 2) / (1 + z2)
-    half = np.sqrt(z2 * (fraction * (1 - fraction) + z2 / 4)) / (1 + z2)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)

@@ -1,16 +1,19 @@
-"""Intervals that carry a number into a claim: medians and other statistics over seeds, proportions.
+"""Intervals that carry a number into a claim: the one room where a confidence interval is made.
 
-All are deterministic: the bootstrap draws from a generator with a fixed seed.
+Of a median: order statistics, whose coverage is binomial whatever the law of the values. Of a share
+of successes: Clopper and Pearson. Of a mean: Student's t. Of an estimate with a known standard
+error: the normal law. All say the confidence that they reach.
 """
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.special
 import scipy.stats
 
-_NUM_RESAMPLES = 4999
-_RESAMPLING_SEED = 20230308
+#: The confidence of an interval unless another is asked for, and what a verdict rests on.
+LEVEL = 0.95
 
 
 class Interval(NamedTuple):
@@ -19,8 +22,9 @@ class Interval(NamedTuple):
     Attributes:
         value: the estimate; nan when nothing could be estimated.
         low: lower end; nan when there is no interval.
-        high: upper end; nan when there is no interval.
-        confidence: the level reached; a few values cannot carry a high one (`median_interval`).
+        high: upper end; nan when there is no interval, infinite where losses leave none.
+        confidence: the level that is reached: the one asked for, less where a few values cannot
+            carry it (`median_interval`), 0 where there is no interval, 1 for an exact number.
         num_values: number of values or trials behind it.
     """
 
@@ -31,103 +35,149 @@ class Interval(NamedTuple):
     num_values: int
 
 
-def median_interval(values: np.ndarray, *, confidence: float = 0.95) -> Interval:
-    """Median with a percentile-bootstrap interval; non-finite values are refused.
+def exact_value(value: float) -> Interval:
+    """A number that nothing random went into: a point, of confidence 1."""
+    return Interval(float(value), float(value), float(value), 1.0, 1)
 
-    No distribution-free interval for a median from n values exceeds the confidence 1 - 2^(1-n) of
-    [min, max]; where this is below `confidence` (n < 6 for 0.95), [min, max] and that level are
-    returned.
+
+def values_for(confidence: float) -> int:
+    """The fewest values whose range covers their median with this confidence: 6 for 0.95.
+
+    The range of n values misses it when all lie on one side, with probability 2^(1-n).
+    """
+    # A level that a range reaches exactly, 1 - 2^(1-n), must give its own n.
+    return math.ceil(1 - math.log2(1 - confidence) - 1e-9)
+
+
+def median_interval(values: np.ndarray, *, confidence: float = LEVEL) -> Interval:
+    """Median with its interval from order statistics.
+
+    The number of values below the true median is binomial, whatever their law: from the k-th
+    smallest to the k-th largest the interval covers it with probability 1 - 2 P(Bin(n, 1/2) < k).
+    k is the largest that keeps the confidence; below `values_for(confidence)` values none does, and
+    their range is returned with the confidence that it has. Source: David and Nagaraja, Order
+    Statistics (2003), section 7.1.
 
     Args:
-        values: [n], finite; n = 0 gives nan, n = 1 gives no interval.
+        values: [n]; inf is a loss, larger than all that did not diverge. n = 0 gives nan, n = 1 no
+            interval.
         confidence: wanted level in (0, 1).
 
     Raises:
-        ValueError: for non-finite values or a confidence outside (0, 1).
+        ValueError: for nan or -inf, or a confidence outside (0, 1).
     """
-    values = _checked(values, confidence)
-    n = values.size
+    check_confidence(confidence)
+    ordered = np.sort(_vector(values))
+    wrong = np.isnan(ordered) | np.isneginf(ordered)
+    if wrong.any():
+        raise ValueError(f"values must be numbers above -inf, got {wrong.sum()} that are not")
+    n = ordered.size
     if n < 2:
-        value = float(values[0]) if n else float("nan")
-        return Interval(value, float("nan"), float("nan"), 0.0, n)
-    reachable = 1 - 2.0 ** (1 - n)
-    if reachable < confidence:
-        return Interval(
-            float(np.median(values)), float(values.min()), float(values.max()), reachable, n
-        )
-    return bootstrap_interval(values, np.median, confidence=confidence, method="percentile")
+        return Interval(float(ordered[0]) if n else math.nan, math.nan, math.nan, 0.0, n)
+    k = max(int(scipy.stats.binom.ppf((1 - confidence) / 2, n, 0.5)), 1)
+    reached = 1 - 2 * float(scipy.stats.binom.cdf(k - 1, n, 0.5))
+    low, high = float(ordered[k - 1]), float(ordered[n - k])
+    return Interval(float(np.median(ordered)), low, high, min(confidence, reached), n)
 
 
-def bootstrap_interval(
-    values: np.ndarray,
-    statistic: Callable[..., np.ndarray] = np.mean,
-    *,
-    confidence: float = 0.95,
-    method: Literal["BCa", "percentile", "basic"] = "BCa",
-) -> Interval:
-    """Bootstrap interval of a statistic of independent values (`scipy.stats.bootstrap`).
+def mean_interval(values: np.ndarray, *, confidence: float = LEVEL) -> Interval:
+    """Mean of independent draws with Student's interval.
 
     Args:
-        values: [n], finite, n >= 2.
-        statistic: maps an array and `axis=` to the statistic along that axis, like `numpy.mean`.
+        values: [n]; below 2 values, or where some are not finite, there is no interval.
         confidence: level in (0, 1).
-        method: BCa corrects bias and skewness of smooth statistics; a median wants `percentile`.
 
     Raises:
-        ValueError: for fewer than 2 values, non-finite ones, or a confidence outside (0, 1).
+        ValueError: for another shape, or a confidence outside (0, 1).
     """
-    values = _checked(values, confidence)
-    if values.size < 2:
-        raise ValueError(f"a bootstrap needs at least 2 values, got {values.size}")
-    value = float(statistic(values, axis=-1))
-    if np.ptp(values) == 0.0:
-        return Interval(value, value, value, confidence, values.size)
-    result = scipy.stats.bootstrap(
-        (values,),
-        statistic,
-        n_resamples=_NUM_RESAMPLES,
-        vectorized=True,
-        confidence_level=confidence,
-        method=method,
-        rng=np.random.default_rng(_RESAMPLING_SEED),
-    )
-    low, high = (float(x) for x in result.confidence_interval)
-    return Interval(value, low, high, confidence, values.size)
+    check_confidence(confidence)
+    values = _vector(values)
+    n = values.size
+    value = float(values.mean()) if n else math.nan
+    if n < 2 or not math.isfinite(value):
+        return Interval(value, math.nan, math.nan, 0.0, n)
+    stderr = float(values.std(ddof=1)) / math.sqrt(n)
+    half = student_margin(stderr, n - 1, confidence)
+    return Interval(value, value - half, value + half, confidence, n)
 
 
-def proportion(
-    successes: int,
-    trials: int,
-    *,
-    confidence: float = 0.95,
-    method: Literal["wilson", "exact"] = "wilson",
+def pooled_interval(
+    values: np.ndarray, margins: np.ndarray, *, confidence: float = LEVEL
 ) -> Interval:
-    """Share of successes with a binomial interval.
+    """Mean of independent estimates, each normal with a margin of its own at one level.
 
-    `wilson` covers `confidence` on average over the true share; `exact` (Clopper-Pearson) covers at
-    least that for every share and is wider.
+    The interval is that of the estimates' errors: what was estimated may differ among them.
+
+    Args:
+        values: [n]; where none is, or some are not finite, there is no interval.
+        margins: [n], half widths at `confidence`, for example from `normal_margin`.
+        confidence: level in (0, 1), that of the margins.
+
+    Raises:
+        ValueError: for shapes that differ, or a confidence outside (0, 1).
+    """
+    check_confidence(confidence)
+    values, margins = _vector(values), _vector(margins)
+    if values.shape != margins.shape:
+        raise ValueError(f"one margin per value is needed, got {margins.shape}, {values.shape}")
+    value = float(values.mean()) if values.size else math.nan
+    half = float(np.sqrt(np.sum(margins**2))) / max(values.size, 1)
+    if not math.isfinite(value + half):
+        return Interval(value, math.nan, math.nan, 0.0, values.size)
+    return Interval(value, value - half, value + half, confidence, values.size)
+
+
+def normal_margin(stderr: Any, confidence: float = LEVEL) -> Any:
+    """Half width of the interval of a normal estimate with this standard error, of any shape."""
+    check_confidence(confidence)
+    return float(scipy.special.ndtri((1 + confidence) / 2)) * stderr
+
+
+def student_margin(stderr: float, dof: int, confidence: float = LEVEL) -> float:
+    """Half width of the interval of an estimate whose standard error has `dof` freedoms."""
+    check_confidence(confidence)
+    return float(scipy.special.stdtrit(dof, (1 + confidence) / 2)) * stderr
+
+
+def proportion(successes: int, trials: int, *, confidence: float = LEVEL) -> Interval:
+    """Share of successes with the interval of Clopper and Pearson, see `proportion_ends`.
 
     Raises:
         ValueError: unless 0 <= successes <= trials and trials >= 1.
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"need 0 <= successes <= trials >= 1, got {successes} of {trials}")
-    check_confidence(confidence)
-    interval = scipy.stats.binomtest(int(successes), int(trials)).proportion_ci(
-        confidence_level=confidence, method=method
-    )
-    return Interval(
-        successes / trials, float(interval.low), float(interval.high), confidence, int(trials)
-    )
+    low, high = proportion_ends(np.array(successes), np.array(trials), confidence=confidence)
+    return Interval(successes / trials, float(low), float(high), confidence, int(trials))
 
 
-def _checked(values: np.ndarray, confidence: float) -> np.ndarray:
+def proportion_ends(
+    successes: np.ndarray, trials: np.ndarray, *, confidence: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the intervals of Clopper and Pearson, which cover at least `confidence`.
+
+    The lower end p solves P(Bin(trials, p) >= successes) = (1 - confidence)/2, the upper end
+    P(Bin(trials, p) <= successes) = (1 - confidence)/2. Source: Clopper and Pearson (1934).
+
+    Args:
+        successes: whole numbers of any shape, 0 <= successes <= trials.
+        trials: of the same shape; nan where 0.
+        confidence: level in (0, 1).
+    """
     check_confidence(confidence)
+    tail, failures = (1 - confidence) / 2, trials - successes
+    none = np.where(trials > 0, 0.0, np.nan)
+    with np.errstate(invalid="ignore"):
+        low = scipy.special.betaincinv(successes, failures + 1, tail)
+        high = scipy.special.betaincinv(successes + 1, failures, 1 - tail)
+    low = np.where(successes > 0, low, 0.0) + none
+    return low, np.where(failures > 0, high, 1.0) + none
+
+
+def _vector(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise ValueError(f"values must have shape [n], got {values.shape}")
-    if not np.all(np.isfinite(values)):
-        raise ValueError(f"values must be finite, got {np.sum(~np.isfinite(values))} that are not")
     return values
 
 

@@ -1,8 +1,8 @@
 """The linear rate of an error sequence, per seed and over seeds.
 
 e_k ~ C ratio^k, so log e_k falls along a line whose slope is log(ratio). Each sequence is fitted
-between burn-in and floor (`fineq.rates.sequence`); the rate is the median over seeds with a
-bootstrap interval.
+between burn-in and floor (`fineq.rates.sequence`); the rate is the median over seeds with its
+interval from order statistics.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fineq.rates.intervals import Interval, check_confidence, median_interval
+from fineq.rates.intervals import LEVEL, Interval, check_confidence, median_interval
 from fineq.rates.sequence import SequenceRate, Verdict, fit_sequence, slope_margin
 
 UNIT = "log error per iteration"
@@ -119,7 +119,7 @@ def linear_rate(
     *,
     valid: np.ndarray | None = None,
     diverged: np.ndarray | None = None,
-    confidence: float = 0.95,
+    confidence: float = LEVEL,
     quantity: str = "error",
 ) -> Rate:
     """Fit the linear rate of recorded errors.
@@ -138,8 +138,8 @@ def linear_rate(
     * None: too few records between start and floor (4 are needed).
 
     For sub- and superlinear sequences the slope is the mean one over the last quarter of the
-    descent. The interval is a percentile bootstrap of the median over seeds, widened by half of the
-    median change of the slope over the window. For one seed it comes from the regression: Student's
+    descent. The interval is that of the median over seeds, widened by half of the median change of
+    the slope over the window. For one seed it comes from the regression: Student's
     t, the error widened for correlated residuals, plus half the change of the slope.
 
     A floor that adds to the errors (a bias, or noise of one sign) flattens the last part of a
@@ -195,10 +195,10 @@ def _interval(used: list[SequenceRate], confidence: float) -> tuple[Interval, st
     if len(used) != 1:
         slopes = np.array([fit.slope for fit in used])
         found = median_interval(slopes, confidence=confidence)
-        # Of a bend that all seeds share the bootstrap knows nothing; noise cancels in the median.
+        # Of a bend that all seeds share their scatter says nothing; noise cancels in the median.
         drift = abs(_median(used, "bend") * found.value) / 2
         found = found._replace(low=found.low - drift, high=found.high + drift)
-        method = f"{fitted}; bootstrap over seeds, widened by the bend they share"
+        method = f"{fitted}; median over seeds, its interval widened by the bend they share"
     else:
         slope, margin = used[0].slope, slope_margin(used[0], confidence)
         found = Interval(slope, slope - margin, slope + margin, confidence, 1)

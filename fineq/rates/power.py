@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
-from fineq.rates.intervals import Interval, median_interval
+from fineq.rates.intervals import LEVEL, Interval, median_interval, student_margin
 from fineq.rates.regression import Line, fit_line
 
 
@@ -77,14 +76,14 @@ def power_law(
     *,
     weights: np.ndarray | None = None,
     valid: np.ndarray | None = None,
-    confidence: float = 0.95,
+    confidence: float = LEVEL,
     quantity: str = "error",
 ) -> PowerLaw:
     """Fit log y = intercept + slope log x by least squares, per seed.
 
     Points where y is not finite or not positive, or `valid` is False, are left out and counted. The
-    interval is a percentile bootstrap of the median over seeds; for one seed it is Student's t of
-    the regression, which needs 3 points.
+    interval is that of the median over seeds; for one seed it is Student's t of the regression,
+    which needs 3 points.
 
     Args:
         x: [X], positive, strictly increasing, X >= 2.
@@ -132,9 +131,9 @@ def _interval(found: list[Line], confidence: float) -> tuple[Interval, str]:
     fitted = "least squares of log y on log x"
     if len(found) != 1 or found[0].num_points < 3:
         slopes = np.array([line.slope for line in found])
-        return median_interval(slopes, confidence=confidence), f"{fitted}; bootstrap over seeds"
+        return median_interval(slopes, confidence=confidence), f"{fitted}; median over seeds"
     line = found[0]
-    margin = float(scipy.stats.t.ppf((1 + confidence) / 2, line.num_points - 2)) * line.stderr
+    margin = student_margin(line.stderr, line.num_points - 2, confidence)
     interval = Interval(line.slope, line.slope - margin, line.slope + margin, confidence, 1)
     return interval, f"{fitted}; one seed, interval of the regression"
 

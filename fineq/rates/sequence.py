@@ -3,10 +3,10 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-import scipy.stats
 
 from fineq.rates.descent import MIN_RECORDS, fit_descent
 from fineq.rates.floor import Floor, candidates, find_floor
+from fineq.rates.intervals import student_margin
 from fineq.rates.regression import Line, fit_bend, fit_line
 from fineq.rates.trend import falls, log_time
 
@@ -95,8 +95,8 @@ def slope_margin(fit: SequenceRate, confidence: float) -> float:
     """
     if fit.num_records < 3:
         return _NAN
-    quantile = float(scipy.stats.t.ppf((1 + confidence) / 2, fit.num_records - 2))
-    return quantile * fit.stderr + abs(fit.bend * fit.slope) / 2
+    margin = student_margin(fit.stderr, fit.num_records - 2, confidence)
+    return margin + abs(fit.bend * fit.slope) / 2
 
 
 def _fit(k: np.ndarray, y: np.ndarray, floor: float, floor_at: float) -> SequenceRate:

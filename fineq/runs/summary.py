@@ -21,7 +21,10 @@ NAME = "summary.json"
 SCHEMA_VERSION = 2
 STATUSES = get_args(Status)
 FINISHED = ("complete", "partly_diverged", "diverged")
-CLAIM_KEYS = ("id", "statement", "source", "instance", "measured", "theory", "verdict")
+CLAIM_KEYS = (
+    *("id", "statement", "source", "instance", "measured", "theory", "margin", "sampled"),
+    *("confidence", "verdict", "reason"),
+)
 RATE_KEYS = ("quantity", "method", "value", "low", "high", "seeds", "verdict")
 _KINDS = {
     "schema_version": int,

@@ -378,7 +378,8 @@ def test_median_over_the_seeds_that_have_a_rate():
     assert rate.seeds_used == 7
     assert rate.verdicts == {"linear": 7, "diverged": 2, "stalled": 1}
     assert rate.slope == pytest.approx(np.median(slopes), rel=1e-10)
-    assert slopes.min() <= rate.low < rate.slope < rate.high <= slopes.max()
+    # Of 7 values the second smallest and largest cover with 87.5% only: the range, 98%, is left.
+    assert (rate.low, rate.high) == pytest.approx((slopes.min(), slopes.max()), rel=1e-10)
     assert rate.exponent.low == -rate.high
     assert rate.ratio.high == np.exp(rate.high)
     shuffled = linear_rate(k, errors[np.random.default_rng(0).permutation(10)])

@@ -25,8 +25,9 @@ class Plain:
 
 def claim(value: float, verdict: str = "holds") -> Plain:
     measured = {"value": value, "low": value, "high": np.inf, "unit": "1"}
-    about = {"id": "x/y", "statement": "s", "source": "p", "instance": "i"}
-    return Plain({**about, "measured": measured, "theory": None, "verdict": verdict})
+    about = {"id": "x/y", "statement": "s", "source": "p", "instance": "i", "sampled": False}
+    judged = {"margin": None, "confidence": 0.95, "verdict": verdict, "reason": "r"}
+    return Plain({**about, "measured": measured, "theory": None, **judged})
 
 
 def rate(value: float) -> Plain:

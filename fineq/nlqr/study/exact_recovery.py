@@ -212,7 +212,7 @@ def predictions(sizes: list[Size], offsets: np.ndarray) -> np.ndarray:
 
 def _share(exact: Any) -> tuple[Interval, float]:
     """The share of trials with its Clopper-Pearson interval, and the interval's width."""
-    share = proportion(int(exact.sum()), exact.size, method="exact")
+    share = proportion(int(exact.sum()), exact.size)
     return share, share.high - share.low
 
 

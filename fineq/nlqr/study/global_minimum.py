@@ -204,13 +204,13 @@ def _claims(study: Study, ends: dict[str, Ends]) -> list[Claim]:
         *found,
         claim(
             "nlqr/truncation",
-            proportion(int(np.sum(number[judged] > 1)), int(judged.sum()), method="exact"),
+            proportion(int(np.sum(number[judged] > 1)), int(judged.sum())),
             instance=f"T = {T}, {int(judged.sum())} instances, all swept values",
             what="Instances whose T-step cost shows more than one minimum (share)",
         ),
         claim(
             "nlqr/truncation",
-            proportion(int(np.sum(unstable)), int(judged.sum()), method="exact"),
+            proportion(int(np.sum(unstable)), int(judged.sum())),
             instance=f"T = {T}, {int(judged.sum())} instances, all swept values",
             what="Instances with a T-step minimum that does not stabilise (share)",
         ),
@@ -226,7 +226,7 @@ def _one_minimum(study: Study, piece: Slice, found: Ends) -> Claim:
     what = f"{int(np.nansum(same))} of {int(runs.sum())} starts"
     return claim(
         "nlqr/global",
-        proportion(int(np.sum(number[known] == 1)), int(known.sum()), method="exact"),
+        proportion(int(np.sum(number[known] == 1)), int(known.sum())),
         Theory(1.0, ">=", "every instance"),
         instance=", ".join(filter(None, (piece.label, f"{int(known.sum())} instances", what))),
         what="All stabilising starts reach the same minimum (share of instances)",

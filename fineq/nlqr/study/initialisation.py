@@ -21,13 +21,13 @@ from fineq.nlqr.study.views import (
     error_panel,
     figures_of,
     hidden_at_start,
-    median_with_losses,
     named,
     pieces_of,
     rates_of,
     share_panel,
     where,
 )
+from fineq.rates import median_interval
 from fineq.results import StudyResult, status_of
 from fineq.sweep.stages import Stages
 
@@ -71,7 +71,7 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
     found = [
         claim(
             "nlqr/initialisation",
-            median_with_losses(_against_best(ends[(slice(None), *piece.index)])),
+            median_interval(_against_best(ends[(slice(None), *piece.index)])),
             Theory(1.0, "<=", "K_lin ends lowest"),
             instance=instance,
             what="Final gap from K_lin over the lower one from random or zero (median)",
@@ -80,7 +80,7 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
     for start in STARTS[1:]:
         left = early[(STARTS.index(start), *piece.index)]
         what = f"Gap left after {iteration} iterations from the {start} start (median)"
-        measured = median_with_losses(left)
+        measured = median_interval(left)
         found.append(claim("nlqr/initialisation", measured, instance=instance, what=what))
     return found
 

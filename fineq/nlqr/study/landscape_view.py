@@ -136,7 +136,7 @@ def _ball(study: Study, values: Mapping[str, np.ndarray], probed: Probed) -> lis
     return [
         claim(
             "nlqr/landscape",
-            proportion(int((mu[known] > 0).sum()), int(known.sum()), method="exact"),
+            proportion(int((mu[known] > 0).sum()), int(known.sum())),
             Theory(1.0, ">=", "all members", note=_met(values)),
             instance=f"{int(known.sum())} members, {len(probed.axes[-1])} seeds",
             what="No point with μ ≤ 0 found within 3 |K* - K_lin| of K_lin (share)",

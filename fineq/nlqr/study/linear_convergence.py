@@ -174,7 +174,7 @@ def _exact_claims(
         )
         found += [
             about(
-                proportion(int(reached.sum()), reached.size, method="exact"),
+                proportion(int(reached.sum()), reached.size),
                 Theory(1.0, ">=", "every seed"),
                 what=f"share of seeds where exact descent reaches a gap of {goal:g}",
                 sampled=True,

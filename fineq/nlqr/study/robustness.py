@@ -18,7 +18,6 @@ from fineq.nlqr.study.views import (
     figures_of,
     hidden,
     lowered,
-    median_with_losses,
     named,
     pieces_of,
     rates_of,
@@ -26,6 +25,7 @@ from fineq.nlqr.study.views import (
     share_panel,
     where,
 )
+from fineq.rates import median_interval
 from fineq.results import StudyResult, status_of
 from fineq.sweep.stages import Stages
 
@@ -65,7 +65,7 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
         ),
         claim(
             "nlqr/robustness",
-            median_with_losses(left),
+            median_interval(left),
             instance=instance,
             what=f"Gap left after {last} iterations (median)",
         ),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import scipy.stats
 
 from fineq.claims import Claim, Theory
 from fineq.fields import flatten
@@ -78,7 +77,7 @@ def lowered(descents: Descents) -> np.ndarray:
 
 def share(mask: np.ndarray) -> Interval:
     """The share of members for which something holds, with its Clopper-Pearson interval."""
-    return proportion(int(np.sum(mask)), int(np.size(mask)), method="exact")
+    return proportion(int(np.sum(mask)), int(np.size(mask)))
 
 
 def all_of(num: int) -> Theory:
@@ -87,21 +86,6 @@ def all_of(num: int) -> Theory:
     The margin is the width of the interval of no failure, and an allowance for rounding.
     """
     return Theory(1.0, "~", "all systems", margin=1 - share(np.ones(num)).low + 1e-9)
-
-
-def median_with_losses(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Median of values of which some may be infinite, with its interval from order statistics.
-
-    The numbers of values below and above the true median are binomial, whatever their law: the
-    interval runs from the k-th smallest to the k-th largest, k the largest rank that keeps the
-    confidence; k = 1, and a lower confidence, where none does (below 6 values).
-    """
-    ordered = np.sort(np.asarray(values, float))
-    n = ordered.size
-    k = max(int(scipy.stats.binom.ppf((1 - confidence) / 2, n, 0.5)), 1)
-    reached = 1 - 2 * float(scipy.stats.binom.cdf(k - 1, n, 0.5))
-    low, high = float(ordered[k - 1]), float(ordered[n - k])
-    return Interval(float(np.median(ordered)), low, high, reached, n)
 
 
 def rates_of(descents: Descents, name: str, pieces: Sequence[Slice]) -> tuple[Rate, ...]:

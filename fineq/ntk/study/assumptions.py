@@ -13,6 +13,7 @@ from fineq.figures import Theory as Drawn
 from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.assumption_measures import (
+    NUM_DRAWS,
     OverTime,
     diffusion_times,
     levels_of,
@@ -29,7 +30,7 @@ from fineq.ntk.study.common import (
     target_notes,
 )
 from fineq.ntk.study.instances import Given
-from fineq.rates import PowerLaw, power_law
+from fineq.rates import PowerLaw, normal_margin, pooled_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.studies import Slice, dims_of, drawn_fit, named_arrays
@@ -103,6 +104,7 @@ def _claims(
         rounding = float(most * eps * np.max(spectrum["largest"][at]))
         slope = values["lipschitz"][piece.index] / values["bound"][piece.index]
         noise, signal = levels_of(study, piece)
+        means, variances = values["identity"][piece.index].T
         claims += [
             claim(
                 "ntk/assumptions",
@@ -148,20 +150,14 @@ def _claims(
             ),
             claim(
                 "ntk/score-identity",
-                _pooled(values["identity"][piece.index]),
+                pooled_interval(means, normal_margin(np.sqrt(variances))),
                 Theory(0.0, "~", "E w|f - X_0|² - E w|f - f*|² = E w|X_0 - f*|²", margin=IDENTITY),
-                instance=f"{instance}, f(t, x) = a x, {study.config.data.weight} weight",
+                instance=f"{instance}, f(t, x) = a x, {study.config.data.weight} weight, interval "
+                f"of the mean over {NUM_DRAWS} draws of each of {means.size} seeds",
                 what="difference of the two losses over the constant, less 1",
             ),
         ]
     return claims
-
-
-def _pooled(means: np.ndarray) -> Measured:
-    """Mean over seeds of independent means with known variances, `[seed, 2]`, and its interval."""
-    value = float(np.mean(means[:, 0]))
-    half = 1.96 * float(np.sqrt(np.sum(means[:, 1]))) / len(means)
-    return Measured(value, value - half, value + half)
 
 
 def _arrays(

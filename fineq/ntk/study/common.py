@@ -179,10 +179,8 @@ def named_instance(study: Study, piece: Slice, size: str = "") -> str:
 def ratio_interval(values: np.ndarray) -> Measured:
     """Median of ratios of times on a log scale: that of their logarithms; NaN counts as none."""
     logs = median(np.log(values))
-    value, low, high = (
-        float(np.exp(x)) if np.isfinite(x) else None for x in (logs.value, logs.low, logs.high)
-    )
-    return Measured(value, low, high)
+    value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
+    return Measured.of(logs._replace(value=value, low=low, high=high))
 
 
 def median(values: np.ndarray) -> Interval:

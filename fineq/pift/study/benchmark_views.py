@@ -10,7 +10,7 @@ from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.study.standard_cases import Case
-from fineq.rates import median_interval
+from fineq.rates import mean_interval, median_interval
 from fineq.results import Array as Named
 from fineq.results import Arrays
 from fineq.sweep.stages import Stages
@@ -59,12 +59,11 @@ def arrays(cases: dict[str, Case], affine: Fitted, trained: Fitted) -> Arrays:
 
 def usual(case: Case) -> Claim:
     """The error of the usual optimum itself, with the interval of a mean over paths."""
-    margin = 2 * case.gap.std() / np.sqrt(case.gap.size)
-    mean = case.gap.mean()
     return claim(
         ID,
-        Measured(mean, mean - margin, mean + margin),
-        instance=f"{case.standard.name}, {case.standard.problem.num_steps} steps",
+        mean_interval(np.asarray(case.gap)),
+        instance=f"{case.standard.name}, {case.standard.problem.num_steps} steps, {case.gap.size} "
+        "paths",
         what=f"error of the usual optimum, of ∫|u*|² = {case.size:.3g}",
     )
 

@@ -120,7 +120,7 @@ def _claims(
         found.append(
             claim(
                 "pift/beta-tradeoff",
-                proportion(int(falls.sum()), falls.size, method="exact"),
+                proportion(int(falls.sum()), falls.size),
                 Theory(1.0, ">=", "every instance"),
                 instance=instance,
                 what=f"the larger β, {what}: share of instances",

@@ -155,11 +155,11 @@ def _claims(study: Study, found: Found, rates: list[Rate]) -> list[Claim]:
         bound = float(np.median(found.bound[piece.index].max(axis=-1)))
         instance = piece.label or "one instance"
         known = np.isfinite(rate.slope) and 0 < local < 1
-        over = rate.exponent.value / -np.log(local) if known else None
+        over = rate.exponent.value / -np.log(local) if known else np.nan
         claims += [
             claim(
                 "pift/linear-convergence",
-                Measured(over, over, over),
+                Measured.exact(over),
                 Theory(1.0, "~", "-log of the curvature at the optimum", margin=MARGIN)
                 if study.config.inner.rule == "plain"
                 else None,

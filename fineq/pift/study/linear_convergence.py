@@ -104,7 +104,7 @@ def _from_afar(study: Study, facts: Facts, result: SweepResult, inner: Inner) ->
     for name, reached in (("whole sweeps", ~result.diverged), ("nested PI-FT", nested)):
         yield claim(
             "pift/linear-convergence",
-            proportion(int(reached[contracting].sum()), int(contracting.sum()), method="exact"),
+            proportion(int(reached[contracting].sum()), int(contracting.sum())),
             Theory(1.0, ">=", "contraction, if it were global"),
             instance=f"all members with max_t ρ_t < 1, {contracting.sum()} of {contracting.size}",
             what=f"share on which {name} approach the optimum from the pre-trained policy",

@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fineq.claims import Claim, Measured, Theory
+from fineq.claims import Claim, Theory
 from fineq.figures import Figure, Fit, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.certificate import ENOUGH, Gap
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
-from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.rates import PowerLaw, median_interval, pooled_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays
 
@@ -118,11 +118,9 @@ def certified(name: str, bound: Gap, data: str) -> Claim:
     value, high = np.asarray(bound.value), np.asarray(bound.high)
     kept = np.isfinite(value) & np.isfinite(high)
     effective = float(np.min(np.asarray(bound.effective)[kept], initial=np.inf))
-    half = np.sqrt(np.sum((high - value)[kept] ** 2)) / max(kept.sum(), 1)
-    mean = float(value[kept].mean()) if kept.any() else float("nan")
     return claim(
         "pift/certificate",
-        Measured(mean, mean - half, mean + half),
+        pooled_interval(value[kept], (high - value)[kept]),
         Theory(0.0, ">=", "β log E e^{r/β} - J(u) >= 0") if effective >= ENOUGH else None,
         instance=f"{name}, {data}, mean of {int(kept.sum())} of {kept.size} seeds, 95% of the "
         f"simulation, {effective:.0f} effective paths or more",

@@ -9,7 +9,7 @@ import numpy as np
 from fineq.claims import Claim, Measured, Theory
 from fineq.ddpm.laws import Mixture, mixture
 from fineq.figures import Figure, Line, Panel
-from fineq.pift.certificate import ENOUGH, Certificate, certificate
+from fineq.pift.certificate import ENOUGH, Certificate, Estimate, certificate
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
 from fineq.pift.grid import checks, density, solve, tensor
@@ -19,6 +19,7 @@ from fineq.pift.rewards import Wave
 from fineq.pift.simulate import simulate
 from fineq.pift.study.common import Study
 from fineq.pift.study.instances import schedule_of
+from fineq.rates import LEVEL
 from fineq.results import Array as Named
 from fineq.results import Arrays
 
@@ -144,7 +145,7 @@ def picture_claims(picture: Picture) -> list[Claim]:
         claims += [
             claim(
                 "pift/optimality",
-                Measured(float(J.value), float(J.low), float(J.high)),
+                _measured(J),
                 # Within twice its half width: the interval covers the number by densities.
                 Theory(objective, "~", "by densities on the grid", margin=float(J.high - J.low)),
                 instance=f"{instance}, {NUM_PATHS} paths",
@@ -152,13 +153,17 @@ def picture_claims(picture: Picture) -> list[Claim]:
             ),
             claim(
                 "pift/certificate",
-                Measured(float(gap.value), float(gap.low), float(gap.high)),
+                _measured(gap),
                 Theory(0.0, ">=", "J ≤ β log E e^{r/β}") if effective >= ENOUGH else None,
                 instance=f"{instance}, {effective:.0f} effective paths",
                 what="gap of the certificate over the optimum",
             ),
         ]
     return claims
+
+
+def _measured(found: Estimate) -> Measured:
+    return Measured(float(found.value), float(found.low), float(found.high), confidence=LEVEL)
 
 
 def picture_arrays(picture: Picture) -> tuple[Arrays, Arrays]:

@@ -147,7 +147,7 @@ def _within(
 def _threshold_claims(study: Study, limits: Thresholds) -> list[Claim]:
     swept = [axis.name for axis in study.axes if axis.name not in ("beta", "seed")]
     instance = "first member" if swept or study.config.seeds > 1 else "any β"
-    inside = Measured(limits.plain.value, limits.plain.low, limits.plain.high)
+    inside = Measured.between(limits.plain.value, limits.plain.low, limits.plain.high)
     claims = [
         claim(
             "pift/threshold",
@@ -162,7 +162,7 @@ def _threshold_claims(study: Study, limits: Thresholds) -> list[Claim]:
         claims.append(
             claim(
                 "pift/threshold",
-                Measured(limit.value, limit.low, limit.high),
+                Measured.between(limit.value, limit.low, limit.high),
                 instance=instance,
                 what=THRESHOLDS[name],
             )

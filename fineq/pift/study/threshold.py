@@ -222,7 +222,7 @@ def _about(
         found.append(
             claim(
                 "pift/damping" if rescued else "pift/threshold",
-                proportion(int(above.sum()), above.size, method="exact"),
+                proportion(int(above.sum()), above.size),
                 Theory(1.0, ">=", "contraction"),
                 instance=instance,
                 what=f"{what}: share that converges above the plain threshold",
@@ -237,7 +237,7 @@ def _about(
         found.append(
             claim(
                 "pift/damping" if rescued else "pift/threshold",
-                proportion(int(below.sum()), below.size, method="exact"),
+                proportion(int(below.sum()), below.size),
                 expected,
                 instance=instance,
                 what=f"{what}: share that converges below the plain threshold",
