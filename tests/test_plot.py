@@ -296,6 +296,96 @@ def test_extreme_data_are_drawn_without_warnings(values, xscale):
     figure.canvas.draw()
 
 
+X = np.arange(1.0, 7.0)
+EMPTY = {
+    "zero": (np.zeros((NUM_SEEDS, 6)), "no value is above zero"),
+    "negative": (-np.ones((NUM_SEEDS, 6)), "no value is above zero"),
+    "nan": (np.full((NUM_SEEDS, 6), np.nan), "no value is finite"),
+}
+
+
+def said_empty(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts if text.get_gid() == "empty"]
+
+
+@pytest.mark.parametrize("kind", ["convergence", "powerlaw", "curves", "fractions"])
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_logarithmic_panel_with_nothing_above_zero_says_so(kind, name):
+    values, why = EMPTY[name]
+    if kind == "fractions" and name == "negative":
+        pytest.skip("a fraction is never negative")
+    data = dataset(v=Array(values, ("seed", "group"), "1", "error"))
+    theory = (Theory("level", level=0.0), Theory("law", exponent=-1.0, line=0))
+    lines = (Line("v", "x", fit=Fit(-1.0, start=1.0, stop=6.0)),)
+    panel = Panel(kind, "group", lines, theory, xscale="log", yscale="log")
+    figure = drawn(data, panel, groups())
+    assert said_empty(figure.axes[0]) == [f"nothing to draw:\n{why}"]
+    assert said_empty(figure.axes[1]) == []
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("kind", ["convergence", "powerlaw", "curves", "fractions", "field"])
+def test_a_panel_without_lines_says_so_and_keeps_its_title(kind):
+    panel = Panel(kind, "group", (), (Theory("level", level=1.0),), title="kept")
+    (axes,) = drawn(dataset(), panel).axes
+    assert said_empty(axes) == ["nothing to draw:\nno line was measured"]
+    assert axes.get_title(loc="left") == "kept"
+
+
+@pytest.mark.parametrize("kind", ["convergence", "powerlaw", "curves"])
+@pytest.mark.parametrize(
+    "values",
+    [np.where(X < 4, 1e-300, 1e300), np.full(6, 1.7e308), np.where(X == 2, 1.0, 0.0)],
+    ids=["wide", "huge", "one-above-zero"],
+)
+def test_values_at_the_ends_of_the_range_of_numbers_are_drawn(kind, values):
+    data = dataset(v=Array(values * np.ones((2, 1)), ("draw", "group"), "1", "error"))
+    theory = (Theory("law", exponent=-1.0, line=0), Theory("zero", variable="none"))
+    data = data.assign(none=("group", np.zeros(6)))
+    for scale in ("log", "linear"):
+        panel = Panel(kind, "group", (Line("v", "x"),), theory, ("draw",), yscale=scale)
+        figure = drawn(data, panel)
+        assert said_empty(figure.axes[0]) == []
+        assert np.all(np.isfinite(figure.axes[0].get_ylim()))
+        figure.canvas.draw()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+def test_a_field_without_positive_values_is_drawn(value):
+    coords = {name: Array(np.arange(3.0), (name,), "1", name) for name in "xy"}
+    data = to_dataset({"f": Array(np.full((3, 3), value), ("x", "y"), "1", "f")}, coords)
+    figure = drawn(data, Panel("field", "x", (Line("f"),)))
+    figure.canvas.draw()
+    assert bool(said_empty(figure.axes[0])) == (not np.isfinite(value))
+
+
+def test_figures_are_the_same_whatever_the_user_has_set():
+    """No setting of matplotlib's moves a byte: LaTeX, scales, fonts, grids, widths, formats."""
+    import matplotlib
+    from matplotlib import style
+
+    plain = render(drawn(dataset(), groups()))
+    ours = {
+        "text.usetex": True,
+        "axes.formatter.use_locale": True,
+        "axes.prop_cycle": matplotlib.cycler(color=["red"]),
+        "font.family": "serif",
+        "figure.constrained_layout.use": False,
+        "figure.autolayout": True,
+        "savefig.bbox": "tight",
+        "savefig.transparent": True,
+        "savefig.format": "svg",
+        "lines.linestyle": ":",
+        "axes.xmargin": 0.4,
+        "image.cmap": "jet",
+    }
+    with matplotlib.rc_context():
+        style.use("dark_background")
+        matplotlib.rcParams.update(ours)
+        assert render(drawn(dataset(), groups())) == plain
+        assert matplotlib.rcParams["text.usetex"]  # and the user's settings are left alone
+
+
 def test_words_along_the_axis_are_not_joined():
     data = dataset(v=Array(np.array([1.0, 2.0]), ("method",), "1", "noise"))
     (axes,) = drawn(data, Panel("curves", "method", (Line("v"),))).axes

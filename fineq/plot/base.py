@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from fineq.figures import Line, Panel, Theory
 from fineq.plot.labels import Tag
-from fineq.plot.measured import Drawn, axis, categories, members
+from fineq.plot.measured import Drawn, axis, categories, members, select
 from fineq.plot.style import PALETTE, THEORY, colours, ink, shade
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _DASHES = (0, (5, 2.5))
 _ANCHORS = np.linspace(0.12, 0.88, 9)
 _BESIDE = 0.055  # a theory line runs this fraction of the axis beside its measured line
 _MANY = 12  # from here on intervals are drawn as a band, not as bars
+_LARGEST = np.finfo(float).max / 8  # of a linear axis, whose length must not overflow
 
 
 @dataclass
@@ -103,6 +104,30 @@ def subtitle(sketch: Sketch, room: bool) -> None:
         )
 
 
+def say_empty(sketch: Sketch) -> None:
+    """Write in the middle of a panel that it has nothing to draw, and why."""
+    why = _why_empty(sketch)
+    if why:
+        text = f"nothing to draw:\n{why}"
+        where = {"transform": sketch.axes.transAxes, "ha": "center", "va": "center"}
+        sketch.axes.text(0.5, 0.5, text, color=THEORY, gid="empty", **where)
+
+
+def _why_empty(sketch: Sketch) -> str:
+    if not sketch.panel.lines:
+        return "no line was measured"
+    if sketch.drawn:
+        values = np.concatenate([drawn.middle for drawn in sketch.drawn])
+    else:  # an image
+        first = sketch.panel.lines[0]
+        values = select(sketch.dataset, first.variable, first.at).values.astype(float)
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return "no value is finite"
+    is_log = sketch.axes.get_yscale() == "log"
+    return "no value is above zero" if is_log and np.all(known <= 0) else ""
+
+
 def band_note(sketch: Sketch) -> str:
     """Say what line and band are, for example `median and 10\N{EN DASH}90% of 64 seeds`."""
     total = max((drawn.total for drawn in sketch.drawn), default=0)
@@ -120,17 +145,25 @@ def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float]:
     shown = values[np.isfinite(values) & (values > 0)]
     if not shown.size:
         return 0.1, 1.0
-    low, high = shown.min(), min(shown.max(), max(cap, shown.min()))
-    pad = max((high / low) ** _MARGIN, 1.3 if high > low else 5.0)
-    return max(low / pad, np.finfo(float).tiny), min(high * pad, np.finfo(float).max / 10)
+    low, high = float(shown.min()), min(float(shown.max()), max(cap, float(shown.min())))
+    pad = max(_ratio(low, high, _MARGIN), 1.3 if high > low else 5.0)
+    # Matplotlib's ticks, up to nine on an axis, begin and end beyond it: they must not overflow.
+    top = min(high * pad, 10 ** (306 - np.log10(_ratio(low, high, 1 / 8))))
+    return max(min(low / pad, top / 10), np.finfo(float).tiny), top
+
+
+def _ratio(low: float, high: float, power: float) -> float:
+    """Return `(high / low)^power`, where the quotient itself may overflow."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(power * (np.log(high) - np.log(low))))
 
 
 def linear_limits(values: np.ndarray) -> tuple[float, float]:
     """Return limits of a linear axis around the finite values."""
-    shown = values[np.isfinite(values)]
+    shown = np.clip(values[np.isfinite(values)], -_LARGEST, _LARGEST)
     if not shown.size:
         return 0.0, 1.0
-    low, high = shown.min(), shown.max()
+    low, high = float(shown.min()), float(shown.max())
     pad = 1.5 * _MARGIN * (high - low) or 0.1 * abs(high) or 1.0
     return low - pad, high + pad
 
@@ -149,7 +182,7 @@ def set_limits(sketch: Sketch, which: str, values: np.ndarray, cap: float = np.i
 def _log_ticks(one_axis: Axis, low: float, high: float) -> None:
     """Label short logarithmic axes at 1, 2, 5 in plain numbers; never label minor ticks."""
     one_axis.set_minor_formatter(NullFormatter())
-    if high / low < _SHORT:
+    if _ratio(low, high, 1.0) < _SHORT:
         one_axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         one_axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -242,7 +275,8 @@ def beside(axes: Axes, y: np.ndarray) -> np.ndarray:
     """Return `y` moved up by a small part of the axis, so that two equal lines both show."""
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log":
-        return y * (high / low) ** _BESIDE
+        with np.errstate(over="ignore"):  # what leaves the axes at the top is not drawn
+            return y * _ratio(low, high, _BESIDE)
     return y + _BESIDE * (high - low)
 
 

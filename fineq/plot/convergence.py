@@ -62,7 +62,7 @@ def _shown(sketch: Sketch) -> np.ndarray:
     usual = middles[np.isfinite(middles) & (middles > 0)]
     if not usual.size:
         return edges
-    near = (edges >= usual.min() / _FAR) & (edges <= usual.max() * _FAR)
+    near = (edges >= float(usual.min()) / _FAR) & (edges <= float(usual.max()) * _FAR)
     return np.concatenate([middles, edges[near], all_theory(sketch)])
 
 
@@ -72,7 +72,7 @@ def _cap(drawn: list[Drawn]) -> float:
         return np.inf
     first = [d.middle[np.isfinite(d.middle)][:1] for d in drawn]
     starts = np.concatenate([np.zeros(0), *first])
-    return _FAR * starts.max() if starts.size else np.inf
+    return _FAR * float(starts.max()) if starts.size else np.inf
 
 
 def _line(sketch: Sketch, index: int, line: Line, drawn: Drawn) -> None:

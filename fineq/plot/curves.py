@@ -47,7 +47,10 @@ def fraction_panel(sketch: Sketch) -> None:
     sketch.drawn = [fractions(sketch.dataset, panel, line) for line in panel.lines]
     _scales(sketch, "linear", "linear")
     set_limits(sketch, "x", np.concatenate([drawn.x for drawn in sketch.drawn]))
-    sketch.axes.set_ylim(-0.04, 1.04)
+    if sketch.axes.get_yscale() == "log":
+        set_limits(sketch, "y", np.concatenate([d.middle for d in sketch.drawn]))
+    else:
+        sketch.axes.set_ylim(-0.04, 1.04)
     for index, (line, drawn) in enumerate(zip(panel.lines, sketch.drawn)):
         intervals(sketch, index, drawn, line)
         tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
@@ -117,7 +120,8 @@ def _law(
         return None
     logs = np.log(drawn.x[keep]), np.log(drawn.middle[keep])
     ends = np.array([logs[0].min(), logs[0].max()])
-    return np.exp(ends), np.exp(logs[1].mean() + exponent * (ends - logs[0].mean()))
+    with np.errstate(over="ignore"):
+        return np.exp(ends), np.exp(logs[1].mean() + exponent * (ends - logs[0].mean()))
 
 
 def _theory(sketch: Sketch) -> None:

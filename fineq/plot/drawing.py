@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,12 +12,12 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
 
 from fineq.figures import Figure
-from fineq.plot.base import Sketch, subtitle
+from fineq.plot.base import Sketch, say_empty, subtitle
 from fineq.plot.convergence import convergence
 from fineq.plot.curves import curves, fraction_panel, powerlaw
 from fineq.plot.fields import field, image
 from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
-from fineq.plot.style import FIELD_WIDTH, PANEL_HEIGHT, PANEL_WIDTH, STYLE
+from fineq.plot.style import FIELD_WIDTH, PANEL_HEIGHT, PANEL_WIDTH, house_style
 
 if TYPE_CHECKING:
     import xarray
@@ -48,7 +47,7 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
         ValueError: when the figure names a kind, variable or coordinate value that is not there.
 
     """
-    with matplotlib.rc_context(STYLE):
+    with house_style():
         widths = [
             FIELD_WIDTH if p.kind in ("field", "image") else PANEL_WIDTH for p in figure.panels
         ]
@@ -58,7 +57,10 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
         axes = canvas.subplots(1, len(figure.panels), squeeze=False)[0]
         sketches = [Sketch(a, dataset, panel) for a, panel in zip(axes, figure.panels)]
         for sketch in sketches:
-            _kind(sketch.panel.kind)(sketch)
+            kind = _kind(sketch.panel.kind)
+            if sketch.panel.lines:
+                kind(sketch)
+            say_empty(sketch)
         for sketch in sketches:
             subtitle(sketch, room=any(other.note for other in sketches))
         _label(canvas, sketches, agg.get_renderer())
@@ -118,7 +120,7 @@ def render(canvas: Canvas) -> dict[str, bytes]:
         "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
     }
     files = {}
-    with matplotlib.rc_context(STYLE):
+    with house_style():
         for suffix, about in metadata.items():
             buffer = io.BytesIO()
             canvas.savefig(buffer, format=suffix, metadata=about)

@@ -6,7 +6,7 @@ from matplotlib.colors import ListedColormap
 
 from fineq.figures import Line
 from fineq.plot.base import Sketch, described
-from fineq.plot.measured import Drawn, select
+from fineq.plot.measured import select
 from fineq.plot.style import INK, PALETTE
 
 _ARROWS = 17  # arrows along an axis
@@ -30,7 +30,8 @@ def field(sketch: Sketch) -> None:
     axes = sketch.axes
     shades = matplotlib.colormaps["Blues"](np.linspace(0, _PALE, 256))
     # One scale of colours for all images of a variable, so that panels can be compared.
-    most = float(sketch.dataset[first.variable].max())
+    values = sketch.dataset[first.variable].values
+    most = float(np.max(values, where=np.isfinite(values), initial=0.0)) or 1.0
     axes.pcolormesh(
         x,
         y,
@@ -53,7 +54,6 @@ def field(sketch: Sketch) -> None:
     vertical = _dims(sketch, first)[1]
     axes.set_xlabel(sketch.panel.xlabel or described(sketch.dataset, sketch.panel.x))
     axes.set_ylabel(sketch.panel.ylabel or described(sketch.dataset, vertical))
-    sketch.drawn = [Drawn(x, x * np.nan, x * np.nan, x * np.nan, x[None] * np.nan, 0)]
     sketch.note = first.label
 
 

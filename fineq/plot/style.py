@@ -1,5 +1,7 @@
 """One visual style for every figure: legible in a talk, colour-blind-safe, reproducible."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
@@ -51,6 +53,23 @@ STYLE: Any = {
     "svg.hashsalt": "fineq",
     "path.simplify": True,
 }
+
+
+# Ways to show figures, not to draw them: they stay as the user has set them.
+_SHOWING = ("backend", "interactive", "toolbar")
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in this style over matplotlib's own defaults, whatever the user's settings are."""
+    with matplotlib.rc_context():
+        defaults: Any = {
+            name: value
+            for name, value in matplotlib.rcParamsDefault.items()
+            if not name.startswith(_SHOWING)
+        }
+        matplotlib.rcParams.update({**defaults, **STYLE})
+        yield
 
 
 def colours(count: int, ordered: bool) -> list[str]:
