@@ -21,7 +21,7 @@ from jax import Array, lax
 
 from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, matmul, quadratic
 from fineq.nlqr.laws import Points
-from fineq.nlqr.problem import System
+from fineq.nlqr.problem import System, symmetric_cost
 
 LONGEST_STORED = 32  # steps whose states are simply kept for the way back
 
@@ -52,6 +52,7 @@ def cost_and_gradient(K: Array, system: System, points: Points, horizon: int) ->
     """
     K = jnp.asarray(K)
     check_policy(K, system, points, horizon)
+    system = symmetric_cost(system)
     x0 = points.points.T
     start = _Forward(x0, lane_features(system, x0), jnp.zeros_like(x0[0]))
     length = horizon if horizon <= LONGEST_STORED else math.isqrt(horizon)

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from fineq.errors import InputError
 from fineq.nlqr.features import Sine
 from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere
-from fineq.nlqr.modes import fixed_modes, name_mode
+from fineq.nlqr.modes import fixed_modes, name_mode, unit_diagonal
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 
 SYSTEM_KEYS = ("A", "B", "C", "Q", "R")
@@ -67,24 +67,39 @@ def _check_shapes(matrices: Mapping[str, np.ndarray]) -> None:
 
 
 def check_symmetric(name: str, matrix: np.ndarray, *, definite: bool) -> None:
-    """Raise unless `matrix` is symmetric and positive (semi)definite, up to rounding."""
-    size = np.abs(matrix).max(initial=0.0)
-    # Products such as M'M are symmetric up to a few rounding units of their largest entry.
-    slack = 10 * len(matrix) * np.finfo(matrix.dtype).eps * size
-    gap = np.abs(matrix - matrix.T)
-    if gap.max(initial=0.0) > slack:
+    """Raise unless `matrix` is symmetric and positive (semi)definite, up to rounding.
+
+    Entries are judged beside the diagonal entries of their row and column, definiteness at a
+    diagonal of ones: neither depends on the units of the coordinates.
+    """
+    matrix = np.asarray(matrix)
+    # The entry [i, j] of a product M'M is rounded by a few units of the columns' lengths.
+    slack = 10 * len(matrix) * np.finfo(matrix.dtype).eps
+    scaled = unit_diagonal(matrix.astype(float))[0]
+    gap = np.abs(scaled - scaled.T) - slack * np.maximum(1.0, np.abs(scaled))
+    if gap.max(initial=0.0) > 0:
         i, j = (int(k) for k in np.unravel_index(gap.argmax(), gap.shape))
         raise InputError(
             f"{name} must be symmetric, but its entries [{i}, {j}] and [{j}, {i}] are "
-            f"{matrix[i, j]:g} and {matrix[j, i]:g}"
+            f"{matrix[i, j]:g} and {matrix[j, i]:g}, which differ by "
+            f"{abs(matrix[i, j] - matrix[j, i]):.2g}"
         )
-    least = np.linalg.eigvalsh((matrix + matrix.T) / 2)[0]
-    if definite and least <= slack:
-        raise InputError(f"{name} must be positive definite, but its least eigenvalue is {least:g}")
-    if least < -slack:
-        raise InputError(
-            f"{name} must be positive semidefinite, but its least eigenvalue is {least:g}"
-        )
+    least = np.linalg.eigvalsh((scaled + scaled.T) / 2)[0]
+    # A coordinate without a cost of its own may not be coupled to others, by however little.
+    coupled = np.flatnonzero((np.diagonal(scaled) <= 0) & np.any(scaled, axis=1))
+    if not len(coupled) and (least > slack or (least >= -slack and not definite)):
+        return
+    kind = "definite" if definite else "semidefinite"
+    plain = np.linalg.eigvalsh((matrix + matrix.T) / 2)[0]
+    if abs(plain) > slack * np.abs(matrix).max() or (definite and not len(coupled)):
+        reason = f"its least eigenvalue is {plain:g}"
+    elif len(coupled):
+        i = int(coupled[0])
+        j = int(np.abs(matrix[i]).argmax())
+        reason = f"its entry [{i}, {i}] is {matrix[i, i]:g} beside {matrix[i, j]:g} at [{i}, {j}]"
+    else:
+        reason = f"with its diagonal scaled to about one its least eigenvalue is {least:g}"
+    raise InputError(f"{name} must be positive {kind}, but {reason}")
 
 
 def check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
@@ -110,14 +125,15 @@ def check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
         raise InputError(f"system.phi must vanish at 0, but phi(0) = {at_zero.tolist()}")
 
 
-def _check_modes(A: np.ndarray, B: np.ndarray, Q: np.ndarray) -> None:
-    stuck = fixed_modes(A, B)
+def _check_modes(A: np.ndarray, B: np.ndarray, Q: np.ndarray, R: np.ndarray) -> None:
+    stuck = fixed_modes(A, B / unit_diagonal(R)[1])
     if len(stuck):
         raise InputError(
             f"(A, B) is not stabilisable: no control moves the mode of A with eigenvalue "
             f"{name_mode(stuck[0])}; every mode with |eigenvalue| >= 1 must be controllable"
         )
-    unseen = fixed_modes(A.T, Q)
+    scaled, units = unit_diagonal(Q)
+    unseen = fixed_modes(A.T, units[:, None] * scaled)
     if len(unseen):
         raise InputError(
             f"(A, Q) is not detectable: the cost x'Qx does not see the mode of A with eigenvalue "
@@ -153,7 +169,7 @@ def build_system(
         raise InputError(f"system.scale must be at least 0, got {factor:g}")
     n, d = matrices["C"].shape
     check_features(phi, factor, n, d)
-    _check_modes(matrices["A"], matrices["B"], matrices["Q"])
+    _check_modes(*(matrices[name] for name in ("A", "B", "Q", "R")))
     dtype = jnp.result_type(float) if dtype is None else dtype
     arrays = {name: jnp.asarray(M, dtype) for name, M in matrices.items()}
     return System(**arrays, scale=jnp.asarray(factor, dtype), phi=phi)

@@ -27,7 +27,7 @@ from jax import Array, lax
 
 from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, matmul, quadratic
 from fineq.nlqr.laws import Points
-from fineq.nlqr.problem import System
+from fineq.nlqr.problem import System, symmetric_cost
 
 
 class Expansion(NamedTuple):
@@ -68,6 +68,7 @@ def expansion(K: Array, system: System, points: Points, horizon: int) -> Expansi
     """
     K = jnp.asarray(K)
     check_policy(K, system, points, horizon)
+    system = symmetric_cost(system)
     states, total = _simulate(K, system, points.points.T, horizon)
     (num, n), size = points.points.shape, K.size
     start = _Behind(

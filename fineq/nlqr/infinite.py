@@ -5,6 +5,10 @@ decay by q a step makes the second sum z(1 + z) times the first with z = q^(h/2)
 the tail `cost of the last window · z²/(1 - z²)`. Two facts keep transients from deceiving it:
 nothing that comes to rest does so faster than the linearisation at the origin forgets, so z is
 never taken below ρ^h, ρ its spectral radius; and windows that double outlast any fixed transient.
+
+Of the linearisation only that is used which its powers prove, rounding included: a bound of ρ from
+below, and the norms of the powers from above (`fineq.nlqr.stability.power_norms`). A defective
+loop, whose computed eigenvalues may be off by many digits, is then judged by its simulation.
 """
 
 import enum
@@ -14,11 +18,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from fineq.nlqr.components import apply, closed_loop, lane_features, quadratic
+from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, quadratic
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
 from fineq.nlqr.random_systems import spectral_radius
-from fineq.nlqr.stability import linearisation
+from fineq.nlqr.stability import PowerNorms, linearisation, loop_norms
 
 STRIDE = 8  # steps between looks
 FORGOTTEN = 1e-6  # of a small deviation is left: then what has not decayed is not small
@@ -26,11 +30,17 @@ PERSISTENT = 1.5  # ratio of window sums: 2 for a constant energy, 0 for a fast 
 
 
 class CostStatus(enum.IntEnum):
-    """What was found about a policy; `message` says it in words."""
+    """What was found about a policy; `message` says it in words.
+
+    It speaks of the given initial states, not of all. `UNSEEN` are states that stay or grow and
+    cost nothing: the cost is finite although the loop is not stable. That takes a Q that does not
+    see a mode of A with |eigenvalue| >= 1, which `fineq.nlqr.checks.build_system` refuses.
+    """
 
     STABLE = 0
     UNSTABLE = 1
     UNDECIDED = 2
+    UNSEEN = 3
 
     @property
     def message(self) -> str:
@@ -39,6 +49,8 @@ class CostStatus(enum.IntEnum):
             CostStatus.STABLE: "every initial state comes to rest",
             CostStatus.UNSTABLE: "some initial states never come to rest",
             CostStatus.UNDECIDED: "the decay is too slow to be judged within max_horizon steps",
+            CostStatus.UNSEEN: "the cost is finite, but some initial states do not come to rest: "
+            "Q does not see them",
         }[self]
 
 
@@ -65,8 +77,10 @@ class _Search(NamedTuple):
     total: Array
     window_cost: Array
     window_energy: Array
+    previous_cost: Array
     previous_energy: Array
     tail: Array
+    radius: Array  # of the linearisation: nothing is waited for less than it takes to decay
     warnings: Array  # windows in a row that looked like a limit cycle
     status: Array
 
@@ -87,14 +101,21 @@ def infinite_cost(
 ) -> InfiniteCost:
     """Simulate until the estimated tail is at most `tolerance · cost`, doubling the horizon.
 
-    K is `[p, n + d]`. `UNSTABLE` is said of a loop that overflows, that grows or stays while the
-    origin repels (spectral radius of the linearisation above 1), or that stays away from an
-    attracting origin for longer than the linearisation needs to forget a factor 1e6, over two
-    doublings: a limit cycle. A decay too slow for `max_horizon` is `UNDECIDED`. Works under `jit`
-    and `vmap`; not differentiable in reverse mode: use `fineq.nlqr.cost.cost` at `horizon`.
+    K is `[p, n + d]`. `UNSTABLE` is said of a loop that overflows, that grows or stays, and costs
+    no less and less, while the origin provably repels (spectral radius of the linearisation above
+    1), or that stays away from an attracting origin for longer than the linearisation provably
+    needs to forget a factor 1e6, over two doublings: a limit cycle. `UNSEEN` is said where the
+    states stay or grow but what they cost is rounding. A decay too slow for `max_horizon` is
+    `UNDECIDED`, and so is a loop on the unit circle. Works under `jit` and `vmap`; not
+    differentiable in reverse mode: use `fineq.nlqr.cost.cost` at `horizon`.
+
+    Rounding in the steps counts as a perturbation of the loop: nearly defective loops of radius
+    1 - δ, whose powers grow before they decay, have a cost good to about ε/δ^j only, j the size of
+    the Jordan block. Raises `InputError` for arrays that are no real numbers or do not fit.
     """
-    radius = spectral_radius(linearisation(system, K))
-    found = _search(K, system, points, radius, tolerance, max_horizon)
+    K = jnp.asarray(K)
+    check_policy(K, system, points, max_horizon)
+    found = _search(K, system, points, loop_norms(system, K), tolerance, max_horizon)
     stable = found.status == CostStatus.STABLE
     unstable = found.status == CostStatus.UNSTABLE
     horizon = _shortest(K, system, points, found.total, tolerance, found.strides, stable)
@@ -124,37 +145,63 @@ def _stride(K: Array, system: System, points: Points, x: Array) -> tuple[Array, 
     return x, jnp.sum(points.weights * costs), jnp.sum(points.weights * energies)
 
 
-def _judge(state: _Search, radius: Array, tolerance: ArrayLike) -> _Judgement:
+def _ratio(now: Array, before: Array) -> Array:
+    return jnp.where(now == 0, 0.0, now / before)
+
+
+def _left(ratio: Array, slowest: Array) -> Array:
+    """What is still to come of a geometric decay, as a share of the last window."""
+    z = jnp.maximum((jnp.sqrt(1 + 4 * ratio) - 1) / 2, slowest)
+    return jnp.where(z < 1, z**2 / (1 - z**2), jnp.inf)
+
+
+def _judge(state: _Search, powers: PowerNorms, rounding: Array, tolerance: ArrayLike) -> _Judgement:
     """Judge a window [h, 2h) that has just ended against [h/2, h)."""
     h = STRIDE * state.strides / 2
-    ratio = state.window_energy / state.previous_energy
-    ratio = jnp.where(state.window_energy == 0, 0.0, ratio)
-    slowest = radius**h
-    z = jnp.maximum((jnp.sqrt(1 + 4 * ratio) - 1) / 2, slowest)
-    tail = jnp.where(z < 1, state.window_cost * z**2 / (1 - z**2), jnp.inf)
+    energy_ratio = _ratio(state.window_energy, state.previous_energy)
+    cost_ratio = _ratio(state.window_cost, state.previous_cost)
+    slowest = state.radius**h
+    tail = state.window_cost * _left(energy_ratio, slowest)
     tail = jnp.where(state.window_cost == 0, 0.0, tail)
-    # The spectral radius of a defective matrix is known to a root of the rounding unit only.
-    margin = jnp.sqrt(jnp.finfo(radius.dtype).eps)
-    repelled = (radius > 1 + margin) & (ratio >= 1)
-    cycling = (radius < 1 - margin) & (slowest < FORGOTTEN) & (ratio >= PERSISTENT)
+    # Costs that shrink beside states that do not: whether Q sees them is not yet known.
+    seen = cost_ratio >= 1
+    repelled = (powers.radius > 1) & (energy_ratio >= 1) & seen
+    kept = powers.above[jnp.round(jnp.log2(h)).astype(int)]
+    cycling = (kept < FORGOTTEN) & (energy_ratio >= PERSISTENT) & seen
     overflowed = ~jnp.isfinite(state.total + state.window_energy)
     unstable = overflowed | repelled | (cycling & (state.warnings >= 1))
-    status = jnp.where(
-        tail <= jnp.asarray(tolerance) / 2 * state.total, CostStatus.STABLE, CostStatus.UNDECIDED
-    )
+    enough = jnp.asarray(tolerance) / 2 * state.total
+    left = state.window_cost * _left(cost_ratio, jnp.zeros_like(slowest))
+    unseen = (energy_ratio >= PERSISTENT) & (left <= enough)
+    unseen &= state.window_cost <= rounding * state.window_energy
+    status = jnp.where(tail <= enough, CostStatus.STABLE, CostStatus.UNDECIDED)
+    status = jnp.where(unseen, CostStatus.UNSEEN, status)
     status = jnp.where(unstable, CostStatus.UNSTABLE, status).astype(jnp.int32)
-    return _Judgement(tail, cycling, status)
+    return _Judgement(jnp.where(unseen, left, tail), cycling, status)
+
+
+def _radius(K: Array, system: System, powers: PowerNorms) -> Array:
+    """ρ of the linearisation; what is proved of it where the computed one is no guide."""
+    computed = spectral_radius(linearisation(system, K))
+    trusted = jnp.any(powers.above < 1) & (computed < 1)
+    return jnp.where(trusted, jnp.maximum(computed, powers.radius), powers.radius)
+
+
+def _rounding(K: Array, system: System) -> Array:
+    """What a state may seem to cost, per unit of energy, only because products are rounded."""
+    size = jnp.linalg.norm(system.Q) + jnp.linalg.norm(system.R) * jnp.linalg.norm(K) ** 2
+    return sum(system.policy_shape) * jnp.finfo(size.dtype).eps * size
 
 
 def _search(
     K: Array,
     system: System,
     points: Points,
-    radius: Array,
+    powers: PowerNorms,
     tolerance: ArrayLike,
     max_horizon: int,
 ) -> _Search:
-    dtype = points.points.dtype
+    dtype, rounding = points.points.dtype, _rounding(K, system)
 
     # One half of the tolerance is for the tail here, the other for what `_shortest` leaves out.
     def running(state: _Search) -> Array:
@@ -172,13 +219,14 @@ def _search(
         # A window ends where the number of strides is a power of 2; the first pair that doubles is
         # [1, 2) and [2, 4).
         ends = (state.strides & (state.strides - 1)) == 0
-        judged = _judge(state, radius, tolerance)
+        judged = _judge(state, powers, rounding, tolerance)
         early = ~jnp.isfinite(state.total)
         ready = ends & (state.strides >= 4)
         status = jnp.where(ready, judged.status, state.status)
         return state._replace(
             window_cost=jnp.where(ends, 0.0, state.window_cost),
             window_energy=jnp.where(ends, 0.0, state.window_energy),
+            previous_cost=jnp.where(ends, state.window_cost, state.previous_cost),
             previous_energy=jnp.where(ends, state.window_energy, state.previous_energy),
             tail=jnp.where(ready, judged.tail, state.tail),
             warnings=jnp.where(
@@ -197,7 +245,9 @@ def _search(
         zero,
         zero,
         zero,
+        zero,
         jnp.full((), jnp.inf, dtype),
+        _radius(K, system, powers),
         whole,
         undecided,
     )

@@ -18,7 +18,7 @@ from fineq.nlqr.identification import (
     identify,
     one_step_samples,
 )
-from fineq.nlqr.problem import Problem, System
+from fineq.nlqr.problem import Problem, System, symmetric_cost
 from fineq.nlqr.riccati import Status, dare
 
 
@@ -41,6 +41,7 @@ def linear_policy(system: System) -> LinearPolicy:
     It plays the linear-quadratic optimum for A, B and cancels what it can of C φ(x); φ itself is
     not used. The loop A - B K1 is stable, the nonlinear one need not be.
     """
+    system = symmetric_cost(system)
     solution = dare(system.A, system.B, system.Q, system.R)
     weighted = system.B.T @ solution.P
     K2 = jnp.linalg.solve(system.R + weighted @ system.B, weighted @ system.C)

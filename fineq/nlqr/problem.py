@@ -9,7 +9,7 @@ of its arrays is a batch of systems; properties such as `System.n` read the last
 Nothing here looks at values: `fineq.nlqr.checks` does that once, on the host.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -75,7 +75,8 @@ class System:
     """The dynamics `x' = A x + B u + C φ(x)` and the cost `x'Qx + u'Ru` of one step.
 
     A `[n, n]`, B `[n, p]`, C `[n, d]`, Q `[n, n]` positive semidefinite, R `[p, p]` positive
-    definite; `scale` is the scalar handed to φ (traced, so it can be swept); `phi` is static.
+    definite (of both only the symmetric part costs anything); `scale` is the scalar handed to φ
+    (traced, so it can be swept); `phi` is static.
     """
 
     A: Array
@@ -132,6 +133,15 @@ def next_state(system: System, x: Array, u: Array) -> Array:
 def stage_cost(system: System, x: Array, u: Array) -> Array:
     """Return the cost `x'Qx + u'Ru` of one step, a scalar."""
     return x @ system.Q @ x + u @ system.R @ u
+
+
+def symmetric_cost(system: System) -> System:
+    """Return the same system with Q and R replaced by their symmetric parts: every cost is equal.
+
+    For derivatives, which use `∇ x'Qx = 2Qx`.
+    """
+    Q, R = system.Q, system.R
+    return replace(system, Q=(Q + Q.T) / 2, R=(R + R.T) / 2)
 
 
 def split_policy(K: Array, n: int) -> tuple[Array, Array]:

@@ -75,7 +75,19 @@ BAD_ARRAYS = [
     ({"C": np.full((2, 2), np.inf)}, r"C must be finite.*\[0, 0\] is inf \(4 such entries\)"),
     (
         {"Q": with_entry(np.eye(2), (0, 1), 0.5)},
-        r"Q must be symmetric.*\[0, 1\] and \[1, 0\] are 0.5 and 0",
+        r"Q must be symmetric.*\[0, 1\] and \[1, 0\] are 0.5 and 0, which differ by 0.5$",
+    ),
+    (
+        {"Q": with_entry(2 * np.eye(2), ([0, 1], [1, 0]), [1.10241, 1.10241 + 2e-10])},
+        r"are 1\.10241 and 1\.10241, which differ by 2e-10$",
+    ),
+    (
+        {"Q": np.array([[0.0, 1e-20], [1e-20, 1.0]])},
+        r"semidefinite, but its entry \[0, 0\] is 0 beside 1e-20 at \[0, 1\]$",
+    ),
+    (
+        {"Q": np.array([[1e-20, 2e-10], [2e-10, 1.0]])},
+        r"semidefinite, but with its diagonal scaled to about one its least eigenvalue is -0\.854",
     ),
     ({"Q": np.diag([1.0, -2.0])}, r"Q must be positive semidefinite.*eigenvalue is -2"),
     ({"R": np.zeros((1, 1))}, r"R must be positive definite.*eigenvalue is 0"),
@@ -271,3 +283,76 @@ def test_random_pairs_are_controllable_and_no_input_moves_nothing(n):
 def test_modes_are_named():
     assert name_mode(1.25 + 0j) == "1.25"
     assert name_mode(0.6 - 0.8j) == "0.6±0.8i (modulus 1)"
+
+
+def in_other_units(system, states, inputs):
+    """The plant of states `states * x` and inputs `inputs * u`, exactly, for powers of two."""
+    A, B, Q, R = system
+    moved = states[:, None] * A / states, states[:, None] * B / inputs
+    return *moved, Q / np.outer(states, states), R / np.outer(inputs, inputs)
+
+
+def verdict(A, B, Q, R):
+    n = len(A)
+    try:
+        build_system(A, B, np.zeros((n, 1)), Q, R, phi=Zero(1))
+    except InputError as error:
+        return str(error).split(":")[0].split(", but")[0]
+    return "valid"
+
+
+def plant_of_kind(kind, rng, n=4, p=2):
+    A, B = 1.2 * rng.normal(size=(n, n)), rng.normal(size=(n, p))
+    root = rng.normal(size=(n, n))
+    Q, R = root.T @ root, np.eye(p) + 0.5
+    if kind == "out of reach":
+        A, B = hidden_modes(int(rng.integers(1000)), A[:3, :3], np.diag([1.5]), p)
+    if kind == "unseen":
+        A, C = hidden_modes(int(rng.integers(1000)), A[:2, :2], ROTATION, 1)
+        A, Q = A.T, C @ C.T
+    if kind == "chain":
+        # One input at the end of a chain, one cost at the other: nothing but zeros elsewhere.
+        A, B, Q = 1.5 * np.eye(n) + np.eye(n, k=1), np.eye(n)[:, -1:], np.diag([1.0, 0, 0, 0])
+        R = np.eye(1)
+    if kind == "indefinite Q":
+        Q = Q - 2 * np.linalg.eigvalsh(Q)[1] * np.eye(n)
+    if kind == "singular R":
+        R = np.ones((p, p))
+    if kind == "asymmetric Q":
+        Q[0, 1] *= 1 + 1e-10
+    return A, B, Q, R
+
+
+VERDICTS = {
+    "valid": "valid",
+    "chain": "valid",
+    "out of reach": "(A, B) is not stabilisable",
+    "unseen": "(A, Q) is not detectable",
+    "indefinite Q": "system.Q must be positive semidefinite",
+    "singular R": "system.R must be positive definite",
+    "asymmetric Q": "system.Q must be symmetric",
+}
+
+
+@pytest.mark.parametrize("kind", VERDICTS)
+@pytest.mark.parametrize("seed", range(4))
+def test_units_change_no_verdict(kind, seed):
+    rng = np.random.default_rng(seed)
+    system = plant_of_kind(kind, rng)
+    n, p = system[1].shape
+    assert verdict(*system) == VERDICTS[kind]
+    for _ in range(10):
+        states, inputs = (np.exp2(rng.integers(-40, 41, size)) for size in (n, p))
+        assert verdict(*in_other_units(system, states, inputs)) == VERDICTS[kind]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"R": np.diag([1e-10, 1e6]), "B": np.eye(2)},
+        {"A": np.eye(2), "B": np.eye(2), "R": np.eye(2), "Q": np.diag([1e-10, 1e12])},
+        {"A": np.array([[1.1, 0.3e8], [0.0, 0.7]]), "B": np.array([[1.0], [0.5e-8]])},
+    ],
+)
+def test_valid_plants_in_uneven_units_are_taken(changes):
+    assert system_from_arrays(good(**changes)).n == 2

@@ -1,5 +1,8 @@
 """Costs against closed forms, SciPy's Lyapunov solver, and derivatives by independent routes."""
 
+import itertools
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -226,7 +229,7 @@ def test_slow_decay_is_undecided_until_the_horizon_allows_it():
     np.testing.assert_allclose(long.cost, exact, rtol=2e-12)
 
 
-@pytest.mark.parametrize("radius", [1.0, 1 - 1e-9, 1 + 1e-9])
+@pytest.mark.parametrize("radius", [1.0, 1 - 1e-9, 1 + 1e-13])
 def test_a_marginal_loop_is_undecided(radius):
     found = infinite(
         jnp.zeros((1, 1)), linear_system(radius), make_points([1.0]), max_horizon=2**12
@@ -235,8 +238,71 @@ def test_a_marginal_loop_is_undecided(radius):
     np.testing.assert_allclose(found.cost, 2**12, rtol=1e-4)
 
 
+def companion(*roots):
+    A = np.eye(len(roots), k=-1)
+    A[0] = -np.poly(roots)[1:]
+    return A
+
+
+def exact_cost(A, x0):
+    """Σ_t |A^t x0|² in rational arithmetic, from the equations P = I + A'PA entry by entry."""
+    n = len(A)
+    A, x0 = ([[Fraction(float(v)) for v in row] for row in M] for M in (A, [x0]))
+    places = {
+        pair: i for i, pair in enumerate(itertools.combinations_with_replacement(range(n), 2))
+    }
+    rows = []
+    for (i, j), place in places.items():
+        row = [Fraction(k == place) for k in range(len(places))] + [Fraction(i == j)]
+        for a, b in itertools.product(range(n), repeat=2):
+            row[places[min(a, b), max(a, b)]] -= A[a][i] * A[b][j]
+        rows.append(row)
+    for c in range(len(rows)):
+        pivot = next(r for r in range(c, len(rows)) if rows[r][c] != 0)
+        rows[c], rows[pivot] = rows[pivot], rows[c]
+        lead = [v / rows[c][c] for v in rows[c]]
+        rows = [
+            lead if r == c else [v - row[c] * u for v, u in zip(row, lead, strict=True)]
+            for r, row in enumerate(rows)
+        ]
+    x = x0[0]
+    pairs = itertools.product(range(n), repeat=2)
+    return float(sum(x[i] * x[j] * rows[places[min(i, j), max(i, j)]][-1] for i, j in pairs))
+
+
+@pytest.mark.parametrize("roots", [(0.97,) * 5, (0.999,) * 3, (0.99,) * 4])
+def test_defective_loops_that_are_stable_have_a_cost(roots):
+    A, x0 = companion(*roots), np.eye(len(roots))[0]
+    found = infinite(jnp.zeros((1, len(A))), linear_system(A), make_points(x0))
+    exact = exact_cost(A, x0)
+    assert found.status == CostStatus.STABLE
+    # The steps round as if the entries of A were off by a few units: what that does to the cost.
+    moved = [exact_cost(np.where(np.equal(A, a), a * (1 + 2.0**-40), A), x0) for a in A[0]]
+    rounding = 2 * 2**-52 * sum(abs(m - exact) * 2**40 for m in moved)
+    assert abs(found.cost - exact) <= rounding + 1e-12 * exact
+    assert rounding < 1e-5 * exact
+
+
+@pytest.mark.parametrize("other", [1.0, 1.2, 1 - 1e-9, -1.0])
+def test_what_costs_nothing_may_stay_away_and_is_said_to(other):
+    system = linear_system(np.diag([0.5, other]), np.diag([1.0, 0.0]))
+    found = infinite(jnp.zeros((1, 2)), system, make_points([1.0, 1.0]))
+    assert found.status == CostStatus.UNSEEN
+    assert "Q does not see" in CostStatus.UNSEEN.message
+    np.testing.assert_allclose(found.cost, 4 / 3, rtol=1e-15)
+    at_rest = infinite(jnp.zeros((1, 2)), system, make_points([1.0, 0.0]))
+    assert at_rest.status == CostStatus.STABLE
+
+
+def test_a_state_that_Q_hardly_sees_is_seen_when_it_has_grown():
+    system = linear_system(np.diag([0.5, 1.2]), np.diag([1.0, 1e-12]))
+    found = infinite(jnp.zeros((1, 2)), system, make_points([1.0, 1.0]))
+    assert (found.status, found.cost) == (CostStatus.UNSTABLE, np.inf)
+
+
 UNSTABLE = {
     "growth": (linear_system(1.5), [1.0]),
+    "barely": (linear_system(1 + 1e-9), [1.0]),
     "slow growth": (linear_system(1.001), [1e-3]),
     # The origin repels and sin is bounded: a fixed point, and in the plane a limit cycle.
     "a fixed point away from 0": (map_system(lambda x: 2 * jnp.sin(x)), [0.1]),

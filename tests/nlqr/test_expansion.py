@@ -1,14 +1,18 @@
 """The second-order recursion against nested differentiation of a rollout written out plainly."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from fineq.errors import InputError
+from fineq.nlqr.adjoint import cost_and_gradient
 from fineq.nlqr.expansion import expansion
 from fineq.nlqr.features import Products, Sine, Zero
 from fineq.nlqr.laws import Points, sphere_points
+from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System, control, next_state, stage_cost
 from fineq.nlqr.random_systems import random_system
 
@@ -76,3 +80,17 @@ def test_bad_arguments_are_refused():
         expansion(K, system, sphere_points(2, 1.0, 2), 0)
     with pytest.raises(InputError, match="K must have shape"):
         expansion(K.T, system, sphere_points(2, 1.0, 2), 3)
+
+
+def test_of_an_asymmetric_cost_the_symmetric_part_counts():
+    K, system = case(Sine(), 2, 2)
+    skew = jnp.array([[0.0, 0.8], [-0.8, 0.0]])
+    tilted = replace(system, Q=system.Q + skew, R=system.R + 0.5 * skew)
+    points = sphere_points(2, 1.3, 3)
+    plain = jax.jit(lambda K: plain_cost(K, tilted, points, 3))
+    whole, first = expansion(K, tilted, points, 3), cost_and_gradient(K, tilted, points, 3)
+    truth = jax.grad(plain)(K), jax.hessian(plain)(K).reshape(K.size, K.size)
+    for mine, true in zip((whole.gradient, whole.hessian), truth, strict=True):
+        np.testing.assert_allclose(mine, true, atol=1e3 * EPS * float(jnp.max(jnp.abs(true))))
+    np.testing.assert_allclose(first.gradient, whole.gradient, rtol=1e-12, atol=1e-13)
+    np.testing.assert_array_equal(linear_policy(tilted).K, linear_policy(system).K)

@@ -4,11 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
 from fineq.nlqr.features import Sine
 from fineq.nlqr.problem import control, next_state
 from fineq.nlqr.random_systems import random_system
-from fineq.nlqr.stability import closed_loop, linearisation, policy_bound, power_bound
+from fineq.nlqr.stability import (
+    closed_loop,
+    linearisation,
+    loop_norms,
+    policy_bound,
+    power_bound,
+    power_norms,
+)
 
 BOUND = jax.jit(power_bound)
 
@@ -106,3 +114,65 @@ def test_loops_of_a_policy():
 
     np.testing.assert_allclose(linearisation(system, K), jax.jacfwd(step)(jnp.zeros(3)), atol=1e-14)
     assert float(policy_bound(system, K).c1) == float(power_bound(closed_loop(system, K)).c1)
+
+
+def similar(rng, blocks, units):
+    """A matrix with these Jordan blocks in integer coordinates, exactly, and units 2^k."""
+    J = scipy.linalg.block_diag(*blocks)
+    lower = np.eye(len(J)) + np.tril(rng.integers(-2, 3, J.shape), -1)
+    inverse = np.round(np.linalg.inv(lower))
+    return np.exp2(units)[:, None] * (lower @ J @ inverse) / np.exp2(units)
+
+
+JORDAN = np.eye(3, k=1)
+CASES = {
+    "normal": ([np.diag([0.75, -0.5, 0.25, 0.125])], 0.75),
+    "rotating": ([np.array([[0.75, 1.0], [-1.0, 0.75]]), np.diag([0.5, 0.25])], 1.25),
+    "defective": ([0.875 * np.eye(3) + JORDAN, np.eye(1) / 2], 0.875),
+    "on the circle": ([np.eye(3) + JORDAN, np.eye(1) / 2], 1.0),
+    "growing": ([1.125 * np.eye(3) + JORDAN, np.eye(1) / 2], 1.125),
+    "nilpotent": ([JORDAN, np.zeros((1, 1))], 0.0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_powers_prove_nothing_that_is_false(name):
+    """Entries are dyadic numbers of few bits, so the radius is known."""
+    blocks, radius = CASES[name]
+    rng = np.random.default_rng(3)
+    for units in (np.zeros(4), rng.integers(-20, 21, 4)):
+        M = similar(rng, blocks, units)
+        proved = jax.jit(power_norms)(jnp.asarray(M), jnp.zeros((4, 4)))
+        assert proved.radius <= radius
+        # Up to the tenth: 1.25^1024 is still a number.
+        powers = radius**2.0 ** np.arange(11)
+        assert np.all(np.asarray(proved.above)[:11] >= powers)
+        # Where the error grows by a small factor each time, dozens of squarings are good.
+        assert proved.radius >= radius * ((1 - 1e-5) if name in ("normal", "rotating") else 0.75)
+        if name == "normal":
+            assert np.any(np.asarray(proved.above) < 1)
+
+
+def test_norms_of_powers_are_close_where_nothing_is_lost():
+    M = 0.9 * np.random.default_rng(0).normal(size=(3, 3)) / 2
+    above = np.asarray(power_norms(jnp.asarray(M), jnp.zeros((3, 3))).above)
+    for k in range(6):
+        norm = np.linalg.norm(np.linalg.matrix_power(M, 2**k))
+        assert norm <= above[k] <= norm * (1 + 1e-11)
+
+
+def test_an_error_of_the_matrix_is_allowed_for():
+    M = jnp.diag(jnp.array([1.01, 0.5]))
+    assert power_norms(M, jnp.zeros((2, 2))).radius > 1
+    assert power_norms(M, 0.02 * jnp.eye(2)).radius <= 1
+    assert np.all(np.asarray(power_norms(M - 0.02 * jnp.eye(2), 0.02 * jnp.eye(2)).above) >= 1)
+
+
+def test_norms_of_a_loop_are_those_of_its_linearisation():
+    system = random_system(jax.random.key(1), Sine(), n=3, p=2, normalisation="own", scale=0.7)
+    K = 0.3 * jax.random.normal(jax.random.key(2), (2, 6))
+    M = np.asarray(linearisation(system, K))
+    radius = np.abs(np.linalg.eigvals(M)).max()
+    found = loop_norms(system, K)
+    assert radius * (1 - 1e-5) <= found.radius <= radius
+    np.testing.assert_allclose(found.above[0], np.linalg.norm(M), rtol=1e-13)
