@@ -2,10 +2,12 @@
 
 import logging
 import os
+import sys
 
 from experiments.sentences import CONFIGS
 from experiments.xla import refusal
 from fineq.errors import InputError
+from fineq.runs import switches
 
 LEAST_THREADS = 4
 
@@ -15,13 +17,13 @@ def forget_programs() -> None:
 
     Each takes a few of the 65,530 memory maps that Linux allows a process, and all of them more.
     """
-    import jax
-
-    jax.clear_caches()
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        jax.clear_caches()
 
 
 def prepare_jax() -> None:
-    """Switch float64 on before JAX is first used, and keep compiled programs between runs.
+    """Give JAX's global switches their values and keep compiled programs between runs.
 
     Compiled programs go to `.cache/jax` beside `configs/`, unless JAX_COMPILATION_CACHE_DIR says
     otherwise. JAX's notes about backends that are absent are silenced.
@@ -38,6 +40,4 @@ def prepare_jax() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CONFIGS.parent / ".cache" / "jax"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
+    switches.pin()

@@ -1,38 +1,54 @@
-"""Carry out one configured study: open its run folder, compute, save, report."""
+"""Carry out one configured study: find its run or open its folder, compute, save, report."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from experiments.backend import prepare_jax
+from experiments.compose import settings
 from fineq.config import RunConfig
 from fineq.console import Console, make_console
-from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE
-from fineq.iterate import interruptible
-from fineq.results import StudyResult
-from fineq.runs import Checkpoints, Run, open_run
-from fineq.sweep.stages import Stages
+from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
+from fineq.runs import Identity, Run, find_run, identify, open_run, switches
+from fineq.runs.environment import platform_of_jax
+from fineq.runs.load import files_of
+from fineq.runs.own_code import own_code
 
-Study = Callable[[Any, Any, Stages], StudyResult]
+if TYPE_CHECKING:
+    from fineq.results import StudyResult
+    from fineq.sweep.stages import Stages
+
+Study = Callable[[Any, Any, "Stages"], "StudyResult"]
 
 
-def execute(
-    area: str,
-    config: RunConfig,
-    settings: Mapping[str, Any],
-    study: Study,
-    given: Any,
-    files: Mapping[str, Path],
-) -> tuple[int, Path]:
-    """Run a study, or find it done, and show what it found.
+class Job(NamedTuple):
+    """A configuration and how to carry it out; made before anything is loaded.
 
-    Args:
+    Attributes:
         area: first folder below the output.
         config: the validated configuration.
-        settings: the same as nested plain values, as saved beside the results.
-        study: `(config, given, stages) -> StudyResult`.
-        given: what was loaded from files.
         files: configuration field to the file it names; their content identifies the run.
+        begin: loads and checks what the configuration names; returns the study and what it is
+            given. Called only where there is something to compute.
+        target: the `module:function` of the user's that `begin` imports; None where there is none.
+        function: what it is, found in what `begin` returned.
+    """
+
+    area: str
+    config: RunConfig
+    files: Mapping[str, Path]
+    begin: Callable[[], tuple[Study, Any]]
+    target: str | None = None
+    function: Callable[[Any], Callable[..., Any] | None] = lambda given: None
+
+
+def execute(job: Job) -> tuple[int, Path]:
+    """Run a study, or find it done, and show what it found.
+
+    A finished run is found before JAX is loaded, unless it may hang on code of the user's, whose
+    extent is known only once it has been imported.
 
     Returns:
         The exit code and the run folder.
@@ -40,42 +56,83 @@ def execute(
     Raises:
         FineqError: bad input, too little memory or disk, interruption.
     """
-    console = make_console(config.quiet)
-    run = open_run(
-        config.output,
-        area=area,
-        study=config.study,
-        name=config.name,
-        config=settings,
-        files=files,
-        force=config.force,
+    console = make_console(job.config.quiet)
+    run = _found(job)
+    if run is None:
+        prepare_jax()
+        study, given = job.begin()
+        run = open_run(job.config.output, _identity(job, given), force=job.config.force)
+        with run:
+            for sentence in run.damage:
+                console.line(f"{sentence}; it is made again")
+            if not run.complete:
+                _compute(run, job, study, given, console)
+                return _report(run, job, console)
+    console.line("this run is complete; force=true computes it again")
+    for remark in run.remarks:
+        console.line(remark)
+    return _report(run, job, console)
+
+
+def _found(job: Job) -> Run | None:
+    platform = platform_of_jax()
+    if job.config.force or job.target is not None or platform is None:
+        return None
+    # A file that cannot be read is named in better words by what needs it.
+    with contextlib.suppress(InputError):
+        return find_run(job.config.output, _identify(job, platform, {}))
+    return None
+
+
+def _identity(job: Job, given: Any) -> Identity:
+    own = {}
+    if job.target is not None:
+        switches.check(job.target)
+        own = own_code(job.target, job.function(given))
+    platform = platform_of_jax()
+    assert platform is not None  # JAX is loaded
+    return _identify(job, platform, own)
+
+
+def _identify(job: Job, platform: str, own: Mapping[str, str]) -> Identity:
+    config = job.config
+    return identify(
+        job.area,
+        config.study,
+        config.name,
+        settings(config),
+        job.files,
+        platform=platform,
+        own=own,
+        flags=switches.flags(),
     )
-    with run:
-        for sentence in run.damage:
-            console.line(f"{sentence}; it is made again")
-        if run.complete:
-            console.line("this run is complete; force=true computes it again")
-        else:
-            _compute(run, config, study, given, console)
-        loaded = run.load()
-        console.report(loaded.summary, loaded.files)
-    return _exit_code(loaded.summary, config.strict), run.path
 
 
-def _compute(run: Run, config: RunConfig, study: Study, given: Any, console: Console) -> None:
+def _compute(run: Run, job: Job, study: Study, given: Any, console: Console) -> None:
+    from fineq.iterate import interruptible
+    from fineq.runs.checkpoint import Checkpoints
+    from fineq.sweep.stages import Stages
+
     if run.resumed:
         console.line("going on from where an earlier attempt was interrupted")
     started = time.monotonic()
     stages = Stages(
-        store=Checkpoints(run.checkpoints, notify=console.line),
-        block_size=config.block_size,
-        save_seconds=config.save_every,
+        store=Checkpoints(run.checkpoints, run.identity.hash, console.line),
+        block_size=job.config.block_size,
+        save_seconds=job.config.save_every,
     )
     with console.progress("gap") as progress, interruptible():
         stages.progress = progress
-        result = study(config, given, stages)
+        result = study(job.config, given, stages)
+        switches.check(job.target or job.config.study)
         timing = {**stages.timing, "total": time.monotonic() - started}
-        run.save(result, timing, config.precision)
+        run.save(result, timing, job.config.precision)
+
+
+def _report(run: Run, job: Job, console: Console) -> tuple[int, Path]:
+    summary = run.summary()
+    console.report(summary, files_of(run.path, summary))
+    return _exit_code(summary, job.config.strict), run.path
 
 
 def _exit_code(summary: Mapping[str, Any], strict: bool) -> int:

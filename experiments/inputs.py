@@ -1,7 +1,6 @@
 """What the user brings: plants and points from npz files, and functions from importable modules."""
 
 import importlib
-import inspect
 import sys
 import zipfile
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fineq.errors import InputError
+from fineq.runs import switches
 
 
 def load_npz(field: str, path: str) -> dict[str, np.ndarray]:
@@ -77,17 +77,10 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def source_of(function: Callable[..., Any] | None) -> Path | None:
-    """The file that a user's function was written in; None where there is none."""
-    try:
-        found = inspect.getsourcefile(function) if function is not None else None
-    except TypeError:  # built in, or a callable object
-        found = None
-    return Path(found) if found else None
-
-
 def load_function(field: str, target: str) -> Callable[..., Any]:
     """The function that `module:function` names; the working directory is searched first.
+
+    Switches of JAX that the module flips while it is imported are put back.
 
     Raises:
         InputError: when the address is malformed, or there is no such module or function.
@@ -103,6 +96,8 @@ def load_function(field: str, target: str) -> Callable[..., Any]:
         raise InputError(
             f"{field}={target}: module {module_name} cannot be imported ({error})"
         ) from error
+    finally:
+        switches.pin()
     function = getattr(module, name, None)
     if not callable(function):
         raise InputError(f"{field}={target}: module {module_name} has no function {name}")

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.area import Area
-from experiments.backend import prepare_jax
-from experiments.compose import settings
-from experiments.inputs import load_function, load_npz, source_of
+from experiments.execute import Job, Study, execute
+from experiments.inputs import load_function, load_npz
 from experiments.shell import main
 from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
@@ -20,17 +19,26 @@ if TYPE_CHECKING:
 
 def run(config: NlqrConfig) -> tuple[int, Path]:
     """Run the configured study; returns the exit code and the run folder."""
-    prepare_jax()
-    from experiments.execute import execute
+    own = config.kernel.name == "python"
+    return execute(
+        Job(
+            "nlqr",
+            config,
+            files_of(config),
+            lambda: begin(config),
+            str(config.kernel.target) if own else None,
+            lambda given: given.function,
+        )
+    )
+
+
+def begin(config: NlqrConfig) -> tuple[Study, "Given"]:
+    """The configured study and what it is given; as `load`."""
     from fineq.nlqr.study import STUDIES
 
     if config.study not in STUDIES:
         raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
-    given = load(config)
-    files = files_of(config)
-    if source := source_of(given.function):
-        files["kernel.source"] = source
-    return execute("nlqr", config, settings(config), STUDIES[config.study], given, files)
+    return STUDIES[config.study], load(config)
 
 
 def files_of(config: NlqrConfig) -> dict[str, Path]:

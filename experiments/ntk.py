@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.area import Area
-from experiments.backend import prepare_jax
-from experiments.compose import settings
+from experiments.execute import Job, Study, execute
 from experiments.inputs import load_points
 from experiments.shell import main
 from fineq.errors import InputError
@@ -18,16 +17,19 @@ if TYPE_CHECKING:
 
 def run(config: NtkConfig) -> tuple[int, Path]:
     """Run the configured study; returns the exit code and the run folder."""
-    prepare_jax()
-    from experiments.execute import execute
+    files: dict[str, Path] = {}
+    if config.target.name == "points":
+        files["target.path"] = Path(str(config.target.path))
+    return execute(Job("ntk", config, files, lambda: begin(config)))
+
+
+def begin(config: NtkConfig) -> tuple[Study, "Given"]:
+    """The configured study and what it is given; as `load`."""
     from fineq.ntk.study import STUDIES
 
     if config.study not in STUDIES:
         raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
-    files: dict[str, Path] = {}
-    if config.target.name == "points":
-        files["target.path"] = Path(str(config.target.path))
-    return execute("ntk", config, settings(config), STUDIES[config.study], load(config), files)
+    return STUDIES[config.study], load(config)
 
 
 def load(config: NtkConfig) -> "Given":

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.area import Area
-from experiments.backend import prepare_jax
-from experiments.compose import settings
-from experiments.inputs import load_function, load_points, source_of
+from experiments.execute import Job, Study, execute
+from experiments.inputs import load_function, load_points
 from experiments.shell import main
 from fineq.errors import InputError
 from fineq.pift.config import PiftConfig
@@ -20,19 +19,29 @@ NUM_TRIED = 256  # states at which a reward is tried before anything runs
 
 def run(config: PiftConfig) -> tuple[int, Path]:
     """Run the configured study; returns the exit code and the run folder."""
-    prepare_jax()
-    from experiments.execute import execute
+    files: dict[str, Path] = {}
+    if config.data.name == "points":
+        files["data.path"] = Path(str(config.data.path))
+    own = config.reward.name == "python"
+    return execute(
+        Job(
+            "pift",
+            config,
+            files,
+            lambda: begin(config),
+            str(config.reward.target) if own else None,
+            lambda given: given.function,
+        )
+    )
+
+
+def begin(config: PiftConfig) -> tuple[Study, "Given"]:
+    """The configured study and what it is given; as `load`."""
     from fineq.pift.study import STUDIES
 
     if config.study not in STUDIES:
         raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
-    given = load(config)
-    files: dict[str, Path] = {}
-    if config.data.name == "points":
-        files["data.path"] = Path(str(config.data.path))
-    if source := source_of(given.function):
-        files["reward.source"] = source
-    return execute("pift", config, settings(config), STUDIES[config.study], given, files)
+    return STUDIES[config.study], load(config)
 
 
 def load(config: PiftConfig) -> "Given":

@@ -64,7 +64,8 @@ class StudyResult:
         claims: what was claimed, measured, allowed, and the verdicts.
         rates: the fitted rates.
         figures: what to draw from the arrays alone.
-        status: `complete`, `partly_diverged`, `diverged` (every member) or `interrupted`.
+        status: `complete`, `partly_diverged`, `diverged` (every member) or `interrupted`. A result
+            without one finite number among its measured quantities is `diverged`, whatever it says.
 
     Raises:
         ValueError: when two arrays disagree on the length of a dimension (both are named).
@@ -81,6 +82,14 @@ class StudyResult:
 
     def __post_init__(self):
         check_sizes({**self.coords, **self.arrays})
+        if self.status != "interrupted" and _nothing_finite(self.arrays):
+            object.__setattr__(self, "status", "diverged")
+
+
+def _nothing_finite(arrays: Arrays) -> bool:
+    """Whether there are measured numbers and none of them is finite."""
+    numbers = [a.values for a in arrays.values() if a.values.dtype.kind in "fc" and a.values.size]
+    return bool(numbers) and not any(np.isfinite(values).any() for values in numbers)
 
 
 def check_sizes(arrays: Mapping[str, Array]) -> None:

@@ -69,7 +69,8 @@ class Path(NamedTuple):
         fitted: f_τ on the N points, `[S, N, ...]`.
         loss: (1/2N) Σ_j (f_τ(z_j) - y_j)² of each column, `[S, ...]`.
         norm: RKHS norm of f_τ of each column, `[S, ...]`.
-        diverged: whether η is above the stability limit 2/λ_max of "steps", scalar.
+        diverged: whether η is above the stability limit 2/λ_max of "steps", or the spectrum is not
+            finite, scalar.
     """
 
     times: Array
@@ -215,8 +216,14 @@ def _descend(
         lifted(taken.fitted),
         shaped(loss),
         shaped(norm),
-        jnp.asarray(eta * values[0] > 2) if method == "steps" else jnp.array(False),
+        _has_diverged(jnp.asarray(eta * values[0]), method),
     )
+
+
+def _has_diverged(largest: Array, method: Method) -> Array:
+    """Whether training diverges at η λ_max: above 2 with "steps", and where that is no number."""
+    stable = (largest <= 2) if method == "steps" else jnp.isfinite(largest)
+    return ~stable
 
 
 @partial(jax.jit, static_argnames="method")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fineq.errors import InputError
 from fineq.figures import Figure, from_json, to_json
 from fineq.results import Array, StudyResult
+from fineq.runs.digest import Identity
 from fineq.runs.files import write_atomic
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def figures_of(dataset: "xarray.Dataset") -> tuple[Figure, ...]:
     return from_json(dataset.attrs.get("figures", "[]"))
 
 
-def result_dataset(result: StudyResult, study: str) -> "xarray.Dataset":
+def result_dataset(result: StudyResult, identity: Identity) -> "xarray.Dataset":
     """Return the arrays, coordinates and figures of a study's result as one dataset."""
-    return to_dataset(result.arrays, result.coords, result.figures, {"study": study})
+    about = {"study": identity.study, "run": identity.hash}
+    return to_dataset(result.arrays, result.coords, result.figures, about)
 
 
 def write_dataset(path: Path, dataset: "xarray.Dataset") -> str:
@@ -99,8 +101,11 @@ def read_bytes(path: Path, digest: str | None = None) -> bytes:
     """Return the content of a file of a run; raise `DamagedError` when it is not as written."""
     try:
         content = path.read_bytes()
-    except OSError:
+    except FileNotFoundError:
         raise DamagedError(f"{path} is missing") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DamagedError(f"{path} cannot be read: {reason}") from None
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
         raise DamagedError(f"{path} is damaged: its checksum differs from the recorded one")
     return content

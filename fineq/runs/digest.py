@@ -5,46 +5,116 @@ import hashlib
 import importlib.util
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fineq.config import WITHOUT_EFFECT
 from fineq.errors import InputError
 from fineq.runs.files import plain
 
 PACKAGES = ("fineq", "experiments")
+# Sources from which figures are drawn, and those that only speak to a person. No number depends on
+# them: nothing that computes imports them.
+DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
+SPEAKING = ("fineq/console.py", "fineq/terminal.py")
+SPEAKING += ("experiments/options.py", "experiments/reproduce.py", "experiments/sentences.py")
 _LENGTH = 12
 
 
-def run_hash(
+class Sources(NamedTuple):
+    """SHA-256 of the sources that compute and of those that draw."""
+
+    computing: str
+    drawing: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A run before it is looked for: its place and what makes its numbers.
+
+    Attributes:
+        area: for example `nlqr`.
+        study: the study within the area.
+        name: the first part of the folder's name; the hash is the second.
+        config: the resolved configuration, nested plain values.
+        sources: of fineq and experiments.
+        platform: what computes, `cpu`, `gpu` or `tpu`.
+        files: dotted field to the digest of the file that it names.
+        own: module of the user's to the digest of its source.
+        flags: settings of the environment that change numbers.
+        ignored: top-level fields of the configuration that do not count.
+
+    """
+
+    area: str
+    study: str
+    name: str
+    config: Mapping[str, Any]
+    sources: Sources
+    platform: str = "cpu"
+    files: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+    ignored: Collection[str] = WITHOUT_EFFECT
+
+    @functools.cached_property
+    def hash(self) -> str:
+        """The 12 hexadecimal digits that name the run."""
+        payload = {
+            "study": f"{self.area}/{self.study}",
+            "config": self.counted(self.config),
+            "sources": self.sources.computing,
+            "platform": self.platform,
+            "own": dict(self.own),
+            "flags": sorted(self.flags),
+        }
+        return hashlib.sha256(_text(payload).encode()).hexdigest()[:_LENGTH]
+
+    def counted(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what counts of a configuration; the content of files in place of their paths."""
+        kept = {key: value for key, value in plain(config).items() if key not in self.ignored}
+        for path, digest in self.files.items():
+            _replace(kept, path, "sha256:" + digest)
+        return kept
+
+    def counts_alike(self, config: Mapping[str, Any]) -> bool:
+        """Whether another configuration differs in nothing that counts."""
+        return _text(self.counted(config)) == _text(self.counted(self.config))
+
+
+def identify(
+    area: str,
     study: str,
+    name: str,
     config: Mapping[str, Any],
     files: Mapping[str, Path] | None = None,
-    source_roots: Sequence[Path] | None = None,
-    ignored: Collection[str] = WITHOUT_EFFECT,
-) -> str:
-    """Return the 12 hexadecimal digits that name a run.
+    sources: Sources | None = None,
+    **others: Any,
+) -> Identity:
+    """Return the identity of a run whose configuration names these files.
 
     Args:
-        study: `area/study`.
-        config: the resolved configuration, nested plain values.
-        files: dotted field to the file it names (a data file, a user's module): the content
-            counts, the path does not.
-        source_roots: package folders whose `*.py` files count; default: fineq and experiments.
-        ignored: top-level fields that do not count.
+        area: as in `Identity`.
+        study: the study within the area.
+        name: of the run.
+        config: the resolved configuration.
+        files: dotted field to the file it names: the content counts, the path does not.
+        sources: default: those of fineq and experiments as this process has met them.
+        others: `platform`, `own`, `flags`, as in `Identity`.
 
     Raises:
         InputError: when a named file cannot be read.
 
     """
-    counted = {key: value for key, value in plain(config).items() if key not in ignored}
-    for field, path in (files or {}).items():
-        _replace(counted, field, "sha256:" + file_digest(Path(path), field))
-    sources = own_sources() if source_roots is None else sources_digest(source_roots)
-    payload = {"study": study, "config": counted, "sources": sources}
-    text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:_LENGTH]
+    digests = {path: file_digest(Path(file), path) for path, file in (files or {}).items()}
+    sources = own_sources() if sources is None else sources
+    return Identity(area, study, name, plain(config), sources, files=digests, **others)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def _replace(config: dict[str, Any], field: str, value: str) -> None:
@@ -64,35 +134,41 @@ def file_digest(path: Path, field: str = "") -> str:
         raise InputError(f"{where}cannot read {path}: {os.strerror(error.errno or 0)}") from None
 
 
-def sources_digest(roots: Sequence[Path]) -> str:
-    """Return one SHA-256 over the `*.py` files below the given package folders.
+def sources_of(roots: Sequence[Path]) -> Sources:
+    """Return the digests of the `*.py` files below the given package folders.
 
     Names relative to each root and contents count; places and dates do not.
     """
-    digest = hashlib.sha256()
-    for root in sorted(roots, key=lambda root: Path(root).name):
-        for path in sorted(_python_files(str(root))):
-            name = f"{Path(root).name}/{os.path.relpath(path, root)}".replace(os.sep, "/")
-            with open(path, "rb") as file:
-                content = hashlib.sha256(file.read()).hexdigest()
-            digest.update(f"{name}\0{content}\n".encode())
-    return digest.hexdigest()
+    found = {
+        f"{Path(root).name}/{os.path.relpath(path, root)}".replace(os.sep, "/"): file_digest(path)
+        for root in roots
+        for path in _python_files(Path(root))
+    }
+    return Sources(
+        _digest(found, lambda name: not name.startswith(DRAWING + SPEAKING)),
+        _digest(found, lambda name: name.startswith(DRAWING)),
+    )
 
 
-def _python_files(root: str) -> list[str]:
+def _digest(found: Mapping[str, str], counts: Callable[[str], bool]) -> str:
+    lines = [f"{name}\0{content}\n" for name, content in sorted(found.items()) if counts(name)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _python_files(root: Path) -> list[Path]:
     found = []
     for entry in os.scandir(root):
         if entry.is_dir() and not entry.name.startswith((".", "__pycache__")):
-            found += _python_files(entry.path)
+            found += _python_files(Path(entry.path))
         elif entry.name.endswith(".py"):
-            found.append(entry.path)
+            found.append(Path(entry.path))
     return found
 
 
 # Cached: what runs is what was imported, even if a file changes during a long multirun.
 @functools.cache
-def own_sources() -> str:
-    """Return the digest of the sources of fineq and experiments, read once per process."""
+def own_sources() -> Sources:
+    """Return the digests of the sources of fineq and experiments, read once per process."""
     specs = [importlib.util.find_spec(name) for name in PACKAGES]
     places = [place for spec in specs if spec for place in spec.submodule_search_locations or ()]
-    return sources_digest([Path(place) for place in places])
+    return sources_of([Path(place) for place in places])

@@ -1,10 +1,12 @@
 """Figures of a run, drawn from its data file alone."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fineq.runs import summary as summaries
 from fineq.runs.data import figures_of
+from fineq.runs.digest import own_sources
 from fineq.runs.files import write_atomic
 from fineq.runs.load import load_run
 from fineq.runs.lock import RunLock
@@ -32,16 +34,21 @@ def redraw(path: Path | str) -> list[Path]:
         InputError: when another process is writing the run, or its data are damaged.
 
     """
-    lock = RunLock(Path(path))
-    try:
-        return redraw_unlocked(Path(path))
-    finally:
-        lock.release()
+    with contextlib.closing(RunLock(Path(path))):
+        return redraw_unlocked(Path(path), own_sources().drawing)
 
 
-def redraw_unlocked(path: Path) -> list[Path]:
-    """Do what `redraw` does for a caller that holds the lock."""
+def redraw_unlocked(path: Path, sources: str) -> list[Path]:
+    """Do what `redraw` does for a caller that holds the lock.
+
+    Args:
+        path: the run folder.
+        sources: the digest of the sources that draw.
+
+    """
     run = load_run(path)
     drawn = write_figures(path, run.dataset)
-    summaries.write_summary(path, {**run.summary, "files": {**run.summary["files"], **drawn}})
+    files = {**run.summary["files"], **drawn}
+    about = {**run.summary.get("sources", {}), "drawing": sources}
+    summaries.write_summary(path, {**run.summary, "files": files, "sources": about})
     return [path / name for name in drawn]

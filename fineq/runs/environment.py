@@ -2,6 +2,8 @@
 
 import functools
 import importlib.metadata
+import importlib.util
+import os
 import platform
 import resource
 import subprocess
@@ -10,19 +12,24 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_LIBRARIES = ("fineq", "jax", "jaxlib", "numpy", "scipy", "optax", "flax", "orbax-checkpoint")
+from fineq.runs import switches
+from fineq.runs.digest import Identity
+
+_LIBRARIES = ("fineq", "jax", "jaxlib", "numpy", "scipy", "optax", "flax")
 _LIBRARIES += ("xarray", "h5netcdf", "h5py", "matplotlib")
 
 
-def environment(precision: str) -> dict[str, Any]:
+def environment(precision: str, identity: Identity) -> dict[str, Any]:
     """Return what a reader needs to judge or repeat the numbers.
 
     Args:
         precision: for example `float64`.
+        identity: of the run.
 
     Returns:
-        `versions`, `commit` (None outside a repository; `-dirty` when files differ), `devices`
-        (kind to count), `machine`, `precision`, `peak_memory_mib` of this process so far.
+        `versions`, `commit` (None outside a repository; `-dirty` when files differ), `platform`,
+        `devices` (kind to count), `machine`, `precision`, `switches` (of JAX, by name), `flags` of
+        the environment that change numbers, `peak_memory_mib` of this process so far.
 
     """
     import jax
@@ -30,9 +37,12 @@ def environment(precision: str) -> dict[str, Any]:
     return {
         "versions": versions(),
         "commit": commit(),
+        "platform": identity.platform,
         "devices": dict(Counter(device.device_kind for device in jax.devices())),
         "machine": f"{platform.system()} {platform.machine()}",
         "precision": precision,
+        "switches": switches.state(),
+        "flags": list(identity.flags),
         "peak_memory_mib": peak_memory_mib(),
     }
 
@@ -42,11 +52,39 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that touch the numbers."""
     found = {"python": platform.python_version()}
     for name in _LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+        if known := version(name):
+            found[name] = known
     return found
+
+
+def version(name: str) -> str | None:
+    """Return the version of an installed package, None where there is none of this name."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def platform_of_jax() -> str | None:
+    """Return `cpu`, `gpu` or `tpu`, what JAX computes on; None where only loading JAX would tell.
+
+    Before JAX is loaded the answer is known where it has nothing but the processor to choose: it
+    was told so, or there is no plugin and no library of another kind of device.
+    """
+    if "jax" in sys.modules:
+        import jax
+
+        return jax.default_backend()
+    told = os.environ.get("JAX_PLATFORMS") or os.environ.get("JAX_PLATFORM_NAME")
+    if told == "cpu":
+        return "cpu"
+    elsewhere = ("TPU_LIBRARY_PATH", "PJRT_NAMES_AND_LIBRARY_PATHS")
+    if told or any(os.environ.get(name) for name in elsewhere):
+        return None
+    plugins = ("jax_plugins", "libtpu")
+    if any(importlib.util.find_spec(name) for name in plugins):
+        return None
+    return None if importlib.metadata.entry_points(group="jax_plugins") else "cpu"
 
 
 @functools.cache

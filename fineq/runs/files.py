@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,9 +15,14 @@ from typing import Any
 from fineq.errors import InputError, ResourceError
 
 PART = ".part"
+OWN_SUFFIXES = (".yaml", ".nc", ".json", ".png", ".pdf", PART)
 _DEEPEST = 100
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENOENT}
+_REFUSED |= {errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EINVAL, errno.ENXIO}
+# What a file system says that has no way to flush.
+_CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def write_atomic(path: Path, content: bytes) -> str:
@@ -26,7 +32,7 @@ def write_atomic(path: Path, content: bytes) -> str:
         The SHA-256 of the content, hexadecimal.
 
     Raises:
-        ResourceError: when the disk is full; nothing is left behind.
+        ResourceError: when the disk is full or fails; nothing is left behind.
         InputError: when the folder refuses the file.
 
     """
@@ -37,17 +43,20 @@ def write_atomic(path: Path, content: bytes) -> str:
             os.replace(part, path)
             _flush_folder(path.parent)
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()
 
 
 def _write_all(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    path.unlink(missing_ok=True)
+    # Exclusive: a link laid at this name must not lead the content elsewhere.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
+        _flush(descriptor)
     finally:
         os.close(descriptor)
 
@@ -56,17 +65,25 @@ def _flush_folder(folder: Path) -> None:
     # Without this a power cut may undo the rename although the file itself is on the disk.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems cannot flush a folder
-            raise
+        _flush(descriptor)
     finally:
         os.close(descriptor)
 
 
+def _flush(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path, needed: int = 0) -> Iterator[None]:
-    """Turn errors of the file system while writing `path` into `ResourceError` or `InputError`.
+    """Turn every error of the system while writing `path` into `ResourceError` or `InputError`.
+
+    What a full or failing disk and exhausted limits of the system raise is a `ResourceError`, what
+    another place would not raise an `InputError`.
 
     Args:
         path: the file or folder that is being written; named in the message.
@@ -81,7 +98,8 @@ def disk_errors(path: Path, needed: int = 0) -> Iterator[None]:
         if error.errno in _REFUSED:
             reason = os.strerror(error.errno or 0).lower()
             raise InputError(f"cannot write {path}: {reason}; choose another output=") from error
-        raise
+        reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
+        raise ResourceError(f"cannot write {path}: {reason}") from error
 
 
 def _full_message(path: Path, needed: int) -> str:
@@ -102,6 +120,18 @@ def _free_bytes(path: Path) -> int:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
+
+
+def local_folder(output: Path | str) -> Path:
+    """Return the folder that `output=` names.
+
+    Raises:
+        InputError: for the address of a store elsewhere, such as `gs://bucket`.
+
+    """
+    if _SCHEME.match(str(output)) or "\0" in str(output):
+        raise InputError(f"output must be a folder of this machine, got {str(output)!r}")
+    return Path(output)
 
 
 def existing_ancestor(path: Path) -> Path:

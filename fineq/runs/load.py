@@ -1,6 +1,7 @@
 """Find and load runs; nothing found in a run is ever executed."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,13 @@ from fineq.figures import Figure
 from fineq.runs import data
 from fineq.runs import summary as summaries
 from fineq.runs.data import DamagedError, figures_of, read_bytes, read_dataset
+from fineq.runs.digest import Identity
 
 if TYPE_CHECKING:
     import xarray
 
 CONFIG = "config.yaml"
+_HASHED = re.compile(r".*-([0-9a-f]{12})")
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,19 @@ class LoadedRun:
     @property
     def files(self) -> list[Path]:
         """The figures, then data, configuration and summary."""
-        drawn = sorted(self.summary["files"].keys() - {data.NAME, CONFIG})
-        return [self.path / name for name in (*drawn, data.NAME, CONFIG, summaries.NAME)]
+        return files_of(self.path, self.summary)
 
     @property
     def figures(self) -> tuple[Figure, ...]:
         """What can be drawn from the data."""
         return figures_of(self.dataset)
+
+
+def files_of(folder: Path, summary: Mapping[str, Any]) -> list[Path]:
+    """Return the files of a run: the figures, then data, configuration and summary."""
+    last = [name for name in (data.NAME, CONFIG) if name in summary["files"]]
+    drawn = sorted(summary["files"].keys() - {*last})
+    return [folder / name for name in (*drawn, *last, summaries.NAME)]
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,31 @@ class FoundRun:
 def load_run(path: Path | str) -> LoadedRun:
     """Load a finished or interrupted run, also one written by an older fineq.
 
+    One that was interrupted before it had data has an empty dataset.
+
     Raises:
-        DamagedError: (an `InputError`) naming the file that is missing or not as written.
+        DamagedError: (an `InputError`) naming the file that is missing, not as written, or of
+            another run.
 
     """
     path = Path(path)
     summary = summaries.read_summary(path)
+    _refuse_moved(path, summary)
     files = summary["files"]
-    dataset = read_dataset(path / data.NAME, files.get(data.NAME))
+    if summary["status"] == "interrupted" and data.NAME not in files:
+        dataset = data.to_dataset({})
+    else:
+        dataset = read_dataset(path / data.NAME, files.get(data.NAME))
+        if dataset.attrs.get("run", summary["hash"]) != summary["hash"]:
+            raise DamagedError(f"{path / data.NAME} belongs to another run")
     return LoadedRun(path, read_config(path, files.get(CONFIG)), dataset, summary)
+
+
+def _refuse_moved(path: Path, summary: Mapping[str, Any]) -> None:
+    """A folder may be renamed, but not to the name of another run."""
+    named = _HASHED.fullmatch(path.absolute().name)
+    if named and named[1] != summary["hash"]:
+        raise DamagedError(f"{path / summaries.NAME} belongs to another run, {summary['hash']}")
 
 
 def read_config(path: Path, digest: str | None = None) -> dict[str, Any]:
@@ -70,7 +95,7 @@ def read_config(path: Path, digest: str | None = None) -> dict[str, Any]:
     content = read_bytes(path / CONFIG, digest)
     try:
         config = yaml.safe_load(content)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         config = None
     if not isinstance(config, dict):
         raise DamagedError(f"{path / CONFIG} is damaged: not a configuration")
@@ -100,8 +125,8 @@ def _state(folder: Path) -> str:
     return "older" if summaries.is_older(summary) else summary["status"]
 
 
-def faults(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield (file name, sentence) for each file that is missing, not as written, or older."""
+def faults(folder: Path, identity: Identity) -> Iterator[tuple[str, str]]:
+    """Yield (file name, sentence) for each file that is not this run's as this fineq writes it."""
     try:
         summary = summaries.read_summary(folder)
     except DamagedError as error:
@@ -111,8 +136,14 @@ def faults(folder: Path) -> Iterator[tuple[str, str]]:
         version = summary["schema_version"]
         where = folder / summaries.NAME
         yield summaries.NAME, f"{where} is of an older fineq (schema version {version})"
-    for name, digest in summary["files"].items():
+        return
+    if any(summary[key] != getattr(identity, key) for key in ("area", "study", "name", "hash")):
+        yield summaries.NAME, f"{folder / summaries.NAME} belongs to another run"
+        return
+    for name in {data.NAME: None, CONFIG: None, **summary["files"]}:
         try:
-            read_bytes(folder / name, digest)
+            read_bytes(folder / name, summary["files"].get(name))
+            if name == CONFIG and not identity.counts_alike(read_config(folder)):
+                yield name, f"{folder / name} belongs to another run"
         except DamagedError as error:
             yield name, str(error)

@@ -1,8 +1,10 @@
 """One writer per run folder: a lock that dies with its process."""
 
+import contextlib
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from fineq.errors import InputError
@@ -32,8 +34,11 @@ class RunLock:
     def _try(self) -> None:
         with disk_errors(self.path):
             self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            # What is written into the lock must not reach a file elsewhere through a link.
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(self.path, flags, 0o644)
         try:
+            self._check_plain(descriptor)
             self._lock(descriptor)
             if self._is_current(descriptor):
                 os.ftruncate(descriptor, 0)
@@ -42,6 +47,11 @@ class RunLock:
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
+
+    def _check_plain(self, descriptor: int) -> None:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+            raise InputError(f"cannot write {self.path}: it is not a file of its own; remove it")
 
     def _lock(self, descriptor: int) -> None:
         try:
@@ -63,10 +73,15 @@ class RunLock:
         except FileNotFoundError:
             return False
 
+    def close(self) -> None:
+        """As `release`, for `contextlib.closing`."""
+        self.release()
+
     def release(self) -> None:
         """Give the lock up; a second call does nothing."""
         if self._descriptor is not None:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a folder that has become read-only
+                self.path.unlink(missing_ok=True)
             os.close(self._descriptor)
             self._descriptor = None
 

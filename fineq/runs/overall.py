@@ -7,7 +7,7 @@ from typing import Any
 
 from fineq.runs import summary as summaries
 from fineq.runs.data import DamagedError
-from fineq.runs.files import check_writable, disk_errors, strict_json, write_atomic
+from fineq.runs.files import check_writable, disk_errors, local_folder, strict_json, write_atomic
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def write_overall_summary(output: Path | str, outcomes: Sequence[Outcome]) -> Pa
         ResourceError: when the disk is full.
 
     """
-    output = Path(output)
+    output = local_folder(output)
     check_writable(output)
     entries = [_entry(output, outcome) for outcome in outcomes]
     content = {

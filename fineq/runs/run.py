@@ -5,9 +5,10 @@
 """
 
 import contextlib
+import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,39 +20,32 @@ from fineq.results import StudyResult
 from fineq.runs import data
 from fineq.runs import summary as summaries
 from fineq.runs.data import result_dataset, write_dataset
-from fineq.runs.digest import run_hash
+from fineq.runs.digest import Identity
 from fineq.runs.drawing import redraw_unlocked, write_figures
-from fineq.runs.environment import environment
-from fineq.runs.files import PART, check_writable, plain, write_atomic
+from fineq.runs.environment import environment, version
+from fineq.runs.files import (
+    OWN_SUFFIXES,
+    PART,
+    check_writable,
+    disk_errors,
+    local_folder,
+    write_atomic,
+)
 from fineq.runs.load import CONFIG, LoadedRun, faults, load_run
 from fineq.runs.lock import RunLock
 
 CHECKPOINTS = "checkpoints"
+LONGEST_NAME = 200  # a folder's name holds the hash too, and file systems end at 255 bytes
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
-def open_run(
-    output: Path | str,
-    *,
-    area: str,
-    study: str,
-    name: str,
-    config: Mapping[str, Any],
-    files: Mapping[str, Path] | None = None,
-    force: bool = False,
-    source_roots: Sequence[Path] | None = None,
-) -> "Run":
-    """Open the run that this configuration names: new, to be resumed, or already complete.
+def open_run(output: Path | str, identity: Identity, *, force: bool = False) -> "Run":
+    """Open the run of this identity: new, to be resumed, or already complete.
 
     Args:
         output: the folder that holds all runs.
-        area: for example `nlqr`.
-        study: the study within the area.
-        name: the first part of the folder's name; the hash is the second.
-        config: the resolved configuration, nested plain values.
-        files: dotted field to the file it names; its content counts in the hash.
+        identity: from `fineq.runs.identify`.
         force: compute again even when a complete run is there.
-        source_roots: package folders counted in the hash; default: fineq and experiments.
 
     Returns:
         A `Run`, to be used as a context manager; when `complete` is true it is not locked.
@@ -60,24 +54,39 @@ def open_run(
         InputError: when the folder cannot be written, or another process is writing it.
 
     """
-    identity = {"area": area, "study": study, "name": name}
-    for kind, text in identity.items():
-        if not _NAME.fullmatch(text):
-            raise InputError(f"{kind} must be letters, digits, '_', '-' and '.', got {text!r}")
-    identity["hash"] = run_hash(f"{area}/{study}", config, files, source_roots)
-    folder = Path(output) / area / study / f"{name}-{identity['hash']}"
-    run = Run(folder, identity, plain(config))
-    run.complete = not force and not (folder / CHECKPOINTS).exists() and is_finished(folder)
+    run = _named(output, identity)
+    run.complete = not force and run.is_finished()
     if not run.complete:
         run.start(force)
+    elif run.is_drawn_otherwise():
+        run.draw_again()
     return run
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether `folder` holds a finished run whose files all are as this fineq writes them."""
-    if not (folder / summaries.NAME).exists() or any(faults(folder)):
-        return False
-    return summaries.read_summary(folder)["status"] in summaries.FINISHED
+def find_run(output: Path | str, identity: Identity) -> "Run | None":
+    """Return the complete run of this identity, drawn as it would be drawn now, or None.
+
+    Nothing is written, and nothing loaded that a study needs: JAX, xarray, matplotlib.
+
+    Raises:
+        InputError: for an output or a name that no folder can have.
+
+    """
+    run = _named(output, identity)
+    run.complete = run.is_finished() and not run.is_drawn_otherwise()
+    return run if run.complete else None
+
+
+def _named(output: Path | str, identity: Identity) -> "Run":
+    for kind in ("area", "study", "name"):
+        text = getattr(identity, kind)
+        if not _NAME.fullmatch(text) or len(text) > LONGEST_NAME:
+            raise InputError(
+                f"{kind} must be at most {LONGEST_NAME} letters, digits, '_', '-' and '.', "
+                f"got {text!r}"
+            )
+    folder = local_folder(output) / identity.area / identity.study
+    return Run(folder / f"{identity.name}-{identity.hash}", identity)
 
 
 class Run:
@@ -85,21 +94,21 @@ class Run:
 
     Attributes:
         path: the folder, under its final name from the start.
-        identity: area, study, name, hash.
-        config: the resolved configuration.
+        identity: what names it.
         complete: a finished run with this hash is there: load it, compute nothing.
         damage: sentences naming what was found damaged and is computed or drawn again.
 
     """
 
-    def __init__(self, path: Path, identity: dict[str, str], config: dict[str, Any]):
+    def __init__(self, path: Path, identity: Identity):
         self.path = path
         self.identity = identity
-        self.config = config
         self.complete = False
         self.damage: tuple[str, ...] = ()
+        self._drawn: tuple[str, ...] = ()
         self._lock: RunLock | None = None
         self._made: list[Path] = []
+        self._saving = False
         self._saved = False
 
     @property
@@ -112,9 +121,48 @@ class Run:
         """Whether an interrupted attempt left checkpoints to go on from."""
         return not self.complete and self.checkpoints.is_dir() and any(self.checkpoints.iterdir())
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on what else is worth knowing of a run that is complete."""
+        if not self.complete:
+            return ()
+        then = self.summary()["environment"].get("versions", {}).get("jax")
+        now = version("jax")
+        if then == now:
+            return self._drawn
+        other = f"it was computed with JAX {then}, and here is JAX {now}: force=true compares"
+        return (*self._drawn, other)
+
     def load(self) -> LoadedRun:
         """Return the run as it is on the disk."""
         return load_run(self.path)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the summary alone, which is on the disk once the run was saved."""
+        return summaries.read_summary(self.path)
+
+    def is_finished(self) -> bool:
+        """Whether the folder holds this run, finished, with all files as they were written."""
+        if os.path.lexists(self.checkpoints) or not os.path.lexists(self.path / summaries.NAME):
+            return False
+        return not any(self._faults()) and self.summary()["status"] in summaries.FINISHED
+
+    def _faults(self) -> dict[str, str]:
+        return dict(faults(self.path, self.identity))
+
+    def is_drawn_otherwise(self) -> bool:
+        """Whether the figures of a finished run are of other sources than those that draw now."""
+        return self.summary()["sources"].get("drawing") != self.identity.sources.drawing
+
+    def draw_again(self) -> None:
+        """Draw the figures of a finished run again; where that fails they stay as they are."""
+        try:
+            check_writable(self.path)
+            with contextlib.closing(RunLock(self.path)):
+                redraw_unlocked(self.path, self.identity.sources.drawing)
+            self._drawn = ("its figures are drawn again, as they are drawn now",)
+        except FineqError as error:
+            self._drawn = (f"its figures are as they were drawn before: {error}",)
 
     def start(self, force: bool) -> None:
         """Lock the folder and clear or mend what is there, so that what remains can be trusted."""
@@ -122,7 +170,8 @@ class Run:
         self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self._lock = RunLock(self.path)
-            self._prepare(force)
+            with disk_errors(self.path):
+                self._prepare(force)
         except BaseException:
             self.close()
             raise
@@ -130,8 +179,10 @@ class Run:
             self.close()
 
     def _prepare(self, force: bool) -> None:
-        for part in self.path.glob(f".*{PART}"):
-            part.unlink(missing_ok=True)
+        self._refuse_folders()
+        for folder in (self.path, self.checkpoints):
+            for part in folder.glob(f".*{PART}"):
+                part.unlink(missing_ok=True)
         if force:
             self._clear()
         elif (self.path / summaries.NAME).exists():
@@ -140,16 +191,29 @@ class Run:
             (self.path / summaries.NAME).unlink(missing_ok=True)
             self._write_config()
 
+    def _refuse_folders(self) -> None:
+        """What lies where a file of the run belongs is found before anything is computed."""
+        for entry in list(os.scandir(self.path)):
+            folder = entry.is_dir(follow_symlinks=False)
+            if entry.name == CHECKPOINTS:
+                wrong = not folder
+            else:
+                wrong = folder and Path(entry.name).suffix in OWN_SUFFIXES
+            if wrong:
+                kind = "a folder" if folder else "no folder"
+                raise InputError(f"cannot write {entry.path}: {kind} lies there; remove it")
+
     def _clear(self) -> None:
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def _mend(self) -> None:
-        found = dict(faults(self.path))
+        found = self._faults()
         self.damage = tuple(found.values())
-        if not found.keys() & {summaries.NAME, data.NAME, CONFIG}:
-            if found:
-                redraw_unlocked(self.path)
-            self.complete = is_finished(self.path)
+        if found.keys() & {summaries.NAME, data.NAME, CONFIG}:
+            return
+        if found:
+            redraw_unlocked(self.path, self.identity.sources.drawing)
+        self.complete = self.summary()["status"] in summaries.FINISHED
         if self.complete:
             self._clear()
 
@@ -163,9 +227,11 @@ class Run:
 
         Raises:
             ResourceError: when the disk is full; the run then stays as resumable as it was.
+            InputError: when the folder refuses a file; likewise.
 
         """
-        dataset = result_dataset(result, self.identity["study"])
+        self._saving = True
+        dataset = result_dataset(result, self.identity)
         files = {CONFIG: self._write_config()}
         files[data.NAME] = write_dataset(self.path / data.NAME, dataset)
         files |= write_figures(self.path, dataset)
@@ -174,7 +240,7 @@ class Run:
             self._clear()
 
     def _write_config(self) -> str:
-        text = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
+        text = yaml.safe_dump(dict(self.identity.config), sort_keys=False, allow_unicode=True)
         return write_atomic(self.path / CONFIG, text.encode())
 
     def _write_summary(
@@ -184,7 +250,7 @@ class Run:
         precision: str,
         files: Mapping[str, str],
     ) -> None:
-        about = environment(precision)
+        about = environment(precision, self.identity)
         summary = summaries.build_summary(self.identity, result, timing, about, files)
         summaries.write_summary(self.path, summary)
         self._saved = True
@@ -206,13 +272,13 @@ class Run:
         if stopped and self._lock and not self._saved and self.resumed:
             with contextlib.suppress(FineqError, OSError):
                 self._mark_interrupted()
-        if isinstance(error, InputError):
+        if isinstance(error, InputError) and not self._saving:
             self._clear()  # the same command would end here again
         self.close()
 
     def _mark_interrupted(self) -> None:
         nothing = StudyResult({}, {}, status="interrupted")
-        precision = str(self.config.get("precision", ""))
+        precision = str(self.identity.config.get("precision", ""))
         self._write_summary(nothing, {}, precision, {CONFIG: self._write_config()})
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
 """`summary.json`, schema version 2: what a run claims and measured; it marks the run complete.
 
 Keys: `schema_version`, `area`, `study`, `name`, `hash`, `status`, `claims`, `rates`, `notes`,
-`timing` (seconds: compile, run), `environment`, `files` (SHA-256 by file name), `digest` (SHA-256
-of all the rest). Non-finite numbers are null.
+`timing` (seconds: compile, run), `environment`, `sources` (SHA-256 of what computes and what draws,
+and of the user's own modules by name), `files` (SHA-256 by file name), `digest` (SHA-256 of all the
+rest). Non-finite numbers are null.
 
 Version 1, whose claims did not say how sure their intervals are, is read as older: its content is
 plain data, and the run it describes is computed again when it is asked for.
@@ -15,6 +16,7 @@ from typing import Any, get_args
 
 from fineq.results import Status, StudyResult
 from fineq.runs.data import DamagedError, read_bytes
+from fineq.runs.digest import Identity
 from fineq.runs.files import read_json, strict_json, write_atomic
 
 NAME = "summary.json"
@@ -42,8 +44,11 @@ _KINDS = {
 }
 
 
+_KINDS_SINCE_2 = {"sources": dict}
+
+
 def build_summary(
-    identity: Mapping[str, str],
+    identity: Identity,
     result: StudyResult,
     timing: Mapping[str, float],
     environment: Mapping[str, Any],
@@ -52,7 +57,7 @@ def build_summary(
     """Return the summary of a run as plain data.
 
     Args:
-        identity: area, study, name, hash.
+        identity: what names the run and made its numbers.
         result: what the study computed.
         timing: seconds by phase: `compile`, `run`.
         environment: from `fineq.runs.environment.environment`.
@@ -64,13 +69,17 @@ def build_summary(
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        **identity,
+        "area": identity.area,
+        "study": identity.study,
+        "name": identity.name,
+        "hash": identity.hash,
         "status": result.status,
         "claims": [_entry(claim, CLAIM_KEYS, "claim") for claim in result.claims],
         "rates": [_entry(rate, RATE_KEYS, "rate") for rate in result.rates],
         "notes": dict(result.notes),
         "timing": dict(timing),
         "environment": dict(environment),
+        "sources": {**identity.sources._asdict(), "own": dict(identity.own)},
         "files": dict(files),
     }
 
@@ -121,7 +130,8 @@ def is_older(summary: Mapping[str, Any]) -> bool:
 def _fault(summary: Any) -> str:
     if not isinstance(summary, dict):
         return "not an object"
-    for key, kind in _KINDS.items():
+    older = summary.get("schema_version") == 1
+    for key, kind in (_KINDS if older else _KINDS | _KINDS_SINCE_2).items():
         # Not isinstance: a boolean is an integer in Python, not here.
         if type(summary.get(key)) is not kind:
             return f"{key!r} is missing or of the wrong type"

@@ -10,7 +10,8 @@ import pytest
 
 from fineq.figures import Figure, Line, Panel
 from fineq.results import Array, Status, StudyResult
-from fineq.runs import Run, open_run
+from fineq.runs import Identity, Run, identify, open_run
+from fineq.runs.digest import sources_of
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,36 @@ def save(run: Run, status: Status = "complete", scale: float = 1.0) -> None:
     run.save(result(status, scale), TIMING, "float64")
 
 
-@pytest.fixture
-def opened(tmp_path: Path) -> Callable[..., Run]:
-    """Open the run of a configuration below a temporary folder, with fixed sources."""
-    sources = tmp_path / "package"
-    sources.mkdir()
-    (sources / "a.py").write_text("x = 1\n")
+CONFIG = {"seeds": 3, "output": "outputs"}
 
-    def opening(config: dict[str, Any] | None = None, **options: Any) -> Run:
-        where = {"area": "toy", "study": "decay", "name": "run"}
-        config = {"seeds": 3, "output": "outputs"} if config is None else config
-        roots = [sources]
-        output = options.pop("output", tmp_path / "outputs")
-        return open_run(output, **where, config=config, source_roots=roots, **options)
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A package folder that stands for fineq."""
+    root = tmp_path / "fineq"
+    (root / "plot").mkdir(parents=True)
+    (root / "a.py").write_text("x = 1\n")
+    (root / "plot" / "style.py").write_text("width = 1\n")
+    return root
+
+
+@pytest.fixture
+def named(sources: Path) -> Callable[..., Identity]:
+    """The identity of a configuration, with the sources as they are."""
+
+    def naming(config: dict[str, Any] = CONFIG, **others: Any) -> Identity:
+        where = {"area": "toy", "study": "decay", "name": "run", **others}
+        return identify(**where, config=config, sources=sources_of([sources]))
+
+    return naming
+
+
+@pytest.fixture
+def opened(tmp_path: Path, named: Callable[..., Identity]) -> Callable[..., Run]:
+    """Open the run of a configuration below a temporary folder."""
+
+    def opening(config: dict[str, Any] = CONFIG, *, force: bool = False, **others: Any) -> Run:
+        output = others.pop("output", tmp_path / "outputs")
+        return open_run(output, named(config, **others), force=force)
 
     return opening

@@ -1,6 +1,7 @@
 """Checkpoints come back bit for bit, or not at all."""
 
 import errno
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fineq.errors import ResourceError
+from fineq.errors import InputError, ResourceError
+from fineq.runs import files
 from fineq.runs.checkpoint import Checkpoints
 
 
@@ -45,10 +47,6 @@ def assert_same(read: Any, tree: Any) -> None:
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
-def largest_file(folder: Path) -> Path:
-    return max(folder.rglob("d/*"), key=lambda path: path.stat().st_size)
-
-
 def test_nothing_is_kept_and_no_folder_made_before_the_first_save(tmp_path: Path, tree: Tree):
     store = Checkpoints(tmp_path / "checkpoints")
     assert store.load("run", tree) is None
@@ -67,40 +65,70 @@ def test_the_last_save_under_a_name_counts_and_names_are_separate(tmp_path: Path
     store.save("b", tree._replace(count=np.asarray(7)))
     read = {name: store.load(name, tree) or tree for name in ("a", "b")}
     assert {name: int(kept.count) for name, kept in read.items()} == {"a": 3, "b": 7}
-    assert len([path for path in (tmp_path / "a").iterdir() if path.is_dir()]) == 1
+    assert sorted(os.listdir(tmp_path)) == ["a.checkpoint", "b.checkpoint"]
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "removed", "emptied"])
+def spoiled(content: bytes, how: str) -> bytes:
+    head, _, body = content.partition(b"\n")
+    middle = len(content) // 2
+    return {
+        "truncated": content[:middle],
+        "emptied": b"",
+        "flipped": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+        "longer": content + b"x",
+        "headless": body,
+        "nested": b"[" * 100_000 + b"\n" + body,
+        "no object": b"3\n" + body,
+        "other dtype": head.replace(b"int64", b"uint64") + b"\n" + body,
+    }[how]
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["truncated", "emptied", "flipped", "longer", "headless", "nested", "no object", "other dtype"],
+)
 def test_a_damaged_checkpoint_is_named_discarded_and_never_read(
-    tmp_path: Path, tree: Tree, damage: str
+    tmp_path: Path, tree: Tree, how: str
 ):
-    # Large enough to lie in a file of its own; random bytes do not compress.
     tree = tree._replace(weights=np.random.default_rng(0).normal(size=4000))
     Checkpoints(tmp_path).save("run", tree)
-    path = largest_file(tmp_path)
-    content = bytearray(path.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-    else:
-        content = content[: {"truncated": len(content) // 2}.get(damage, 0)]
-    path.unlink() if damage == "removed" else path.write_bytes(content)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(spoiled(path.read_bytes(), how))
 
     said: list[str] = []
-    store = Checkpoints(tmp_path, said.append)
+    store = Checkpoints(tmp_path, notify=said.append)
     assert store.load("run", tree) is None
     assert len(said) == 1
-    assert str(tmp_path / "run" / "1") in said[0]
-    assert not (tmp_path / "run" / "1").exists()
+    assert str(path) in said[0]
+    assert os.listdir(tmp_path) == []
     store.save("run", tree)
     assert_same(store.load("run", tree), tree)
     assert len(said) == 1
 
 
-def test_content_that_reads_well_but_was_not_written_is_refused(tmp_path: Path, tree: Tree):
-    store = Checkpoints(tmp_path, lambda message: None)
-    meta = {"leaves": [["float64", [3]]], "digest": "of something else"}
-    store._write("run", np.ones(3).tobytes(), meta)
-    assert store.load("run", np.ones(3)) is None
+def test_a_folder_in_place_of_a_checkpoint_is_named(tmp_path: Path, tree: Tree):
+    (tmp_path / "run.checkpoint").mkdir()
+    said: list[str] = []
+    assert Checkpoints(tmp_path, notify=said.append).load("run", tree) is None
+    assert "is discarded" in said[0]
+    assert "cannot write" in said[1]
+    with pytest.raises(InputError, match="cannot write"):
+        Checkpoints(tmp_path).save("run", tree)
+
+
+def test_a_checkpoint_of_another_run_is_not_used(tmp_path: Path, tree: Tree):
+    Checkpoints(tmp_path, "0123456789ab").save("run", tree)
+    with pytest.warns(RuntimeWarning, match="belongs to another run"):
+        assert Checkpoints(tmp_path, "ba9876543210").load("run", tree) is None
+
+
+def test_names_with_any_sign_are_files_of_this_folder(tmp_path: Path, tree: Tree):
+    store = Checkpoints(tmp_path / "inside")
+    for name in ("a/b", "../c", "law, n = 3"):
+        store.save(name, tree)
+        assert_same(store.load(name, tree), tree)
+    assert len(os.listdir(tmp_path / "inside")) == 3
+    assert os.listdir(tmp_path) == ["inside"]
 
 
 @pytest.mark.parametrize(
@@ -120,23 +148,32 @@ def test_a_checkpoint_of_other_shapes_is_not_used(tmp_path: Path, tree: Tree, ot
 
 def test_an_unfinished_write_is_not_seen(tmp_path: Path, tree: Tree):
     Checkpoints(tmp_path).save("run", tree)
-    half = tmp_path / "run" / "2.orbax-checkpoint-tmp"
-    half.mkdir()
-    (half / "arrays").write_text("half")
+    (tmp_path / ".run.checkpoint.4242.part").write_text("half")
     assert_same(Checkpoints(tmp_path).load("run", tree), tree)
 
 
-def test_a_full_disk_is_a_resource_error_and_keeps_the_last_checkpoint(
-    tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        *((code, ResourceError) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)),
+        *((code, ResourceError) for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)),
+        *((code, InputError) for code in (errno.EACCES, errno.EROFS)),
+    ],
+)
+def test_a_disk_that_refuses_is_one_sentence_and_keeps_the_last_checkpoint(
+    tmp_path: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch, capfd, code: int, kind: type
 ):
     store = Checkpoints(tmp_path)
     store.save("run", tree)
 
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(store._manager("run"), "save", full)
-    with pytest.raises(ResourceError, match="no space left") as caught:
+    monkeypatch.setattr(files.os, "write", refuse)
+    with pytest.raises(kind) as caught:
         store.save("run", tree._replace(count=np.asarray(0)))
-    assert caught.value.exit_code == 4
+    monkeypatch.undo()
+    assert "run.checkpoint" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
     assert_same(Checkpoints(tmp_path).load("run", tree), tree)

@@ -7,22 +7,24 @@ import pytest
 
 from fineq.config import WITHOUT_EFFECT
 from fineq.errors import InputError
-from fineq.runs.digest import own_sources, run_hash, sources_digest
+from fineq.runs import identify
+from fineq.runs.digest import DRAWING, SPEAKING, own_sources, sources_of
 
 CONFIG = {"seeds": 4, "system": {"lipschitz": 1.0, "path": "plant.npz"}, "precision": "float64"}
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    root = tmp_path / "package"
+    root = tmp_path / "fineq"
     (root / "inner").mkdir(parents=True)
     (root / "a.py").write_text("x = 1\n")
     (root / "inner" / "b.py").write_text("y = 2\n")
     return root
 
 
-def hashed(sources: Path, config=CONFIG, study="area/study", files=None) -> str:
-    return run_hash(study, config, files, [sources])
+def hashed(sources: Path, config=CONFIG, study="study", files=None, **others) -> str:
+    identity = identify("area", study, "run", config, files, sources_of([sources]), **others)
+    return identity.hash
 
 
 def test_same_input_gives_the_same_name_in_any_order(sources):
@@ -52,7 +54,7 @@ def test_every_other_field_counts(sources, change):
 
 
 def test_the_study_counts(sources):
-    assert hashed(sources, study="area/other") != hashed(sources)
+    assert hashed(sources, study="other") != hashed(sources)
 
 
 def test_the_content_of_a_data_file_counts_and_its_place_does_not(sources, tmp_path):
@@ -92,14 +94,14 @@ def test_every_change_of_the_sources_counts(sources, change):
 
 
 def test_caches_other_files_and_the_place_of_the_sources_do_not_count(sources, tmp_path):
-    before = sources_digest([sources])
+    before = sources_of([sources])
     (sources / "__pycache__").mkdir()
     (sources / "__pycache__" / "a.py").write_text("cached")
     (sources / "notes.txt").write_text("text")
-    moved = tmp_path / "elsewhere" / "package"
+    moved = tmp_path / "elsewhere" / "fineq"
     shutil.copytree(sources, moved)
     (moved / "a.py").touch()
-    assert sources_digest([sources]) == sources_digest([moved]) == before
+    assert sources_of([sources]) == sources_of([moved]) == before
 
 
 def test_own_sources_are_those_of_fineq_and_experiments():
@@ -107,4 +109,52 @@ def test_own_sources_are_those_of_fineq_and_experiments():
     import fineq
 
     roots = [Path(fineq.__path__[0]), Path(experiments.__path__[0])]
-    assert own_sources() == sources_digest(roots)
+    assert own_sources() == sources_of(roots)
+
+
+@pytest.mark.parametrize("change", [{"platform": "gpu"}, {"own": {"m": "1"}}, {"flags": ["--x"]}])
+def test_the_platform_the_users_code_and_flags_count(sources, change):
+    assert hashed(sources, **change) != hashed(sources)
+
+
+@pytest.mark.parametrize("name", [*DRAWING, *SPEAKING])
+def test_what_draws_or_speaks_does_not_count(name):
+    """Each exists in fineq; a package laid out alike, where only that file changes, shows it."""
+    assert (Path(__file__).parents[2] / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "computes", "draws"),
+    [
+        ("plot/style.py", False, True),
+        ("runs/drawing.py", False, True),
+        ("console.py", False, False),
+        ("terminal.py", False, False),
+        ("plotting.py", True, False),
+        ("nlqr/study/complexity_views.py", True, False),
+    ],
+)
+def test_sources_that_draw_are_told_from_those_that_compute(sources, name, computes, draws):
+    before = sources_of([sources])
+    path = sources / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("z = 3\n")
+    after = sources_of([sources])
+    assert (after.computing != before.computing) == computes
+    assert (after.drawing != before.drawing) == draws
+
+
+def test_nothing_that_computes_knows_what_draws_or_speaks():
+    """Otherwise a change there could change a number under the same name."""
+    import tomllib
+
+    rules = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    (rule,) = (
+        rule
+        for rule in rules["tool"]["importlinter"]["contracts"]
+        if rule["name"] == "What computes knows nothing that draws or speaks"
+    )
+    modules = {
+        name.removesuffix("/").removesuffix(".py").replace("/", ".") for name in DRAWING + SPEAKING
+    }
+    assert {name for name in modules if name.startswith("fineq")} <= {*rule["forbidden_modules"]}

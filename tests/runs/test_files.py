@@ -81,9 +81,45 @@ def test_a_folder_that_refuses_is_bad_input(tmp_path, monkeypatch, code):
         files.write_atomic(tmp_path / "a", b"x")
 
 
-def test_other_errors_are_not_disguised(tmp_path):
-    with pytest.raises(OSError, match="unexpected"), files.disk_errors(tmp_path):
-        raise OSError(errno.EIO, "unexpected")
+@pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.EMFILE, errno.ENOMEM])
+def test_what_the_system_fails_at_is_a_resource_error(tmp_path, monkeypatch, call, code):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files.os, call, fail)
+    with pytest.raises(ResourceError, match=os.strerror(code).lower()) as caught:
+        files.write_atomic(tmp_path / "a", b"x")
+    monkeypatch.undo()
+    assert str(tmp_path / "a") in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOTSUP, errno.EINVAL, errno.ENOSYS])
+def test_a_file_system_that_cannot_flush_is_written_all_the_same(tmp_path, monkeypatch, code):
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(files.os, "fsync", fail)
+    files.write_atomic(tmp_path / "a", b"x")
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
+def test_a_link_laid_where_a_file_is_composed_leads_nowhere(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / f".a.{os.getpid()}.part").symlink_to(elsewhere)
+    files.write_atomic(tmp_path / "run" / "a", b"x")
+    assert elsewhere.read_text() == "kept"
+    assert os.listdir(tmp_path / "run") == ["a"]
+
+
+def test_a_folder_in_place_of_a_file_is_bad_input(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(InputError, match="cannot write"):
+        files.write_atomic(tmp_path / "a", b"x")
+    assert os.listdir(tmp_path) == ["a"]
 
 
 def test_output_below_a_file_is_not_writable(tmp_path: Path):

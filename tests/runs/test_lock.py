@@ -95,3 +95,33 @@ def test_a_file_system_without_locks_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(module.fcntl, "flock", flock)
     with pytest.raises(InputError, match="cannot lock files"):
         RunLock(tmp_path)
+
+
+@pytest.mark.parametrize("lay", [os.symlink, os.link])
+def test_a_lock_that_is_another_file_does_not_overwrite_it(tmp_path, lay):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("kept")
+    (tmp_path / "run").mkdir()
+    lay(elsewhere, tmp_path / "run" / NAME)
+    with pytest.raises(InputError, match=r"\.lock"):
+        RunLock(tmp_path / "run")
+    assert elsewhere.read_text() == "kept"
+
+
+@pytest.mark.parametrize("lay", [os.mkdir, os.mkfifo])
+def test_a_lock_that_is_no_file_is_bad_input(tmp_path, lay):
+    lay(tmp_path / NAME)
+    with pytest.raises(InputError, match=r"\.lock"):
+        RunLock(tmp_path)
+
+
+def test_a_folder_that_has_become_read_only_is_released(tmp_path, monkeypatch):
+    lock = RunLock(tmp_path)
+
+    def refuse(*_, **__):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    lock.release()
+    monkeypatch.undo()
+    RunLock(tmp_path).release()

@@ -1,6 +1,7 @@
 """The life of a run folder: new, complete, interrupted, damaged, on a full disk."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -9,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fineq.errors import InputError, ResourceError
-from fineq.runs import DamagedError, find_runs, load_run, redraw
+from fineq.errors import FineqError, InputError, ResourceError
+from fineq.runs import DamagedError, Run, find_run, find_runs, load_run, redraw
 from fineq.runs import files as files_module
 from fineq.runs import summary as summaries
 from fineq.runs.load import read_config
@@ -32,7 +33,7 @@ def test_a_run_is_written_and_read_back(opened):
     with opened({"seeds": 3, "sweep": {"x": (1, 2.5)}, "none": None}) as run:
         assert not run.complete
         assert not run.resumed
-        assert run.path.name == f"run-{run.identity['hash']}"
+        assert run.path.name == f"run-{run.identity.hash}"
         assert run.path.parts[-3:-1] == ("toy", "decay")
         save(run)
     assert sorted(os.listdir(run.path)) == WRITTEN
@@ -367,13 +368,26 @@ def test_an_output_that_cannot_be_written_is_bad_input(opened, tmp_path):
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b"])
-def test_names_that_are_no_folder_names_are_refused(tmp_path, name):
-    from fineq.runs import open_run
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "n" * 201, "n" * 250])
+def test_names_that_are_no_folder_names_are_refused(opened, tmp_path, name):
+    with pytest.raises(InputError, match="name must be at most 200 letters"):
+        opened(name=name)
+    assert not (tmp_path / "outputs").exists()
 
-    with pytest.raises(InputError, match="name must be"):
-        open_run(tmp_path, area="a", study="b", name=name, config={}, source_roots=[])
-    assert os.listdir(tmp_path) == []
+
+def test_the_longest_name_is_a_folder(opened):
+    with opened(name="n" * 200) as run:
+        save(run)
+    assert load_run(run.path).summary["name"] == "n" * 200
+
+
+@pytest.mark.parametrize("output", ["gs://bucket", "s3://bucket/runs", "file:///tmp", "a+b://x"])
+def test_an_output_elsewhere_is_refused(opened, tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    before = os.listdir(tmp_path)
+    with pytest.raises(InputError, match="must be a folder of this machine"):
+        opened(output=output)
+    assert os.listdir(tmp_path) == before
 
 
 def test_loading_executes_nothing(opened, tmp_path, monkeypatch):
@@ -412,6 +426,205 @@ def test_runs_are_found_by_area_and_study(opened, tmp_path):
         (other.path, "diverged"),
     }
     assert {(item.area, item.study, item.name) for item in found} == {("toy", "decay", "run")}
-    assert {item.hash for item in found} == {run.identity["hash"], other.identity["hash"]}
+    assert {item.hash for item in found} == {run.identity.hash, other.identity.hash}
     assert find_runs(tmp_path / "outputs", "toy", "other") == []
     assert find_runs(tmp_path / "nowhere") == []
+
+
+def copy_run(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        if path.name != ".lock":
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, target / path.name)
+
+
+def test_all_files_of_another_run_are_not_this_run(opened):
+    with opened({"first_seed": 100}) as other:
+        save(other, scale=100.0)
+    with opened({"first_seed": 0}) as run:
+        save(run)
+    shutil.rmtree(run.path)
+    copy_run(other.path, run.path)
+    with pytest.raises(DamagedError, match="belongs to another run"):
+        load_run(run.path)
+    with opened({"first_seed": 0}) as again:
+        assert not again.complete
+        assert "belongs to another run" in again.damage[0]
+        save(again)
+    assert load_run(run.path).dataset["error"].values[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("name", ["data.nc", "config.yaml"])
+def test_one_file_of_another_run_is_not_this_runs_though_the_summary_agrees(opened, name):
+    """As a program would do it that rewrites the checksums."""
+    with opened({"first_seed": 100}) as other:
+        save(other, scale=100.0)
+    with opened({"first_seed": 0}) as run:
+        save(run)
+    shutil.copy(other.path / name, run.path / name)
+    files = load_run_summary(run.path)["files"] | {
+        name: hashlib.sha256((run.path / name).read_bytes()).hexdigest()
+    }
+    rewrite_summary(run.path, files=files)
+    if name == "data.nc":
+        with pytest.raises(DamagedError, match=r"data\.nc belongs to another run"):
+            load_run(run.path)
+    else:
+        with opened({"first_seed": 0}) as again:
+            assert not again.complete
+            assert "config.yaml belongs to another run" in again.damage[0]
+
+
+def test_a_renamed_folder_still_loads_but_not_under_another_runs_name(opened):
+    with opened() as run:
+        save(run)
+    renamed = run.path.rename(run.path.parent / "figure-3")
+    assert load_run(renamed).summary["hash"] == run.identity.hash
+    with pytest.raises(DamagedError, match="belongs to another run"):
+        load_run(renamed.rename(run.path.parent / "run-0123456789ab"))
+
+
+def test_an_interrupted_run_loads_without_data(opened):
+    run = stopped(opened, KeyboardInterrupt())
+    loaded = load_run(run.path)
+    assert loaded.summary["status"] == "interrupted"
+    assert loaded.config == run.identity.config
+    assert dict(loaded.dataset) == {}
+    assert loaded.figures == ()
+    assert all(path.exists() for path in loaded.files)
+    assert redraw(run.path) == []
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_refused_final_write_keeps_checkpoints(opened, monkeypatch, code):
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Run, "_write_config", lambda run: "")  # all that was written before
+    monkeypatch.setattr(files_module.os, "replace", refuse)
+    with pytest.raises(FineqError, match="cannot write"):
+        run_with_checkpoint(opened)
+    monkeypatch.undo()
+    with opened() as again:
+        assert again.resumed
+        assert (again.checkpoints / "state").read_text() == "step 10"
+
+
+@pytest.mark.parametrize("name", ["data.nc", "summary.json", "config.yaml", "decay.png", ".lock"])
+def test_a_folder_in_place_of_a_file_is_refused_before_anything_runs(opened, name):
+    with opened() as run:
+        save(run)
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).mkdir()
+    with pytest.raises(InputError, match="cannot write") as caught:
+        opened(force=name == ".lock")  # which a finished run does not need
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("lay", [Path.touch, lambda path: path.symlink_to("elsewhere")])
+def test_checkpoints_that_are_no_folder_are_refused(opened, lay):
+    with opened() as run:
+        save(run)
+    lay(run.checkpoints)
+    with pytest.raises(InputError, match="no folder lies there"):
+        opened()
+
+
+def test_a_folder_that_may_not_be_searched_is_bad_input(opened, monkeypatch):
+    """As for anyone but root: nothing below it is seen, and nothing may be written."""
+    opened(force=False).close()
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os.path, "lexists", lambda path: False)
+    monkeypatch.setattr(os, "mkdir", refuse)
+    monkeypatch.setattr(files_module, "existing_ancestor", lambda path: Path("/"))
+    with pytest.raises(InputError, match=r"cannot write .*: permission denied"):
+        opened()
+
+
+def test_what_draws_may_change_and_is_drawn_again_with_nothing_computed(
+    opened, named, sources, monkeypatch, tmp_path
+):
+    with opened() as run:
+        save(run)
+    data = (run.path / "data.nc").stat().st_mtime_ns
+    from fineq import plot
+
+    (sources / "plot" / "style.py").write_text("width = 2\n")
+    monkeypatch.setattr(plot, "render", lambda x: {"png": b"wide", "pdf": b"%PDF wide"})
+    assert find_run(tmp_path / "outputs", named()) is None
+    with opened() as again:
+        assert again.complete
+        assert again.path == run.path
+        assert again.remarks == ("its figures are drawn again, as they are drawn now",)
+    assert (run.path / "decay.png").read_bytes() == b"wide"
+    assert (run.path / "data.nc").stat().st_mtime_ns == data
+    assert find_run(tmp_path / "outputs", named()) is not None
+    with opened() as third:
+        assert third.remarks == ()
+
+
+def test_figures_that_cannot_be_drawn_again_stay(opened, sources, monkeypatch):
+    with opened() as run:
+        save(run)
+    before = (run.path / "decay.png").read_bytes()
+    (sources / "plot" / "style.py").write_text("width = 2\n")
+    monkeypatch.setattr(files_module.os, "access", lambda path, mode: False)
+    with opened() as again:
+        assert again.complete
+        assert "as they were drawn before" in again.remarks[0]
+    assert (run.path / "decay.png").read_bytes() == before
+
+
+def test_what_computes_may_not_change(opened, sources):
+    with opened() as run:
+        save(run)
+    (sources / "a.py").write_text("x = 2\n")
+    with opened() as other:
+        assert not other.complete
+        assert other.path != run.path
+
+
+def test_a_run_of_another_jax_is_said(opened, monkeypatch):
+    from fineq.runs import run as run_module
+
+    with opened() as run:
+        save(run)
+    monkeypatch.setattr(run_module, "version", lambda name: "99.0")
+    with opened() as again:
+        (remark,) = again.remarks
+    assert "here is JAX 99.0" in remark
+
+
+def test_a_run_is_found_without_a_lock_or_a_write(opened, named, tmp_path):
+    assert find_run(tmp_path / "outputs", named()) is None
+    assert not (tmp_path / "outputs").exists()
+    with opened() as run:
+        assert find_run(tmp_path / "outputs", named()) is None
+        save(run)
+    found = find_run(tmp_path / "outputs", named())
+    assert found is not None
+    assert found.path == run.path
+    (run.path / "decay.pdf").unlink()
+    assert find_run(tmp_path / "outputs", named()) is None
+
+
+def test_a_result_without_a_finite_number_is_diverged(opened):
+    nothing = result(scale=np.nan)
+    assert nothing.status == "diverged"
+    assert result().status == "complete"
+    with opened() as run:
+        run.save(nothing, TIMING, "float64")
+    assert load_run(run.path).summary["status"] == "diverged"
+
+
+def test_the_summary_records_what_made_the_numbers(opened):
+    with opened() as run:
+        save(run)
+    summary = load_run_summary(run.path)
+    assert summary["environment"]["platform"] == "cpu"
+    assert summary["environment"]["switches"]["jax_enable_x64"] is True
+    assert summary["environment"]["switches"]["jax_default_prng_impl"] == "threefry2x32"
+    assert summary["sources"]["computing"] == run.identity.sources.computing

@@ -140,7 +140,7 @@ def divergence_note(diverged: np.ndarray) -> dict[str, str]:
         return {}
     return {
         "divergence": f"{int(diverged.sum())} of {diverged.size} members diverged: their step size "
-        "is above 2/λ_max; they are in no median"
+        "is above 2/λ_max, or their kernel is not finite; they are in no median"
     }
 
 

@@ -1,0 +1,142 @@
+"""Whatever the environment or a module has set, a run computes with the same switches of JAX."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+from fineq.errors import InputError
+from fineq.runs import switches
+from fineq.runs.environment import platform_of_jax
+
+# Another value for each switch, so that none is pinned in name only.
+OTHER = {
+    "jax_enable_x64": False,
+    "jax_numpy_dtype_promotion": "strict",
+    "jax_default_matmul_precision": "bfloat16",
+    "jax_allow_f16_reductions": False,
+    "jax_default_prng_impl": "rbg",
+    "jax_threefry_partitionable": False,
+    "jax_threefry_gpu_kernel_lowering": True,
+    "jax_high_dynamic_range_gumbel": True,
+    "jax_random_seed_offset": 7,
+    "jax_enable_custom_prng": True,
+    "jax_softmax_custom_jvp": True,
+    "jax_disable_jit": True,
+    "jax_debug_nans": True,
+    "jax_debug_infs": True,
+}
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    before = switches.state()
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_every_switch_has_another_value_here():
+    assert OTHER.keys() == switches.PINNED.keys()
+    assert all(OTHER[name] != value for name, value in switches.PINNED.items())
+
+
+@pytest.mark.parametrize("name", [name for name in OTHER if name in jax.config.values])
+def test_a_switch_that_was_flipped_is_put_back_and_named(name):
+    switches.pin()
+    jax.config.update(name, OTHER[name])
+    assert switches.moved() == {name: OTHER[name]}
+    assert switches.pin() == {name: OTHER[name]}
+    assert switches.moved() == {}
+
+
+def test_who_flips_a_switch_when_called_is_refused():
+    switches.pin()
+    switches.check("rewards:mine")
+    jax.config.update("jax_default_matmul_precision", "bfloat16")
+    with pytest.raises(InputError, match="rewards:mine sets jax_default_matmul_precision") as error:
+        switches.check("rewards:mine")
+    assert "to bfloat16" in str(error.value)
+    assert switches.moved() == {}
+
+
+DRAW = """
+import json, sys
+from experiments.backend import prepare_jax
+from fineq.runs import switches
+prepare_jax()
+import jax, jax.numpy as jnp
+key = jax.random.key(3)
+print(json.dumps([str(jax.random.key_impl(key)), jax.random.normal(key, (3,)).tolist(),
+                  str(jnp.zeros(1).dtype)]))
+"""
+ENVIRONMENT = {
+    "JAX_DEFAULT_PRNG_IMPL": "rbg",
+    "JAX_ENABLE_X64": "0",
+    "JAX_RANDOM_SEED_OFFSET": "7",
+    "JAX_THREEFRY_PARTITIONABLE": "0",
+    "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
+    "JAX_DEBUG_NANS": "1",
+}
+
+
+def drawn(**extra: str) -> list:
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", **extra}
+    environment.pop("XLA_FLAGS", None)
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_environment_changes_no_number():
+    plain = drawn()
+    assert plain[0] == "threefry2x32"
+    assert plain[2] == "float64"
+    assert drawn(**ENVIRONMENT) == plain
+
+
+def test_flags_that_change_numbers_are_known_and_others_are_not(monkeypatch):
+    harmless = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    monkeypatch.setenv("XLA_FLAGS", harmless)
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    assert switches.flags() == []
+    monkeypatch.setenv("XLA_FLAGS", harmless + " --xla_cpu_enable_fast_math=true")
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    assert switches.flags() == ["--xla_cpu_enable_fast_math=true", "NVIDIA_TF32_OVERRIDE=1"]
+
+
+@pytest.fixture
+def before_jax(monkeypatch) -> pytest.MonkeyPatch:
+    """As before JAX is loaded, with nothing said of the platform."""
+    monkeypatch.delitem(sys.modules, "jax")
+    for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "TPU_LIBRARY_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_the_platform_is_known_without_jax_where_it_cannot_be_another(before_jax):
+    import importlib.metadata
+    import importlib.util
+
+    before_jax.setattr(importlib.metadata, "entry_points", lambda group: [])
+    installed: list[str] = []
+    before_jax.setattr(importlib.util, "find_spec", lambda name: name in installed or None)
+    assert platform_of_jax() == "cpu"
+    installed.append("jax_plugins")
+    assert platform_of_jax() is None
+    before_jax.setenv("JAX_PLATFORMS", "cpu")
+    assert platform_of_jax() == "cpu"
+    before_jax.setenv("JAX_PLATFORMS", "cuda,cpu")
+    assert platform_of_jax() is None
+    before_jax.delenv("JAX_PLATFORMS")
+    installed[:] = ["libtpu"]
+    assert platform_of_jax() is None
+
+
+def test_with_jax_the_platform_is_jaxs():
+    assert platform_of_jax() == jax.default_backend()
