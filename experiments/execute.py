@@ -1,6 +1,7 @@
 """Carry out one configured study: find its run or open its folder, compute, save, report."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments.backend import prepare_jax
 from experiments.compose import settings
+from experiments.inputs import Loaded
 from fineq.config import RunConfig
 from fineq.console import Console, make_console
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
@@ -30,16 +32,16 @@ class Job(NamedTuple):
         area: first folder below the output.
         config: the validated configuration.
         files: configuration field to the file it names; their content identifies the run.
-        begin: loads and checks what the configuration names; returns the study and what it is
-            given. Called only where there is something to compute.
+        begin: loads and checks what the configuration names; returns the study and what was
+            loaded. Called only where there is something to compute.
         target: the `module:function` of the user's that `begin` imports; None where there is none.
-        function: what it is, found in what `begin` returned.
+        function: what it is, found in what the study is given.
     """
 
     area: str
     config: RunConfig
     files: Mapping[str, Path]
-    begin: Callable[[], tuple[Study, Any]]
+    begin: Callable[[], tuple[Study, Loaded]]
     target: str | None = None
     function: Callable[[Any], Callable[..., Any] | None] = lambda given: None
 
@@ -60,13 +62,13 @@ def execute(job: Job) -> tuple[int, Path]:
     run = _found(job)
     if run is None:
         prepare_jax()
-        study, given = job.begin()
-        run = open_run(job.config.output, _identity(job, given), force=job.config.force)
+        study, loaded = job.begin()
+        run = open_run(job.config.output, _identity(job, loaded.given), force=job.config.force)
         with run:
             for sentence in run.damage:
                 console.line(f"{sentence}; it is made again")
             if not run.complete:
-                _compute(run, job, study, given, console)
+                _compute(run, job, study, loaded, console)
                 return _report(run, job, console)
     console.line("this run is complete; force=true computes it again")
     for remark in run.remarks:
@@ -108,11 +110,14 @@ def _identify(job: Job, platform: str, own: Mapping[str, str]) -> Identity:
     )
 
 
-def _compute(run: Run, job: Job, study: Study, given: Any, console: Console) -> None:
+def _compute(run: Run, job: Job, study: Study, loaded: Loaded, console: Console) -> None:
     from fineq.iterate import interruptible
     from fineq.runs.checkpoint import Checkpoints
     from fineq.sweep.stages import Stages
 
+    read = {field: f"{field}: {words}" for field, words in loaded.read.items()}
+    for sentence in read.values():
+        console.line(sentence)
     if run.resumed:
         console.line("going on from where an earlier attempt was interrupted")
     started = time.monotonic()
@@ -123,7 +128,9 @@ def _compute(run: Run, job: Job, study: Study, given: Any, console: Console) -> 
     )
     with console.progress("gap") as progress, interruptible():
         stages.progress = progress
-        result = study(job.config, given, stages)
+        result = study(job.config, loaded.given, stages)
+        # Kept with the run, so that a run that is found says it as well.
+        result = dataclasses.replace(result, notes={**read, **result.notes})
         switches.check(job.target or job.config.study)
         timing = {**stages.timing, "total": time.monotonic() - started}
         run.save(result, timing, job.config.precision)

@@ -1,20 +1,20 @@
 """Nearly linear-quadratic control from the shell: `python -m experiments.nlqr --help`."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from experiments.area import Area
 from experiments.execute import Job, Study, execute
-from experiments.inputs import load_function, load_npz
+from experiments.inputs import Loaded, load_function, load_npz, load_points, regular_file
 from experiments.shell import main
 from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
 
-if TYPE_CHECKING:
-    from fineq.nlqr.study import Given
+MOST_EIGENVALUES = 512  # states up to which the spectral radius of a plant costs no time
 
 
 def run(config: NlqrConfig) -> tuple[int, Path]:
@@ -32,8 +32,8 @@ def run(config: NlqrConfig) -> tuple[int, Path]:
     )
 
 
-def begin(config: NlqrConfig) -> tuple[Study, "Given"]:
-    """The configured study and what it is given; as `load`."""
+def begin(config: NlqrConfig) -> tuple[Study, Loaded]:
+    """The configured study and what it needs; as `load`."""
     from fineq.nlqr.study import STUDIES
 
     if config.study not in STUDIES:
@@ -42,16 +42,20 @@ def begin(config: NlqrConfig) -> tuple[Study, "Given"]:
 
 
 def files_of(config: NlqrConfig) -> dict[str, Path]:
-    """The files whose content changes the results."""
+    """The files whose content changes the results.
+
+    Raises:
+        InputError: for one that is not there, or cannot be read to an end.
+    """
     files: dict[str, Path] = {}
     if config.system.source == "file":
-        files["system.path"] = Path(str(config.system.path))
+        files["system.path"] = regular_file("system.path", config.system.path)
     if config.law.name == "file" and config.law.path:
-        files["law.path"] = Path(config.law.path)
+        files["law.path"] = regular_file("law.path", config.law.path)
     return files
 
 
-def load(config: NlqrConfig) -> "Given":
+def load(config: NlqrConfig) -> Loaded:
     """Load and check what the configuration names: plant, law and kernel.
 
     Raises:
@@ -64,13 +68,15 @@ def load(config: NlqrConfig) -> "Given":
     given = Given()
     if config.kernel.name == "python":
         given = given._replace(function=load_function("kernel.target", str(config.kernel.target)))
-    arrays = _plant(config)
-    if arrays is None:
+    read: dict[str, str] = {}
+    arrays: dict[str, Any] = {}
+    if config.system.source == "random":
         n = config.system.n
         phi = make_features(config, given)
         d = config.kernel.d or phi.num_features(n)
         check_features(phi, np.asarray(config.system.lipschitz), n, d)
     else:
+        arrays = _plant(config)
         for name in "ABC":
             _size(arrays, name, 0)
         shapes = {"n": _size(arrays, "A", 0), "d": _size(arrays, "C", 1)}
@@ -78,25 +84,26 @@ def load(config: NlqrConfig) -> "Given":
         system = system_from_arrays(arrays, phi=phi, scale=config.system.lipschitz)
         given = given._replace(system=system)
         n = system.n
+        if config.system.source == "file":
+            read["system.path"] = _plant_in_words(config.system.path, arrays)
     if config.law.name == "quadrature" and n > 3:
         raise InputError(
             f"law=quadrature needs at most 3 states, got {n}: take law=sphere, law=gaussian, "
             "law=ball or law=file"
         )
     if config.law.name == "file":
-        law = load_npz("law.path", config.law.path) if config.law.path else arrays or {}
-        given = given._replace(law=law_from_arrays(law, n))
+        points, words = _law(config, arrays)
+        read |= words
+        given = given._replace(law=law_from_arrays(points, n))
         if given.law is None:
             raise InputError("law.name=file needs points: an array x0 [S, n] in law.path")
-    return given
+    return Loaded(given, read)
 
 
-def _plant(config: NlqrConfig) -> dict[str, Any] | None:
+def _plant(config: NlqrConfig) -> dict[str, Any]:
     """The arrays A, B, C, Q, R; identities where Q or R are not given."""
-    if config.system.source == "random":
-        return None
     if config.system.source == "file":
-        arrays = load_npz("system.path", str(config.system.path))
+        arrays: dict[str, Any] = {**load_npz("system.path", config.system.path).arrays}
     else:
         rows = {name: getattr(config.system, name) for name in "ABCQR"}
         arrays = {name: matrix for name, matrix in rows.items() if matrix}
@@ -104,6 +111,30 @@ def _plant(config: NlqrConfig) -> dict[str, Any] | None:
         if weight not in arrays and of in arrays:
             arrays[weight] = np.eye(_size(arrays, of, axis))
     return arrays
+
+
+def _plant_in_words(path: str | None, arrays: Mapping[str, Any]) -> str:
+    """Name, shapes and spectral radius of a plant whose arrays have been checked."""
+    A = arrays["A"]
+    shapes = ", ".join(
+        f"{name} the identity"
+        if name in "QR" and np.array_equal(array, np.eye(len(array)))
+        else f"{name} {list(array.shape)}"
+        for name, array in arrays.items()
+    )
+    size = np.abs(np.linalg.eigvals(A)).max() if len(A) <= MOST_EIGENVALUES else np.nan
+    radius = f"; spectral radius of A {size:.4g}" if np.isfinite(size) else ""
+    return f"{Path(str(path)).name}: {shapes}{radius}"
+
+
+def _law(config: NlqrConfig, plant: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The arrays x0 and, where they are given, weights, and what was read."""
+    law = config.law
+    if not law.path:
+        return {name: plant[name] for name in ("x0", "weights") if name in plant}, {}
+    found = load_points("law.path", law.path, law.columns, law.header, array="x0")
+    arrays = {"x0": found.x} | ({} if found.weights is None else {"weights": found.weights})
+    return arrays, {"law.path": found.words}
 
 
 def _size(arrays: dict[str, Any], name: str, axis: int) -> int:

@@ -2,29 +2,25 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from experiments.area import Area
 from experiments.execute import Job, Study, execute
-from experiments.inputs import load_points
+from experiments.inputs import Loaded, load_points, regular_file
 from experiments.shell import main
 from fineq.errors import InputError
 from fineq.ntk.config import NtkConfig
-
-if TYPE_CHECKING:
-    from fineq.ntk.study import Given
 
 
 def run(config: NtkConfig) -> tuple[int, Path]:
     """Run the configured study; returns the exit code and the run folder."""
     files: dict[str, Path] = {}
     if config.target.name == "points":
-        files["target.path"] = Path(str(config.target.path))
+        files["target.path"] = regular_file("target.path", config.target.path)
     return execute(Job("ntk", config, files, lambda: begin(config)))
 
 
-def begin(config: NtkConfig) -> tuple[Study, "Given"]:
-    """The configured study and what it is given; as `load`."""
+def begin(config: NtkConfig) -> tuple[Study, Loaded]:
+    """The configured study and what it needs; as `load`."""
     from fineq.ntk.study import STUDIES
 
     if config.study not in STUDIES:
@@ -32,7 +28,7 @@ def begin(config: NtkConfig) -> tuple[Study, "Given"]:
     return STUDIES[config.study], load(config)
 
 
-def load(config: NtkConfig) -> "Given":
+def load(config: NtkConfig) -> Loaded:
     """Load and check what the configuration names.
 
     Raises:
@@ -40,10 +36,11 @@ def load(config: NtkConfig) -> "Given":
     """
     from fineq.ntk.study.instances import Given, target_of
 
-    points = None
-    if config.target.name == "points":
-        points = load_points("target.path", str(config.target.path))
-    return Given(target_of(config, points))
+    if config.target.name != "points":
+        return Loaded(Given(target_of(config, None)))
+    t = config.target
+    found = load_points("target.path", t.path, t.columns, t.header)
+    return Loaded(Given(target_of(config, (found.x, found.weights))), {"target.path": found.words})
 
 
 AREA = Area("ntk", NtkConfig, run)

@@ -2,17 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from experiments.area import Area
 from experiments.execute import Job, Study, execute
-from experiments.inputs import load_function, load_points
+from experiments.inputs import Loaded, load_function, load_points, regular_file
 from experiments.shell import main
 from fineq.errors import InputError
 from fineq.pift.config import PiftConfig
-
-if TYPE_CHECKING:
-    from fineq.pift.study import Given
 
 NUM_TRIED = 256  # states at which a reward is tried before anything runs
 
@@ -21,7 +17,7 @@ def run(config: PiftConfig) -> tuple[int, Path]:
     """Run the configured study; returns the exit code and the run folder."""
     files: dict[str, Path] = {}
     if config.data.name == "points":
-        files["data.path"] = Path(str(config.data.path))
+        files["data.path"] = regular_file("data.path", config.data.path)
     own = config.reward.name == "python"
     return execute(
         Job(
@@ -35,8 +31,8 @@ def run(config: PiftConfig) -> tuple[int, Path]:
     )
 
 
-def begin(config: PiftConfig) -> tuple[Study, "Given"]:
-    """The configured study and what it is given; as `load`."""
+def begin(config: PiftConfig) -> tuple[Study, Loaded]:
+    """The configured study and what it needs; as `load`."""
     from fineq.pift.study import STUDIES
 
     if config.study not in STUDIES:
@@ -44,7 +40,7 @@ def begin(config: PiftConfig) -> tuple[Study, "Given"]:
     return STUDIES[config.study], load(config)
 
 
-def load(config: PiftConfig) -> "Given":
+def load(config: PiftConfig) -> Loaded:
     """Load and check what the configuration names: points and reward, and every list in it.
 
     Raises:
@@ -62,9 +58,11 @@ def load(config: PiftConfig) -> "Given":
             "precision=float32: the studies of pift compare with exact solutions, whose tolerances "
             "are those of float64"
         )
-    given = Given()
+    given, read = Given(), {}
     if config.data.name == "points":
-        given = given._replace(points=points(*load_points("data.path", str(config.data.path))))
+        found = load_points("data.path", config.data.path, config.data.columns, config.data.header)
+        given = given._replace(points=points(found.x, found.weights))
+        read["data.path"] = found.words
     if config.reward.name == "python":
         function = load_function("reward.target", str(config.reward.target))
         given = given._replace(function=function)
@@ -74,7 +72,7 @@ def load(config: PiftConfig) -> "Given":
     tried = instance.law.noised(0.5).sample(key, NUM_TRIED)
     name = f"reward.target={config.reward.target}" if given.function else "reward"
     check_reward(instance.problem.reward, tried, name)
-    return given
+    return Loaded(given, read)
 
 
 AREA = Area("pift", PiftConfig, run)

@@ -4,10 +4,38 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from fineq.fields import choice, count, flag, number, text
+from fineq.fields import choice, count, flag, names, number, text
 
 # These say where and how a run is carried out, not what it computes: they stay out of its hash.
 WITHOUT_EFFECT = ("output", "profile", "profiles", "force", "strict", "quiet", "save_every")
+
+# What every area says of the files that points are read from.
+TABLES = (
+    "a table of rows: .csv (commas), .tsv (tabs), .txt (spaces), each perhaps .gz; empty lines and "
+    "lines that begin with # are passed over"
+)
+
+
+def points_path(array: str, rest: str) -> Any:
+    """A file of points: an array of an npz file, or the rows of a table."""
+    return text(None, f"npz with {array} and perhaps weights [S], or {TABLES} ({rest})")
+
+
+def table_columns() -> Any:
+    """The columns of a table that are coordinates."""
+    return names(
+        "columns of a table that are coordinates, by name, or by position from 0 where there are "
+        "no names; empty: all but a first one without a name that counts the rows"
+    )
+
+
+def table_header() -> Any:
+    """Whether a table has a line of names."""
+    return flag(
+        None,
+        "whether the first line of a table holds names; null: it does where none of its fields is "
+        "a number, or where they are an empty one and 0, 1, 2, ...",
+    )
 
 
 @dataclass

@@ -27,3 +27,9 @@ class ResourceError(FineqError):
     """Too little memory or disk: says how much is needed and what to lower."""
 
     exit_code: ClassVar[int] = EXIT_RESOURCES
+
+
+def in_a_line(error: BaseException) -> str:
+    """The kind of an error that is not ours, and the first line of what it says."""
+    said = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -62,15 +62,20 @@ def text(default: str | None, help: str) -> Any:
     return _field(default, Spec(help, shape=True, optional=default is None))
 
 
-def flag(default: bool, help: str) -> Any:
-    """Yes or no."""
-    return _field(default, Spec(help, shape=True))
+def flag(default: bool | None, help: str) -> Any:
+    """Yes or no; or, where the default is None, as the rule in the help says."""
+    return _field(default, Spec(help, shape=True, optional=default is None))
 
 
 def numbers(default: list, help: str, **limits: Any) -> Any:
     """A list of numbers, each within the limits; its length is a shape."""
     spec = Spec(help, shape=True, **limits)
     return dataclasses.field(default_factory=lambda: list(default), metadata={"spec": spec})
+
+
+def names(help: str) -> Any:
+    """A list of names or positions, empty by default."""
+    return dataclasses.field(default_factory=list, metadata={"spec": Spec(help, shape=True)})
 
 
 def group(factory: Any, help: str) -> Any:

@@ -293,6 +293,8 @@ def standard_normal(d: int, dtype: jnp.dtype | None = None) -> Gaussian:
 
 def _real(name: str, values: ArrayLike) -> Array:
     try:
+        if np.iscomplexobj(values):
+            raise TypeError
         return jnp.asarray(values, float)
     except (TypeError, ValueError):
         raise InputError(f"{name} must hold real numbers") from None

@@ -201,6 +201,8 @@ def check_law(law: InitialLaw, n: int) -> InitialLaw:
             if covariance.shape[0] != covariance.shape[1]:
                 raise InputError(f"law.covariance must be square, got shape {covariance.shape}")
             check_symmetric("law.covariance", covariance, definite=False)
+            if not np.any(covariance):
+                raise InputError("law.covariance is 0: every state stays at rest")
         case Points():
             _check_points(law)
     if law.n != n:
@@ -223,6 +225,8 @@ def _check_points(law: Points) -> None:
         raise InputError(f"law.weights must be at least 0, got {weights.min():g}")
     if abs(weights.sum() - 1) > 1e-6:
         raise InputError(f"law.weights must sum to 1, got {weights.sum():g}")
+    if not np.any(weights[:, None] * points):
+        raise InputError("law.points are all 0: a state at rest stays there whatever the policy")
 
 
 def check_problem(problem: Problem) -> Problem:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fineq.config import RunConfig
+from fineq.config import RunConfig, points_path, table_columns, table_header
 from fineq.errors import InputError
 from fineq.fields import choice, count, group, number, numbers, text
 
@@ -70,9 +70,14 @@ class LawConfig:
     )
     radius: float = number(3.0, "radius |x0|; standard deviation of the Gaussian", above=0.0)
     degree: int = count(7, "polynomial degree the quadrature integrates exactly")
-    path: str | None = text(
-        None, "npz file with x0 [S, n] and optionally weights [S]; null: those of system.path"
-    )
+    path: str | None = points_path("x0 [S, n]", "null: those of system.path")
+    columns: list = table_columns()
+    header: bool | None = table_header()
+
+    def check(self) -> None:
+        """What is said of a table needs one."""
+        if not self.path and (self.columns or self.header is not None):
+            raise InputError("law.columns and law.header have no effect without law.path")
 
 
 @dataclass

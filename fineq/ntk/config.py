@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from fineq.config import RunConfig
+from fineq.config import RunConfig, points_path, table_columns, table_header
 from fineq.errors import InputError
 from fineq.fields import choice, count, flag, group, number, numbers, text
 
@@ -15,7 +15,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "mixture": _DRAWN,
     "boxes": _DRAWN,
     "digits": ("d",),
-    "points": ("path", "scale"),
+    "points": ("path", "columns", "header", "scale"),
 }
 TIMES = ("uniform", "log_uniform")
 WEIGHTS = ("regression", "score", "noise", "likelihood")
@@ -73,7 +73,9 @@ class TargetConfig:
         0.1, "standard deviation of a Gaussian, half the side of a box", above=0.0, below=1.0
     )
     draw: int = count(0, "seed of their centers", minimum=0)
-    path: str | None = text(None, "npz with x [S, d] (and weights [S]), or csv of rows (points)")
+    path: str | None = points_path("x [S, d]", "points")
+    columns: list = table_columns()
+    header: bool | None = table_header()
     scale: bool = flag(False, "bring given points into the cube [-1, 1]^d")
 
     def check(self) -> None:
@@ -83,7 +85,7 @@ class TargetConfig:
         for field in fields(self):
             if field.name in ("name", *TARGETS[self.name]):
                 continue
-            if getattr(self, field.name) != field.default:
+            if getattr(self, field.name) not in (field.default, []):
                 users = " or ".join(law for law, taken in TARGETS.items() if field.name in taken)
                 raise InputError(
                     f"target.{field.name} has no effect when target.name={self.name}: drop it, or "

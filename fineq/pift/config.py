@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fineq.config import RunConfig
+from fineq.config import RunConfig, points_path, table_columns, table_header
 from fineq.errors import InputError
 from fineq.fields import choice, count, flag, group, number, numbers, text
 
@@ -59,7 +59,9 @@ class DataConfig:
     weights: list = numbers([], "weights of a mixture; empty: drawn mixtures have equal ones")
     means: list = numbers([], "rows: means of a mixture, or one of a Gaussian; empty: drawn")
     covariances: list = numbers([], "matrices: covariances, one per mean; empty: drawn")
-    path: str | None = text(None, "npz with x [S, d] (and weights [S]), or csv of rows (points)")
+    path: str | None = points_path("x [S, d]", "points")
+    columns: list = table_columns()
+    header: bool | None = table_header()
 
     def check(self) -> None:
         """What is given is given whole."""

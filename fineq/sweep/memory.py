@@ -11,7 +11,7 @@ SHARE = 4
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
-def _host_bytes() -> int:
+def host_bytes() -> int:
     """Memory of this machine, or of the container where that is less."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = CGROUP.read_text().strip() if CGROUP.exists() else "max"
@@ -23,4 +23,4 @@ def device_bytes(devices: Sequence[Device]) -> int:
     stats = devices[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return int(stats["bytes_limit"])
-    return _host_bytes() // len(devices)
+    return host_bytes() // len(devices)

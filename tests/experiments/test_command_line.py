@@ -120,7 +120,7 @@ def test_files_that_are_not_plants(capsys, tmp_path):
     assert "holds a single array" in sentence(single)
     pickled = tmp_path / "pickled.npz"
     np.savez(pickled, A=np.array([{"a": 1}], dtype=object))
-    assert "plain numeric arrays" in sentence(pickled)
+    assert "must hold real numbers, got an array of type object" in sentence(pickled)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -66,7 +66,7 @@ def test_points_come_from_csv_and_npz(tmp_path):
     np.savez(tmp_path / "points.npz", x=rows, weights=[0.2, 0.3, 0.5])
     for name, weights in (("named.csv", np.full(3, 1 / 3)), ("points.npz", [0.2, 0.3, 0.5])):
         words = ["data.name=points", f"data.path={tmp_path / name}", "reward.name=wave"]
-        law = load(compose(AREA, words)).points
+        law = load(compose(AREA, words)).given.points
         assert law is not None
         np.testing.assert_array_equal(law.locations, rows)
         np.testing.assert_allclose(np.exp(law.log_weights), weights, rtol=1e-15)
