@@ -5,6 +5,5 @@ from experiments.inputs.arrays import load_npz as load_npz
 from experiments.inputs.files import Loaded as Loaded
 from experiments.inputs.files import regular_file as regular_file
 from experiments.inputs.functions import load_function as load_function
-from experiments.inputs.functions import source_of as source_of
 from experiments.inputs.points import Points as Points
 from experiments.inputs.points import load_points as load_points
