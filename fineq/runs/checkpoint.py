@@ -19,7 +19,7 @@ import numpy as np
 
 from fineq.errors import FineqError
 from fineq.iterate.core import is_key
-from fineq.runs.files import disk_errors, read_json, strict_json, write_atomic
+from fineq.runs.files import disk_errors, read_json, read_regular, strict_json, write_atomic
 
 Notify = Callable[[str], None]
 SUFFIX = ".checkpoint"
@@ -73,7 +73,7 @@ class Checkpoints:
         """
         path = self._path(name)
         try:
-            content = path.read_bytes()
+            content = read_regular(path)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -10,7 +10,7 @@ from fineq.errors import InputError
 from fineq.figures import Figure, from_json, to_json
 from fineq.results import Array, StudyResult
 from fineq.runs.digest import Identity
-from fineq.runs.files import write_atomic
+from fineq.runs.files import read_regular, write_atomic
 
 if TYPE_CHECKING:
     import xarray
@@ -100,7 +100,7 @@ def read_dataset(path: Path, digest: str | None = None) -> "xarray.Dataset":
 def read_bytes(path: Path, digest: str | None = None) -> bytes:
     """Return the content of a file of a run; raise `DamagedError` when it is not as written."""
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError:
         raise DamagedError(f"{path} is missing") from None
     except OSError as error:

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,21 @@ def write_atomic(path: Path, content: bytes) -> str:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
     return hashlib.sha256(content).hexdigest()
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a file; what is none may never end, and is not read.
+
+    Raises:
+        OSError: as `open`, and for a folder, a device or a pipe.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a file", str(path))
+    with open(descriptor, "rb") as file:
+        return file.read()
 
 
 def _write_all(path: Path, content: bytes) -> None:

@@ -1,5 +1,6 @@
 """Arrays, coordinates, units and figures survive the data file; damage does not pass."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,13 @@ def test_a_truncated_file_is_damaged_even_without_a_checksum(tmp_path):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DamagedError, match=r"data\.nc is missing"):
+        read_dataset(tmp_path / "data.nc")
+
+
+@pytest.mark.parametrize("lay", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_not_read(tmp_path, lay):
+    lay(tmp_path / "data.nc")
+    with pytest.raises(DamagedError, match=r"data\.nc cannot be read: it is not a file"):
         read_dataset(tmp_path / "data.nc")
 
 

@@ -1,0 +1,95 @@
+"""Studies that stop where they would begin to compute, and results that tell runs apart."""
+
+import contextlib
+import copy
+import functools
+import importlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from experiments.area import Area
+from experiments.compose import compose
+from fineq.config import RunConfig
+from fineq.figures import Figure, Line, Panel
+from fineq.results import Array, StudyResult
+from fineq.sweep.stages import Stages
+
+AREAS = ("nlqr", "pift", "ntk")
+
+
+class ReachedError(BaseException):
+    """Raised where a study begins to compute: at its first sweep, or on a grid."""
+
+
+def result_of(config: RunConfig) -> StudyResult:
+    """A small result that no run with other seeds has."""
+    seeds = np.arange(3)
+    values = 0.5**seeds + 1.0 * config.first_seed + 1e-3 * config.seeds
+    return StudyResult(
+        {"error": Array(values, ("seed",), "J", "cost gap")},
+        {"seed": Array(seeds, ("seed",), "1", "seed")},
+        figures=(Figure("decay", (Panel("decay", "seed", (Line("error", "all"),)),)),),
+    )
+
+
+@contextlib.contextmanager
+def stubbed() -> Iterator[None]:
+    """Studies end where they begin to compute, with `result_of` as result; figures are a few bytes.
+
+    All before that is real: composition, validation, loading, and a study's own checks.
+    """
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise ReachedError
+
+    def until_reached(study: Any) -> Any:
+        def run(config: Any, given: Any, stages: Stages) -> StudyResult:
+            with contextlib.suppress(ReachedError):
+                study(config, given, stages)
+            return result_of(config)
+
+        return run
+
+    with contextlib.ExitStack() as stack:
+        for area in AREAS:
+            studies = importlib.import_module(f"fineq.{area}.study").STUDIES
+            stubs = {name: until_reached(study) for name, study in studies.items()}
+            stack.enter_context(mock.patch.dict(studies, stubs))
+        stack.enter_context(mock.patch.object(Stages, "sweep", stop))
+        stack.enter_context(mock.patch("fineq.pift.grid.checks._between", stop))
+        stack.enter_context(drawn_plainly())
+        stack.enter_context(mock.patch("experiments.multirun.forget_programs"))
+        yield
+
+
+@functools.cache
+def _composed(area: Area, words: tuple[str, ...], source: str | None) -> RunConfig:
+    return compose(area, words, source)
+
+
+@contextlib.contextmanager
+def remembered() -> Iterator[None]:
+    """The same words are composed once, for cases that are about files."""
+
+    def compose_once(area: Area, words: Sequence[str], source: str | None = None) -> RunConfig:
+        return copy.deepcopy(_composed(area, tuple(words), source))
+
+    with mock.patch("experiments.shell.compose", compose_once):
+        yield
+
+
+@contextlib.contextmanager
+def drawn_plainly() -> Iterator[None]:
+    """Figures are small bytes that depend on the data."""
+
+    def draw(dataset: Any, figure: Figure) -> float:
+        return float(np.nansum(dataset["error"]))
+
+    def render(drawn: float) -> dict[str, bytes]:
+        return {"png": f"{drawn}".encode(), "pdf": b"%PDF"}
+
+    with mock.patch("fineq.plot.draw", draw), mock.patch("fineq.plot.render", render):
+        yield
