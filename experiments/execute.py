@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from experiments.backend import prepare_jax
 from experiments.compose import settings
 from experiments.inputs import Loaded
+from experiments.stop import Stop
 from fineq.config import RunConfig
 from fineq.console import Console, make_console
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
@@ -126,7 +127,8 @@ def _compute(run: Run, job: Job, study: Study, loaded: Loaded, console: Console)
         block_size=job.config.block_size,
         save_seconds=job.config.save_every,
     )
-    with console.progress("gap") as progress, interruptible():
+    stop = Stop(console)
+    with console.progress("gap") as progress, interruptible(stop.acknowledge, stop.abandon):
         stages.progress = progress
         result = study(job.config, loaded.given, stages)
         # Kept with the run, so that a run that is found says it as well.

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from experiments.area import Area
 from experiments.backend import forget_programs
 from experiments.compose import compose
-from experiments.shell import report_error
+from experiments.shell import report_error, report_interrupt
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.runs import Outcome, write_overall_summary
+from fineq.streams import lasting_streams
 
 PAPER_FIGURES = ("initialisation", "lipschitz_sweep", "robustness")
 STUDIES: dict[str, list[list[str]]] = {
@@ -65,7 +66,11 @@ STUDIES: dict[str, list[list[str]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the worst exit code of the studies."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    with lasting_streams():
+        return _command(list(sys.argv[1:] if argv is None else argv))
+
+
+def _command(words: list[str]) -> int:
     overrides = [word for word in words if "=" in word]
     areas = [word for word in words if "=" not in word] or list(STUDIES)
     try:
@@ -75,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run_all(areas, overrides)
     except FineqError as error:
         return report_error(error)
+    except KeyboardInterrupt:
+        return report_interrupt()
 
 
 def _run_all(areas: Sequence[str], overrides: Sequence[str]) -> int:

@@ -12,32 +12,59 @@ from experiments.area import Area
 from experiments.compose import compose, to_yaml
 from experiments.multirun import multirun
 from experiments.options import help_text, parse
-from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
+from fineq.errors import (
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_RESOURCES,
+    FineqError,
+    InputError,
+    ResourceError,
+)
+from fineq.streams import Lasting, lasting_streams
 
 
 def main(area: Area, argv: Sequence[str] | None = None) -> int:
     """Run the command line of `area` and return the exit code (never raises for bad input)."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    with lasting_streams() as out:
+        code = _command(area, list(sys.argv[1:] if argv is None else argv), out)
+        out.flush()
+        if out.lost and code != EXIT_RESOURCES:
+            print(f"fineq: what was printed is lost: {out.lost}", file=sys.stderr)
+        return code
+
+
+def _command(area: Area, arguments: list[str], out: Lasting) -> int:
     debug = "--traceback" in arguments
     try:
         options = parse(area, arguments)
         if options.help:
-            print(help_text(area))
-            return 0
+            return _show(help_text(area) + "\n", out)
         if options.multirun and (options.show or options.source):
             raise InputError("-m runs many configurations: it goes with neither --cfg nor --from")
         if options.multirun:
             return multirun(area, options)
         config = compose(area, options.overrides, options.source)
         if options.show:
-            print(to_yaml(config), end="")
-            return 0
+            return _show(to_yaml(config), out)
         return area.run(config)[0]
     except FineqError as error:
         return report_error(error, debug)
     except KeyboardInterrupt:
-        print("fineq: interrupted; the same command goes on from what was kept", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return report_interrupt()
+
+
+def _show(text: str, out: Lasting) -> int:
+    """Print what was asked for; where it does not arrive, nothing was done."""
+    print(text, end="", flush=True)
+    if out.lost:
+        raise ResourceError(f"standard output cannot be written: {out.lost}")
+    return EXIT_DONE
+
+
+def report_interrupt() -> int:
+    """Print that a second Ctrl-C ended the command and return the exit code."""
+    print("fineq: interrupted; the same command goes on from what was kept", file=sys.stderr)
+    return EXIT_INTERRUPTED
 
 
 def report_error(error: FineqError, debug: bool = False) -> int:

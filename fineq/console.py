@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 import numpy as np
 
-from fineq.table import Row, rows_of
+from fineq.streams import Lasting, readable
+from fineq.table import NOTHING, Row, rows_of
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 PLAIN_WIDTH = 100
+NARROW = 64  # columns below which a table would break its numbers
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -124,6 +126,11 @@ class Console:
         """Write one line."""
         self._rich.print(_safe(text, self._rich), markup=False, highlight=False, soft_wrap=True)
 
+    def release(self) -> None:
+        """Give the terminal back as it was, before the process is ended."""
+        if self.live:
+            self._rich.show_cursor(True)
+
     @contextmanager
     def progress(self, metric: str = "") -> Iterator[Callable[[Report], None]]:
         """Show reports while the block runs; `metric` names the error among the metrics."""
@@ -138,7 +145,10 @@ class Console:
     def report(self, summary: Mapping[str, Any], files: Sequence[Path]) -> None:
         """Write how a run ended: the table of its claims, its notes, the paths of its files."""
         parts = rows_of(summary["claims"])
-        if any(parts):
+        if any(parts) and self._rich.width < NARROW:
+            for row in (row for rows in parts for row in rows):
+                self.line(paragraph(row))
+        elif any(parts):
             self._table(claims_table(parts, self._rich))
         if any(row.stands_for > 1 for rows in parts for row in rows):
             self.line("(n): one row for n claims; they stand one by one in summary.json")
@@ -166,10 +176,16 @@ def make_console(
     """Return the console for a stream (standard output by default)."""
     from rich.console import Console as RichConsole
 
-    out: TextIO = sys.stdout if stream is None else stream
+    given = sys.stdout if stream is None else stream
+    out: Any = given if isinstance(given, Lasting) else Lasting(given)
     live = out.isatty() and os.environ.get("TERM") != "dumb"
-    options: dict[str, Any] = {} if live else {"width": PLAIN_WIDTH, "color_system": None}
+    options: dict[str, Any] = {} if live else {"width": _plain_width(), "color_system": None}
     return Console(RichConsole(file=out, quiet=quiet, force_terminal=live, **options), clock)
+
+
+def _plain_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isascii() and columns.isdigit() and int(columns) else PLAIN_WIDTH
 
 
 class _Lines:
@@ -218,6 +234,14 @@ def claims_table(parts: Sequence[Sequence[Row]], rich: "RichConsole") -> Any:
     return table
 
 
+def paragraph(row: Row) -> str:
+    """Return a row of the table as lines, for terminals too narrow for columns."""
+    theory = f"theory {row.theory}" if row.theory != NOTHING else ""
+    parts = (row.about, row.reason, f"measured {row.measured}", theory)
+    lines = [", ".join(part.split("\n")) for part in parts if part]
+    return "\n  ".join([f"{row.id}: {row.ending}", *lines])
+
+
 def _verdict_style(verdict: str | None) -> str:
     return {"holds": "green", "fails": "bold red", None: "dim"}.get(verdict, "yellow")
 
@@ -239,5 +263,5 @@ def shortest(path: Path) -> str:
 
 
 def _safe(text: str, rich: "RichConsole") -> str:
-    """Return the text with what the stream's encoding lacks replaced by question marks."""
-    return text.encode(rich.encoding, errors="replace").decode(rich.encoding)
+    """Return the text in letters that the stream has: widths are measured before it is written."""
+    return readable(text, rich.encoding)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 FEW = 4  # judged claims that differ only in their numbers have rows of their own up to here
 LEVEL = 0.95  # that of `fineq.rates`, whose statistics take longer to import than a run to find
+NOTHING = "–"
 _RELATIONS = {"<=": "≤", ">=": "≥", "~": "≈"}
 
 Claim = Mapping[str, Any]
@@ -34,7 +35,7 @@ class Row(NamedTuple):
     def ending(self) -> str:
         """The verdict, and how often it was earned."""
         often = f" ({self.stands_for})" if self.stands_for > 1 else ""
-        return (self.verdict or "–") + often
+        return (self.verdict or NOTHING) + often
 
 
 def rows_of(claims: Iterable[Claim]) -> tuple[list[Row], list[Row]]:
@@ -119,7 +120,7 @@ def measured_words(*measured: Mapping[str, Any] | None) -> str:
     """
     known = [one for one in measured if one is not None]
     if not known:
-        return "–"
+        return NOTHING
     unit = known[0].get("unit")
     words = _range([one.get("value") for one in known])
     words += f" {unit}" if unit not in (None, "", "1") else ""
@@ -141,7 +142,7 @@ def theory_words(*theories: Mapping[str, Any] | None) -> str:
     """Return `relation value`, what counts as equal, and the formula when there is one."""
     known = [theory for theory in theories if theory is not None]
     if not known:
-        return "–"
+        return NOTHING
     first = known[0]
     relation = _RELATIONS.get(first["relation"], first["relation"])
     words = f"{relation} {_range([theory['value'] for theory in known])}"
@@ -154,7 +155,11 @@ def theory_words(*theories: Mapping[str, Any] | None) -> str:
 def _range(values: Sequence[float | None]) -> str:
     """The value, or the smallest and the largest; values that are not there are counted."""
     known = _finite(values)
-    ends = list(dict.fromkeys(_number(end) for end in (min(known), max(known)))) if known else ["–"]
+    ends = (
+        list(dict.fromkeys(_number(end) for end in (min(known), max(known))))
+        if known
+        else [NOTHING]
+    )
     lost = len(values) - len(known)
     return " … ".join(ends) + (f" (– {lost} times)" if known and lost else "")
 
@@ -170,4 +175,4 @@ def _finite(values: Sequence[float | None]) -> list[float]:
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.4g}"

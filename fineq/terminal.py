@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from fineq.console import Reading, Report, read
+from fineq.console import NARROW, Reading, Report, read
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Bars:
         self._stages: dict[str, _Stage] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            *([BarColumn(bar_width=24)] if console.width >= NARROW else []),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[numbers]}"),
             TextColumn("{task.fields[left]}", style="dim"),

@@ -1,5 +1,7 @@
 """The driver against closed forms, and its promise that chunks change nothing."""
 
+import hashlib
+import os
 import signal
 import threading
 from functools import partial
@@ -20,6 +22,7 @@ from fineq.iterate import (
     check_kernel,
     every,
     geometric,
+    interrupt,
     interruptible,
     iterate,
     record_points,
@@ -423,6 +426,55 @@ def test_a_second_ctrl_c_raises_at_once_and_handlers_return():
         signal.raise_signal(signal.SIGINT)
     assert said == [signal.SIGINT]
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def busy() -> None:
+    """One long call during which Python runs no signal handler, as while XLA compiles."""
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2_000_000)
+
+
+def interrupt_after(seconds: float) -> threading.Timer:
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    return timer
+
+
+def test_a_request_is_heard_while_the_program_cannot_listen():
+    happened: list[str] = []
+    with interruptible(lambda number: happened.append(number.name)) as interruption:
+        timer = interrupt_after(0.01)
+        busy()
+        happened.append("returned")
+        timer.join()
+        assert interruption.signal == signal.SIGINT
+    assert happened == ["SIGINT", "returned"]
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_a_second_request_that_cannot_be_obeyed_abandons(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(interrupt, "GRACE", 0.01)
+    happened: list[str] = []
+
+    with interruptible(lambda _: happened.append("heard"), lambda: happened.append("end")):
+        timers = [interrupt_after(0.01), interrupt_after(0.1)]
+        busy()
+        happened.append("returned")
+        for timer in timers:
+            timer.join()
+    assert happened == ["heard", "end", "returned"]
+
+
+def test_a_request_is_obeyed_before_a_stage_compiles_and_after():
+    with interruptible(), pytest.raises(Interrupted, match="before iterate"):  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        iterate(contraction, ONE, HALF, num_steps=5)
+
+    def stop(event: Event) -> None:
+        assert event.phase == "compiling"
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Terminated, match="SIGTERM when iterate was compiled"):
+        iterate(contraction, ONE, HALF, num_steps=5, progress=stop)
 
 
 def test_the_outermost_interruptible_counts():

@@ -121,6 +121,7 @@ def iterate(
         slots = count_slots(rules, carry, problem, len(iterations))
         recorded = buffers(rules, carry, problem, slots)
         chunk = compile_chunk(rules, None, carry, recorded, problem, key, tolerance, slots)
+        stage.obey()
 
         def call(carry: Carry, recorded: Recorded, plan: Plan) -> tuple[Carry, Recorded]:
             return chunk.call(carry, recorded, problem, key, tolerance, plan)

@@ -120,6 +120,10 @@ class Session:
         self.report(phase, int(iterations[-1]), snapshot, iterations)
         return snapshot
 
+    def obey(self) -> None:
+        """Raise `Interrupted` when somebody asked to stop while the stage compiled."""
+        self._interruption.check(f" when {self._stage} was compiled")
+
     def report(
         self,
         phase: Literal["compiling", "running", "finished"],
@@ -165,6 +169,7 @@ def session(
     """
     keeper = Keeper(store, save_seconds)
     with interruptible() as interruption:
+        interruption.check(f" before {stage}")
         try:
             yield Session(stage, members, progress, keeper, interruption, chunk_seconds)
         except jax.errors.JaxRuntimeError as error:

@@ -18,7 +18,7 @@ PACKAGES = ("fineq", "experiments")
 # Sources from which figures are drawn, and those that only speak to a person. No number depends on
 # them: nothing that computes imports them.
 DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
-SPEAKING = ("fineq/console.py", "fineq/terminal.py")
+SPEAKING = ("fineq/console.py", "fineq/streams.py", "fineq/terminal.py", "experiments/stop.py")
 SPEAKING += ("experiments/options.py", "experiments/reproduce.py", "experiments/sentences.py")
 _LENGTH = 12
 

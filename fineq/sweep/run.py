@@ -80,6 +80,7 @@ def _run_part(
         raise InputError("all static values of a sweep must record at the same iterations")
     stage.report("compiling", program.num_steps)
     built = build(program, grid, len(iterations), use)
+    stage.obey()
     if first is not None:
         _check_metrics(first, built)
     began = time.perf_counter()

@@ -98,6 +98,15 @@ def test_the_saved_configuration_names_the_same_run(first, capsys):
     assert "this run is complete" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("ending", ["| head -1; exit ${PIPESTATUS[0]}", ">&- 2>&-", ">/dev/full"])
+def test_a_run_ends_by_its_result_whoever_reads(first, ending):
+    words = " ".join(f"'{word}'" for word in [*SMALL, f"output={first[1].parents[2]}"])
+    command = f"{sys.executable} -m experiments.nlqr {words} {ending}"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False)
+    lost = b"fineq: what was printed is lost: no space left on device\n"
+    assert (done.returncode, done.stderr) == (0, lost if "full" in ending else b"")
+
+
 @pytest.mark.slow
 def test_a_study_whose_members_all_diverge_exits_with_three(tmp_path, capsys):
     words = [*SMALL, f"output={tmp_path}", "descent.step_size=50", "descent.diverged_factor=1.5"]
