@@ -72,6 +72,21 @@ class Lanes:
         """Traces `[J]`."""
         return functools.reduce(jnp.add, [x[i, i] for i in range(x.shape[0])])
 
+    @staticmethod
+    def diagonal(x: Array) -> Array:
+        """Diagonals, as matrices of one column."""
+        return jnp.stack([x[i, i] for i in range(x.shape[0])])[:, None]
+
+    @staticmethod
+    def largest(x: Array) -> Array:
+        """The largest entry of each row, as matrices of one column."""
+        return jnp.max(x, axis=1, keepdims=True)
+
+    @staticmethod
+    def most(x: Array) -> Array:
+        """The largest entry of each matrix, `[J]`."""
+        return jnp.max(x, axis=(0, 1))
+
 
 class Stack:
     """Arrays `[J, rows, columns]`; per-lane scalars `[J]`."""
@@ -123,6 +138,21 @@ class Stack:
         """Traces `[J]`."""
         return jnp.trace(x, axis1=1, axis2=2)
 
+    @staticmethod
+    def diagonal(x: Array) -> Array:
+        """Diagonals, as matrices of one column."""
+        return jnp.diagonal(x, axis1=1, axis2=2)[:, :, None]
+
+    @staticmethod
+    def largest(x: Array) -> Array:
+        """The largest entry of each row, as matrices of one column."""
+        return jnp.max(x, axis=2, keepdims=True)
+
+    @staticmethod
+    def most(x: Array) -> Array:
+        """The largest entry of each matrix, `[J]`."""
+        return jnp.max(x, axis=(1, 2))
+
 
 Layout = type[Lanes] | type[Stack]
 
@@ -139,11 +169,11 @@ def inverse(ops: Layout, x: Array, pivoting: Array) -> Array:
     return ops.load(Lanes.store(out))
 
 
-def solve_positive(ops: Layout, S: Array, Y: Array) -> Array:
-    """S^{-1} Y for positive definite S, NaN where S is not."""
+def solve_positive(ops: Layout, S: Array, Y: Array, least: float = 0.0) -> Array:
+    """S^{-1} Y for positive definite S, NaN where S is not: no pivot above `least`."""
     out, smallest_pivot = eliminate(Lanes.load(ops.store(S)))
     solution = ops.matmul(ops.load(Lanes.store(out)), Y)
-    return jnp.where(ops.spread(smallest_pivot > 0), solution, jnp.nan)
+    return jnp.where(ops.spread(smallest_pivot > least), solution, jnp.nan)
 
 
 # No LAPACK in this file: jaxlib's batched kernels wait for work that they put into the thread pool

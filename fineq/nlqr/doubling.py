@@ -40,9 +40,10 @@ STATUS_MESSAGES = {
     Status.NOT_STABILISABLE: "no stabilising gain was found: (A, B) is not stabilisable, or too "
     "close to that for this precision",
     Status.NO_STABILISING_SOLUTION: "a stabilising gain exists but no stabilising solution was "
-    "found: Q does not see a mode of A on the unit circle, or Q is indefinite, or the problem is "
-    "too ill conditioned for this precision",
-    Status.NOT_POSITIVE: "R + B'QB is not positive definite",
+    "found: Q does not see a mode of A on the unit circle, or Q is indefinite, or the closed loop "
+    "is nearer to the circle than this precision can tell",
+    Status.NOT_POSITIVE: "R + B'QB is not positive definite, and no stabilising solution with "
+    "R + B'PB positive definite was found",
     Status.NON_FINITE: "the input holds NaN or infinity",
 }
 
@@ -107,21 +108,6 @@ def sum_powers(ops: Layout, A: Array, Q: Array, lanes: Array, limit: int) -> tup
 
     _, A, X, size = lax.while_loop(going, step, (jnp.int32(0), A, Q, ops.norm(A)))
     return X + ops.matmul(A, ops.matmul(X, ops.transpose(A))), size <= enough
-
-
-def powers_vanish(ops: Layout, A: Array, limit: int) -> Array:
-    """Whether some ‖A^(2^k)‖_F < 1, k <= `limit`: the spectral radius is then below 1, `[J]`."""
-
-    def step(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        k, A, _ = carry
-        A = ops.matmul(A, A)
-        return k + 1, A, ops.norm(A)
-
-    def going(carry: tuple[Array, Array, Array]) -> Array:
-        k, _, size = carry
-        return (k < limit) & jnp.any(jnp.isfinite(size) & (size >= 1))
-
-    return lax.while_loop(going, step, (jnp.int32(0), A, ops.norm(A)))[2] < 1
 
 
 def newton(

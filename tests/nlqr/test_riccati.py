@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from fineq.errors import InputError
 from fineq.lanes import Stack
-from fineq.nlqr.riccati import STATUS_MESSAGES, Status, _evaluate, _Plant, dare
+from fineq.nlqr.riccati import STATUS_MESSAGES, Status, dare
+from fineq.nlqr.riccati_batch import Plant, evaluate
 
 
 def norm(x):
@@ -227,8 +228,8 @@ def test_the_residual_is_the_documented_one():
     f = np.linalg.norm
     lanes = [jnp.asarray(x[None]) for x in (A, B, Q, R)]
     norms = [jnp.asarray([f(x)]) for x in (A, B, Q)]
-    plant = _Plant(*lanes, (norms[0], norms[1], norms[2]))
-    point = _evaluate(Stack, plant, jnp.asarray(P[None]))
+    plant = Plant(*lanes, (norms[0], norms[1], norms[2]))
+    point = evaluate(Stack, plant, jnp.asarray(P[None]))
     K = gain_of(A, B, R, P)
     Ac = A - B @ K
     scale = f(Q) + f(K.T @ R @ K) + (1 + f(Ac) ** 2) * f(P) + (f(A) + f(B) * f(K)) * f(P @ Ac)
