@@ -86,7 +86,7 @@ def counted(num: int, what: str) -> str:
 
 def in_words(names: Sequence[str], most: int = 6) -> str:
     """Names one after the other, the first few where there are many."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    return ", ".join(map(_short, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def _has_names(sheet: Sheet) -> bool:
@@ -99,8 +99,8 @@ def _has_names(sheet: Sheet) -> bool:
     ask = f"say {sheet.block}.header=true or {sheet.block}.header=false"
     if words:
         raise InputError(
-            f"{sheet.name}: line {sheet.numbers[0]} holds words ({words[0]}) and numbers "
-            f"({numbers[0]}): {ask}"
+            f"{sheet.name}: line {sheet.numbers[0]} holds words ({_short(words[0])}) and "
+            f"numbers ({_short(numbers[0])}): {ask}"
         )
     # pandas writes 0,1,2 over columns without names, with an empty field over its row numbers.
     indices = [str(i) for i in range(len(numbers))] == numbers
@@ -169,8 +169,17 @@ def _all(sheet: Sheet, names: list[str], named: bool) -> tuple[list[int], list[s
 
 def _choose(sheet: Sheet, names: list[str]) -> str:
     """What to say to read these columns alone, or others."""
-    some = ",".join(names[:3]) + (",..." if len(names) > 3 else "")
-    return f"say which to read, {sheet.block}.columns=[{some}]"
+    return f"say which to read, {sheet.block}.columns=[{_listed(names)}]"
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, as a list of the command line begins."""
+    return ",".join(map(_short, names[:most])) + (",..." if len(names) > most else "")
+
+
+def _short(text: str) -> str:
+    """What a table holds, as much of it as a sentence can show."""
+    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def _counts_rows(sheet: Sheet, skip: int) -> bool:
@@ -192,10 +201,11 @@ def _check_decimals(sheet: Sheet) -> None:
             all(map(_SIGNED.fullmatch, fields[::2])) and all(map(_WHOLE.fullmatch, fields[1::2]))
         ):
             return
+    line = _short(sheet.lines[0].strip())
     raise InputError(
-        f"{sheet.name}: {sheet.lines[0].strip()} may be {width} whole numbers or {width // 2} with "
+        f"{sheet.name}: {line} may be {width} whole numbers or {width // 2} with "
         f"decimal commas: write 1.0 for 1, put a line of names on top, or say "
-        f"{sheet.block}.columns=[{','.join(map(str, range(width)))}]"
+        f"{sheet.block}.columns=[{_listed([str(i) for i in range(width)], 8)}]"
     )
 
 
@@ -235,13 +245,13 @@ def _refuse_first(sheet: Sheet, chosen: list[int], names: list[str], skip: int) 
             if reason:
                 raise InputError(
                     f"{sheet.name}: row {i - skip + 1} (line {sheet.numbers[i]}), column "
-                    f"{names[j]}: {reason}"
+                    f"{_short(names[j])}: {reason}"
                 )
 
 
 def _fault(field: str) -> str:
     """What keeps a field from being a finite number, in words; empty when nothing does."""
-    shown = field if len(field) <= 40 else field[:37] + "..."
+    shown = _short(field)
     if not field:
         return "there is no number"
     if not is_number(field):

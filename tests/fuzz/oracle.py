@@ -93,7 +93,8 @@ def _many(words: Sequence[str]) -> bool:
 
 
 def _is_sentence(line: str) -> bool:
-    return line.startswith("fineq: ") and len(line) > 20 and not JARGON.search(line)
+    said = re.sub(r"\([^()]*\)", "", line)  # a library's own words may follow in brackets
+    return line.startswith("fineq: ") and 20 < len(line) < 1000 and not JARGON.search(said)
 
 
 def check_written(before: set[Path], ended: Ended, words: Sequence[str]) -> None:

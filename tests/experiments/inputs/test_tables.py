@@ -189,3 +189,14 @@ def test_a_table_of_another_ending_is_asked_for_its_ending(sentence):
     assert "is damaged, or not a table (error" in sentence(
         packed[:12] + b"zz" + packed[14:], ".csv.gz"
     )
+
+
+def test_what_fills_a_line_is_said_in_part(sentence):
+    wide = "x" * 5000
+    for content in (
+        f"{wide}\ncat\n",
+        "0,5" + ",0,5" * 3000,
+        f"{wide},y\n1,2\n,3\n",
+        f"{wide},1\n2,3",
+    ):
+        assert len(sentence(content)) < 400
