@@ -1,7 +1,7 @@
 """Nearly linear-quadratic control from the shell: `python -m experiments.nlqr --help`."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from experiments.shell import main
 from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
 
+NUM_TRIED = 256  # states at which a kernel is tried before anything runs
 MOST_EIGENVALUES = 512  # states up to which the spectral radius of a plant costs no time
 
 
@@ -64,26 +65,21 @@ def load(config: NlqrConfig) -> Loaded:
     """
     from fineq.nlqr.checks import check_features, law_from_arrays, system_from_arrays
     from fineq.nlqr.study import Given, make_features
+    from fineq.traced import check_values
 
-    given = Given()
+    given, read = Given(), {}
+    arrays = {} if config.system.source == "random" else _plant(config)
+    n = _size(arrays, "A", 0) if arrays else config.system.n
     if config.kernel.name == "python":
-        given = given._replace(function=load_function("kernel.target", str(config.kernel.target)))
-    read: dict[str, str] = {}
-    arrays: dict[str, Any] = {}
-    if config.system.source == "random":
-        n = config.system.n
+        given = given._replace(function=_kernel(config, n))
+    if not arrays:
         phi = make_features(config, given)
         d = config.kernel.d or phi.num_features(n)
         check_features(phi, np.asarray(config.system.lipschitz), n, d)
     else:
-        arrays = _plant(config)
-        for name in "ABC":
-            _size(arrays, name, 0)
-        shapes = {"n": _size(arrays, "A", 0), "d": _size(arrays, "C", 1)}
-        phi = make_features(config, given, **shapes)
+        phi = make_features(config, given, n, _size(arrays, "C", 1))
         system = system_from_arrays(arrays, phi=phi, scale=config.system.lipschitz)
         given = given._replace(system=system)
-        n = system.n
         if config.system.source == "file":
             read["system.path"] = _plant_in_words(config.system.path, arrays)
     if config.law.name == "quadrature" and n > 3:
@@ -97,7 +93,37 @@ def load(config: NlqrConfig) -> Loaded:
         given = given._replace(law=law_from_arrays(points, n))
         if given.law is None:
             raise InputError("law.name=file needs points: an array x0 [S, n] in law.path")
+    if given.function is not None:
+        check_values(_kernel_name(config), given.function, _tried(config, given.law, n))
     return Loaded(given, read)
+
+
+def _kernel_name(config: NlqrConfig) -> str:
+    return f"kernel.target={config.kernel.target}"
+
+
+def _kernel(config: NlqrConfig, n: int) -> Callable[..., Any]:
+    """The user's kernel, fit for n states of the configured precision."""
+    import jax
+
+    from fineq.traced import traced
+
+    function = load_function("kernel.target", str(config.kernel.target))
+    state = jax.ShapeDtypeStruct((n,), np.dtype(config.precision))
+    traced(_kernel_name(config), function, state, "state", order=2)
+    return function
+
+
+def _tried(config: NlqrConfig, law: Any, n: int) -> Any:
+    """States `[S, n]` at which a kernel is tried: the origin, and those of the initial law."""
+    import jax.numpy as jnp
+
+    if law is not None:
+        drawn = np.asarray(law.points)[:NUM_TRIED]
+    else:
+        drawn = np.random.default_rng(0).normal(size=(NUM_TRIED, n))
+        drawn *= config.law.radius / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return jnp.asarray(np.concatenate([np.zeros((1, n)), drawn]), config.precision)
 
 
 def _plant(config: NlqrConfig) -> dict[str, Any]:
@@ -110,6 +136,8 @@ def _plant(config: NlqrConfig) -> dict[str, Any]:
     for weight, of, axis in (("Q", "A", 0), ("R", "B", 1)):
         if weight not in arrays and of in arrays:
             arrays[weight] = np.eye(_size(arrays, of, axis))
+    for name in "ABC":
+        _size(arrays, name, 0)
     return arrays
 
 

@@ -14,10 +14,11 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
-from fineq.nlqr.features import Sine
+from fineq.nlqr.features import Custom, Sine
 from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere
 from fineq.nlqr.modes import fixed_modes, name_mode, unit_diagonal
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
+from fineq.traced import traced
 
 SYSTEM_KEYS = ("A", "B", "C", "Q", "R")
 LAW_KEYS = ("x0", "weights")
@@ -103,18 +104,14 @@ def check_symmetric(name: str, matrix: np.ndarray, *, definite: bool) -> None:
 
 
 def check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
-    """Raise `InputError` unless φ takes n states to d features and vanishes at 0."""
+    """Raise `InputError` unless φ is fit for JAX, takes n states to d features, vanishes at 0."""
     x = jnp.zeros(n, scale.dtype)
-    try:
+
+    def function(x: jax.Array) -> jax.Array:
         phi.num_features(n)
-        got = jax.eval_shape(phi, x, jnp.asarray(scale)).shape
-    except InputError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"system.phi failed on a state of shape {(n,)}: {type(error).__name__}: {reason}"
-        ) from error
+        return phi.function(x) if isinstance(phi, Custom) else phi(x, jnp.asarray(scale))
+
+    got = traced("system.phi", function, jax.ShapeDtypeStruct(x.shape, x.dtype), "state", 2).shape
     if got != (d,):
         raise InputError(
             f"system.phi returns shape {got} for a state of shape {(n,)}, but system.C has {d} "

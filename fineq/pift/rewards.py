@@ -1,6 +1,5 @@
 """Rewards: pytrees that map one point `[d]` to a scalar, whose numbers can be swept and batched."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,12 +7,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Law
 from fineq.errors import InputError
+from fineq.traced import check_values, traced
 
 
 class Quadratic(NamedTuple):
@@ -105,7 +104,7 @@ class Custom:
 
 
 def check_reward(reward: Callable[[Array], Array], points: Array, name: str = "reward") -> None:
-    """Raise `InputError` unless a reward is a finite scalar with a finite gradient at all points.
+    """Raise `InputError` unless a reward is fit for JAX, finite and of finite gradient at points.
 
     Args:
         reward: of one point `[d]`.
@@ -113,22 +112,10 @@ def check_reward(reward: Callable[[Array], Array], points: Array, name: str = "r
         name: of the field, for the message.
     """
     d = points.shape[-1]
-    try:
-        shape = jax.eval_shape(reward, jax.ShapeDtypeStruct((d,), points.dtype)).shape
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"{name} failed on a point of shape ({d},): {type(error).__name__}: {reason}"
-        ) from error
+    function = reward.function if isinstance(reward, Custom) else reward
+    shape = traced(name, function, jax.ShapeDtypeStruct((d,), points.dtype)).shape
     if shape != ():
         raise InputError(
             f"{name} must return a scalar for a point of shape ({d},), got shape {shape}"
         )
-    values, gradients = jax.vmap(jax.value_and_grad(reward))(points)
-    for what, found in (("value", values[:, None]), ("gradient", gradients)):
-        bad = np.flatnonzero(~np.isfinite(np.asarray(found)).all(axis=1))
-        if bad.size:
-            where = ", ".join(f"{x:g}" for x in np.asarray(points)[bad[0]])
-            value = np.asarray(found)[bad[0]]
-            shown = "NaN" if any(map(math.isnan, value)) else "infinite"
-            raise InputError(f"{name} has a {shown} {what} at ({where})")
+    check_values(name, reward, points)

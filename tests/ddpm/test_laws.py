@@ -149,6 +149,7 @@ EYE = np.eye(2)
         (lambda: mixture([1.5, -0.5], [[0, 0], [1, 1]], [EYE, EYE]), r"must be positive, got -0.5"),
         (lambda: mixture([1.0], [[0, 0], [1, 1]], [EYE, EYE]), r"one weight per mean"),
         (lambda: points([[0.0], [1.0]], np.array(["a", "b"])), "data.weights must hold real"),
+        (lambda: points([[1.0 + 2.0j], [1.0]]), "data.path: points must hold real numbers"),
         (lambda: points([[0.0], [np.inf]]), r"data.path: points must be finite"),
         (lambda: points([0.0, 1.0]), r"shape \[S, d\], got \(2,\)"),
         (lambda: points([[0.0], [1.0]], [0.3, 0.3]), r"must sum to 1, got 0.6"),

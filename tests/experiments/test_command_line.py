@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments.compose import compose, settings, to_yaml
-from experiments.nlqr import AREA
+from experiments.nlqr import AREA, load
 from experiments.options import help_text
 from experiments.sentences import CONFIGS
 from experiments.shell import main
@@ -80,6 +80,11 @@ def plant(tmp_path):
         (["kernel=python", "kernel.target=jax.numpy:cos"], "must vanish at 0"),
         (["kernel=python", "kernel.target=math:sin"], "failed on a state of shape"),
         (["kernel=python", "kernel.target=jax.numpy:sum"], "must return a vector"),
+        (
+            ["kernel=python", "kernel.target=numpy:sin"],
+            "kernel.target=numpy:sin failed on a state of shape .* asks for numbers, .*jax.numpy",
+        ),
+        (["kernel=python", "kernel.target=jax.numpy:cbrt"], "kernel.target=jax.numpy:cbrt has a"),
     ],
 )
 def test_bad_words_get_one_sentence(capsys, tmp_path, words, sentence):
@@ -105,6 +110,36 @@ def test_bad_plants_get_one_sentence(capsys, tmp_path, plant, changes, sentence)
     words = ["system=file", f"system.path={plant(**changes)}", "law.degree=3"]
     line = refused(AREA, words, tmp_path, capsys)
     assert re.search(sentence, line), line
+
+
+@pytest.mark.parametrize(
+    ("points", "sentence"),
+    [
+        (np.zeros((4, 2)), "law.points are all 0: a state at rest stays there"),
+        (np.ones((4, 2)) + 1j, "law.path=.*array x0 must hold real numbers"),
+        (np.ones(4), r"law.path=.*array x0 must hold points of shape .*, got shape \(4,\)"),
+        (np.ones((4, 3)), "the initial law has dimension 3"),
+    ],
+)
+def test_bad_initial_points_get_one_sentence(capsys, tmp_path, points, sentence):
+    np.savez(tmp_path / "points.npz", x0=points)
+    words = ["law=file", f"law.path={tmp_path / 'points.npz'}", "system.n=2"]
+    line = refused(AREA, words, tmp_path, capsys)
+    assert re.search(sentence, line), line
+
+
+def test_what_was_read_of_plants_and_points_is_said(tmp_path, plant):
+    (tmp_path / "points.csv").write_text("a,b,label\n1.5,2.5,x\n-1,0.5,y\n")
+    words = ["system=file", f"system.path={plant(Q=None)}", "kernel=zero", "law=file"]
+    words += [f"law.path={tmp_path / 'points.csv'}", "law.columns=[b,a]"]
+    loaded = load(compose(AREA, words))
+    np.testing.assert_array_equal(loaded.given.law.points, [[2.5, 1.5], [0.5, -1.0]])
+    assert loaded.read == {
+        "system.path": "plant.npz: A [2, 2], B [2, 2], C [2, 2], R the identity, Q the identity; "
+        "spectral radius of A 0.5",
+        "law.path": "points.csv: 2 rows, 2 columns: b in [0.5, 2.5], a in [-1, 1.5]; not read: "
+        "column label",
+    }
 
 
 def test_files_that_are_not_plants(capsys, tmp_path):

@@ -185,6 +185,9 @@ def test_a_batch_is_refused_with_its_shape():
         (Points(jnp.ones((2, 2)), jnp.array([1.5, -0.5])), "at least 0, got -0.5"),
         (Points(jnp.ones((3, 2)), jnp.array([0.5, 0.5])), r"\(3, 2\).*\(2,\).*one weight"),
         (Points(jnp.full((1, 2), jnp.nan), jnp.ones(1)), r"law\.points must be finite"),
+        (Points(jnp.zeros((3, 2)), jnp.full(3, 1 / 3)), r"law\.points are all 0: a state at rest"),
+        (Points(jnp.diag(jnp.array([1.0, 0.0])), jnp.array([0.0, 1.0])), r"law\.points are all 0"),
+        (Gaussian(jnp.zeros((2, 2))), r"law\.covariance is 0: every state stays at rest"),
     ],
 )
 def test_bad_laws_are_refused(law, message):

@@ -16,6 +16,7 @@ from fineq.nlqr.policies import IdentifiedPolicy, identified_policy, linear_poli
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 from fineq.nlqr.random_systems import random_system
 from fineq.nlqr.riccati import Status
+from fineq.traced import traced
 
 # Draws that stand for a law without a quadrature rule (n > 3): Monte Carlo error 1/√256 = 6%.
 NUM_DRAWN_POINTS = 256
@@ -59,14 +60,8 @@ def _dimension(config: NlqrConfig, given: Given, n: int) -> int:
     """The number of features where no plant fixes it: as configured, as returned, or n."""
     if config.kernel.d is not None or given.function is None:
         return config.kernel.d or n
-    try:
-        shape = jax.eval_shape(given.function, jnp.zeros(n, _dtype(config))).shape
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"kernel.target={config.kernel.target} failed on a state of shape ({n},): "
-            f"{type(error).__name__}: {reason}"
-        ) from error
+    state = jax.ShapeDtypeStruct((n,), _dtype(config))
+    shape = traced(f"kernel.target={config.kernel.target}", given.function, state, "state", 2).shape
     if len(shape) != 1:
         raise InputError(
             f"kernel.target={config.kernel.target} must return a vector, got shape {shape}"
