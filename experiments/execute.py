@@ -15,6 +15,7 @@ from fineq.config import RunConfig
 from fineq.console import Console, make_console
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
 from fineq.runs import Identity, Run, find_run, identify, open_run, switches
+from fineq.runs.drawing import undrawn
 from fineq.runs.environment import platform_of_jax
 from fineq.runs.load import files_of
 from fineq.runs.own_code import own_code
@@ -141,6 +142,8 @@ def _compute(run: Run, job: Job, study: Study, loaded: Loaded, console: Console)
 def _report(run: Run, job: Job, console: Console) -> tuple[int, Path]:
     summary = run.summary()
     console.report(summary, files_of(run.path, summary))
+    for name, why in undrawn(summary).items():
+        console.line(f"figure {name} not drawn ({why}); the same command draws it again")
     return _exit_code(summary, job.config.strict), run.path
 
 

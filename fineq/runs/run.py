@@ -21,7 +21,7 @@ from fineq.runs import data
 from fineq.runs import summary as summaries
 from fineq.runs.data import result_dataset, write_dataset
 from fineq.runs.digest import Identity
-from fineq.runs.drawing import redraw_unlocked, write_figures
+from fineq.runs.drawing import UNDRAWN, redraw_unlocked, undrawn, write_figures
 from fineq.runs.environment import environment, version
 from fineq.runs.files import (
     OWN_SUFFIXES,
@@ -151,8 +151,10 @@ class Run:
         return dict(faults(self.path, self.identity))
 
     def is_drawn_otherwise(self) -> bool:
-        """Whether the figures of a finished run are of other sources than those that draw now."""
-        return self.summary()["sources"].get("drawing") != self.identity.sources.drawing
+        """Whether figures of a finished run are missing, or of other sources than draw now."""
+        summary = self.summary()
+        other = summary["sources"].get("drawing") != self.identity.sources.drawing
+        return other or bool(undrawn(summary))
 
     def draw_again(self) -> None:
         """Draw the figures of a finished run again; where that fails they stay as they are."""
@@ -220,6 +222,8 @@ class Run:
     def save(self, result: StudyResult, timing: Mapping[str, float], precision: str) -> None:
         """Write data, figures and, last, the summary; drop the checkpoints of a finished run.
 
+        A figure that cannot be drawn is named in the summary and drawn when the run is opened.
+
         Args:
             result: what the study computed; with status `interrupted` the run stays resumable.
             timing: seconds by phase, `compile` and `run`.
@@ -234,8 +238,8 @@ class Run:
         dataset = result_dataset(result, self.identity)
         files = {CONFIG: self._write_config()}
         files[data.NAME] = write_dataset(self.path / data.NAME, dataset)
-        files |= write_figures(self.path, dataset)
-        self._write_summary(result, timing, precision, files)
+        drawn = write_figures(self.path, dataset)
+        self._write_summary(result, timing, precision, {**files, **drawn.files}, drawn.failed)
         if result.status in summaries.FINISHED:
             self._clear()
 
@@ -249,10 +253,11 @@ class Run:
         timing: Mapping[str, float],
         precision: str,
         files: Mapping[str, str],
+        failed: Mapping[str, str] | None = None,
     ) -> None:
         about = environment(precision, self.identity)
         summary = summaries.build_summary(self.identity, result, timing, about, files)
-        summaries.write_summary(self.path, summary)
+        summaries.write_summary(self.path, {**summary, UNDRAWN: dict(failed or {})})
         self._saved = True
 
     def __enter__(self) -> "Run":

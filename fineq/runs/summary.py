@@ -2,8 +2,9 @@
 
 Keys: `schema_version`, `area`, `study`, `name`, `hash`, `status`, `claims`, `rates`, `notes`,
 `timing` (seconds: compile, run), `environment`, `sources` (SHA-256 of what computes and what draws,
-and of the user's own modules by name), `files` (SHA-256 by file name), `digest` (SHA-256 of all the
-rest). Non-finite numbers are null.
+and of the user's own modules by name), `files` (SHA-256 by file name), `undrawn` (why figures
+could not be drawn, by their names), `digest` (SHA-256 of all the rest). Non-finite numbers are
+null.
 
 Version 1, whose claims did not say how sure their intervals are, is read as older: its content is
 plain data, and the run it describes is computed again when it is asked for.

@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -412,6 +414,71 @@ def test_redraw_recomputes_nothing_and_keeps_the_run_whole(opened, monkeypatch):
     with opened() as again:
         assert again.complete
         assert again.damage == ()
+
+
+def test_a_figure_that_cannot_be_drawn_costs_only_itself_and_is_drawn_later(opened, monkeypatch):
+    from fineq import plot
+
+    def fail(*_):
+        raise RuntimeError("latex could\n  not be found")
+
+    working = plot.draw
+    monkeypatch.setattr(plot, "draw", fail)
+    with opened() as run:
+        save(run)
+    why = {"decay": "RuntimeError: latex could not be found"}
+    assert sorted(os.listdir(run.path)) == ["config.yaml", "data.nc", "summary.json"]
+    loaded = load_run(run.path)
+    assert loaded.summary["undrawn"] == why
+    assert loaded.summary["status"] == "complete"
+    assert len(loaded.summary["claims"]) == 1
+    computed = (run.path / "data.nc").read_bytes()
+    with opened() as again:  # in vain, once more
+        assert again.complete
+        assert again.summary()["undrawn"] == why
+    monkeypatch.setattr(plot, "draw", working)
+    with opened() as again:
+        assert again.complete
+        assert again.summary()["undrawn"] == {}
+        assert any("drawn again" in remark for remark in again.remarks)
+    assert sorted(os.listdir(run.path)) == WRITTEN
+    assert (run.path / "data.nc").read_bytes() == computed
+    monkeypatch.setattr(plot, "draw", fail)
+    with opened() as again:
+        assert again.remarks == ()  # nothing is left to draw
+
+
+def test_a_figure_that_fails_leaves_no_figure_of_other_data(opened, monkeypatch):
+    from fineq import plot
+
+    with opened() as run:
+        save(run)
+    monkeypatch.setattr(plot, "render", lambda _: {}["gone"])
+    with opened(force=True) as run:
+        save(run, scale=2.0)
+    assert sorted(os.listdir(run.path)) == ["config.yaml", "data.nc", "summary.json"]
+
+
+SETTINGS = """
+import sys
+from pathlib import Path
+from fineq.runs.drawing import write_figures
+from fineq.runs.data import read_dataset
+drawn = write_figures(Path(sys.argv[1]), read_dataset(Path(sys.argv[1]) / "data.nc"))
+print(sorted(drawn.files), drawn.failed)
+"""
+
+
+def test_figures_are_drawn_under_settings_that_matplotlib_refuses(opened, tmp_path):
+    """A notebook's backend that is not installed, and a file of settings in another encoding."""
+    with opened() as run:
+        save(run)
+    (tmp_path / "matplotlibrc").write_bytes(b"text.usetex: True\n# \xff\xfe\n")
+    rc = {"MPLBACKEND": "module://nowhere.inline", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    words = [sys.executable, "-c", SETTINGS, str(run.path)]
+    done = subprocess.run(words, env={**os.environ, **rc}, capture_output=True, text=True)
+    assert done.stdout == "['decay.pdf', 'decay.png'] {}\n", done.stderr
+    assert (run.path / "decay.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_runs_are_found_by_area_and_study(opened, tmp_path):
