@@ -53,8 +53,13 @@ reproduce-pift: setup  ## the same for fine-tuning as stochastic control alone
 reproduce-ntk: setup  ## the same for score learning with wide networks alone
 	@$(PYTHON) -m experiments.reproduce ntk
 
-demo: setup  ## one smoke study with its figure, under a minute
-	@$(PYTHON) -m experiments.nlqr experiment=nlqr/linear_convergence profile=smoke sweep.system.lipschitz=[1]
+demo: setup  ## theory's rate and a measured one in one figure, under a minute
+	@echo "A plant of one state, x' = 0.3 x + u + 0.3 sin x, and the controller K that costs least."
+	@echo "Gradient descent on K starts at twelve random places and takes a thousand steps."
+	@echo "Theory: near the optimum K* each step shortens |K - K*| to 1 - η μ of it, η the step size"
+	@echo "and μ the smallest curvature of the cost; the cost gap shrinks at the square of that."
+	@echo "The table holds each measured exponent against it (1: equal); the figure draws both."
+	@$(PYTHON) -m experiments.nlqr experiment=nlqr/demo
 
 # Programs of tests run for milliseconds: what XLA spends on their speed is not worth waiting for.
 test: setup  ## the tests, 8 minutes on 2 cores

@@ -11,6 +11,7 @@ from experiments.backend import prepare_jax
 from experiments.compose import settings
 from experiments.inputs import Loaded
 from experiments.stop import Stop
+from experiments.xla import hurry
 from fineq.config import RunConfig
 from fineq.console import Console, make_console
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
@@ -61,6 +62,8 @@ def execute(job: Job) -> tuple[int, Path]:
         FineqError: bad input, too little memory or disk, interruption.
     """
     console = make_console(job.config.quiet)
+    if job.config.profile == "smoke":
+        hurry()
     run = _found(job)
     if run is None:
         prepare_jax()

@@ -5,11 +5,20 @@ handler: under pytest and in notebooks without a word.
 """
 
 import functools
+import importlib.metadata
 import os
 import re
 import subprocess
 import sys
 
+from fineq.runs.environment import platform_of_jax
+
+# Under these, programs compile in half the time and run more slowly, which pays where they run for
+# seconds. Each with the first version of jaxlib that does not know it any more.
+HASTY = {
+    "--xla_backend_optimization_level=0": None,
+    "--xla_cpu_use_fusion_emitters=false": (0, 12),
+}
 _TRIAL = "import jax; jax.devices()"
 
 
@@ -28,3 +37,24 @@ def refusal(flags: str) -> str | None:
         return None
     said = re.findall(r"^F.*?\] (.*)$", trial.stderr, re.M) or trial.stderr.splitlines()[-1:]
     return said[0].strip() if said else f"it stopped with code {trial.returncode}"
+
+
+def hasty_flags() -> list[str]:
+    """Those of `HASTY` that the installed jaxlib knows, by its version."""
+    version = importlib.metadata.version("jaxlib")
+    installed = tuple(int(part) for part in version.split(".")[:2])
+    return [flag for flag, gone in HASTY.items() if gone is None or installed < gone]
+
+
+def hurry() -> None:
+    """Have the programs of this process compiled hastily, on a processor.
+
+    Nothing happens once JAX is loaded: XLA reads its flags once. A flag that XLA_FLAGS already
+    holds keeps its value. What results is known by these flags, see `fineq.runs.switches`.
+    """
+    if "jax" in sys.modules or platform_of_jax() != "cpu":
+        return
+    given = os.environ.get("XLA_FLAGS", "").split()
+    names = {word.partition("=")[0] for word in given}
+    more = [flag for flag in hasty_flags() if flag.partition("=")[0] not in names]
+    os.environ["XLA_FLAGS"] = " ".join([*given, *more])

@@ -152,7 +152,7 @@ class Console:
             self._table(claims_table(parts, self._rich))
         if any(row.stands_for > 1 for rows in parts for row in rows):
             self.line("(n): one row for n claims; they stand one by one in summary.json")
-        for note in summary.get("notes", {}).values():
+        for note in filter(None, summary.get("notes", {}).values()):
             self.line(f"note: {note}")
         self.line(_ending(summary))
         for path in files:

@@ -124,11 +124,20 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """A named figure: panels side by side; `name` is the stem of its files."""
+    """A named figure; `name` is the stem of its files.
+
+    Attributes:
+        name: the stem.
+        panels: side by side, and below one another where there are many.
+        caption: what is shown.
+        note: written small below the panels: what of the data is not shown.
+
+    """
 
     name: str
     panels: tuple[Panel, ...]
     caption: str = ""
+    note: str = ""
 
 
 def to_json(figures: tuple[Figure, ...]) -> str:
@@ -156,7 +165,7 @@ def _finite(value: Any) -> Any:
 
 def _figure(item: dict[str, Any]) -> Figure:
     panels = tuple(_panel(panel) for panel in item["panels"])
-    return Figure(item["name"], panels, item["caption"])
+    return Figure(item["name"], panels, item["caption"], item.get("note", ""))
 
 
 def _panel(item: dict[str, Any]) -> Panel:

@@ -9,7 +9,7 @@ import numpy as np
 from fineq.config import RunConfig
 from fineq.errors import InputError
 from fineq.fields import leaves, replace_at, sweep_axes, validate
-from fineq.figures import Fit
+from fineq.figures import Figure, Fit, Panel
 from fineq.rates import PowerLaw
 from fineq.results import Array as Named
 from fineq.results import Arrays
@@ -19,6 +19,9 @@ from fineq.sweep.stages import Member, Stages
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
 GivenT = TypeVar("GivenT")
 InstanceT = TypeVar("InstanceT")
+LARGEST = 6  # panels of one figure
+SHOWN = 6  # combinations of swept values that have panels of their own
+_LEFT_OUT = "{} of {} combinations of swept values are drawn; the data hold all"
 LONG_NAMES = {"seed": "seed", "iteration": "iteration"}
 
 
@@ -163,3 +166,61 @@ class Names(NamedTuple):
         if isinstance(value, int | float):
             return f"{self.symbols.get(dim, dim)} = {value:g}"
         return str(value)
+
+
+def on(piece: Slice, *more: str) -> str:
+    """The instance of a claim: swept values, where there are any, and more words."""
+    return ", ".join(filter(None, (piece.label, *more)))
+
+
+def titled(text: str, piece: Slice) -> str:
+    """The title of a panel that shows one combination of swept values."""
+    return ", ".join(filter(None, (text, piece.label)))
+
+
+def first_alone(pieces: Sequence[Slice]) -> str:
+    """The note of a figure that shows the first of several combinations of swept values."""
+    if len(pieces) < 2:
+        return ""
+    return f"at {pieces[0].label}, the first of {len(pieces)} combinations of swept values"
+
+
+def small_multiples(
+    name: str,
+    pieces: Sequence[Slice],
+    panels_of: Callable[[Slice], Sequence[Panel]],
+    caption: str = "",
+    more: Sequence[Panel] = (),
+) -> tuple[Figure, ...]:
+    """Figures with the panels of every combination of swept values.
+
+    Of more than `SHOWN` combinations that many are drawn, evenly from the first to the last, and
+    the figures say so.
+
+    Args:
+        name: of the first figure; those after it are numbered.
+        pieces: the combinations.
+        panels_of: the panels of one combination.
+        caption: of each figure.
+        more: panels that show no single combination, after all others.
+    """
+    count = len(pieces)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int))
+    groups = [panels_of(pieces[i]) for i in chosen]
+    most = max((len(group) for group in groups), default=1) or 1
+    # A combination's panels stay together.
+    size = max(LARGEST // most, 1)
+    pages = [
+        [panel for group in groups[i : i + size] for panel in group]
+        for i in range(0, len(groups), size)
+    ]
+    pages = [page for page in pages if page]
+    if more and pages and len(pages[-1]) + len(more) <= LARGEST:
+        pages[-1] += more
+    elif more:
+        pages.append([*more])
+    note = "" if len(chosen) == count else _LEFT_OUT.format(len(chosen), count)
+    return tuple(
+        Figure(name if i == 0 else f"{name}_{i + 1}", tuple(page), caption, note)
+        for i, page in enumerate(pages)
+    )

@@ -4,9 +4,7 @@ Programs of tests run for milliseconds: what XLA spends on their speed is not wo
 Only flags that the installed jaxlib knows are printed.
 """
 
-from experiments.xla import refusal
-
-HASTY = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false")
+from experiments.xla import hasty_flags
 
 if __name__ == "__main__":
-    print(*(flag for flag in HASTY if refusal(flag) is None))
+    print(*hasty_flags())

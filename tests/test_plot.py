@@ -11,7 +11,7 @@ from fineq.plot import draw, render
 from fineq.plot.drawing import obstacles
 from fineq.plot.labels import along, spread
 from fineq.plot.measured import errors
-from fineq.plot.style import PALETTE, colours, ink
+from fineq.plot.style import PALETTE, ROW_WIDTH, colours, ink
 from fineq.rates import proportion
 from fineq.results import Array
 from fineq.runs import to_dataset
@@ -502,3 +502,61 @@ def test_a_field_has_its_image_arrows_and_points():
     assert axes.axison
     (bare,) = drawn(to_dataset(arrays, coords), Panel("image", "x", lines[:1])).axes
     assert not bare.axison
+
+
+def seeds(count: int, values: np.ndarray, **options: Any) -> Any:
+    """A figure of `values [S, T]` of `count` seeds, and its only axes."""
+    data = to_dataset({"v": Array(values[:count], ("seed", "iteration"), "1", "v")})
+    figure = drawn(data, Panel(options.pop("kind", "convergence"), "iteration", (Line("v"),)))
+    return figure.axes[0]
+
+
+@pytest.mark.parametrize("kind", ["convergence", "curves"])
+def test_few_seeds_are_drawn_themselves_and_many_as_a_band(kind):
+    values = close_errors()[0]
+    few, many = (seeds(count, values, kind=kind) for count in (7, 8))
+    marks = [mark for mark in ("traces:0", "members:0") if by_mark(few, mark)]
+    rows = [line.get_ydata() for line in by_mark(few, marks[0])]
+    np.testing.assert_array_equal(rows, values[:7])
+    assert not [c for c in few.collections if c.get_gid() == "band:0"]
+    assert [c for c in many.collections if c.get_gid() == "band:0"]
+    assert not by_mark(many, marks[0])
+    notes = [[t.get_text() for t in axes.texts] for axes in (few, many)]
+    assert "median and each of 7 seeds" in notes[0]
+    assert "median and 10–90% of 8 seeds" in notes[1]
+
+
+@pytest.mark.parametrize("kind", ["convergence", "curves"])
+@pytest.mark.parametrize("count", [3, 9])
+def test_seeds_of_a_deterministic_plant_are_one_member(kind, count):
+    axes = seeds(count, np.tile(close_errors()[0, :1], (9, 1)), kind=kind)
+    assert not [c for c in axes.collections if c.get_gid() == "band:0"]
+    assert not by_mark(axes, "traces:0") + by_mark(axes, "members:0")
+    assert not [t for t in axes.texts if "seed" in t.get_text()]
+
+
+def test_zeros_on_a_logarithmic_axis_are_gaps_that_are_counted_not_spikes():
+    values = np.tile(0.5**ITERATIONS, (1, 1))
+    values[0, [20, 22, 23]] = 0.0  # between two zeros a point stands alone
+    axes = seeds(1, values)
+    (line,) = by_mark(axes, "line:0")
+    shown = np.asarray(line.get_ydata())
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(shown)), [20, 22, 23])
+    np.testing.assert_array_equal(np.delete(shown, [20, 22, 23]), values[0][values[0] > 0])
+    (point,) = by_mark(axes, "alone")
+    np.testing.assert_array_equal(point.get_xdata(), [21])
+    assert "3 points at or below 0 not shown" in [t.get_text() for t in axes.texts]
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 2, 2), (6, 3, 2)])
+def test_panels_wrap_and_stay_apart(count, rows, columns):
+    panel = groups(title="a title", theory=(Theory("theory 0.8", ratio=0.8, line=0),))
+    figure = draw(dataset(), Figure("f", (panel,) * count, note="what is left out"))
+    frames = [axes.get_window_extent() for axes in figure.axes]
+    assert len({round(frame.x0) for frame in frames}) == columns
+    assert len({round(frame.y0) for frame in frames}) == rows
+    for i, frame in enumerate(frames):
+        assert not any(frame.overlaps(other) for other in frames[:i])
+    assert_labels_apart(figure)
+    assert figure.get_supxlabel() == "what is left out"
+    assert figure.get_figwidth() < 2 * ROW_WIDTH

@@ -1,14 +1,17 @@
 """What `make setup` installed is what the lock names, for any Python and on any day."""
 
+import os
 import re
 import subprocess
+import sys
 from importlib.metadata import distribution, version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
-from experiments.xla import refusal
+from experiments.xla import hasty_flags, hurry, refusal
+from fineq.runs import switches
 
 ROOT = Path(__file__).parent.parent
 PINS = [
@@ -62,3 +65,22 @@ def test_xla_says_which_flag_it_does_not_know():
     assert said is not None
     assert "--xla_no_such_flag=1" in said
     assert refusal("--xla_backend_optimization_level=1") is None
+
+
+def test_the_installed_jaxlib_takes_the_flags_under_which_programs_compile_hastily():
+    assert refusal(" ".join(hasty_flags())) is None
+
+
+def test_hasty_programs_are_had_before_jax_is_loaded_and_leave_what_is_given(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=2")
+    hurry()
+    assert os.environ["XLA_FLAGS"] == "--xla_backend_optimization_level=2"  # JAX is loaded
+    monkeypatch.delitem(sys.modules, "jax")
+    hurry()
+    hurry()
+    rest = [flag for flag in hasty_flags() if "optimization_level" not in flag]
+    assert os.environ["XLA_FLAGS"].split() == ["--xla_backend_optimization_level=2", *rest]
+    monkeypatch.setenv("XLA_FLAGS", "")
+    hurry()
+    assert os.environ["XLA_FLAGS"].split() == hasty_flags() == switches.flags()

@@ -119,6 +119,11 @@ class DescentConfig:
     diverged_factor: float = number(
         10.0, "a member whose cost exceeds this multiple of its start's has diverged", above=1.0
     )
+    others: list = numbers(
+        ["natural", "two_point", "one_point"],
+        "linear_convergence: gradients that descend beside the exact one",
+        choices=("natural", "two_point", "one_point"),
+    )
 
 
 @dataclass

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from fineq.figures import Line, Panel, Theory
 from fineq.plot.labels import Tag
 from fineq.plot.measured import Drawn, axis, categories, members, select
-from fineq.plot.style import PALETTE, THEORY, colours, ink, shade
+from fineq.plot.style import NOTE_SIZE, PALETTE, THEORY, colours, ink, shade
 
 if TYPE_CHECKING:
     import xarray
@@ -23,6 +23,7 @@ _ANCHORS = np.linspace(0.12, 0.88, 9)
 _BESIDE = 0.055  # a theory line runs this fraction of the axis beside its measured line
 _MANY = 12  # from here on intervals are drawn as a band, not as bars
 _LARGEST = np.finfo(float).max / 8  # of a linear axis, whose length must not overflow
+_FEW_MEMBERS = 8  # quantiles of fewer members say little: the members themselves are drawn
 
 
 @dataclass
@@ -99,7 +100,7 @@ def subtitle(sketch: Sketch, room: bool) -> None:
             xytext=(0, 6),
             xycoords="axes fraction",
             textcoords="offset points",
-            fontsize=9.5,
+            fontsize=NOTE_SIZE,
             color=THEORY,
         )
 
@@ -136,8 +137,43 @@ def band_note(sketch: Sketch) -> str:
     dims = [dim for dim in sketch.panel.over if dim in sketch.dataset.dims]
     who = f"{total} {dims[0]}s" if len(dims) == 1 else f"{total} ({' x '.join(dims)})"
     low, high = sketch.panel.band
-    band = "each" if sketch.panel.traces else f"{100 * low:.3g}\N{EN DASH}{100 * high:.3g}%"
+    few = all(draws_members(sketch, drawn) for drawn in sketch.drawn if drawn.total > 1)
+    band = "each" if few else f"{100 * low:.3g}\N{EN DASH}{100 * high:.3g}%"
     return f"median and {band} of {who}"
+
+
+def draws_members(sketch: Sketch, drawn: Drawn) -> bool:
+    """Whether each member is drawn and no band: where there are few, or the panel says so."""
+    return drawn.total > 1 and (sketch.panel.traces or drawn.total < _FEW_MEMBERS)
+
+
+def extent(sketch: Sketch, drawn: Drawn) -> np.ndarray:
+    """Return every number of a line that is drawn beside its median."""
+    members = drawn.members if draws_members(sketch, drawn) else drawn.middle
+    return np.concatenate([drawn.low, drawn.high, members.ravel()])
+
+
+def note_zeros(sketch: Sketch) -> None:
+    """Say how many medians a logarithmic axis cannot show."""
+    if sketch.axes.get_yscale() != "log":
+        return
+    hidden = sum(int(np.sum(drawn.middle <= 0)) for drawn in sketch.drawn)
+    if hidden:
+        said = f"{hidden} point{'s' * (hidden > 1)} at or below 0 not shown"
+        sketch.note = ", ".join(filter(None, (sketch.note, said)))
+
+
+def positive(axes: Axes, values: np.ndarray) -> np.ndarray:
+    """Return the values, NaN where a logarithmic axis has no place for them: lines have a gap."""
+    if axes.get_yscale() != "log":
+        return values
+    return np.where(values > 0, values, np.nan)
+
+
+def lone(values: np.ndarray) -> np.ndarray:
+    """Return where a value `[X]` has no finite neighbour, so that a line would not show it."""
+    known = np.concatenate([[False], np.isfinite(values), [False]])
+    return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
 def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float]:
@@ -281,20 +317,42 @@ def beside(axes: Axes, y: np.ndarray) -> np.ndarray:
 
 
 def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line) -> None:
-    """Draw values with their intervals: bars on few points, a band on many."""
+    """Draw values with their intervals: bars on few points, a band on many, or few members."""
     colour, axes = sketch.palette[index], sketch.axes
     keep = np.isfinite(drawn.middle)
-    x, y = drawn.x[keep], drawn.middle[keep]
-    has_interval = bool(line.low and line.high) or np.any(drawn.low[keep] < drawn.high[keep])
+    x, y = drawn.x[keep], positive(axes, drawn.middle[keep])
     few = len(x) <= _MANY
     joined = line.fit is None and not categories(sketch.dataset, sketch.panel)
     marker, style = ("o" if few or not joined else ""), ("-" if joined else "")
     axes.plot(x, y, color=colour, marker=marker, linestyle=style, gid=f"line:{index}", zorder=3)
-    if not has_interval:
+    if not marker:
+        alone(axes, x, y, colour)
+    own = bool(line.low and line.high)
+    if not own and drawn.counted and draws_members(sketch, drawn):
+        _dots(sketch, index, drawn, few)
         return
     low, high = drawn.low[keep], drawn.high[keep]
+    if not own and not np.any(low < high):
+        return
     if few:
+        shown = np.isfinite(y)
+        x, y, low, high = (values[shown] for values in (x, y, low, high))
         reach = np.maximum(np.stack([y - low, high - y]), 0)
         axes.errorbar(x, y, reach, color=colour, fmt="none", capsize=3, elinewidth=1.4, zorder=3)
     else:
         axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, gid=f"band:{index}")
+
+
+def alone(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
+    """Draw points between two gaps of a line."""
+    where = lone(y)
+    if where.any():
+        axes.plot(x[where], y[where], ".", color=colour, markersize=4, gid="alone", zorder=3)
+
+
+def _dots(sketch: Sketch, index: int, drawn: Drawn, few: bool) -> None:
+    """Draw every member: as small points where there are few positions, else as thin lines."""
+    rows = positive(sketch.axes, drawn.members.T)
+    kind = {"marker": ".", "linestyle": ""} if few else {"linewidth": 0.8}
+    style = {"color": sketch.palette[index], "alpha": 0.5, "zorder": 1.5, "gid": f"members:{index}"}
+    sketch.axes.plot(drawn.x, rows, **kind, **style)

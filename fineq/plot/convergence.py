@@ -7,9 +7,14 @@ from fineq.figures import Line, Theory
 from fineq.plot.base import (
     Sketch,
     all_theory,
+    alone,
     band_note,
     beside,
+    draws_members,
+    extent,
     label_axes,
+    note_zeros,
+    positive,
     reference,
     set_limits,
     simple_theory,
@@ -38,6 +43,7 @@ def convergence(sketch: Sketch) -> None:
             _decay(sketch, theory, theory.ratio)
     label_axes(sketch)
     sketch.note = band_note(sketch)
+    note_zeros(sketch)
 
 
 def _set_x(sketch: Sketch) -> None:
@@ -58,7 +64,7 @@ def _set_x(sketch: Sketch) -> None:
 
 def _shown(sketch: Sketch) -> np.ndarray:
     middles = np.concatenate([drawn.middle for drawn in sketch.drawn])
-    edges = np.concatenate([np.stack([d.low, d.high]).ravel() for d in sketch.drawn])
+    edges = np.concatenate([extent(sketch, drawn) for drawn in sketch.drawn])
     usual = middles[np.isfinite(middles) & (middles > 0)]
     if not usual.size:
         return edges
@@ -78,14 +84,16 @@ def _cap(drawn: list[Drawn]) -> float:
 def _line(sketch: Sketch, index: int, line: Line, drawn: Drawn) -> None:
     axes, colour = sketch.axes, sketch.palette[index]
     keep = np.isfinite(drawn.middle)
-    x, y = drawn.x[keep], drawn.middle[keep]
-    if sketch.panel.traces and drawn.total > 1:
+    x, y = drawn.x[keep], positive(axes, drawn.middle[keep])
+    if draws_members(sketch, drawn):
         style = {"color": colour, "linewidth": 0.6, "alpha": min(0.5, 12 / drawn.total)}
-        axes.plot(drawn.x, drawn.members.T, gid=f"traces:{index}", zorder=1.5, **style)
+        rows = positive(axes, drawn.members.T)
+        axes.plot(drawn.x, rows, gid=f"traces:{index}", zorder=1.5, **style)
     elif drawn.total > 1:
         _band(sketch, index, drawn)
     marker = "o" if len(x) == 1 else ""
     axes.plot(x, y, color=colour, marker=marker, gid=f"line:{index}", zorder=3)
+    alone(axes, x, y, colour)
     if len(x) and not np.all(keep[np.argmax(keep) :]):
         axes.plot(x[-1:], y[-1:], "X", color=colour, markersize=9, gid="stop", zorder=3.5)
     tag_end(sketch, _text(line, drawn), index, x, y)

@@ -8,8 +8,10 @@ from fineq.plot.base import (
     all_theory,
     band_note,
     beside,
+    extent,
     intervals,
     label_axes,
+    note_zeros,
     reference,
     set_limits,
     simple_theory,
@@ -27,6 +29,7 @@ def curves(sketch: Sketch) -> None:
     _theory(sketch)
     label_axes(sketch)
     sketch.note = "" if _has_own_intervals(sketch) else band_note(sketch)
+    note_zeros(sketch)
 
 
 def powerlaw(sketch: Sketch) -> None:
@@ -39,6 +42,7 @@ def powerlaw(sketch: Sketch) -> None:
     _theory(sketch)
     label_axes(sketch)
     sketch.note = "" if _has_own_intervals(sketch) else band_note(sketch)
+    note_zeros(sketch)
 
 
 def fraction_panel(sketch: Sketch) -> None:
@@ -65,7 +69,7 @@ def _measured(sketch: Sketch, x_scale: str, y_scale: str) -> None:
     sketch.drawn = [values(sketch.dataset, panel, line) for line in panel.lines]
     _scales(sketch, x_scale, y_scale)
     set_limits(sketch, "x", np.concatenate([drawn.x for drawn in sketch.drawn]))
-    parts = [np.stack([d.low, d.middle, d.high]).ravel() for d in sketch.drawn]
+    parts = [np.append(drawn.middle, extent(sketch, drawn)) for drawn in sketch.drawn]
     set_limits(sketch, "y", np.concatenate([*parts, all_theory(sketch)]))
 
 

@@ -17,7 +17,15 @@ from fineq.plot.convergence import convergence
 from fineq.plot.curves import curves, fraction_panel, powerlaw
 from fineq.plot.fields import field, image
 from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
-from fineq.plot.style import FIELD_WIDTH, PANEL_HEIGHT, PANEL_WIDTH, house_style
+from fineq.plot.style import (
+    FIELD_WIDTH,
+    NOTE_SIZE,
+    PANEL_HEIGHT,
+    PANEL_WIDTH,
+    ROW_WIDTH,
+    THEORY,
+    house_style,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -48,13 +56,8 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
 
     """
     with house_style():
-        widths = [
-            FIELD_WIDTH if p.kind in ("field", "image") else PANEL_WIDTH for p in figure.panels
-        ]
-        size = (sum(widths), PANEL_HEIGHT)
-        canvas = Canvas(figsize=size, layout="constrained")
+        canvas, axes = _grid(figure)
         agg = FigureCanvasAgg(canvas)
-        axes = canvas.subplots(1, len(figure.panels), squeeze=False)[0]
         sketches = [Sketch(a, dataset, panel) for a, panel in zip(axes, figure.panels)]
         for sketch in sketches:
             kind = _kind(sketch.panel.kind)
@@ -63,8 +66,22 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
             say_empty(sketch)
         for sketch in sketches:
             subtitle(sketch, room=any(other.note for other in sketches))
+        if figure.note:
+            canvas.supxlabel(figure.note, fontsize=NOTE_SIZE, color=THEORY)
         _label(canvas, sketches, agg.get_renderer())
         return canvas
+
+
+def _grid(figure: Figure) -> tuple[Canvas, list[Axes]]:
+    """An empty figure with axes for every panel, in as many rows as they need."""
+    plane = all(panel.kind in ("field", "image") for panel in figure.panels)
+    width = FIELD_WIDTH if plane else PANEL_WIDTH
+    columns = min(len(figure.panels), int(ROW_WIDTH / width))
+    rows = -(-len(figure.panels) // columns)
+    canvas = Canvas(figsize=(columns * width, rows * PANEL_HEIGHT), layout="constrained")
+    cells = canvas.add_gridspec(rows, columns)
+    places = [cells[divmod(i, columns)] for i in range(len(figure.panels))]
+    return canvas, [canvas.add_subplot(place) for place in places]
 
 
 def _kind(name: str) -> Callable[[Sketch], None]:
@@ -87,9 +104,14 @@ def _label(canvas: Canvas, sketches: list[Sketch], renderer) -> None:
 
 def _widen(canvas: Canvas, texts: list[list[Text]], renderer) -> None:
     """Add the width of the label columns, so that the axes keep their size whatever the labels."""
-    widths = [max((t.get_window_extent(renderer).width for t in ts), default=0) for ts in texts]
+    widths: dict[int, float] = {}
+    for axes, column in zip(canvas.axes, texts):
+        spec = axes.get_subplotspec()
+        place = 0 if spec is None else spec.colspan.start
+        needed = [text.get_window_extent(renderer).width for text in column]
+        widths[place] = max([widths.get(place, 0.0), *needed])
     width, height = canvas.get_size_inches()
-    canvas.set_size_inches(width + sum(widths) / canvas.dpi, height)
+    canvas.set_size_inches(width + sum(widths.values()) / canvas.dpi, height)
 
 
 def obstacles(axes: Axes) -> dict[str, np.ndarray]:
@@ -101,7 +123,7 @@ def obstacles(axes: Axes) -> dict[str, np.ndarray]:
             found.setdefault(str(line.get_gid()), []).append(along(points))
     for bars in axes.collections:
         if isinstance(bars, LineCollection):
-            segments = [along(_pixels(axes, ends)) for ends in bars.get_segments()]
+            segments = [along(_pixels(axes, ends)) for ends in bars.get_segments() if len(ends)]
             found.setdefault("bars", []).extend(segments)
     return {mark: np.concatenate(parts) for mark, parts in found.items() if parts}
 

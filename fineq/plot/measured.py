@@ -25,6 +25,7 @@ class Drawn:
         total: how many members there are.
         diverged: how many of them have diverged at the end.
         missing: how many values are absent among the `S * X`.
+        counted: the interval is one of quantiles over members, not a confidence interval.
 
     """
 
@@ -36,6 +37,7 @@ class Drawn:
     total: int
     diverged: int = 0
     missing: int = 0
+    counted: bool = False
 
 
 def select(dataset: "xarray.Dataset", name: str, at: Mapping[str, Any]) -> "xarray.DataArray":
@@ -108,6 +110,7 @@ def errors(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
     _, x = axis(dataset, panel)
     values = members(dataset, panel, line.variable, line.at)
     gone = _diverged(dataset, panel, line, values, x)
+    values, gone = distinct(values, gone)
     counted = np.where(gone, np.inf, values)
     low, middle, high = _quantiles(counted, panel.band)
     traces = np.where(gone, np.nan, values)
@@ -149,13 +152,24 @@ def _quantile(ordered: np.ndarray, level: float) -> np.ndarray:
 def values(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:
     """Summarise a measured quantity over members, or take its interval from variables."""
     _, x = axis(dataset, panel)
-    rows = members(dataset, panel, line.variable, line.at)
+    (rows,) = distinct(members(dataset, panel, line.variable, line.at))
     finite = np.where(np.isfinite(rows), rows, np.nan)
     low, middle, high = _quantiles(finite, panel.band)
-    if line.low and line.high:
+    own = bool(line.low and line.high)
+    if own:
         low = members(dataset, panel, line.low, line.at)[0]
         high = members(dataset, panel, line.high, line.at)[0]
-    return Drawn(x, middle, low, high, finite, len(finite), missing=int(np.isnan(finite).sum()))
+    missing = int(np.isnan(finite).sum())
+    return Drawn(x, middle, low, high, finite, len(finite), missing=missing, counted=not own)
+
+
+def distinct(*rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return rows of members `[S, X]`, or the first alone where all members are the same.
+
+    Seeds of a deterministic plant are one member: they have no spread and no number.
+    """
+    same = all(np.array_equal(row, np.broadcast_to(row[:1], row.shape), True) for row in rows)
+    return tuple(row[:1] for row in rows) if same else rows
 
 
 def fractions(dataset: "xarray.Dataset", panel: Panel, line: Line) -> Drawn:

@@ -19,6 +19,8 @@ INK = "#222222"
 PANEL_WIDTH = 5.2
 PANEL_HEIGHT = 3.9
 FIELD_WIDTH = 3.9
+NOTE_SIZE = 9.5
+ROW_WIDTH = 12.0  # panels beyond it go into a row of their own
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",

@@ -18,8 +18,9 @@ PACKAGES = ("fineq", "experiments")
 # Sources from which figures are drawn, and those that only speak to a person. No number depends on
 # them: nothing that computes imports them.
 DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
-SPEAKING = ("fineq/console.py", "fineq/streams.py", "fineq/terminal.py", "experiments/stop.py")
+SPEAKING = ("fineq/console.py", "fineq/streams.py", "fineq/table.py", "fineq/terminal.py")
 SPEAKING += ("experiments/options.py", "experiments/reproduce.py", "experiments/sentences.py")
+SPEAKING += ("experiments/stop.py",)
 _LENGTH = 12
 
 

@@ -29,8 +29,13 @@ PINNED: dict[str, Any] = {
     "jax_debug_nans": False,
     "jax_debug_infs": False,
 }
-# Flags of XLA that change more than the last digits, or what becomes of a NaN.
-_NUMERIC_FLAG = re.compile(r"fast_math|fast_min_max|excess_precision|denormal|tf32|precision", re.I)
+# Flags of XLA that change numbers: the last two only in their last digits, and in a part of the
+# runs (`experiments.xla.hurry`), which are not to be taken for the others.
+_NUMERIC_FLAG = re.compile(
+    r"fast_math|fast_min_max|excess_precision|denormal|tf32|precision"
+    r"|backend_optimization_level|fusion_emitters",
+    re.I,
+)
 _NUMERIC_VARIABLES = ("NVIDIA_TF32_OVERRIDE",)
 
 

@@ -17,7 +17,7 @@ from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED
 from fineq.runs import load_run
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["experiment=nlqr/linear_convergence", "profile=smoke", "seeds=2", "law.degree=3"]
+SMALL = ["experiment=nlqr/linear_convergence", "seeds=2", "law.degree=3"]
 SMALL += ["sweep.system.lipschitz=[1]", "descent.num_steps=60", "reference.max_horizon=64"]
 SMALL += ["floors.num_steps=8", "floors.num_rollouts=[4]", "floors.radii=[0.2]"]
 

@@ -101,13 +101,14 @@ def test_the_environment_changes_no_number():
 
 
 def test_flags_that_change_numbers_are_known_and_others_are_not(monkeypatch):
-    harmless = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    harmless = "--xla_force_host_platform_device_count=8"
     monkeypatch.setenv("XLA_FLAGS", harmless)
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
     assert switches.flags() == []
-    monkeypatch.setenv("XLA_FLAGS", harmless + " --xla_cpu_enable_fast_math=true")
+    numeric = ["--xla_backend_optimization_level=0", "--xla_cpu_enable_fast_math=true"]
+    monkeypatch.setenv("XLA_FLAGS", " ".join([harmless, *numeric]))
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
-    assert switches.flags() == ["--xla_cpu_enable_fast_math=true", "NVIDIA_TF32_OVERRIDE=1"]
+    assert switches.flags() == [*numeric, "NVIDIA_TF32_OVERRIDE=1"]
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ class Study(NamedTuple):
         axes: swept fields, then seeds.
         screen: what is known of every member, over all seeds.
         dropped: how many seeds were left out because K_lin does not stabilise.
-        alike: all seeds have the same plant and points, so that exact quantities repeat.
+        alike: all seeds have the same plant, points and start, so that exact quantities repeat.
     """
 
     config: NlqrConfig
@@ -104,7 +104,7 @@ def make_study(
 
 
 def _alike(config: NlqrConfig, given: Given) -> bool:
-    if given.system is None:
+    if given.system is None or config.descent.start == "random":
         return False
     # Points are drawn, by seed, only where no quadrature of the law exists.
     return config.law.name in ("quadrature", "file") or given.system.n <= 3
@@ -167,21 +167,24 @@ def seed_values(axes: Sequence[Axis]) -> list[int]:
 
 
 def dropped_note(study: Study) -> str:
-    """How many seeds were left out or have no identified start, in words."""
-    slow = _undecided(study)
-    note = (
-        f"{study.dropped} of {study.config.seeds} seeds left out: K_lin is not found to stabilise "
-        "them at every swept value"
-    )
-    if slow:
-        note += f" ({slow} too slow to be judged; raise reference.max_horizon)"
+    """How many seeds were left out or have no identified start, in words; empty where none."""
+    parts = []
+    if study.dropped:
+        slow = _undecided(study)
+        parts.append(
+            f"{study.dropped} of {study.config.seeds} seeds left out: K_lin is not found to "
+            "stabilise them at every swept value"
+            + (f" ({slow} too slow to be judged; raise reference.max_horizon)" if slow else "")
+        )
     if study.alike:
-        note += "; all seeds have the same plant, so exact quantities are those of one"
+        parts.append("all seeds have the same plant, so exact quantities are those of one")
     found = study.screen.plant.identification
     missing = 0 if found is None else int(np.sum(found != IdentificationStatus.IDENTIFIED))
-    if found is None or not missing:
-        return note
-    return f"{note}; {missing} of {np.size(found)} have no start: their samples are rank deficient"
+    if found is not None and missing:
+        parts.append(
+            f"{missing} of {np.size(found)} have no start: their samples are rank deficient"
+        )
+    return "; ".join(parts)
 
 
 def exact_horizon(study: Study) -> int:

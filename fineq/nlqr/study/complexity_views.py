@@ -14,6 +14,7 @@ from fineq.nlqr.study.scans import NAMES, Found
 from fineq.rates import PowerLaw
 from fineq.results import Array as Named
 from fineq.results import Arrays
+from fineq.studies import small_multiples
 from fineq.sweep import Axis
 
 OVER = {
@@ -90,38 +91,30 @@ def figures(
             "Bias of the gradient near K_lin.",
         )
     ]
-    for number, piece in enumerate(pieces, start=1):
-        suffix = f"_{number}" if number > 1 else ""
-        made += _of_piece(found, piece, fits[piece.index], suffix)
+    of = {piece.index: _of_piece(found, piece, fits[piece.index]) for piece in pieces}
+    noise = "Noise of gradient estimates near K_lin."
+    floors = "What noise costs: descents that start at K*."
+    made += small_multiples("gradient_noise", pieces, lambda p: of[p.index][0], noise)
+    made += small_multiples("final_accuracy", pieces, lambda p: of[p.index][1], floors)
     return tuple(made)
 
 
 def _of_piece(
-    found: Found, piece: Slice, fits: Mapping[str, Any], suffix: str
-) -> tuple[Figure, Figure]:
+    found: Found, piece: Slice, fits: Mapping[str, Any]
+) -> tuple[list[Panel], list[Panel]]:
+    """The panels of the noise, and of what it costs."""
     one, two = (found.grid.fixed_radius(name) for name in NAMES)
     label = ", ".join(filter(None, ["", piece.label]))
     over_count = f"r = {one:g} and r = {two:g}{label}"
     over_radius = f"J = {found.grid.num_rollouts}{label}"
-    return (
-        Figure(
-            f"gradient_noise{suffix}",
-            (
-                _scanned(found, piece, fits, "noise", "smoothing", f"Noise, {over_radius}"),
-                _scanned(found, piece, fits, "noise", "rollouts", f"Noise, {over_count}"),
-            ),
-            "Noise of gradient estimates near K_lin.",
-        ),
-        Figure(
-            f"final_accuracy{suffix}",
-            (
-                _scanned(found, piece, fits, "floor", "rollouts", f"Floor, {over_count}"),
-                _scanned(found, piece, fits, "floor", "smoothing", f"Floor, {over_radius}"),
-                _descents(piece, f"Descents from K*, {over_radius}"),
-            ),
-            "What noise costs: descents that start at K*.",
-        ),
-    )
+    return [
+        _scanned(found, piece, fits, "noise", "smoothing", f"Noise, {over_radius}"),
+        _scanned(found, piece, fits, "noise", "rollouts", f"Noise, {over_count}"),
+    ], [
+        _scanned(found, piece, fits, "floor", "rollouts", f"Floor, {over_count}"),
+        _scanned(found, piece, fits, "floor", "smoothing", f"Floor, {over_radius}"),
+        _descents(piece, f"Descents from K*, {over_radius}"),
+    ]
 
 
 def _truncation(found: Found, pieces: list[Slice]) -> Panel:

@@ -40,7 +40,7 @@ from fineq.nlqr.study.instances import Given, make_problem
 from fineq.rates import Interval, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
-from fineq.studies import seed_axis, user_axes
+from fineq.studies import seed_axis, small_multiples, titled, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -282,16 +282,15 @@ def _figures(sizes: list[Size], pieces: list[Slice]) -> tuple[Figure, ...]:
             for i, where in enumerate(at)
         )
         threshold = Drawn("N = n + p + d", threshold=0.0)
-        return Panel("fractions", "offset", lines, (*drawn, threshold), title=piece.label)
+        return Panel(
+            "fractions", "offset", lines, (*drawn, threshold), title=titled("Recoveries", piece)
+        )
 
     def errors(piece: Slice) -> Panel:
         lines = tuple(Line("error", s.label, {**piece.at, "size": s.label}) for s in sizes)
-        return Panel("curves", "offset", lines, yscale="log", title=piece.label)
+        return Panel("curves", "offset", lines, yscale="log", title=titled("Errors", piece))
 
-    return (
-        Figure(
-            "exact_recovery",
-            tuple(p for piece in pieces for p in (panel(piece), errors(piece)))[:4],
-            "Exact recovery of A, B, C from N one-step samples.",
-        ),
+    caption = "Exact recovery of A, B, C from N one-step samples; m = n + p + d unknowns per state."
+    return small_multiples(
+        "exact_recovery", pieces, lambda piece: [panel(piece), errors(piece)], caption
     )

@@ -24,6 +24,7 @@ from fineq.nlqr.study.common import Optimum, Study, exact_horizon, make_study, n
 from fineq.nlqr.study.instances import Given, Instance
 from fineq.rates import proportion
 from fineq.results import Arrays, StudyResult, status_of
+from fineq.studies import small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -257,17 +258,20 @@ def _figures(study: Study) -> tuple[Figure, ...]:
     names = [axis.name for axis in study.axes]
     if "system.lipschitz" not in names:
         return ()
-    rest = slices([axis for axis in study.axes if axis.name != "system.lipschitz"])[-1]
+    rest = slices([axis for axis in study.axes if axis.name != "system.lipschitz"])
     texts = {"infinite": "infinite horizon", "truncated": f"T = {study.config.descent.horizon}"}
 
-    def panel(quantity: str, title: str, over: tuple[str, ...]) -> Panel:
-        lines = tuple(Line(f"{name}_{quantity}", text, rest.at) for name, text in texts.items())
+    def panel(piece: Slice, quantity: str, text: str, over: tuple[str, ...]) -> Panel:
+        lines = tuple(Line(f"{name}_{quantity}", text, piece.at) for name, text in texts.items())
+        title = titled(text, piece)
         return Panel("fractions", "lipschitz", lines, over=over, title=title, ylabel="share")
 
-    starts = ("start", "seed")
-    panels = (
-        panel("same", "Starts reaching the lowest minimum", starts),
-        panel("single", "Instances with one minimum", ("seed",)),
-        panel("stable", "Minima that stabilise", starts),
-    )
-    return (Figure("global", panels, "Where many stabilising starts lead."),)
+    def panels(piece: Slice) -> list[Panel]:
+        starts = ("start", "seed")
+        return [
+            panel(piece, "same", "Starts reaching the lowest minimum", starts),
+            panel(piece, "single", "Instances with one minimum", ("seed",)),
+            panel(piece, "stable", "Minima that stabilise", starts),
+        ]
+
+    return small_multiples("global", rest, panels, "Where many stabilising starts lead.")

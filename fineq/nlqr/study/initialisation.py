@@ -4,10 +4,12 @@ Descent from K_lin, from a random policy and from zero, on the same systems and,
 gradients, with the same random numbers.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fineq.claims import Claim, Theory
-from fineq.figures import Figure
+from fineq.figures import Figure, Panel
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import Slice, slices
@@ -19,7 +21,6 @@ from fineq.nlqr.study.views import (
     arrays_of,
     at_iteration,
     error_panel,
-    figures_of,
     hidden_at_start,
     named,
     pieces_of,
@@ -29,6 +30,7 @@ from fineq.nlqr.study.views import (
 )
 from fineq.rates import median_interval
 from fineq.results import StudyResult, status_of
+from fineq.studies import small_multiples
 from fineq.sweep.stages import Stages
 
 EARLY = 50  # iterations after which Fig. 1a has all but converged
@@ -95,19 +97,19 @@ def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:
     def lines(piece: Slice) -> list[tuple[str, dict]]:
         return [(START_LABELS[start], {"start": start, **piece.at}) for start in STARTS]
 
-    gaps = [error_panel("gap", lines(piece), named(config, piece.label)) for piece in pieces]
-    left = [error_panel("left", lines(piece), named(config, piece.label)) for piece in pieces]
-    loops = [
-        share_panel(
-            "moment",
-            [("unstable", label, at) for label, at in lines(piece)],
-            named(config, piece.label),
-            "share of loops not stable",
-        )
-        for piece in pieces
-    ]
+    def errors(name: str) -> Callable[[Slice], list[Panel]]:
+        return lambda piece: [error_panel(name, lines(piece), named(config, piece.label))]
+
+    def loops(piece: Slice) -> list[Panel]:
+        shares = [("unstable", label, at) for label, at in lines(piece)]
+        title = named(config, piece.label)
+        return [share_panel("moment", shares, title, "share of loops not stable")]
+
+    gaps = "Suboptimality of the T-step cost, three starts."
+    left = "What is left of the gap at each start."
+    stability = "Loops that are not stable, or diverged."
     return (
-        *figures_of("initialisation", gaps, "Suboptimality of the T-step cost, three starts."),
-        *figures_of("gap_left", left, "What is left of the gap at each start."),
-        *figures_of("stability", loops, "Loops that are not stable, or diverged."),
+        *small_multiples("initialisation", pieces, errors("gap"), gaps),
+        *small_multiples("gap_left", pieces, errors("left"), left),
+        *small_multiples("stability", pieces, loops, stability),
     )

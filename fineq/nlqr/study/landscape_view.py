@@ -13,6 +13,7 @@ from fineq.nlqr.study.arrays import Slice, slices
 from fineq.nlqr.study.common import Study
 from fineq.nlqr.study.probing import Probed
 from fineq.rates import Interval, PowerLaw, median_interval, power_law, proportion
+from fineq.studies import small_multiples
 from fineq.sweep import Axis
 
 LIPSCHITZ = "system.lipschitz"
@@ -166,24 +167,19 @@ def figures(
     around = _around(study, probed)
     if not (found or (swept and len(swept[0]) > 1 and min(swept[0].values) > 0)):
         return around
-    pieces = slices([axis for axis in study.axes if axis.name != LIPSCHITZ])[-2:]
+    pieces = slices([axis for axis in study.axes if axis.name != LIPSCHITZ])
     fits = {trend.piece.label: trend.fits for trend in found}
+
+    def distances(piece: Slice) -> list[Panel]:
+        return [_distances(piece, fits.get(piece.label, {}), values)]
+
+    curvature = "Curvature of the cost at the optimum."
+    far = "How far the linear policy is from the optimum."
+    theorem = "How far the theorem's constants are from the instances."
     return (
-        Figure(
-            "landscape",
-            tuple(_curvature(piece) for piece in pieces),
-            "Curvature of the cost at the optimum.",
-        ),
-        Figure(
-            "distances",
-            tuple(_distances(p, fits.get(p.label, {}), values) for p in pieces),
-            "How far the linear policy is from the optimum.",
-        ),
-        Figure(
-            "theorem",
-            tuple(_theorem(piece) for piece in pieces),
-            "How far the theorem's constants are from the instances.",
-        ),
+        *small_multiples("landscape", pieces, lambda piece: [_curvature(piece)], curvature),
+        *small_multiples("distances", pieces, distances, far),
+        *small_multiples("theorem", pieces, lambda piece: [_theorem(piece)], theorem),
         *around,
     )
 
@@ -246,7 +242,7 @@ def _around(study: Study, probed: Probed) -> tuple[Figure, ...]:
         for piece in slices(study.axes)
         if piece.at.get("radius", at_most) == at_most
         and np.mean(np.isfinite(probed.values["mu_share"][piece.index])) > 0.5
-    ][-4:]
+    ]
     where = "" if at_most == 0 else f"|x0| = {at_most:g}"
 
     def panel(name: str, text: str) -> Panel:

@@ -5,7 +5,7 @@ its square: what is compared are exponents, -log(ratio). Zeroth-order gradients 
 down to a floor that their noise sets; natural gradients need no step size that knows h.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -21,13 +21,14 @@ from fineq.figures import Theory as Drawn
 from fineq.iterate import every
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
-from fineq.nlqr.study.arrays import coords_of, dims_of, named_arrays, slices
+from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.common import Optimum, Study, dropped_note, exact_horizon, make_study, optimum
 from fineq.nlqr.study.descents import Method, descend
 from fineq.nlqr.study.gradients import exact, natural, zeroth_order
 from fineq.nlqr.study.instances import Given, Instance
 from fineq.rates import Rate, linear_rate, median_interval, power_law, proportion
 from fineq.results import Arrays, StudyResult, status_of
+from fineq.studies import on, small_multiples, titled
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Stages
 
@@ -64,7 +65,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     horizon = exact_horizon(study)
     star = optimum(study, horizon)
     runs = {name: descend(study, name, m, star) for name, m in _methods(config, horizon).items()}
-    floors = {name: _floors(study, star, name) for name in NAMES}
+    floors = {name: _floors(study, star, name) for name in NAMES if name in config.descent.others}
     exponent = -np.log1p(-config.descent.step_size * star.mu / star.h)
     rates = _rates(study, runs["exact"])
     iterations = {f"{name}_iteration": r.iterations for name, r in {**runs, **floors}.items()}
@@ -73,7 +74,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
         coords_of([*_floor_axes(config), *study.axes], config, **iterations),
         (*_exact_claims(study, runs, rates, exponent), *_floor_claims(study, floors)),
         tuple(rate for by_name in rates for rate in by_name.values()),
-        figures(study, exponent),
+        figures(study, exponent, runs["exact"]),
         status_of(runs["exact"].diverged),
         {"seeds": dropped_note(study), "horizon": f"exact costs and gradients sum {horizon} steps"},
     )
@@ -82,18 +83,20 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
 def _methods(config: NlqrConfig, horizon: int) -> dict[str, Method]:
     steps = config.descent.num_steps
     record = every(steps, max(steps // NUM_RECORDS, 1))
+    plain = Method(
+        exact(horizon),
+        horizon,
+        steps,
+        record,
+        over_h(config.descent.step_size),
+        distance=GOALS[config.precision].stop,
+    )
+    if "natural" not in config.descent.others:
+        return {"exact": plain}
+    few = every(NATURAL_STEPS)
     return {
-        "exact": Method(
-            exact(horizon),
-            horizon,
-            steps,
-            record,
-            over_h(config.descent.step_size),
-            distance=GOALS[config.precision].stop,
-        ),
-        "natural": Method(
-            natural(horizon), horizon, NATURAL_STEPS, every(NATURAL_STEPS), natural_step
-        ),
+        "exact": plain,
+        "natural": Method(natural(horizon), horizon, NATURAL_STEPS, few, natural_step),
     }
 
 
@@ -167,10 +170,8 @@ def _exact_claims(
         theory = exponent[piece.index][study.independent]
         gaps = runs["exact"].metrics["gap"][piece.index][study.independent]
         reached = np.nanmin(gaps, axis=-1) <= goal
-        natural_gaps = runs["natural"].metrics["gap"][piece.index][study.independent]
-        natural_steps = _steps_to(runs["natural"].iterations, natural_gaps, goal)
         about = partial(
-            claim, "nlqr/linear-convergence", instance=f"{piece.label}, {reached.size} seeds"
+            claim, "nlqr/linear-convergence", instance=on(piece, f"{reached.size} seeds")
         )
         found += [
             about(
@@ -189,13 +190,21 @@ def _exact_claims(
                 Theory(1.0, "~", "-2 log(1 - ημ)", margin=MARGIN),
                 what="decay exponent of the cost gap near K*, over theory's",
             ),
-            about(
-                median_interval(natural_steps),
-                what=f"natural gradient: steps to gap {goal:g}, where reached "
-                f"({natural_steps.size} of {reached.size} seeds)",
-            ),
         ]
+        if "natural" in runs:
+            found.append(_natural_claim(study, runs["natural"], piece, goal))
     return found
+
+
+def _natural_claim(study: Study, result: SweepResult, piece: Slice, goal: float) -> Claim:
+    gaps = result.metrics["gap"][piece.index][study.independent]
+    steps = _steps_to(result.iterations, gaps, goal)
+    return claim(
+        "nlqr/linear-convergence",
+        median_interval(steps),
+        instance=on(piece, f"{steps.size} of {len(gaps)} seeds"),
+        what=f"natural gradient: steps to gap {goal:g}, where reached",
+    )
 
 
 def _steps_to(iterations: np.ndarray, gaps: np.ndarray, goal: float) -> np.ndarray:
@@ -227,7 +236,7 @@ def _floor_claims(study: Study, floors: dict[str, SweepResult]) -> list[Claim]:
                     "nlqr/linear-convergence",
                     law,
                     Theory(-0.5, "<=", "J of order 1/ε²"),
-                    instance=f"{piece.label}, r = {study.config.floors.radii[0]:g}",
+                    instance=on(piece, f"r = {study.config.floors.radii[0]:g}"),
                     what=f"exponent in J of the floor, {NAMES[name]}",
                 )
             )
@@ -265,60 +274,91 @@ def _arrays(
     return arrays
 
 
-def figures(study: Study, exponent: np.ndarray) -> tuple[Figure, ...]:
+def figures(study: Study, exponent: np.ndarray, descent: SweepResult) -> tuple[Figure, ...]:
     """Exact descent against theory; other gradients; the floor against J and r."""
-    pieces, floors = slices(study.axes), study.config.floors
-    most = {"num_rollouts": floors.num_rollouts[-1], "radius": floors.radii[0]}
-    wide = {**most, "radius": floors.radii[-1]}
+    pieces = slices(study.axes)
 
     def theory(power: int) -> tuple[Drawn, ...]:
         ratios = [float(np.exp(-power * np.median(exponent[piece.index]))) for piece in pieces]
+        starts = [_near(descent, piece) for piece in pieces]
         return tuple(
-            Drawn("theory" if line == 0 else "", ratio=ratio, line=line)
-            for line, ratio in enumerate(ratios)
+            Drawn("" if line else "theory (dashed)", ratio=ratio, line=line, start=start)
+            for line, (ratio, start) in enumerate(zip(ratios, starts, strict=True))
         )
 
-    def panel(method: str, name: str, title: str, at: dict, drawn: tuple[Drawn, ...] = ()) -> Panel:
-        lines = tuple(Line(f"{method}_{name}", p.label, {**p.at, **at}) for p in pieces)
-        x = f"{method}_iteration"
-        return Panel("convergence", x, lines, drawn, title=title, ordered=True, xlabel="iteration")
-
-    def against(x: str, title: str, at: dict) -> Panel:
-        piece = pieces[-1]
-        lines = tuple(Line(f"{k}_floor", text, {**piece.at, **at}) for k, text in NAMES.items())
-        return Panel("powerlaw", x, lines, title=f"{title}, {piece.label}")
-
-    step = "η = 1/h"
+    multiple = study.config.descent.step_size
+    step = f"exact gradient, η = {multiple:g}/h"
+    exactly = (
+        _over_time(pieces, "exact", "distance", f"Distance, {step}", {}, theory(1)),
+        _over_time(pieces, "exact", "gap", f"Cost gap, {step}", {}, theory(2)),
+    )
+    others = _others(study, pieces)
+    caption = (
+        "Exact descent; theory's rate near K*, (1 - ημ) and its square, from where it is near."
+    )
     return (
-        Figure(
-            "linear_convergence",
-            (
-                panel("exact", "distance", f"Distance, exact gradient, {step}", {}, theory(1)),
-                panel("exact", "gap", f"Cost gap, exact gradient, {step}", {}, theory(2)),
-            ),
-            "Exact gradient descent and the theory's rate at K*, (1 - ημ) and its square.",
-        ),
-        Figure(
-            "estimators",
-            (
-                panel("natural", "gap", "Natural gradient", {}),
-                panel("two_point", "gap", f"Antithetic pairs, J = {most['num_rollouts']}", most),
-                panel("one_point", "gap", f"One-point, J = {wide['num_rollouts']}", wide),
-            ),
-            "Other gradients on the same instances.",
-        ),
-        Figure(
+        Figure("linear_convergence", exactly, caption),
+        *([Figure("estimators", others, "Other gradients on the same instances.")] * bool(others)),
+        *small_multiples(
             "floor",
-            (
-                against(
-                    "num_rollouts", f"Floor, r = {most['radius']:g}", {"radius": most["radius"]}
-                ),
-                against(
-                    "radius",
-                    f"Floor, J = {most['num_rollouts']}",
-                    {"num_rollouts": most["num_rollouts"]},
-                ),
-            ),
+            pieces,
+            lambda piece: _floor_panels(study, piece),
             "Where zeroth-order descent stops improving.",
         ),
     )
+
+
+def _near(descent: SweepResult, piece: Slice) -> float | None:
+    """The first record that is near K*, in the median: theory speaks of what follows."""
+    distance = np.median(descent.metrics["distance"][piece.index], axis=0)
+    near = np.flatnonzero(distance <= NEAR * distance[0])
+    return float(descent.iterations[near[0]]) if near.size else None
+
+
+def _over_time(
+    pieces: list[Slice],
+    method: str,
+    name: str,
+    title: str,
+    at: Mapping[str, float],
+    drawn: tuple[Drawn, ...] = (),
+) -> Panel:
+    lines = tuple(Line(f"{method}_{name}", p.label, {**p.at, **at}) for p in pieces)
+    x = f"{method}_iteration"
+    return Panel("convergence", x, lines, drawn, title=title, ordered=True, xlabel="iteration")
+
+
+def _others(study: Study, pieces: list[Slice]) -> tuple[Panel, ...]:
+    floors, others = study.config.floors, study.config.descent.others
+    many = floors.num_rollouts[-1]
+    panels = {
+        "natural": ("Natural gradient", {}),
+        "two_point": (f"Antithetic pairs, J = {many}", {"radius": floors.radii[0]}),
+        "one_point": (f"One-point, J = {many}", {"radius": floors.radii[-1]}),
+    }
+    return tuple(
+        _over_time(pieces, name, "gap", title, {**at, **({"num_rollouts": many} if at else {})})
+        for name, (title, at) in panels.items()
+        if name in others
+    )
+
+
+def _floor_panels(study: Study, piece: Slice) -> list[Panel]:
+    """The floor against J and against r, where there are several values of them."""
+    floors = study.config.floors
+    names = [name for name in NAMES if name in study.config.descent.others]
+    many, least = floors.num_rollouts[-1], floors.radii[0]
+    against = [
+        ("num_rollouts", f"Floor, r = {least:g}", {"radius": least}, floors.num_rollouts),
+        ("radius", f"Floor, J = {many}", {"num_rollouts": many}, floors.radii),
+    ]
+    return [
+        Panel(
+            "powerlaw",
+            x,
+            tuple(Line(f"{k}_floor", NAMES[k], {**piece.at, **at}) for k in names),
+            title=titled(title, piece),
+        )
+        for x, title, at, values in against
+        if names and len(values) > 1
+    ]

@@ -18,7 +18,6 @@ from fineq.nlqr.study.paper import Descents, bind, run_descents
 from fineq.nlqr.study.views import (
     arrays_of,
     error_panel,
-    figures_of,
     hidden_at_start,
     lowered,
     named,
@@ -29,6 +28,7 @@ from fineq.nlqr.study.views import (
     where,
 )
 from fineq.results import StudyResult, status_of
+from fineq.studies import small_multiples
 from fineq.sweep.stages import Stages
 
 LIPSCHITZ = "system.lipschitz"
@@ -96,11 +96,11 @@ def _about(descents: Descents, pieces: list[Slice], converges: bool) -> list[Cla
 def _figures(config: NlqrConfig, descents: Descents) -> tuple[Figure, ...]:
     others, pieces = pieces_of(descents, LIPSCHITZ), pieces_of(descents)
 
-    def left(other: Slice) -> Panel:
+    def left(other: Slice) -> list[Panel]:
         lines = [
             (f"ℓ = {p.at['lipschitz']:g}", p.at) for p in pieces if p.at.items() >= other.at.items()
         ]
-        return error_panel("left", lines, named(config, other.label), ordered=True)
+        return [error_panel("left", lines, named(config, other.label), ordered=True)]
 
     diverged = share_panel(
         "lipschitz",
@@ -108,16 +108,14 @@ def _figures(config: NlqrConfig, descents: Descents) -> tuple[Figure, ...]:
         f"{config.setting}: descents that diverged",
         "share diverged",
     )
-    loops = [
-        share_panel(
-            "lipschitz",
-            [("unstable_start", "start", other.at), ("unstable_end", "end", other.at)],
-            named(config, other.label),
-            "share of loops not stable",
-        )
-        for other in others
-    ]
+
+    def loops(other: Slice) -> list[Panel]:
+        shares = [("unstable_start", "start", other.at), ("unstable_end", "end", other.at)]
+        title = named(config, other.label)
+        return [share_panel("lipschitz", shares, title, "share of loops not stable")]
+
+    stability = "Loops that are not stable, or diverged."
     return (
-        *figures_of("lipschitz_sweep", [*map(left, others), diverged], "Gap left, by ℓ."),
-        *figures_of("stability", loops, "Loops that are not stable, or diverged."),
+        *small_multiples("lipschitz_sweep", others, left, "Gap left, by ℓ.", [diverged]),
+        *small_multiples("stability", others, loops, stability),
     )

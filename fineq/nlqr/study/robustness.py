@@ -15,7 +15,6 @@ from fineq.nlqr.study.views import (
     arrays_of,
     at_iteration,
     error_panel,
-    figures_of,
     hidden,
     lowered,
     named,
@@ -27,6 +26,7 @@ from fineq.nlqr.study.views import (
 )
 from fineq.rates import median_interval
 from fineq.results import StudyResult, status_of
+from fineq.studies import small_multiples
 from fineq.sweep.stages import Stages
 
 
@@ -79,8 +79,9 @@ def _at_optimum(descents: Descents, piece: Slice) -> Claim:
 
 
 def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:
-    def left(piece: Slice) -> Panel:
-        return error_panel("left", [("median", piece.at)], named(config, piece.label), traces=True)
+    def left(piece: Slice) -> list[Panel]:
+        title = named(config, piece.label)
+        return [error_panel("left", [("median", piece.at)], title, traces=True)]
 
     loops = share_panel(
         "moment",
@@ -88,4 +89,5 @@ def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:
         f"{config.setting}: loops not stable",
         "share of systems",
     )
-    return figures_of("robustness", [*map(left, pieces), loops], "Every line is one system.")
+    caption = "Every line is one system."
+    return small_multiples("robustness", pieces, left, caption, [loops])

@@ -6,7 +6,7 @@ import numpy as np
 
 from fineq.claims import Claim, Theory
 from fineq.fields import flatten
-from fineq.figures import Figure, Line, Panel
+from fineq.figures import Line, Panel
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
@@ -15,7 +15,6 @@ from fineq.nlqr.study.paper import Descents
 from fineq.rates import Interval, Rate, linear_rate, proportion
 from fineq.results import Arrays
 
-LARGEST = 4  # panels of one figure
 START_LABELS = {"linear": "$K_{lin}$", "random": "random $K$", "zero": "$K = 0$"}
 OVER_TIME = {
     "cost": "T-step cost",
@@ -148,13 +147,6 @@ def share_panel(
     """The share of members for which a variable holds; a line is variable, label, selection."""
     drawn = tuple(Line(name, label, at) for name, label, at in lines)
     return Panel("fractions", x, drawn, title=title, ylabel=ylabel, **more)
-
-
-def figures_of(name: str, panels: Sequence[Panel], caption: str) -> tuple[Figure, ...]:
-    """One figure, or several where there are more panels than fit side by side."""
-    groups = [panels[i : i + LARGEST] for i in range(0, len(panels), LARGEST)]
-    names = [name if i == 0 else f"{name}_{i + 1}" for i in range(len(groups))]
-    return tuple(Figure(n, tuple(g), caption) for n, g in zip(names, groups, strict=True))
 
 
 def hidden(mask: np.ndarray, when: str, instance: str) -> Claim:

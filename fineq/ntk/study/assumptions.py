@@ -33,7 +33,7 @@ from fineq.ntk.study.instances import Given
 from fineq.rates import PowerLaw, normal_margin, pooled_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
-from fineq.studies import Slice, dims_of, drawn_fit, named_arrays
+from fineq.studies import Slice, dims_of, drawn_fit, named_arrays, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -185,7 +185,9 @@ def _arrays(
 
 def _figures(study: Study, laws: list[PowerLaw]) -> tuple[Figure, ...]:
     pieces = slices(study.axes)
-    first, most = pieces[0], int(max(study.config.assumptions.sizes))
+    most = int(max(study.config.assumptions.sizes))
+    # T0 only cuts the curves over time.
+    over_time = [p for p in pieces if p.at.get("T0") == pieces[0].at.get("T0")]
     spectrum = Panel(
         "powerlaw",
         "rank",
@@ -201,35 +203,36 @@ def _figures(study: Study, laws: list[PowerLaw]) -> tuple[Figure, ...]:
         ),
         title="Conditioning",
     )
+    return (
+        Figure("spectrum", (spectrum, smallest), "Eigenvalues of the Gram matrix K/N."),
+        *small_multiples(
+            "target",
+            over_time,
+            lambda piece: [*_over_time(piece), _outside(study, piece)],
+            "The target over time; T0 only cuts these curves.",
+        ),
+    )
+
+
+def _over_time(piece: Slice) -> list[Panel]:
     levels = Panel(
         "curves",
         "t",
-        (Line("noise", "label noise", first.at), Line("signal", "signal f* - E X_0", first.at)),
-        title=_titled("Labels", first),
+        (Line("noise", "label noise", piece.at), Line("signal", "signal f* - E X_0", piece.at)),
+        title=titled("Labels", piece),
         xscale="log",
         ylabel="root mean square",
     )
     slopes = Panel(
         "curves",
         "t",
-        (Line("lipschitz", "found", first.at),),
-        (Drawn("bound", variable="bound", line=0, at=first.at),),
-        title=_titled("Slope of f*(t, ·)", first),
+        (Line("lipschitz", "found", piece.at),),
+        (Drawn("bound", variable="bound", line=0, at=piece.at),),
+        title=titled("Slope of f*(t, ·)", piece),
         xscale="log",
         yscale="log",
     )
-    return (
-        Figure("spectrum", (spectrum, smallest), "Eigenvalues of the Gram matrix K/N."),
-        Figure(
-            "target",
-            (levels, slopes, _outside(study, first)),
-            "The target over time; T0 only cuts these curves.",
-        ),
-    )
-
-
-def _titled(text: str, piece: Slice) -> str:
-    return f"{text}, {piece.label}".removesuffix(", ")
+    return [levels, slopes]
 
 
 def _outside(study: Study, piece: Slice) -> Panel:
@@ -238,5 +241,5 @@ def _outside(study: Study, piece: Slice) -> Panel:
         for radius in study.config.assumptions.radii
     )
     return Panel(
-        "curves", "t", lines, title=_titled("Mass outside", piece), xscale="log", ordered=True
+        "curves", "t", lines, title=titled("Mass outside", piece), xscale="log", ordered=True
     )

@@ -33,7 +33,7 @@ from fineq.ntk.study.networks import (
 from fineq.rates import PowerLaw, power_law
 from fineq.results import Array as Named
 from fineq.results import StudyResult, status_of
-from fineq.studies import dims_of, drawn_fit
+from fineq.studies import Slice, dims_of, drawn_fit, small_multiples, titled
 from fineq.sweep.stages import Stages
 
 SHORT = 0.1  # of the horizon: where slopes are fitted a second time
@@ -139,8 +139,20 @@ def _claims(
 def _figures(
     study: Study, starts: list[str], laws: list[dict[tuple[str, str], PowerLaw]]
 ) -> tuple[Figure, ...]:
-    piece, by = slices(study.axes)[0], laws[0]
+    of = {piece.index: by for piece, by in zip(slices(study.axes), laws, strict=True)}
+    caption = "Network and kernel descent, fresh points."
+    return small_multiples(
+        "coupling",
+        slices(study.axes),
+        lambda piece: _panels(study, starts, piece, of[piece.index]),
+        caption,
+    )
 
+
+def _panels(
+    study: Study, starts: list[str], piece: Slice, by: dict[tuple[str, str], PowerLaw]
+) -> list[Panel]:
+    """Against the width, and over training."""
     lines = tuple(
         Line(
             "gap",
@@ -155,7 +167,7 @@ def _figures(
         "width",
         lines,
         (Drawn("∝ m^-½", exponent=-0.5, line=0),),
-        title=f"Largest distance, {piece.label}".removesuffix(", "),
+        title=titled("Largest distance", piece),
         ylabel="distance, root mean square",
     )
     over_time = Panel(
@@ -165,10 +177,10 @@ def _figures(
             Line("distance", f"m = {m}", {**piece.at, "start": starts[0], "width": m})
             for m in widths_of(study.config)
         ),
-        title=f"Over training, {STARTS[starts[0]]}",
+        title=titled(f"Over training, {STARTS[starts[0]]}", piece),
         ylabel="distance, root mean square",
         xscale="log",
         yscale="log",
         ordered=True,
     )
-    return (Figure("coupling", (widths, over_time), "Network and kernel descent, fresh points."),)
+    return [widths, over_time]

@@ -43,7 +43,7 @@ from fineq.ntk.study.networks import (
 )
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import Slice, dims_of, named_arrays
+from fineq.studies import Slice, dims_of, named_arrays, small_multiples
 from fineq.sweep.stages import Stages
 
 ROUNDING = 1e-9
@@ -174,7 +174,15 @@ def _notes(study: Study) -> dict[str, str]:
 
 
 def _figures(study: Study) -> tuple[Figure, ...]:
-    piece = slices(study.axes)[0]
+    return small_multiples(
+        "decomposition",
+        slices(study.axes),
+        lambda piece: _panels(study, piece),
+        "Which error dominates when: root mean squares on fresh points against training time.",
+    )
+
+
+def _panels(study: Study, piece: Slice) -> list[Panel]:
     narrow, wide = widths_of(study.config)[0], widths_of(study.config)[-1]
     short = {"mismatch": "label mismatch", "stopping": "early stopping"}
     shown = {name: short.get(name, name) for name in PARTS}
@@ -189,23 +197,12 @@ def _figures(study: Study) -> tuple[Figure, ...]:
     config = study.config.deep
     text = f"{config.depth} x {config.width}, {config.rule.capitalize()}"
     practice = [Line("deep", text, piece.at)]
-    return (
-        Figure(
-            "decomposition",
-            (
-                _panel("step", "Network", piece, early),
-                _panel("time", "Kernel descent, to the end", piece, late),
-                _panel(
-                    "step",
-                    "Total error of networks",
-                    piece,
-                    totals + practice,
-                    (Drawn("kernel descent", variable="early_risk", at=piece.at),),
-                ),
-            ),
-            "Which error dominates when: root mean squares on fresh points against training time.",
-        ),
-    )
+    kernel = (Drawn("kernel descent", variable="early_risk", at=piece.at),)
+    return [
+        _panel("step", "Network", piece, early),
+        _panel("time", "Kernel descent, to the end", piece, late),
+        _panel("step", "Total error of networks", piece, totals + practice, kernel),
+    ]
 
 
 def _panel(

@@ -28,7 +28,7 @@ from fineq.ntk.study.instances import Given
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import Slice, dims_of, named_arrays
+from fineq.studies import Slice, dims_of, named_arrays, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -64,7 +64,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         *arrays_of(study, study.axes, times, values),
         tuple(_claims(study, times, values)),
         (),
-        (_figure(study, values),),
+        _figures(study, values),
         status=status_of(values["diverged"]),
         notes={
             **target_notes(given),
@@ -192,9 +192,7 @@ def arrays_of(
     return arrays, coords
 
 
-def _figure(study: Study, values: dict[str, np.ndarray]) -> Figure:
-    pieces = slices(study.axes)
-
+def _figures(study: Study, values: dict[str, np.ndarray]) -> tuple[Figure, ...]:
     def panel(piece: Slice) -> Panel:
         stops = np.median(values["time"][piece.index], axis=0)
         marks = tuple(
@@ -206,15 +204,16 @@ def _figure(study: Study, values: dict[str, np.ndarray]) -> Figure:
             "time",
             (Line("risk", "regression", piece.at), Line("score", "score", piece.at)),
             marks,
-            title=f"Risk, {piece.label}".removesuffix(", "),
+            title=titled("Risk", piece),
             ylabel="mean square error",
             xscale="log",
             yscale="log",
         )
 
-    return Figure(
+    return small_multiples(
         "early_stopping",
-        tuple(panel(piece) for piece in pieces[:3]),
+        slices(study.axes),
+        lambda piece: [panel(piece)],
         "Risk of kernel descent on noisy labels against training time; "
         "vertical lines: where rules stop, median over seeds; B: radius of the Rademacher rule.",
     )

@@ -24,7 +24,7 @@ from fineq.ntk.study.instances import Given
 from fineq.ntk.study.rules import RULES, Rules, rules
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult, status_of
-from fineq.studies import drawn_fit
+from fineq.studies import Slice, drawn_fit, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -52,7 +52,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         *arrays_of(study, axes, times, values, {"risk": OVER_TIME["risk"]}),
         tuple(_claims(study, values, laws)),
         tuple(law for by in laws for law in by.values()),
-        (_figure(study, values, laws),),
+        _figures(study, values, laws),
         status=status_of(values["diverged"]),
         notes={
             **target_notes(given),
@@ -129,8 +129,21 @@ def _claims(
     return claims
 
 
-def _figure(study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]) -> Figure:
-    piece, by = slices(study.axes)[0], laws[0]
+def _figures(
+    study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]
+) -> tuple[Figure, ...]:
+    of = {piece.index: by for piece, by in zip(slices(study.axes), laws, strict=True)}
+    return small_multiples(
+        "generalisation",
+        slices(study.axes),
+        lambda piece: _panels(study, values, piece, of[piece.index]),
+        "Kernel descent on noisy labels, stopped.",
+    )
+
+
+def _panels(
+    study: Study, values: dict[str, np.ndarray], piece: Slice, by: dict[str, PowerLaw]
+) -> list[Panel]:
     decay = float(np.median(values["decay"][(-1, *piece.index)]))
     lines = tuple(
         Line(
@@ -142,10 +155,16 @@ def _figure(study: Study, values: dict[str, np.ndarray], laws: list[dict[str, Po
         for name in DRAWN
     )
     predicted = Drawn("∝ N^(-b/(b+1))", exponent=-decay / (decay + 1), line=0)
-    title = f"Risk at the stopping time, {piece.label}".removesuffix(", ")
+    title = titled("Risk at the stopping time", piece)
     risk = Panel("powerlaw", "num", lines, (predicted,), title=title, ylabel="E w|f - f*|²")
     stops = tuple(Line("stopping_time", RULES[name], {**piece.at, "rule": name}) for name in DRAWN)
     when = Panel(
-        "curves", "num", stops, title="Stopping time", xscale="log", yscale="log", ylabel="steps τ"
+        "curves",
+        "num",
+        stops,
+        title=titled("Stopping time", piece),
+        xscale="log",
+        yscale="log",
+        ylabel="steps τ",
     )
-    return Figure("generalisation", (risk, when), "Kernel descent on noisy labels, stopped.")
+    return [risk, when]

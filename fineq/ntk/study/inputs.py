@@ -36,7 +36,7 @@ from fineq.ntk.study.paths import error, step_of
 from fineq.ntk.tangent import gram
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult, status_of
-from fineq.studies import dims_of, drawn_fit, named_arrays
+from fineq.studies import Slice, dims_of, drawn_fit, named_arrays, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -108,7 +108,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         coords_of(axes, config),
         tuple(_claims(study, values, laws)),
         tuple(law for by in laws for law in by.values()),
-        (_figure(study, laws),),
+        _figures(study, laws),
         status=status_of(values["diverged"]),
         notes={
             **target_notes(given),
@@ -186,10 +186,19 @@ def _rounding_note(seen: np.ndarray) -> dict[str, str]:
     }
 
 
-def _figure(study: Study, laws: list[dict[tuple[int, str], PowerLaw]]) -> Figure:
-    piece, by = slices(study.axes)[0], laws[0]
+def _figures(study: Study, laws: list[dict[tuple[int, str], PowerLaw]]) -> tuple[Figure, ...]:
+    of = {piece.index: by for piece, by in zip(slices(study.axes), laws, strict=True)}
+    return small_multiples(
+        "inputs",
+        slices(study.axes),
+        lambda piece: _panels(study, piece, of[piece.index]),
+        "What the constant coordinate of the inputs is for.",
+    )
+
+
+def _panels(study: Study, piece: Slice, by: dict[tuple[int, str], PowerLaw]) -> list[Panel]:
     sizes = study.config.generalisation.sizes
-    panels = tuple(
+    return [
         Panel(
             "powerlaw",
             "num",
@@ -202,7 +211,7 @@ def _figure(study: Study, laws: list[dict[tuple[int, str], PowerLaw]]) -> Figure
                 )
                 for kind, written in INPUTS.items()
             ),
-            title=title,
+            title=titled(title, piece),
             ylabel=label,
         )
         for name, title, label in (
@@ -210,5 +219,4 @@ def _figure(study: Study, laws: list[dict[tuple[int, str], PowerLaw]]) -> Figure
             ("clean", "Clean labels, best time", "E w|f - f*|²"),
             ("noisy", "Noisy labels, best time", "E w|f - f*|²"),
         )
-    )
-    return Figure("inputs", panels, "What the constant coordinate of the inputs is for.")
+    ]

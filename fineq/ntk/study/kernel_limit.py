@@ -32,7 +32,7 @@ from fineq.ntk.study.instances import Given
 from fineq.ntk.tangent import gram
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult
-from fineq.studies import dims_of, drawn_fit, named_arrays
+from fineq.studies import Slice, dims_of, drawn_fit, named_arrays, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -133,7 +133,16 @@ def _claims(study: Study, laws: list[dict[str, PowerLaw]]) -> list[Claim]:
 
 
 def _figures(study: Study, laws: list[dict[str, PowerLaw]]) -> tuple[Figure, ...]:
-    piece, by = slices(study.axes)[0], laws[0]
+    of = {piece.index: by for piece, by in zip(slices(study.axes), laws, strict=True)}
+    return small_multiples(
+        "kernel_limit",
+        slices(study.axes),
+        lambda piece: [_panel(study, piece, of[piece.index])],
+        "Relative distance of the tangent kernel from κ I.",
+    )
+
+
+def _panel(study: Study, piece: Slice, by: dict[str, PowerLaw]) -> Panel:
     lines = tuple(
         Line(name, label, piece.at, fit=drawn_fit(by[name], study.config.network.widths))
         for name, label in (
@@ -142,12 +151,11 @@ def _figures(study: Study, laws: list[dict[str, PowerLaw]]) -> tuple[Figure, ...
             ("largest", "largest entry"),
         )
     )
-    panel = Panel(
+    return Panel(
         "powerlaw",
         "width",
         lines,
         (Drawn("∝ m^-½", exponent=-0.5, line=0),),
-        title=f"Tangent kernel of width m and its limit, {piece.label}".removesuffix(", "),
+        title=titled("Tangent kernel of width m and its limit", piece),
         ylabel="distance, relative",
     )
-    return (Figure("kernel_limit", (panel,), "Relative distance of the tangent kernel from κ I."),)

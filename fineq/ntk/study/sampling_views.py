@@ -9,7 +9,7 @@ from fineq.ntk import forward, targets
 from fineq.ntk.study.common import Study, coords_of, slices
 from fineq.results import Array as Named
 from fineq.results import Arrays
-from fineq.studies import dims_of, named_arrays
+from fineq.studies import Slice, dims_of, first_alone, named_arrays, small_multiples, titled
 
 MODELS = ("early", "best", "late", "exact")
 NUM_PLANE = 96  # points along each axis of the density that samples are drawn over
@@ -79,31 +79,9 @@ def _density(study: Study, samples: np.ndarray) -> tuple[Arrays, Arrays]:
 
 def figures_of(study: Study) -> tuple[Figure, ...]:
     """Distances and errors over training time; samples in one and two dimensions."""
-    piece = slices(study.axes)[0]
-    distance = Panel(
-        "curves",
-        "time",
-        (Line("distance", "stopped at τ", piece.at),),
-        (
-            Drawn("exact score", variable="level_exact_distance", at=piece.at),
-            Drawn("fresh data", variable="level_data_distance", at=piece.at),
-        ),
-        title="Samples",
-        xscale="log",
-        yscale="log",
-    )
-    errors = Panel(
-        "curves",
-        "time",
-        (Line("risk", "regression", piece.at), Line("score", "score", piece.at)),
-        title="Errors on fresh points",
-        xscale="log",
-        yscale="log",
-        ylabel="root mean square error",
-    )
-    figures = [
-        Figure("distance", (distance, errors), "How long to train, for samples and for regression.")
-    ]
+    caption = "How long to train, for samples and for regression."
+    note = first_alone(slices(study.axes))
+    figures = [*small_multiples("distance", slices(study.axes), _distances, caption)]
     if study.d == 1:
         panels = tuple(
             Panel(
@@ -115,7 +93,9 @@ def figures_of(study: Study) -> tuple[Figure, ...]:
             )
             for model in MODELS
         )
-        figures.append(Figure("samples", panels, "Samples X_{T0} of one member, and the data."))
+        figures.append(
+            Figure("samples", panels, "Samples X_{T0} of one member, and the data.", note)
+        )
     if study.d == 2:
         panels = tuple(
             Panel(
@@ -130,5 +110,33 @@ def figures_of(study: Study) -> tuple[Figure, ...]:
             )
             for model in MODELS
         )
-        figures.append(Figure("samples", panels, "Density of X_{T0}; dots: samples of one member."))
+        figures.append(
+            Figure("samples", panels, "Density of X_{T0}; dots: samples of one member.", note)
+        )
     return tuple(figures)
+
+
+def _distances(piece: Slice) -> list[Panel]:
+    """Distance of samples and errors on fresh points against training time."""
+    distance = Panel(
+        "curves",
+        "time",
+        (Line("distance", "stopped at τ", piece.at),),
+        (
+            Drawn("exact score", variable="level_exact_distance", at=piece.at),
+            Drawn("fresh data", variable="level_data_distance", at=piece.at),
+        ),
+        title=titled("Samples", piece),
+        xscale="log",
+        yscale="log",
+    )
+    errors = Panel(
+        "curves",
+        "time",
+        (Line("risk", "regression", piece.at), Line("score", "score", piece.at)),
+        title=titled("Errors on fresh points", piece),
+        xscale="log",
+        yscale="log",
+        ylabel="root mean square error",
+    )
+    return [distance, errors]

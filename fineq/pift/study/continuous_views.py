@@ -12,7 +12,7 @@ from fineq.pift.config import PiftConfig
 from fineq.pift.study.common import Study, slices
 from fineq.pift.study.drawn import VARIANCES
 from fineq.rates import PowerLaw, median_interval, power_law
-from fineq.studies import Slice, drawn_fit
+from fineq.studies import Slice, drawn_fit, on, small_multiples, titled
 
 NAMES = {"forward": "σ² = b", "posterior": "posterior variance"}
 ABOUT = {
@@ -63,7 +63,7 @@ def claims(study: Study, found: Any, laws: Orders) -> list[Claim]:
     made = []
     for piece, by in zip(slices(study.axes), laws, strict=True):
         seeds = f"{study.config.seeds} seeds"
-        instance = f"{piece.label}, {seeds}" if piece.label else seeds
+        instance = on(piece, seeds)
         control, short = (
             np.asarray(x)[(posterior, *piece.index)] for x in (found.control, found.shortfall)
         )
@@ -156,10 +156,11 @@ def grid_claims(config: PiftConfig, refined: Any) -> list[Claim]:
 
 def figures(study: Study, laws: Orders) -> tuple[Figure, ...]:
     """Chains against the limit; the Bellman equation on grids."""
-    piece, by = slices(study.axes)[0], laws[0]
-    continuous = study.config.continuous
+    pieces, continuous = slices(study.axes), study.config.continuous
+    of = {piece.index: by for piece, by in zip(pieces, laws, strict=True)}
 
-    def against(name: str, title: str, exponents: dict[str, float]) -> Panel:
+    def against(piece: Slice, name: str, title: str, exponents: dict[str, float]) -> Panel:
+        by = of[piece.index]
         lines = tuple(
             Line(
                 name,
@@ -171,8 +172,21 @@ def figures(study: Study, laws: Orders) -> tuple[Figure, ...]:
         )
         drawn = tuple(Drawn(k, exponent=v, line=0) for k, v in exponents.items())
         return Panel(
-            "powerlaw", "num_steps", lines, drawn, title=title, xlabel="steps T", ylabel=ABOUT[name]
+            "powerlaw",
+            "num_steps",
+            lines,
+            drawn,
+            title=titled(title, piece),
+            xlabel="steps T",
+            ylabel=ABOUT[name],
         )
+
+    def limits(piece: Slice) -> list[Panel]:
+        value = against(piece, "value", "Value at the start", {"1/T": -1.0})
+        return [value, against(piece, "control", "Control", {"1/T": -1.0})]
+
+    def gap(piece: Slice) -> list[Panel]:
+        return [against(piece, "gap", "Certificate less J*", {"1/T": -1.0})]
 
     grids = tuple(
         Line("grid_iterates", f"{n:g} steps", {"num_times": n}) for n in continuous.num_times
@@ -180,18 +194,14 @@ def figures(study: Study, laws: Orders) -> tuple[Figure, ...]:
     texts = {"value": "value", "control": "control"}
     refinement = tuple(Line(f"grid_{name}", text) for name, text in texts.items())
     return (
-        Figure(
+        *small_multiples(
             "continuous_limit",
-            (
-                against("value", "Value at the start", {"1/T": -1.0}),
-                against("control", "Control", {"1/T": -1.0}),
-            ),
+            pieces,
+            limits,
             "Optimal chains of T steps against their limit in continuous time.",
         ),
-        Figure(
-            "certificate",
-            (against("gap", "Certificate less J*", {"1/T": -1.0}),),
-            "What the certificate leaves open at the optimum.",
+        *small_multiples(
+            "certificate", pieces, gap, "What the certificate leaves open at the optimum."
         ),
         Figure(
             "bellman",

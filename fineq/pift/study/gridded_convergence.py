@@ -21,7 +21,7 @@ from fineq.pift.study.common import Study, coords_of, schedule_note, slices
 from fineq.pift.study.regularity_measures import grid_of
 from fineq.rates import Rate, linear_rate
 from fineq.results import StudyResult, status_of
-from fineq.studies import Slice, dims_of, named_arrays
+from fineq.studies import Slice, dims_of, named_arrays, small_multiples, titled
 from fineq.sweep.stages import Member
 
 ABOUT = {
@@ -195,24 +195,27 @@ def _figures(study: Study, found: Found) -> tuple[Figure, ...]:
         ordered=True,
         xlabel="sweep",
     )
-    first = pieces[0]
-    steps = Panel(
+    caption = (
+        "Policy iteration on a grid, the ratio that the curvature at the optimum predicts, and the "
+        "Lipschitz bound."
+    )
+    return (
+        Figure("linear_convergence", (sweeps,), caption),
+        *small_multiples("per_step", pieces, _per_step, caption),
+    )
+
+
+def _per_step(piece: Slice) -> list[Panel]:
+    panel = Panel(
         "curves",
         "t",
-        (Line("rate", "measured", first.at),),
+        (Line("rate", "measured", piece.at),),
         (
-            Drawn("at the optimum", variable="local", line=0, at=first.at),
-            Drawn("Lipschitz bound", variable="bound", at=first.at),
+            Drawn("at the optimum", variable="local", line=0, at=piece.at),
+            Drawn("Lipschitz bound", variable="bound", at=piece.at),
         ),
-        title=f"Ratio of the inner iteration, {first.label}".removesuffix(", "),
+        title=titled("Ratio of the inner iteration", piece),
         yscale="log",
         ylabel="ratio",
     )
-    return (
-        Figure(
-            "linear_convergence",
-            (sweeps, steps),
-            "Policy iteration on a grid, the ratio that the curvature at the optimum predicts, "
-            "and the Lipschitz bound.",
-        ),
-    )
+    return [panel]

@@ -37,7 +37,7 @@ from fineq.pift.study.instances import Given
 from fineq.rates import Rate, linear_rate, median_interval, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import Slice, dims_of, named_arrays
+from fineq.studies import Slice, dims_of, named_arrays, on, small_multiples, titled
 from fineq.sweep import SweepResult
 from fineq.sweep.stages import Stages
 
@@ -137,7 +137,7 @@ def _claims(
         fitted = sum(fit.verdict == "linear" for fit in rate["distance"].per_seed)
         seeds = f"{posed} of {ratio.size} seeds" if posed < ratio.size else f"{ratio.size} seeds"
         rule = study.config.inner.rule
-        instance = f"{piece.label}, {seeds}" if piece.label else seeds
+        instance = on(piece, seeds)
         with np.errstate(divide="ignore", invalid="ignore"):
             exponent = -np.log(ratio)
         known = _finite(np.asarray(facts.mismatch)[piece.index])
@@ -292,7 +292,7 @@ def _figures(study: Study, facts: Facts) -> tuple[Figure, ...]:
             "Policy iteration on the whole trajectory, and the exact ratio max_t ρ_t (means) and "
             "its square (value gap), median over seeds.",
         ),
-        Figure("per_step", (_per_step(pieces[0]), _inner_panel(pieces[0], facts))),
+        *small_multiples("per_step", pieces, lambda p: [_per_step(p), _inner_panel(p, facts)]),
     )
 
 
@@ -302,7 +302,7 @@ def _per_step(piece: Slice) -> Panel:
         "t",
         (Line("per_step", "measured", piece.at),),
         (Drawn("ρ_t", variable="ratios", line=0, at=piece.at),),
-        title=f"Ratio of the inner iteration, {piece.label}".removesuffix(", "),
+        title=titled("Ratio of the inner iteration", piece),
         yscale="log",
         ylabel="ratio",
     )
@@ -318,7 +318,7 @@ def _inner_panel(piece: Slice, facts: Facts) -> Panel:
         "convergence",
         "inner",
         lines,
-        title=f"Nested PI-FT, {piece.label}".removesuffix(", "),
+        title=titled("Nested PI-FT", piece),
         ordered=True,
         xlabel="inner iteration",
     )

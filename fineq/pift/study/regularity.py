@@ -23,7 +23,7 @@ from fineq.pift.study.regularity_measures import (
 )
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import Slice, dims_of, named_arrays
+from fineq.studies import Slice, dims_of, named_arrays, titled
 from fineq.sweep.stages import Stages
 
 # Suprema are over grid points, so a measured one is low by up to (spacing/2)² of its curvature.
@@ -210,6 +210,8 @@ def _arrays(study: Study, found: Measures, limits: Thresholds | None) -> Arrays:
 def _figures(study: Study, found: Measures, limits: Thresholds | None) -> tuple[Figure, ...]:
     pieces = slices(study.axes)
     shown = _chosen(pieces, found)
+    others = len(pieces) - 1
+    note = f"drawn where max ρ is closest to 1/2; the data hold {others} more" if others else ""
     figures = [
         Figure(
             "regularity",
@@ -219,8 +221,9 @@ def _figures(study: Study, found: Measures, limits: Thresholds | None) -> tuple[
                 _best(shown),
             ),
             "Lipschitz constants along the generation after i inner iterations, and their bounds.",
+            note,
         ),
-        Figure("contraction", (_ratios(shown), *_against_beta(study, limits))),
+        Figure("contraction", (_ratios(shown), *_against_beta(study, limits)), note=note),
     ]
     return tuple(figures)
 
@@ -231,15 +234,11 @@ def _chosen(pieces: list[Slice], found: Measures) -> Slice:
     return pieces[int(np.argmin(np.abs(worst - 0.5)))]
 
 
-def _titled(text: str, piece: Slice) -> str:
-    return f"{text}, {piece.label}".removesuffix(", ")
-
-
 def _iterates(name: str, title: str, piece: Slice) -> Panel:
     lines = tuple(Line(name, f"i = {i}", {**piece.at, "inner": i}) for i in SHOWN)
     last = SHOWN.index(2)
     bound = Drawn("bound, i = 2", variable=f"{name}_bound", line=last, at={**piece.at, "inner": 2})
-    return Panel("curves", "t", lines, (bound,), title=_titled(title, piece), yscale="log")
+    return Panel("curves", "t", lines, (bound,), title=titled(title, piece), yscale="log")
 
 
 def _best(piece: Slice) -> Panel:
@@ -251,7 +250,7 @@ def _best(piece: Slice) -> Panel:
             Drawn("bound", variable="best_slope_bound", line=0, at=piece.at),
             Drawn("bound from V* itself", variable="best_slope_paper", at=piece.at),
         ),
-        title=_titled("Gradient of V*", piece),
+        title=titled("Gradient of V*", piece),
         yscale="log",
     )
 
@@ -265,7 +264,7 @@ def _ratios(piece: Slice) -> Panel:
             Drawn("ρ", variable="ratio", line=1, at=piece.at),
             Drawn("q", variable="paper_ratio", at=piece.at),
         ),
-        title=_titled("Inner iteration", piece),
+        title=titled("Inner iteration", piece),
         yscale="log",
         ylabel="ratio",
     )

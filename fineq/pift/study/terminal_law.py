@@ -59,7 +59,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     laws = fits(study, found, config.terminal.num_steps)
     arrays = named_arrays(found._asdict(), dims_of(axes), ABOUT)
     coords = coords_of(axes, config)
-    claims, figures = step_claims(study, laws), [steps_figure(study, laws)]
+    claims, figures = step_claims(study, laws), [*steps_figure(study, laws)]
     if grid is None:
         ends = Axis("schedule.end", config.terminal.ends)
         kept = _against_ends(study, drawn, ends)
@@ -67,13 +67,13 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         coords |= coords_of([ends], config)
         orders = fits(study, kept, config.terminal.ends, kinds=())
         claims += end_claims(study, orders)
-        figures.append(end_figure(study, orders))
+        figures += end_figure(study, orders)
     else:
         y, shown = _densities(study, drawn, grid)
         about = {name: f"density, {text}" for name, text in LAWS.items()}
         arrays |= named_arrays(shown, ("variance", "y"), about, prefix="density_")
         coords |= coords_of([], config, y=y)
-        figures.append(density_figure(config))
+        figures.append(density_figure(study))
     return StudyResult(
         arrays,
         coords,

@@ -6,12 +6,11 @@ from fineq.claims import Claim, Measured, Theory
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
-from fineq.pift.config import PiftConfig
 from fineq.pift.study.common import Study, slices
 from fineq.pift.study.drawn import VARIANCES
 from fineq.pift.terminal import Terminal
 from fineq.rates import PowerLaw, power_law
-from fineq.studies import Slice, drawn_fit
+from fineq.studies import Slice, drawn_fit, first_alone, on, small_multiples, titled
 
 NAMES = {"forward": "σ² = b", "posterior": "posterior variance", "": ""}
 TARGETS = ("own", "data")
@@ -62,7 +61,7 @@ def _logarithmic(steps: list) -> PowerLaw:
 
 def _instance(study: Study, piece: Slice) -> str:
     seeds = f"{study.config.seeds} seeds" if study.config.seeds > 1 else "one instance"
-    return f"{piece.label}, {seeds}" if piece.label else seeds
+    return on(piece, seeds)
 
 
 def step_claims(study: Study, laws: Orders) -> list[Claim]:
@@ -110,12 +109,13 @@ def end_claims(study: Study, orders: Orders) -> list[Claim]:
     ]
 
 
-def steps_figure(study: Study, laws: Orders) -> Figure:
-    """One panel per target, one line per variance, at the first of swept values."""
-    piece, by = slices(study.axes)[0], laws[0]
-    steps = study.config.terminal.num_steps
+def steps_figure(study: Study, laws: Orders) -> tuple[Figure, ...]:
+    """One panel per target, one line per variance."""
+    pieces, steps = slices(study.axes), study.config.terminal.num_steps
+    of = {piece.index: by for piece, by in zip(pieces, laws, strict=True)}
 
-    def panel(target: str, title: str) -> Panel:
+    def panel(piece: Slice, target: str, title: str) -> Panel:
+        by = of[piece.index]
         lines = tuple(
             Line(
                 target,
@@ -130,38 +130,49 @@ def steps_figure(study: Study, laws: Orders) -> Figure:
             "num_steps",
             lines,
             (Drawn("T⁻²", exponent=-2.0, line=0),),
-            title=title,
+            title=titled(title, piece),
             xlabel="steps T",
             ylabel="KL divergence of the law of Y_T",
         )
 
-    panels = panel("own", "Tilt of the chain's own law"), panel("data", "Tilt of the data law")
-    return Figure("terminal_law", panels, "How far from its target the optimal chain ends.")
+    def panels(piece: Slice) -> list[Panel]:
+        own = panel(piece, "own", "Tilt of the chain's own law")
+        return [own, panel(piece, "data", "Tilt of the data law")]
+
+    caption = "How far from its target the optimal chain ends."
+    return small_multiples("terminal_law", pieces, panels, caption)
 
 
-def end_figure(study: Study, orders: Orders) -> Figure:
+def end_figure(study: Study, orders: Orders) -> tuple[Figure, ...]:
     """Divergences in continuous time against ᾱ of the noisiest level."""
-    piece, by = slices(study.axes)[0], orders[0]
+    pieces = slices(study.axes)
+    of = {piece.index: by for piece, by in zip(pieces, orders, strict=True)}
     texts = {"own": "own law's tilt", "data": "data law's tilt"}
     ends = study.config.terminal.ends
-    lines = tuple(
-        Line(f"kept_{k}", text, piece.at, fit=drawn_fit(by["", k], ends))
-        for k, text in texts.items()
-    )
-    panel = Panel(
-        "powerlaw",
-        "end",
-        lines,
-        (Drawn("ᾱ²", exponent=2.0, line=0),),
-        title="Cost of keeping Y₀ ~ N(0, I)",
-        xlabel="ᾱ of the noisiest level",
-        ylabel="KL divergence of the law of Y_T",
-    )
-    return Figure("start", (panel,), "Continuous time: no step size, only the start is wrong.")
+
+    def panel(piece: Slice) -> list[Panel]:
+        lines = tuple(
+            Line(f"kept_{k}", text, piece.at, fit=drawn_fit(of[piece.index]["", k], ends))
+            for k, text in texts.items()
+        )
+        kept = Panel(
+            "powerlaw",
+            "end",
+            lines,
+            (Drawn("ᾱ²", exponent=2.0, line=0),),
+            title=titled("Cost of keeping Y₀ ~ N(0, I)", piece),
+            xlabel="ᾱ of the noisiest level",
+            ylabel="KL divergence of the law of Y_T",
+        )
+        return [kept]
+
+    caption = "Continuous time: no step size, only the start is wrong."
+    return small_multiples("start", pieces, panel, caption)
 
 
-def density_figure(config: PiftConfig) -> Figure:
-    """The laws of Y_T at the fewest steps, one panel per variance."""
+def density_figure(study: Study) -> Figure:
+    """The laws of Y_T at the fewest steps, one panel per variance, at the first swept values."""
+    config = study.config
 
     def panel(kind: str) -> Panel:
         at = {"variance": kind}
@@ -179,4 +190,5 @@ def density_figure(config: PiftConfig) -> Figure:
         )
 
     panels = tuple(panel(kind) for kind in VARIANCES)
-    return Figure("densities", panels, "Y_T before and after fine-tuning, and its target.")
+    caption = "Y_T before and after fine-tuning, and its target."
+    return Figure("densities", panels, caption, first_alone(slices(study.axes)))

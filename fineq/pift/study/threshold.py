@@ -32,7 +32,7 @@ from fineq.pift.tilting import chain_bridge
 from fineq.rates import median_interval, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
-from fineq.studies import Slice, dims_of, named_arrays
+from fineq.studies import Slice, dims_of, named_arrays, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -248,12 +248,13 @@ def _about(
 
 
 def _figures(study: Study, converged: np.ndarray) -> tuple[Figure, ...]:
-    piece = slices(study.axes)[0]
-    panels = tuple(
-        _panel(piece, side, converged[(slice(None), i, slice(None), *piece.index)])
-        for i, side in enumerate(SIDES)
-    )
-    return (Figure("threshold", panels, CAPTION),)
+    def panels(piece: Slice) -> list[Panel]:
+        return [
+            _panel(piece, side, converged[(slice(None), i, slice(None), *piece.index)])
+            for i, side in enumerate(SIDES)
+        ]
+
+    return small_multiples("threshold", slices(study.axes), panels, CAPTION)
 
 
 CAPTION = (
@@ -276,7 +277,7 @@ def _panel(piece: Slice, side: str, converged: np.ndarray) -> Panel:
         "times",
         lines,
         (Drawn("predicted", threshold=1.0),),
-        title=f"{side.capitalize()} rewards",
+        title=titled(f"{side.capitalize()} rewards", piece),
         xlabel="β over the plain threshold",
         ylabel="share that converges",
         xscale="log",
