@@ -194,7 +194,7 @@ def test_pipes_devices_folders_and_long_names_end_in_one_sentence(tmp_path):
         (tmp_path / "loop.npz", "cannot be opened: too many levels of symbolic links"),
         (tmp_path / ("a" * 300), "cannot be opened: file name too long"),
         (tmp_path / "none.npz", "there is no such file"),
-        ("a\0b", "cannot be opened: embedded null byte"),
+        ("a\0b", "cannot be opened: .*embedded null"),
         ("", "there is no such file"),
     ):
         with pytest.raises(InputError, match=said):
