@@ -13,7 +13,7 @@ usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...]
 
   experiment={area}/NAME     one of: {experiments}
   field=value               set a field (below)
-  sweep.FIELD=[a,b,...]     lay an axis over a numeric field, in one program; several axes: product
+  'sweep.FIELD=[a,b,...]'   lay an axis over a numeric field, in one program; several axes: product
   -m field=a,b ...          one run per value (Hydra multirun; hydra/launcher=... for clusters)
   --cfg                     print the resolved configuration and stop
   --from FILE               start from a run's config.yaml instead of the defaults
