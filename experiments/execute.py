@@ -17,7 +17,7 @@ from fineq.console import Console, make_console
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
 from fineq.runs import Identity, Run, find_run, identify, open_run, switches
 from fineq.runs.drawing import undrawn
-from fineq.runs.environment import platform_of_jax
+from fineq.runs.environment import foreseen_platform, present_platform
 from fineq.runs.load import files_of
 from fineq.runs.own_code import own_code
 
@@ -82,7 +82,7 @@ def execute(job: Job) -> tuple[int, Path]:
 
 
 def _found(job: Job) -> Run | None:
-    platform = platform_of_jax()
+    platform = foreseen_platform()
     if job.config.force or job.target is not None or platform is None:
         return None
     # A file that cannot be read is named in better words by what needs it.
@@ -96,9 +96,7 @@ def _identity(job: Job, given: Any) -> Identity:
     if job.target is not None:
         switches.check(job.target)
         own = own_code(job.target, job.function(given))
-    platform = platform_of_jax()
-    assert platform is not None  # JAX is loaded
-    return _identify(job, platform, own)
+    return _identify(job, present_platform(), own)
 
 
 def _identify(job: Job, platform: str, own: Mapping[str, str]) -> Identity:

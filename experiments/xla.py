@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-from fineq.runs.environment import platform_of_jax
+from fineq.runs.environment import foreseen_platform
 
 # Under these, programs compile in half the time and run more slowly, which pays where they run for
 # seconds. Each with the first version of jaxlib that does not know it any more.
@@ -52,7 +52,7 @@ def hurry() -> None:
     Nothing happens once JAX is loaded: XLA reads its flags once. A flag that XLA_FLAGS already
     holds keeps its value. What results is known by these flags, see `fineq.runs.switches`.
     """
-    if "jax" in sys.modules or platform_of_jax() != "cpu":
+    if "jax" in sys.modules or foreseen_platform() != "cpu":
         return
     given = os.environ.get("XLA_FLAGS", "").split()
     names = {word.partition("=")[0] for word in given}

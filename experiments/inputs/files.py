@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fineq.errors import FineqError, InputError, ResourceError, in_a_line
-from fineq.sweep.memory import host_bytes
 
 SHARE = 8  # of this machine's memory, which one array or text may take: computing needs copies
 
@@ -80,6 +79,8 @@ def _reason(error: OSError | ValueError) -> str:
 
 def host_share() -> int:
     """Bytes that one array or text may take."""
+    from fineq.sweep.memory import host_bytes  # here, for it loads JAX
+
     return host_bytes() // SHARE
 
 

@@ -65,16 +65,19 @@ def version(name: str) -> str | None:
         return None
 
 
-def platform_of_jax() -> str | None:
-    """Return `cpu`, `gpu` or `tpu`, what JAX computes on; None where only loading JAX would tell.
+def present_platform() -> str:
+    """Return `cpu`, `gpu` or `tpu`, what JAX computes on."""
+    import jax
 
-    Before JAX is loaded the answer is known where it has nothing but the processor to choose: it
-    was told so, or there is no plugin and no library of another kind of device.
+    return jax.default_backend()
+
+
+def foreseen_platform() -> str | None:
+    """Return what `present_platform` will, without JAX; None where only JAX can tell.
+
+    It is known where JAX has nothing but the processor to choose: it was told so, or there is no
+    plugin and no library of another kind of device.
     """
-    if "jax" in sys.modules:
-        import jax
-
-        return jax.default_backend()
     told = os.environ.get("JAX_PLATFORMS") or os.environ.get("JAX_PLATFORM_NAME")
     if told == "cpu":
         return "cpu"

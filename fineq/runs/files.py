@@ -26,6 +26,10 @@ _REFUSED |= {errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.EIN
 _CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
+class RefusedError(InputError):
+    """A folder refuses a file; what lies there is none the worse."""
+
+
 def write_atomic(path: Path, content: bytes) -> str:
     """Write `content` beside `path`, flush it to the disk, rename it into place.
 
@@ -34,7 +38,7 @@ def write_atomic(path: Path, content: bytes) -> str:
 
     Raises:
         ResourceError: when the disk is full or fails; nothing is left behind.
-        InputError: when the folder refuses the file.
+        RefusedError: when the folder refuses the file.
 
     """
     part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
@@ -96,10 +100,10 @@ def _flush(descriptor: int) -> None:
 
 @contextlib.contextmanager
 def disk_errors(path: Path, needed: int = 0) -> Iterator[None]:
-    """Turn every error of the system while writing `path` into `ResourceError` or `InputError`.
+    """Turn every error of the system while writing `path` into `ResourceError` or `RefusedError`.
 
     What a full or failing disk and exhausted limits of the system raise is a `ResourceError`, what
-    another place would not raise an `InputError`.
+    another place would not raise a `RefusedError`.
 
     Args:
         path: the file or folder that is being written; named in the message.
@@ -113,7 +117,7 @@ def disk_errors(path: Path, needed: int = 0) -> Iterator[None]:
             raise ResourceError(_full_message(path, needed)) from error
         if error.errno in _REFUSED:
             reason = os.strerror(error.errno or 0).lower()
-            raise InputError(f"cannot write {path}: {reason}; choose another output=") from error
+            raise RefusedError(f"cannot write {path}: {reason}; choose another output=") from error
         reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
         raise ResourceError(f"cannot write {path}: {reason}") from error
 

@@ -1,5 +1,6 @@
 """Find and load runs; nothing found in a run is ever executed."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def read_config(path: Path, digest: str | None = None) -> dict[str, Any]:
 def find_runs(output: Path | str, area: str = "*", study: str = "*") -> list[FoundRun]:
     """Return the runs below `output`, sorted by path; `*` means all."""
     folders = sorted(Path(output).glob(f"{area}/{study}/*-*/"))
-    return [_found(folder) for folder in folders if (folder / CONFIG).exists()]
+    return [_found(folder) for folder in folders if os.path.exists(folder / CONFIG)]
 
 
 def _found(folder: Path) -> FoundRun:
@@ -116,7 +117,7 @@ def _found(folder: Path) -> FoundRun:
 
 
 def _state(folder: Path) -> str:
-    if not (folder / summaries.NAME).exists():
+    if not os.path.exists(folder / summaries.NAME):
         return "unfinished"
     try:
         summary = summaries.read_summary(folder)

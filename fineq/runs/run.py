@@ -26,6 +26,7 @@ from fineq.runs.environment import environment, version
 from fineq.runs.files import (
     OWN_SUFFIXES,
     PART,
+    RefusedError,
     check_writable,
     disk_errors,
     local_folder,
@@ -108,7 +109,6 @@ class Run:
         self._drawn: tuple[str, ...] = ()
         self._lock: RunLock | None = None
         self._made: list[Path] = []
-        self._saving = False
         self._saved = False
 
     @property
@@ -169,7 +169,9 @@ class Run:
     def start(self, force: bool) -> None:
         """Lock the folder and clear or mend what is there, so that what remains can be trusted."""
         check_writable(self.path)
-        self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        with disk_errors(self.path):
+            above = (self.path, *self.path.parents)
+            self._made = [folder for folder in above if not folder.exists()]
         try:
             self._lock = RunLock(self.path)
             with disk_errors(self.path):
@@ -234,7 +236,6 @@ class Run:
             InputError: when the folder refuses a file; likewise.
 
         """
-        self._saving = True
         dataset = result_dataset(result, self.identity)
         files = {CONFIG: self._write_config()}
         files[data.NAME] = write_dataset(self.path / data.NAME, dataset)
@@ -277,7 +278,7 @@ class Run:
         if stopped and self._lock and not self._saved and self.resumed:
             with contextlib.suppress(FineqError, OSError):
                 self._mark_interrupted()
-        if isinstance(error, InputError) and not self._saving:
+        if isinstance(error, InputError) and not isinstance(error, RefusedError):
             self._clear()  # the same command would end here again
         self.close()
 

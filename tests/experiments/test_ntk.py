@@ -10,6 +10,7 @@ from experiments.compose import compose
 from experiments.ntk import AREA
 from experiments.sentences import CONFIGS
 from experiments.shell import main
+from fineq.errors import EXIT_ALL_DIVERGED
 from fineq.ntk import config, forward
 from tests.experiments.refusal import refused
 
@@ -79,6 +80,13 @@ def test_points_that_cannot_be_used(rows, sentence, tmp_path, capsys):
     path.write_text(rows)
     words = ["study=assumptions", "target.name=points", f"target.path={path}"]
     assert sentence in refused(AREA, [*SMALL, *words], tmp_path, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", ["early_stopping", "kernel_limit", "assumptions"])
+def test_kernels_that_are_not_finite_are_no_complete_run(study, tmp_path):
+    words = [f"experiment=ntk/{study}", "process.T=1e300", *SMALL]
+    assert main(AREA, [*words, f"output={tmp_path}"]) == EXIT_ALL_DIVERGED
 
 
 @pytest.mark.slow

@@ -78,6 +78,25 @@ def test_a_complete_run_is_found_not_run(first, capsys):
     assert len(list(first[1].parent.iterdir())) == 1
 
 
+LOADED = """
+import sys
+from experiments.nlqr import AREA
+from experiments.shell import main
+code = main(AREA, sys.argv[1:])
+heavy = ("jax", "xarray", "pandas", "matplotlib", "flax", "optax", "scipy", "sklearn")
+print(code, [name for name in heavy if name in sys.modules])
+"""
+
+
+def test_a_complete_run_is_found_before_anything_heavy_is_loaded(first):
+    """What the second call costs is what it loads; this needs none of it."""
+    words = [*SMALL, f"output={first[1].parents[2]}"]
+    command = [sys.executable, "-c", LOADED, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "this run is complete" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0 []"
+
+
 def test_quiet_prints_nothing(first, capsys):
     code, captured = again(first, capsys, "quiet=true")
     assert code == 0

@@ -160,6 +160,10 @@ def test_step_size_is_checked_against_the_limit(problem, spectrum):
     assert path.diverged
     assert np.all(path.loss[1] > path.loss[0])
     assert not spectral.descend(spectrum, problem[1], 1.01 * limit, 5.0, "flow").diverged
+    # A kernel that is not finite trains to nothing, and that is not "stable".
+    nothing = spectrum._replace(values=spectrum.values * jnp.nan)
+    for method in ("steps", "flow", "ridge"):
+        assert spectral.descend(nothing, problem[1], 0.2, 5.0, method, force=True).diverged
     default = spectral.default_step(jnp.trace(gram(problem[0])) / N)
     assert default <= limit / 2
 

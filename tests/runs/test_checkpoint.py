@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,3 +179,33 @@ def test_a_disk_that_refuses_is_one_sentence_and_keeps_the_last_checkpoint(
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
     assert_same(Checkpoints(tmp_path).load("run", tree), tree)
+
+
+LIMITED = """
+import resource, sys
+import numpy as np
+from fineq.errors import ResourceError
+from fineq.runs.checkpoint import Checkpoints
+store = Checkpoints(sys.argv[1])
+store.save("run", np.zeros(1000))
+kind = getattr(resource, sys.argv[2])
+hard = resource.getrlimit(kind)[1]
+resource.setrlimit(kind, (int(sys.argv[3]), hard))
+try:
+    store.save("run", np.ones(100_000))
+except ResourceError as error:
+    print(error)
+resource.setrlimit(kind, (hard, hard))
+print(store.load("run", np.zeros(1000)).sum())
+"""
+
+
+@pytest.mark.parametrize(("limit", "value"), [("RLIMIT_FSIZE", 50_000), ("RLIMIT_NOFILE", 0)])
+def test_real_limits_of_the_system_end_in_one_sentence(tmp_path: Path, limit: str, value: int):
+    """A file may not grow, or none may be opened: nothing on standard error, nothing lost."""
+    command = [sys.executable, "-c", LIMITED, str(tmp_path), limit, str(value)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, kept = done.stdout.splitlines()
+    assert "run.checkpoint" in said
+    assert kept == "0.0"
+    assert done.stderr == ""

@@ -16,6 +16,7 @@ from fineq.errors import FineqError, InputError, ResourceError
 from fineq.runs import DamagedError, Run, find_run, find_runs, load_run, redraw
 from fineq.runs import files as files_module
 from fineq.runs import summary as summaries
+from fineq.runs.checkpoint import Checkpoints
 from fineq.runs.load import read_config
 from tests.runs.conftest import TIMING, claim, rate, result, save
 
@@ -575,6 +576,26 @@ def test_a_refused_final_write_keeps_checkpoints(opened, monkeypatch, code):
     with opened() as again:
         assert again.resumed
         assert (again.checkpoints / "state").read_text() == "step 10"
+
+
+def test_a_checkpoint_that_is_refused_keeps_the_others(opened, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    run = opened()
+    Checkpoints(run.checkpoints, run.identity.hash).save("first", np.ones(3))
+
+    def second_stage():
+        with run:
+            Checkpoints(run.checkpoints, run.identity.hash).save("second", np.ones(3))
+
+    monkeypatch.setattr(files_module.os, "replace", refuse)
+    with pytest.raises(InputError, match="cannot write"):
+        second_stage()
+    monkeypatch.undo()
+    with opened() as again:
+        kept = Checkpoints(again.checkpoints, again.identity.hash)
+        np.testing.assert_array_equal(kept.load("first", np.zeros(3)), np.ones(3))
 
 
 @pytest.mark.parametrize("name", ["data.nc", "summary.json", "config.yaml", "decay.png", ".lock"])

@@ -11,7 +11,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.runs import switches
-from fineq.runs.environment import platform_of_jax
+from fineq.runs.environment import foreseen_platform, present_platform
 
 # Another value for each switch, so that none is pinned in name only.
 OTHER = {
@@ -114,7 +114,6 @@ def test_flags_that_change_numbers_are_known_and_others_are_not(monkeypatch):
 @pytest.fixture
 def before_jax(monkeypatch) -> pytest.MonkeyPatch:
     """As before JAX is loaded, with nothing said of the platform."""
-    monkeypatch.delitem(sys.modules, "jax")
     for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "TPU_LIBRARY_PATH"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
@@ -127,17 +126,17 @@ def test_the_platform_is_known_without_jax_where_it_cannot_be_another(before_jax
     before_jax.setattr(importlib.metadata, "entry_points", lambda group: [])
     installed: list[str] = []
     before_jax.setattr(importlib.util, "find_spec", lambda name: name in installed or None)
-    assert platform_of_jax() == "cpu"
+    assert foreseen_platform() == "cpu"
     installed.append("jax_plugins")
-    assert platform_of_jax() is None
+    assert foreseen_platform() is None
     before_jax.setenv("JAX_PLATFORMS", "cpu")
-    assert platform_of_jax() == "cpu"
+    assert foreseen_platform() == "cpu"
     before_jax.setenv("JAX_PLATFORMS", "cuda,cpu")
-    assert platform_of_jax() is None
+    assert foreseen_platform() is None
     before_jax.delenv("JAX_PLATFORMS")
     installed[:] = ["libtpu"]
-    assert platform_of_jax() is None
+    assert foreseen_platform() is None
 
 
 def test_with_jax_the_platform_is_jaxs():
-    assert platform_of_jax() == jax.default_backend()
+    assert present_platform() == jax.default_backend()

@@ -32,7 +32,7 @@ from fineq.ntk.study.common import (
 from fineq.ntk.study.instances import Given
 from fineq.rates import PowerLaw, normal_margin, pooled_interval, power_law
 from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult
+from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, drawn_fit, named_arrays, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
@@ -71,6 +71,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         tuple(_claims(study, spectrum, values, laws)),
         tuple(laws),
         _figures(study, laws),
+        status=status_of(~np.isfinite(spectrum["largest"])),
         notes=target_notes(given),
     )
 

@@ -176,7 +176,7 @@ def test_options_of_tables_are_refused_for_arrays(tmp_path):
 def test_more_than_memory_holds_ends_before_anything_is_allocated(tmp_path, monkeypatch):
     np.savez(tmp_path / "points.npz", x=X)
     (tmp_path / "points.csv").write_text("0.5,1.5\n" * 100)
-    monkeypatch.setattr("experiments.inputs.files.host_bytes", lambda: 800)
+    monkeypatch.setattr("fineq.sweep.memory.host_bytes", lambda: 800)
     with pytest.raises(ResourceError, match=r"array x needs .* GiB of memory"):
         load_points("data.path", str(tmp_path / "points.npz"))
     with pytest.raises(ResourceError, match="more text than memory has room for"):
