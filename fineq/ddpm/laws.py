@@ -17,6 +17,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 
 LARGEST_SHARED = 16  # components written out one by one
@@ -238,7 +239,7 @@ def gaussian(mean: ArrayLike, covariance: ArrayLike) -> Gaussian:
     Works under `jit` and `vmap`; on concrete numbers raises `InputError` for shapes that disagree
     or a covariance that is not symmetric positive definite.
     """
-    mean, covariance = jnp.asarray(mean, float), jnp.asarray(covariance, float)
+    mean, covariance = _real("data.means", mean), _real("data.covariances", covariance)
     _check_shapes(mean, covariance)
     values, vectors = jnp.linalg.eigh(covariance)
     _check_positive("data.covariances", covariance, values)
@@ -251,8 +252,8 @@ def mixture(weights: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> Mix
     Works under `jit` and `vmap`; on concrete numbers raises `InputError` for shapes that disagree,
     weights that are negative or do not sum to 1, or covariances that are not positive definite.
     """
-    weights, means = jnp.asarray(weights, float), jnp.asarray(means, float)
-    covariances = jnp.asarray(covariances, float)
+    weights, means = _real("data.weights", weights), _real("data.means", means)
+    covariances = _real("data.covariances", covariances)
     _check_shapes(means, covariances)
     if weights.ndim != 1 or means.shape[:-1] != weights.shape:
         raise InputError(
@@ -292,12 +293,7 @@ def standard_normal(d: int, dtype: jnp.dtype | None = None) -> Gaussian:
 
 
 def _real(name: str, values: ArrayLike) -> Array:
-    try:
-        if np.iscomplexobj(values):
-            raise TypeError
-        return jnp.asarray(values, float)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} must hold real numbers") from None
+    return real_array(name, values).astype(float)
 
 
 def _concrete(x: Array) -> bool:

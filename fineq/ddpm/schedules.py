@@ -15,6 +15,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 
 Variance = Literal["posterior", "forward"]
@@ -58,7 +59,7 @@ def make_schedule(
     Raises:
         InputError: for α outside (0, 1), no steps, or a floor that is not positive.
     """
-    a = jnp.asarray(alphas, float)
+    a = real_array("schedule.alphas", alphas).astype(float)
     if a.ndim != 1 or not a.size:
         raise InputError(f"schedule.alphas must be a non-empty list, got shape {a.shape}")
     bars = jnp.concatenate([jnp.ones(1, a.dtype), jnp.cumprod(a)])
@@ -127,4 +128,4 @@ def rates(schedule: Schedule) -> Array:
 
 def from_list(values: Sequence[float]) -> Array:
     """α_1..α_T as given."""
-    return jnp.asarray(values, float)
+    return real_array("schedule.alphas", values, 1).astype(float)

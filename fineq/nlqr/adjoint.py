@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.arrays import real_array
 from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, matmul, quadratic
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System, symmetric_cost
@@ -50,7 +51,7 @@ def cost_and_gradient(K: Array, system: System, points: Points, horizon: int) ->
     Keeps about 2 √T states of each point: those at the heads of √T stretches, and one stretch at a
     time simulated anew. Raises `InputError` for shapes that disagree or a horizon below 1.
     """
-    K = jnp.asarray(K)
+    K = real_array("K", K)
     check_policy(K, system, points, horizon)
     system = symmetric_cost(system)
     x0 = points.points.T

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.nlqr.features import Sine, Tanh
 from fineq.nlqr.laws import Points
@@ -37,15 +38,39 @@ def lane_features(system: System, x: Array) -> Array:
     return jax.vmap(system.phi, in_axes=(-1, None), out_axes=-1)(x, system.scale)
 
 
+def check_arrays(system: System) -> None:
+    """Raise `InputError` unless the arrays of a system are real and their shapes agree."""
+    n, p, d = system.n, system.p, system.d
+    if 0 in (n, p):
+        raise InputError(f"a system needs n >= 1 states and p >= 1 controls, got n = {n}, p = {p}")
+    wanted = {"A": (n, n), "B": (n, p), "C": (n, d), "Q": (n, n), "R": (p, p), "scale": ()}
+    for name, shape in wanted.items():
+        array = real_array(f"system.{name}", getattr(system, name))
+        if array.shape != shape:
+            raise InputError(
+                f"system.{name} must have shape {shape} for n = {n}, p = {p} and d = {d}, "
+                f"got {array.shape}"
+            )
+
+
 def check_policy(K: Array, system: System, points: Points, horizon: int) -> None:
-    """Raise `InputError` for shapes that disagree or a horizon below 1."""
+    """Raise `InputError` for arrays that are not real or do not fit, or a horizon below 1."""
     if horizon < 1:
         raise InputError(f"horizon must be at least 1, got {horizon}")
+    check_arrays(system)
+    real_array("K", K)
+    real_array("points", points.points)
+    real_array("weights", points.weights)
     if K.shape != system.policy_shape:
         raise InputError(f"K must have shape {system.policy_shape}, got {K.shape}")
     if points.points.shape[-1] != system.n:
         raise InputError(
             f"points must have shape (S, {system.n}) for this system, got {points.points.shape}"
+        )
+    if points.weights.shape != points.points.shape[:1] or not points.weights.size:
+        raise InputError(
+            f"weights must have shape (S,) for points of shape {points.points.shape}, at least "
+            f"one, got {points.weights.shape}"
         )
 
 

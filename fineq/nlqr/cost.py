@@ -17,6 +17,7 @@ from jax import Array, lax
 from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.nlqr.adjoint import LONGEST_STORED, cost_and_gradient
 from fineq.nlqr.components import check_policy, lane_features, matmul
 from fineq.nlqr.infinite import CostStatus as CostStatus
@@ -66,7 +67,7 @@ def cost(K: Array, system: System, points: Points, horizon: int) -> Array:
     inf or NaN where a rollout overflows. Raises `InputError` for shapes that disagree or a horizon
     below 1.
     """
-    K = jnp.asarray(K)
+    K = real_array("K", K)
     check_policy(K, system, points, horizon)
     return _cost(horizon, K, system, points)
 
@@ -111,7 +112,7 @@ def regressor_sum(K: Array, system: System, points: Points, horizon: int) -> Arr
 
     Arguments as for `cost`; the matrix of the natural policy gradient.
     """
-    K = jnp.asarray(K)
+    K = real_array("K", K)
     check_policy(K, system, points, horizon)
 
     def advance(carry: tuple[Array, Array]) -> tuple[Array, Array]:

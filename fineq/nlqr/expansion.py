@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.arrays import real_array
 from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, matmul, quadratic
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System, symmetric_cost
@@ -66,7 +67,7 @@ def expansion(K: Array, system: System, points: Points, horizon: int) -> Expansi
     Keeps the T states of each point. Not meant to be differentiated. Raises `InputError` for shapes
     that disagree or a horizon below 1.
     """
-    K = jnp.asarray(K)
+    K = real_array("K", K)
     check_policy(K, system, points, horizon)
     system = symmetric_cost(system)
     states, total = _simulate(K, system, points.points.T, horizon)

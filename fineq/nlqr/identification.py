@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
+from fineq.errors import InputError
 from fineq.nlqr.problem import Features, Problem, System, next_state
 
 
@@ -74,8 +76,16 @@ def identify(
 
     `num` may be traced, so that a sweep over it is one compiled program; the other rows are masked.
     By singular values, never by the normal equations, which would square the condition. Singular
-    values up to max(N, n + p + d) rounding units of the largest count as zero.
+    values up to max(N, n + p + d) rounding units of the largest count as zero. Raises `InputError`
+    for samples that are no real numbers or differ in number.
     """
+    x0, u0, x1 = (real_array(name, x, 2) for name, x in samples._asdict().items())
+    if x1.shape != x0.shape or len(u0) != len(x0) or 0 in (*x0.shape, *u0.shape):
+        raise InputError(
+            f"samples must be x0 [N, n], u0 [N, p] and x1 [N, n], none of them empty, got shapes "
+            f"{x0.shape}, {u0.shape} and {x1.shape}"
+        )
+    samples = Samples(x0, u0, x1)
     n, p = samples.x0.shape[1], samples.u0.shape[1]
     dtype = samples.x0.dtype
     features = jax.vmap(lambda x: phi(x, jnp.asarray(scale, dtype)))(samples.x0)

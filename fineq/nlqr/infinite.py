@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, quadratic
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
@@ -113,7 +114,7 @@ def infinite_cost(
     1 - δ, whose powers grow before they decay, have a cost good to about ε/δ^j only, j the size of
     the Jordan block. Raises `InputError` for arrays that are no real numbers or do not fit.
     """
-    K = jnp.asarray(K)
+    K = real_array("K", K)
     check_policy(K, system, points, max_horizon)
     found = _search(K, system, points, loop_norms(system, K), tolerance, max_horizon)
     stable = found.status == CostStatus.STABLE

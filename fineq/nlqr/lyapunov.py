@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.lanes import layout, over_lanes
 from fineq.nlqr.doubling import Corrected, Point, Status, load, newton, relative, tolerance
@@ -34,7 +35,8 @@ def solve_lyapunov(A: ArrayLike, Q: ArrayLike) -> LyapunovSolution:
     and `vmap`; X has derivatives of every order in both modes, by the implicit function theorem.
 
     Where A is not proved stable, `status` is `Status.UNSTABLE` and the rest is NaN; in float64 that
-    happens from a spectral radius of about 1 - 1e-12 on. Shapes that disagree raise `InputError`.
+    happens from a spectral radius of about 1 - 1e-12 on. Arrays that are no real numbers, that are
+    empty, or whose shapes disagree raise `InputError`.
     """
     A, Q = common(A, Q)
     if A.shape[-1] != A.shape[-2] or Q.shape != A.shape:
@@ -46,10 +48,12 @@ def solve_lyapunov(A: ArrayLike, Q: ArrayLike) -> LyapunovSolution:
 
 def common(*matrices: ArrayLike) -> list[Array]:
     """Matrices `[..., rows, columns]` with one floating dtype and equal leading axes."""
-    arrays = [jnp.asarray(x) for x in matrices]
+    arrays = [real_array("a matrix", x, floating=False) for x in matrices]
     shapes = ", ".join(str(x.shape) for x in arrays)
     if any(x.ndim < 2 for x in arrays):
         raise InputError(f"matrices must have at least two axes, got shapes {shapes}")
+    if any(0 in x.shape[-2:] for x in arrays):
+        raise InputError(f"matrices must have at least one row and column, got shapes {shapes}")
     dtype = jnp.result_type(float, *arrays) if _integers(arrays) else jnp.result_type(*arrays)
     try:
         lead = jnp.broadcast_shapes(*(x.shape[:-2] for x in arrays))

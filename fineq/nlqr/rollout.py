@@ -17,10 +17,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.nlqr.components import (
     ELEMENTWISE,
     apply,
+    check_arrays,
     closed_loop,
     closed_loop_entries,
     dot,
@@ -55,7 +57,7 @@ def trajectory(K: Array, x0: Array, system: System, horizon: int) -> Trajectory:
 
     The sum of `costs` is C_T. Raises `InputError` for shapes that disagree or a horizon below 1.
     """
-    K, x0 = jnp.asarray(K), jnp.asarray(x0)
+    K, x0 = real_array("K", K), real_array("x0", x0, 1)
     _check(K, x0[:, None], system, horizon)
 
     def step(x: Array, _: None) -> tuple[Array, tuple[Array, Array, Array]]:
@@ -82,7 +84,7 @@ def rollout_costs(K: Array, x0: Array, system: System, horizon: int) -> Array:
     Raises:
         InputError: shapes that disagree, or a horizon below 1.
     """
-    K, x0 = jnp.asarray(K), jnp.asarray(x0)
+    K, x0 = real_array("K", K), real_array("x0", x0)
     _check(K, x0, system, horizon)
     if fits_whole(system, horizon):
         return _whole(K, x0, system, horizon)
@@ -99,6 +101,7 @@ def fits_whole(system: System, horizon: int) -> bool:
 def _check(K: Array, x0: Array, system: System, horizon: int) -> None:
     if horizon < 1:
         raise InputError(f"horizon must be at least 1, got {horizon}")
+    check_arrays(system)
     if x0.ndim != 2 or x0.shape[0] != system.n:
         raise InputError(f"x0 must have shape ({system.n}, J) for this system, got {x0.shape}")
     if K.shape not in (system.policy_shape, (*system.policy_shape, x0.shape[1])):

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
+from fineq.errors import InputError
 from fineq.nlqr.components import matmul
 from fineq.nlqr.problem import System, split_policy
 from fineq.nlqr.random_systems import spectral_norm, spectral_radius
@@ -129,8 +131,11 @@ def power_bound(M: Array, rho1: ArrayLike | None = None, *, max_steps: int = 10_
     `rho1` is (1 + ρ(M))/2 by default. With N = M/rho1, c1 = max_t |N^t|, and once |N^s| <= 1 no
     later power exceeds the first s ones: then the maximum is exact, and certified. Where
     rho1 <= ρ(M) (by default: where ρ(M) >= 1), or `max_steps` powers do not suffice, `certified`
-    is False.
+    is False. Raises `InputError` unless M is a square matrix of real numbers.
     """
+    M = real_array("M", M, 2)
+    if M.shape[0] != M.shape[1] or M.shape[0] == 0:
+        raise InputError(f"M must be a square matrix of at least one row, got shape {M.shape}")
     radius = spectral_radius(M)
     rho1 = jnp.asarray((1 + radius) / 2 if rho1 is None else rho1, M.dtype)
     possible = radius < rho1

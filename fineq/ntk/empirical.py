@@ -23,6 +23,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.ntk.tangent import as_points
 
@@ -47,7 +48,7 @@ def two_layer_kernel(
     `units` below 1.
     """
     z1, z2 = as_points(z1, z2)
-    W, A = jnp.asarray(W, z1.dtype), jnp.asarray(A, z1.dtype)
+    W, A = (real_array(name, x).astype(z1.dtype) for name, x in (("W", W), ("A", A)))
     if W.ndim != 2 or A.ndim != 2 or len(W) != len(A) or W.shape[1] != z1.shape[1]:
         raise InputError(
             f"weights must be [m, {z1.shape[1]}] and [m, d], got {W.shape} and {A.shape}"

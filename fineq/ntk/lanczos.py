@@ -19,12 +19,13 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.ntk.memory import check_memory
 from fineq.ntk.spectral import Spectrum, eigenpairs
-from fineq.ntk.tangent import BLOCK, gram, kernel, product
+from fineq.ntk.tangent import BLOCK, as_points, entry_error, gram, kernel, product
 
 Storage = Literal["float64", "float32", "blocked"]
 
@@ -44,7 +45,7 @@ class Krylov(NamedTuple):
         ends: what of each Ritz vector lies in the last C basis vectors, `[C, P]`.
         beyond: F'F and F'AF for A Q = Q Q'AQ + F, the part of the last product outside the space,
             `[2, C, C]`.
-        rounding: error that the precision of K leaves in A, in the operator norm.
+        rounding: bound on the error that the precision of K leaves in A, in the operator norm.
     """
 
     spectrum: Spectrum
@@ -60,7 +61,7 @@ class Krylov(NamedTuple):
 @partial(jax.jit, static_argnames="dtype")
 def stored_gram(z: ArrayLike, dtype: str = "float64") -> Array:
     """The Gram matrix `[N, N]` of points `[N, D]`, computed in the precision of z."""
-    z = jnp.asarray(z)
+    z = as_points(z, z)[0]
     if z.dtype == dtype:
         return gram(z)
     return lax.map(lambda x: kernel(x[None], z)[0].astype(dtype), z, batch_size=ROWS)
@@ -79,19 +80,33 @@ def multiply(K: Array, v: Array) -> Array:
     return lax.map(lambda row: row.astype(v.dtype) @ v, K, batch_size=ROWS)
 
 
-@partial(jax.jit, static_argnames="products")
 def krylov(
-    K: Array, labels: ArrayLike, products: int = PRODUCTS, probes: ArrayLike | None = None
+    K: ArrayLike,
+    labels: ArrayLike,
+    products: int = PRODUCTS,
+    probes: ArrayLike | None = None,
+    entry: float | None = None,
 ) -> Krylov:
     """The Krylov space of a stored Gram matrix `[N, N]` and labels `[N, ...]`.
 
-    K may be float32 beside float64 labels, which halves its memory: sums are float64 then.
+    K may be float32 beside float64 labels, which halves its memory: sums are float64 then. `entry`
+    bounds the error of K_ij over √(K_ii K_jj); by default one rounding to the type of K.
+    Raises `InputError` for arrays that are no real numbers or do not fit each other.
     """
+    K = real_array("K", K, 2)
+    if K.shape[0] != K.shape[1] or len(K) == 0:
+        raise InputError(f"K must be a square matrix of at least one row, got shape {K.shape}")
+    given = _columns(labels, probes, len(K), products)
+    entry = float(jnp.finfo(K.dtype).eps) / 2 if entry is None else entry
+    return _stored(K, *given, products, entry)
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _stored(K: Array, labels: Array, probes: Array | None, products: int, entry: float) -> Krylov:
     trace = jnp.trace(K) / K.shape[0]
-    return _krylov(lambda v: multiply(K, v), labels, products, probes, trace, K.dtype)
+    return _krylov(lambda v: multiply(K, v), labels, products, probes, trace, entry)
 
 
-@partial(jax.jit, static_argnames=("products", "block"))
 def krylov_blocked(
     z: ArrayLike,
     labels: ArrayLike,
@@ -101,12 +116,35 @@ def krylov_blocked(
 ) -> Krylov:
     """The same at points `[N, D]`, holding at most `block²` entries of K at once.
 
-    Each of the k + 1 products computes the Gram matrix anew.
+    Each of the k + 1 products computes the Gram matrix anew. Labels are taken in the precision of
+    z. Raises `InputError` as `krylov`.
     """
-    z = jnp.asarray(z)
+    z = as_points(z, z)[0]
+    columns, drawn = _columns(labels, probes, len(z), products)
+    drawn = None if drawn is None else drawn.astype(z.dtype)
+    return _unstored(z, columns.astype(z.dtype), drawn, products, block)
+
+
+@partial(jax.jit, static_argnums=(3, 4))
+def _unstored(z: Array, labels: Array, probes: Array | None, products: int, block: int) -> Krylov:
+    trace = mean_diagonal(z)
     return _krylov(
-        lambda v: product(z, z, v, block), labels, products, probes, mean_diagonal(z), z.dtype
+        lambda v: product(z, z, v, block), labels, products, probes, trace, entry_error(z.dtype)
     )
+
+
+def _columns(
+    labels: ArrayLike, probes: ArrayLike | None, num: int, products: int
+) -> tuple[Array, Array | None]:
+    """Labels and probes, one row for each of `num` points; raises `InputError`."""
+    if products < 1:
+        raise InputError(f"products must be at least 1, got {products}")
+    labels = real_array("labels", labels)
+    probes = None if probes is None else real_array("probes", probes, 2)
+    for name, given in (("labels", labels), ("probes", probes)):
+        if given is not None and given.shape[:1] != (num,):
+            raise InputError(f"{name} must be as many as the {num} points, got {given.shape}")
+    return labels, probes
 
 
 def krylov_at(
@@ -135,18 +173,18 @@ def krylov_at(
         ResourceError: before any work, if the Gram matrix or the space will not fit; says what
             they need and which storage avoids it.
     """
-    z, labels = jnp.asarray(z), jnp.asarray(labels)
+    z = as_points(z, z)[0]
     if storage not in get_args(Storage):
         raise InputError(f"storage must be one of {', '.join(get_args(Storage))}, got {storage}")
-    if labels.shape[:1] != z.shape[:1]:
-        raise InputError(f"labels must be as many as the {len(z)} points, got {labels.shape}")
+    labels, probes = _columns(labels, probes, len(z), products)
     columns = labels.size // len(labels) + (0 if probes is None else jnp.shape(probes)[1])
     vectors = 3 * products * columns
     if storage == "blocked":
         check_memory(len(z), "blocked", 8, available, vectors)
         return krylov_blocked(z, labels, products, probes, block)
     check_memory(len(z), "stored", jnp.dtype(storage).itemsize, available, vectors)
-    return krylov(stored_gram(z, storage), labels, products, probes)
+    entry = entry_error(z.dtype) + (storage != z.dtype) * float(jnp.finfo(storage).eps) / 2
+    return krylov(stored_gram(z, storage), labels, products, probes, entry)
 
 
 def draw_probes(key: Array, num: int, count: int, dtype: str = "float64") -> Array:
@@ -156,18 +194,15 @@ def draw_probes(key: Array, num: int, count: int, dtype: str = "float64") -> Arr
 
 def _krylov(
     apply: Callable[[Array], Array],
-    labels: ArrayLike,
+    labels: Array,
     products: int,
-    probes: ArrayLike | None,
+    probes: Array | None,
     trace: Array,
-    dtype: DTypeLike,
+    entry: float,
 ) -> Krylov:
-    labels = jnp.asarray(labels, jnp.result_type(labels, float))
     labels = labels.reshape(len(labels), -1)
-    start = labels if probes is None else jnp.concatenate([labels, jnp.asarray(probes)], axis=1)
+    start = labels if probes is None else jnp.concatenate([labels, probes], axis=1)
     count, width = start.shape
-    if products < 1:
-        raise InputError(f"products must be at least 1, got {products}")
     size = products * width
 
     def step(j: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -194,7 +229,9 @@ def _krylov(
         loads[:, labels.shape[1] :],
         ends,
         beyond,
-        values[0] * _rounding(dtype, start.dtype, count),
+        # |ΔK_ij| <= entry √(K_ii K_jj) makes |ΔK| <= entry tr K, and equal rows reach it; the
+        # products round beside.
+        entry * trace + 10 * jnp.finfo(start.dtype).eps * values[0],
     )
 
 
@@ -202,12 +239,6 @@ def length(metric: Array, columns: Array) -> Array:
     """√(x' M x) of columns `[..., C, P]`: `[..., P]`."""
     squared = jnp.sum(columns * (metric @ columns), axis=-2)
     return jnp.sqrt(jnp.maximum(squared, 0))
-
-
-def _rounding(stored: DTypeLike, summed: DTypeLike, count: int) -> float:
-    """Relative error of K/N: of its products, and of entries rounded independently."""
-    products, entries = 10 * jnp.finfo(summed).eps, jnp.finfo(stored).eps / count**0.5
-    return float(max(products, entries))
 
 
 def _orthonormal(basis: Array, block: Array) -> Array:

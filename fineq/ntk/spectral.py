@@ -27,9 +27,10 @@ from jax.core import Tracer
 from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.ntk.memory import check_memory
-from fineq.ntk.tangent import BLOCK, gram, product
+from fineq.ntk.tangent import BLOCK, as_points, gram, product
 
 Method = Literal["steps", "flow", "ridge"]
 
@@ -104,16 +105,22 @@ def eigenpairs(A: Array) -> tuple[Array, Array]:
     return jnp.maximum(values[::-1], 0), vectors[:, ::-1]
 
 
-@jax.jit
 def spectrum(K: ArrayLike) -> Spectrum:
-    """Eigenpairs of K/N for a Gram matrix K `[N, N]`."""
-    K = jnp.asarray(K)
+    """Eigenpairs of K/N for a Gram matrix K `[N, N]`; raises `InputError` for anything else."""
+    K = real_array("K", K, 2)
+    if K.shape[0] != K.shape[1] or K.shape[0] == 0:
+        raise InputError(f"K must be a square matrix of at least one row, got shape {K.shape}")
+    return _spectrum(K)
+
+
+@jax.jit
+def _spectrum(K: Array) -> Spectrum:
     return Spectrum(*eigenpairs(K / K.shape[0]))
 
 
 def spectrum_at(z: ArrayLike, available: int | None = None) -> Spectrum:
     """Eigenpairs of K/N at points `[N, D]`; `ResourceError` before work that will not fit."""
-    z = jnp.asarray(z)
+    z = as_points(z, z)[0]
     check_memory(z.shape[0], "spectral", z.dtype.itemsize, available)
     return spectrum(gram(z))
 
@@ -179,7 +186,7 @@ def descend(
         InputError: for labels of another length, times below 0, or a step size that is not
             positive or above the stability limit (named), where these are known numbers.
     """
-    labels = jnp.asarray(labels, jnp.result_type(labels, float))
+    labels = real_array("labels", labels)
     if labels.shape[:1] != spectrum.vectors.shape[:1]:
         raise InputError(
             f"labels must be as many as the {spectrum.vectors.shape[0]} points, "
@@ -235,13 +242,23 @@ def degrees_of_freedom(
     return Freedom(jnp.sum(taken.fitted, axis=1), jnp.sum(jnp.square(taken.left), axis=1))
 
 
-@partial(jax.jit, static_argnames="block")
-def predict(z: ArrayLike, points: ArrayLike, coefficients: Array, block: int = BLOCK) -> Array:
+def predict(z: ArrayLike, points: ArrayLike, coefficients: ArrayLike, block: int = BLOCK) -> Array:
     """Σ_j κ(z, z_j) α_j at z `[M, D]` for points `[N, D]` and α `[S, N, ...]`: `[S, M, ...]`.
 
-    Holds at most `block²` entries of the kernel at once.
+    Holds at most `block²` entries of the kernel at once. Raises `InputError` for arrays that are no
+    real numbers or do not fit.
     """
-    z = jnp.asarray(z)
+    z, points = as_points(z, points)
+    coefficients = real_array("coefficients", coefficients)
+    if coefficients.ndim < 2 or coefficients.shape[1] != len(points):
+        raise InputError(
+            f"coefficients must have shape (S, {len(points)}, ...), got {coefficients.shape}"
+        )
+    return _predict(z, points, coefficients, block)
+
+
+@partial(jax.jit, static_argnums=3)
+def _predict(z: Array, points: Array, coefficients: Array, block: int) -> Array:
     steps, count, *shape = coefficients.shape
     columns = jnp.moveaxis(coefficients.reshape(steps, count, -1), 0, 1).reshape(count, -1)
     out = product(z, points, columns, block).reshape(z.shape[0], steps, -1)

@@ -5,8 +5,9 @@ of `(1/m) Σ_r 1{w_r·z > 0} 1{w_r·z' > 0} z·z'` (`ntk/kernel-limit`, arXiv 24
 has d outputs and the limit of its kernel is `κ ⊗ I_d`, which acts on labels `[N, d]` column by
 column: no function here forms it.
 
-Values are accurate to 5e-15 |z| |z'| in float64 and 3e-6 |z| |z'| in float32 at every angle, also
-where points coincide or oppose each other, and finite for every finite input whose κ is.
+Values are accurate to 5e-15 |z| |z'| in float64 and 3e-6 |z| |z'| in float32 (`ACCURACY`) at
+every angle, also where points coincide or oppose each other, and finite for every finite input
+whose κ is.
 
 κ has a cone where z and z' are parallel, and at z = 0. There the derivative in z, in both modes, is
 the mean over directions: `z'/2` where they coincide in direction, 0 where they oppose, `z'/4` at
@@ -18,13 +19,15 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.ntk.pairs import entries, half_angles, own_entries, polar, turn
 
 Pair = tuple[Array, Array]
 BLOCK = 512
+ACCURACY = {"float64": 5e-15, "float32": 3e-6}  # of κ(z, z'), beside |z| |z'|
 
 
 def kernel(z1: ArrayLike, z2: ArrayLike) -> Array:
@@ -54,7 +57,7 @@ def product(z1: ArrayLike, z2: ArrayLike, v: ArrayLike, block: int = BLOCK) -> A
     disagree or a block below 1.
     """
     z1, z2 = as_points(z1, z2)
-    v = jnp.asarray(v, z1.dtype)
+    v = real_array("v", v).astype(z1.dtype)
     if v.ndim not in (1, 2) or v.shape[0] != z2.shape[0]:
         raise InputError(f"v must have one row for each of the {len(z2)} points, got {v.shape}")
     if block < 1:
@@ -63,9 +66,14 @@ def product(z1: ArrayLike, z2: ArrayLike, v: ArrayLike, block: int = BLOCK) -> A
     return out.reshape(z1.shape[:1] + v.shape[1:])
 
 
+def entry_error(dtype: DTypeLike) -> float:
+    """The accuracy of κ(z, z') in that type beside √(κ(z, z) κ(z', z')) = |z| |z'|/2."""
+    return 2 * ACCURACY[jnp.dtype(dtype).name]
+
+
 def as_points(z1: ArrayLike, z2: ArrayLike) -> Pair:
-    """Both as rows of one floating type; raises `InputError` if their shapes are not that."""
-    z1, z2 = jnp.asarray(z1), jnp.asarray(z2)
+    """Both as rows of one floating type; raises `InputError` if they are not real or not that."""
+    z1, z2 = (real_array("points", z, floating=False) for z in (z1, z2))
     flat = z1.ndim == z2.ndim == 2 and z1.shape[1] == z2.shape[1]
     if not flat or 0 in z1.shape + z2.shape:
         raise InputError(

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, custom_batching, lax
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.lanes import LARGEST_LANES, Lanes
 from fineq.pift.problem import AffineMean, Problem
@@ -85,10 +86,11 @@ class Solution(NamedTuple):
 
 
 def linear_quadratic(problem: Problem) -> LinearQuadratic:
-    """The arrays of a problem with affine means and quadratic rewards.
+    """The arrays of a problem with affine means and quadratic rewards, P by their symmetric parts.
 
     Raises:
-        InputError: for any other problem.
+        InputError: for any other problem, or arrays whose shapes do not fit T steps in d
+            dimensions.
     """
     chain, reward, running = problem.chain, problem.reward, problem.running
     if not isinstance(chain.mean, AffineMean):
@@ -110,8 +112,35 @@ def linear_quadratic(problem: Problem) -> LinearQuadratic:
         L_inverse = eye[None] / chain.sigmas[:, None, None]
     else:
         L, L_inverse = chain.sigmas, jnp.linalg.inv(chain.sigmas)
+    _check_fit(problem, chain.mean, reward, running)
     A, b = chain.mean
+    # A decomposition would read one triangle only.
+    reward = reward._replace(P=_symmetric(reward.P))
+    running = running._replace(P=_symmetric(running.P))
     return LinearQuadratic(A, b, L, L_inverse, problem.betas, reward, running)
+
+
+def _symmetric(P: Array) -> Array:
+    return (P + jnp.swapaxes(P, -1, -2)) / 2
+
+
+def _check_fit(
+    problem: Problem, mean: AffineMean, reward: Quadratic, running: RunningQuadratic
+) -> None:
+    T, d = problem.num_steps, problem.d
+    shapes = {
+        "the mean's A": (mean.A, (T, d, d)),
+        "the mean's b": (mean.b, (T, d)),
+        "the reward's P": (reward.P, (d, d)),
+        "the reward's p": (reward.p, (d,)),
+        "the running reward's P": (running.P, (T, d, d)),
+        "the running reward's p": (running.p, (T, d)),
+        "the running reward's c": (running.c, (T,)),
+    }
+    for name, (given, shape) in shapes.items():
+        got = real_array(name, given).shape
+        if got != shape:
+            raise InputError(f"{name} must have shape {shape} for this chain, got {got}")
 
 
 def pretrained(lq: LinearQuadratic) -> Policy:

@@ -23,6 +23,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.ddpm.chain import AffineChain, ExactScore, Score, gaussian_chain, mean_of
 from fineq.ddpm.laws import Gaussian, Law, standard_normal
 from fineq.ddpm.schedules import Schedule
@@ -191,7 +192,7 @@ def make_problem(
 
     On concrete numbers raises `InputError` for β <= 0, σ = 0, or a schedule of another length.
     """
-    betas = jnp.asarray(beta, chain.sigmas.dtype)
+    betas = real_array("beta", beta).astype(chain.sigmas.dtype)
     if betas.ndim > 1 or (betas.ndim == 1 and betas.shape[0] != chain.num_steps):
         raise InputError(
             f"beta must be one number or a list of {chain.num_steps}, got shape {betas.shape}"

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.ddpm.laws import Law
 from fineq.errors import InputError
 from fineq.traced import check_values, traced
@@ -27,23 +28,26 @@ class Quadratic(NamedTuple):
         return 0.5 * y @ self.P @ y + self.p @ y + self.c
 
 
-def _floating(x: ArrayLike) -> Array:
-    """An array of its own floating type, or of the default one."""
-    array = jnp.asarray(x)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
-
-
 def linear(p: ArrayLike) -> Quadratic:
-    """r(y) = p'y."""
-    p = _floating(p)
+    """r(y) = p'y for p `[d]`; raises `InputError` for anything else."""
+    p = real_array("p", p, 1)
     return Quadratic(jnp.zeros((p.size, p.size), p.dtype), p, jnp.zeros((), p.dtype))
 
 
 def quadratic(P: ArrayLike, center: ArrayLike | None = None) -> Quadratic:
-    """r(y) = ½ (y - center)'P(y - center), symmetric P `[d, d]`, center `[d]` (0 unless given)."""
-    P = _floating(P)
+    """r(y) = ½ (y - center)'P(y - center), P `[d, d]`, center `[d]` (0 unless given).
+
+    Of P the symmetric part counts. Raises `InputError` for arrays that are no real numbers or do
+    not fit.
+    """
+    P = real_array("P", P, 2)
+    if P.shape[0] != P.shape[1] or P.shape[0] == 0:
+        raise InputError(f"P must be a square matrix of at least one row, got shape {P.shape}")
     P = (P + jnp.swapaxes(P, -1, -2)) / 2
-    m = jnp.zeros(P.shape[-1], P.dtype) if center is None else jnp.asarray(center, P.dtype)
+    m = jnp.zeros(len(P)) if center is None else real_array("center", center, 1)
+    if m.shape != P.shape[:1]:
+        raise InputError(f"center must have shape {P.shape[:1]}, got {m.shape}")
+    m = m.astype(P.dtype)
     return Quadratic(P, -P @ m, 0.5 * m @ P @ m)
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import scipy.special
 import scipy.stats
 
+from fineq.arrays import host_array
+
 #: The confidence of an interval unless another is asked for, and what a verdict rests on.
 LEVEL = 0.95
 
@@ -175,7 +177,7 @@ def proportion_ends(
 
 
 def _vector(values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
+    values = host_array("values", values).astype(np.float64)
     if values.ndim != 1:
         raise ValueError(f"values must have shape [n], got {values.shape}")
     return values

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fineq.arrays import host_array
 from fineq.rates.intervals import LEVEL, Interval, check_confidence, median_interval
 from fineq.rates.sequence import SequenceRate, Verdict, fit_sequence, slope_margin
 
@@ -230,7 +231,8 @@ def _checked(
     valid: np.ndarray | None,
     diverged: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    iterations, errors = np.asarray(iterations, dtype=float), np.asarray(errors, dtype=float)
+    iterations = host_array("iterations", iterations).astype(float)
+    errors = host_array("errors", errors).astype(float)
     if iterations.ndim != 1 or errors.ndim not in (1, 2) or errors.shape[-1:] != iterations.shape:
         raise ValueError(
             "iterations [R] and errors [S, R] or [R] must agree on R, "

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fineq.arrays import host_array
 from fineq.rates.intervals import LEVEL, Interval, median_interval, student_margin
 from fineq.rates.regression import Line, fit_line
 
@@ -150,7 +151,7 @@ def _finite(value: float) -> float | None:
 def _checked(
     x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, valid: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    x, y = host_array("x", x).astype(float), host_array("y", y).astype(float)
     if x.ndim != 1 or x.size < 2 or y.ndim not in (1, 2) or y.shape[-1:] != x.shape:
         raise ValueError(
             f"x [X] and y [S, X] or [X] must agree on X >= 2, got {x.shape} and {y.shape}"

@@ -82,3 +82,22 @@ def test_degrees_of_freedom_are_estimated(problem, exact, eta):
         assert np.all(spread < 0.25 * expected)
     with pytest.raises(InputError, match="two probes"):
         estimated_freedom(lanczos.krylov(gram(problem[0]), problem[1], 6), eta, times)
+
+
+@pytest.mark.parametrize("storage", ["float32", "blocked"])
+def test_the_rounding_of_equal_entries_is_bounded(storage):
+    """N equal rows: K = κ 11', all entries rounded alike, so that no error averages out. Exactly
+    f_τ = (1 - (1 - ηκ)^τ) y, here for κ at the worst distance from a float32."""
+    worst, count, eta, time = 0.0, 400, 1e-3, 50.0
+    for side in np.linspace(1, 1.4, 9):
+        row = np.array([side, 1.0])
+        if storage == "blocked":
+            row = row.astype(np.float32)
+        z, labels = jnp.asarray(np.tile(row, (count, 1))), jnp.ones(count)
+        space = lanczos.krylov_at(z, labels, 2, storage=storage)
+        found = spectral.descend(space.spectrum, labels.astype(z.dtype), eta, time).fitted[0]
+        exact = -np.expm1(time * np.log1p(-eta * np.sum(row.astype(float) ** 2) / 2))
+        bound = float(accuracy(space, eta, jnp.array([time])).fitted[0, 0])
+        assert np.abs(found - exact).max() <= bound
+        worst = max(worst, np.abs(found - exact).max() / bound)
+    assert worst > (0.2 if storage == "float32" else 1e-3)

@@ -248,3 +248,20 @@ def test_prices_are_checked():
     silent = chain._replace(sigmas=chain.sigmas.at[2].set(0.0))
     with pytest.raises(InputError, match="σ of step 2 must be above 0"):
         make_problem(silent, linear([1.0]), 1.0)
+
+
+def test_of_an_asymmetric_reward_the_symmetric_part_counts_and_misfits_are_named():
+    problem = general(4)
+    skew = jnp.asarray(np.triu(np.ones((3, 3)), 1) - np.tril(np.ones((3, 3)), -1))
+    reward, running = problem.reward, problem.running
+    assert isinstance(reward, Quadratic)
+    assert isinstance(running, RunningQuadratic)
+    tilted = problem._replace(
+        reward=reward._replace(P=reward.P + 0.5 * skew),
+        running=running._replace(P=running.P + skew[None]),
+    )
+    found, expected = (lq.optimum(lq.linear_quadratic(p)).value.P for p in (tilted, problem))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+    short = problem._replace(reward=reward._replace(p=jnp.ones(2)))
+    with pytest.raises(InputError, match=r"reward's p must have shape \(3,\) .* got \(2,\)"):
+        lq.linear_quadratic(short)

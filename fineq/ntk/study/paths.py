@@ -10,7 +10,7 @@ from fineq.ntk.accuracy import accuracy, estimated_freedom
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.spectral import Freedom, Path
 from fineq.ntk.study.instances import Data, Instance
-from fineq.ntk.tangent import gram
+from fineq.ntk.tangent import entry_error, gram
 
 NUM_PROBES = 8  # behind degrees of freedom in a Krylov space
 NUM_TOP = 8  # Ritz values that are taken for eigenvalues
@@ -66,7 +66,9 @@ def kernel_paths(
         labels = jnp.concatenate([train.noisy, train.clean], axis=1)
         probes = lanczos.draw_probes(instance.key, len(labels), NUM_PROBES, config.precision)
         if descent.method == "stored":
-            space = lanczos.krylov(gram(train.z), labels, descent.num_products, probes)
+            space = lanczos.krylov(
+                gram(train.z), labels, descent.num_products, probes, entry_error(train.z.dtype)
+            )
         else:
             space = lanczos.krylov_blocked(train.z, labels, descent.num_products, probes)
         spectrum = space.spectrum
