@@ -1,6 +1,5 @@
 """Numbered cases of each kind: the same number is the same case."""
 
-import importlib
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from tests.fuzz import folders, oracle
 from tests.fuzz.files import DOORS, file_words
 from tests.fuzz.lines import check_lists, command_line, list_elements, real_line
 from tests.fuzz.oracle import FaultError
-from tests.fuzz.stub import AREAS, remembered, stubbed
+from tests.fuzz.stub import AREAS, area_of, remembered, stubbed
 
 LONGEST_REAL = 300  # s of a study at its smallest size, programs compiled
 Case = Callable[[Random, "Told"], None]
@@ -26,11 +25,6 @@ class Told(list):
 def any_area(draw: Random) -> Area:
     """One of the areas."""
     return area_of(draw.choice(AREAS))
-
-
-def area_of(name: str) -> Area:
-    """The area of this name."""
-    return importlib.import_module(f"experiments.{name}").AREA
 
 
 def _line(draw: Random, told: Told) -> None:
@@ -84,7 +78,7 @@ def _folder(draw: Random, told: Told) -> None:
     """A run folder that came to harm: mended or refused, never believed."""
     area = area_of("ntk")  # that of the lightest instances: folders are the same in all areas
     kind = draw.choice(("finished", "stopped"))
-    kept = folders.runs_of(area).name
+    kept = folders.runs_of(area.name).name
     with oracle.folder(), remembered():
         shutil.copytree(f"{kept}/{kind}", "outputs")
         Path("precious.txt").write_bytes(folders.PRECIOUS)

@@ -29,14 +29,12 @@ class Door(NamedTuple):
 
 
 DOORS = (
-    Door("nlqr", ("system=file", "law.degree=3", "profile=smoke"), "system.path", PLANT, False),
-    Door("nlqr", ("law=file", "system.n=2", "profile=smoke"), "law.path", STARTS, False),
-    Door(
-        "pift", ("data.name=points", "reward.name=wave", "profile=smoke"), "data.path", POINTS, True
-    ),
+    Door("nlqr", ("system=file", "law.degree=3"), "system.path", PLANT, False),
+    Door("nlqr", ("law=file", "system.n=2"), "law.path", STARTS, False),
+    Door("pift", ("data.name=points", "reward.name=wave"), "data.path", POINTS, True),
     Door(
         "ntk",
-        ("study=assumptions", "target.name=points", "profile=smoke"),
+        ("study=assumptions", "target.name=points"),
         "target.path",
         POINTS,
         True,

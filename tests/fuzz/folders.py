@@ -22,9 +22,9 @@ from fineq.sweep.stages import Stages
 from tests.fuzz import oracle
 from tests.fuzz.damage import BYTES, PLACE
 from tests.fuzz.oracle import FaultError
-from tests.fuzz.stub import drawn_plainly, result_of
+from tests.fuzz.stub import area_of, drawn_plainly, result_of
 
-RUN = ["profile=smoke", "seeds=2", "save_every=0"]
+RUN = ["seeds=2", "save_every=0"]
 OTHER = 100  # first seed of another run
 STUDY = {"nlqr": "linear_convergence", "pift": "linear_convergence", "ntk": "assumptions"}
 PRECIOUS = b"a file that is none of ours\n"
@@ -61,13 +61,13 @@ def run(area: Area, first_seed: int = 0, stop: bool = False) -> oracle.Ended:
 
 
 @functools.cache
-def runs_of(area: Area) -> tempfile.TemporaryDirectory:
+def runs_of(area: str) -> tempfile.TemporaryDirectory:
     """Folders `finished` and `stopped`, each with the runs of two first seeds."""
     kept = tempfile.TemporaryDirectory()
     for kind in ("finished", "stopped"):
         with oracle.folder():
             for first_seed in (0, OTHER):
-                run(area, first_seed, stop=kind == "stopped")
+                run(area_of(area), first_seed, stop=kind == "stopped")
             shutil.copytree("outputs", Path(kept.name) / kind)
     return kept
 

@@ -20,8 +20,13 @@ from fineq.sweep.stages import Stages
 AREAS = ("nlqr", "pift", "ntk")
 
 
+def area_of(name: str) -> Area:
+    """The area of this name."""
+    return importlib.import_module(f"experiments.{name}").AREA
+
+
 class ReachedError(BaseException):
-    """Raised where a study begins to compute: at its first sweep, or on a grid."""
+    """Raised where a study begins to compile: its first sweep, or work on a grid."""
 
 
 def result_of(config: RunConfig) -> StudyResult:
@@ -58,7 +63,7 @@ def stubbed() -> Iterator[None]:
             studies = importlib.import_module(f"fineq.{area}.study").STUDIES
             stubs = {name: until_reached(study) for name, study in studies.items()}
             stack.enter_context(mock.patch.dict(studies, stubs))
-        stack.enter_context(mock.patch.object(Stages, "sweep", stop))
+        stack.enter_context(mock.patch("fineq.sweep.build.compile_ahead", stop))
         stack.enter_context(mock.patch("fineq.pift.grid.checks._between", stop))
         stack.enter_context(drawn_plainly())
         stack.enter_context(mock.patch("experiments.multirun.forget_programs"))
@@ -66,8 +71,8 @@ def stubbed() -> Iterator[None]:
 
 
 @functools.cache
-def _composed(area: Area, words: tuple[str, ...], source: str | None) -> RunConfig:
-    return compose(area, words, source)
+def _composed(area: str, words: tuple[str, ...], source: str | None) -> RunConfig:
+    return compose(area_of(area), words, source)
 
 
 @contextlib.contextmanager
@@ -75,7 +80,7 @@ def remembered() -> Iterator[None]:
     """The same words are composed once, for cases that are about files."""
 
     def compose_once(area: Area, words: Sequence[str], source: str | None = None) -> RunConfig:
-        return copy.deepcopy(_composed(area, tuple(words), source))
+        return copy.deepcopy(_composed(area.name, tuple(words), source))
 
     with mock.patch("experiments.shell.compose", compose_once):
         yield
