@@ -10,7 +10,9 @@ from fineq.config import RunConfig
 from fineq.errors import InputError
 from fineq.fields import leaves, replace_at, sweep_axes, validate
 from fineq.figures import Figure, Fit, Panel
-from fineq.rates import PowerLaw
+from fineq.rates import (
+    PowerLaw,
+)
 from fineq.results import Array as Named
 from fineq.results import Arrays
 from fineq.sweep.axes import Axis

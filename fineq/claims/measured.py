@@ -58,6 +58,8 @@ class Measured:
     def __post_init__(self):
         for name in ("value", "low", "high"):
             object.__setattr__(self, name, _finite(getattr(self, name)))
+        if self.value is not None and (self.low, self.high) == (None, None):
+            object.__setattr__(self, "confidence", None)
         if self.low is not None and self.high is not None and self.low > self.high:
             raise ValueError(f"low must not exceed high, got [{self.low}, {self.high}]")
         if self.confidence is None and (self.low, self.high) != (None, None):

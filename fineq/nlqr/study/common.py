@@ -82,6 +82,7 @@ def make_study(
     stages: Stages,
     *,
     stable_only: bool = False,
+    random: bool = True,
 ) -> Study:
     """Bind a configuration and screen its members.
 
@@ -90,6 +91,8 @@ def make_study(
         given: what the user brought from files.
         stages: runs the sweeps; the first stage is the screen.
         stable_only: leave out the seeds whose K_lin does not stabilise at every swept value.
+        random: the study draws by seed, beside its plants; where not, one seed of a plant that is
+            given says all.
 
     Raises:
         InputError: when no seed is left.
@@ -100,7 +103,11 @@ def make_study(
         config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found
     )
     study = study._replace(alike=_alike(config, given))
-    return _stable(study) if stable_only else study
+    study = _stable(study) if stable_only else study
+    if study.alike and not random:
+        axes = [Axis(a.name, list(a.values)[:1]) if a.name == "seed" else a for a in study.axes]
+        study = study._replace(axes=axes)
+    return study
 
 
 def _alike(config: NlqrConfig, given: Given) -> bool:
@@ -177,7 +184,9 @@ def dropped_note(study: Study) -> str:
             + (f" ({slow} too slow to be judged; raise reference.max_horizon)" if slow else "")
         )
     if study.alike:
-        parts.append("all seeds have the same plant, so exact quantities are those of one")
+        parts.append(
+            "all seeds have the same plant: exact numbers are those of one, without interval"
+        )
     found = study.screen.plant.identification
     missing = 0 if found is None else int(np.sum(found != IdentificationStatus.IDENTIFIED))
     if found is not None and missing:

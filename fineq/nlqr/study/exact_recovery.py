@@ -210,6 +210,21 @@ def predictions(sizes: list[Size], offsets: np.ndarray) -> np.ndarray:
     )
 
 
+def _not_identifiable(rank: np.ndarray, size: Size) -> str:
+    """Why samples cannot decide, from the ranks of the regressors at the largest N, any shape.
+
+    Where a feature vanishes, or repeats others, on all states, no number of samples tells its
+    column of C: the regressors have a deficient rank in every trial.
+    """
+    most = int(np.max(rank))
+    if most == size.unknowns:
+        return ""
+    return (
+        f"C is not identifiable: the regressors have rank {most} of {size.unknowns} at most in all "
+        "trials, whatever the samples; a kernel whose features are not 0 and not dependent decides"
+    )
+
+
 def _share(exact: Any) -> tuple[Interval, float]:
     """The share of trials with its Clopper-Pearson interval, and the interval's width."""
     share = proportion(int(exact.sum()), exact.size)
@@ -224,8 +239,20 @@ def _claims(
     count = exact.shape[-1]
     where = ", ".join(filter(None, [piece.label, f"{len(sizes)} sizes, {count} trials each"]))
 
-    def about(what: str, number: Any, theory: Theory | None, instance: str = where) -> Claim:
-        return claim("nlqr/exact-recovery", number, theory, instance=instance, what=what)
+    def about(
+        what: str, number: Any, theory: Theory | None, instance: str = where, undecided: str = ""
+    ) -> Claim:
+        return claim(
+            "nlqr/exact-recovery",
+            number,
+            theory,
+            instance=instance,
+            what=what,
+            undecided=undecided,
+        )
+
+    ranks = values["rank"][here][:, -1]
+    lost = [_not_identifiable(rank, size) for rank, size in zip(ranks, sizes, strict=True)]
 
     below, never = _share(exact[:, offsets < 0].any(axis=1))
     found = [
@@ -241,7 +268,8 @@ def _claims(
         # Agreement to the accuracy of the trials: holds when the interval holds the prediction.
         theory = Theory(expected, "~", f"P(Bin({size.unknowns}, 1/2) >= {size.p})", margin=width)
         label = ", ".join(filter(None, [piece.label, f"{size.label}, {count} trials"]))
-        found.append(about("Exact recoveries from N = m samples (share)", share, theory, label))
+        what = "Exact recoveries from N = m samples (share)"
+        found.append(about(what, share, theory, label, lost[i]))
     last, width = _share(exact[:, -1])
     expected = float(np.mean(predictions(sizes, offsets)[:, -1]))
     theory = Theory(expected, "~", "P(Bin(N, 1/2) >= p)", margin=width)
@@ -249,7 +277,12 @@ def _claims(
     worst = float(exactly.max()) if exactly.size else np.nan
     return [
         *found,
-        about(f"Exact recoveries from m + {offsets[-1]} samples (share)", last, theory),
+        about(
+            f"Exact recoveries from m + {offsets[-1]} samples (share)",
+            last,
+            theory,
+            undecided=next(filter(None, lost), ""),
+        ),
         about("Largest relative error of K_lin where exact", Measured.exact(worst), None),
     ]
 

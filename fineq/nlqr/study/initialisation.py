@@ -26,6 +26,7 @@ from fineq.nlqr.study.views import (
     pieces_of,
     rates_of,
     share_panel,
+    unfinished,
     where,
 )
 from fineq.rates import median_interval
@@ -39,7 +40,7 @@ ROUNDING = 1e-14  # relative gaps below are rounding of the cost
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     """Descend from three starts on the same instances."""
-    descents = run_descents(*bind(config, given, stages), starts=STARTS)
+    descents = run_descents(*bind(config, given, stages, starts=STARTS), starts=STARTS)
     arrays, coords = arrays_of(descents)
     pieces = pieces_of(descents)
     rates = [
@@ -77,6 +78,7 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
             Theory(1.0, "<=", "K_lin ends lowest"),
             instance=instance,
             what="Final gap from K_lin over the lower one from random or zero (median)",
+            undecided=unfinished(descents.study.config),
         )
     ]
     for start in STARTS[1:]:

@@ -43,13 +43,13 @@ ABOUT = {
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     """Find K*, measure curvature and distances there, search balls around K_lin."""
-    study = make_study(config, given, stages, stable_only=True)
+    study = make_study(config, given, stages, stable_only=True, random=False)
     horizon = exact_horizon(study)
     star = optimum(study, horizon)
     facts = facts_of(study, star)
     values = measured(study, star, facts)
     probed = probe(study, star, horizon)
-    found = trends(study.axes, values)
+    found = trends(study.axes, values, study.alike)
     multiples = np.asarray(config.landscape.multiples, float)
     return StudyResult(
         _arrays(study, values, probed),

@@ -6,13 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.counting import over_seeds, seeds_words
 from fineq.figures import Figure, Fit, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.nlqr.claims import claim
 from fineq.nlqr.study.arrays import Slice, slices
 from fineq.nlqr.study.common import Study
 from fineq.nlqr.study.probing import Probed
-from fineq.rates import Interval, PowerLaw, median_interval, power_law, proportion
+from fineq.rates import Interval, PowerLaw, power_law, proportion
 from fineq.studies import small_multiples
 from fineq.sweep import Axis
 
@@ -44,12 +45,15 @@ class Trend(NamedTuple):
     orders: Mapping[str, Interval]
 
 
-def trends(axes: Sequence[Axis], values: Mapping[str, np.ndarray]) -> list[Trend]:
+def trends(
+    axes: Sequence[Axis], values: Mapping[str, np.ndarray], alike: bool = False
+) -> list[Trend]:
     """Orders in ℓ over its small values; none where ℓ is not swept over two of them.
 
     Args:
         axes: of the values, the seeds last.
         values: the quantities of `ORDERS`, `[*axes]`.
+        alike: the one seed is a plant that was given, nothing random.
     """
     names = [axis.name for axis in axes]
     if LIPSCHITZ not in names:
@@ -61,21 +65,21 @@ def trends(axes: Sequence[Axis], values: Mapping[str, np.ndarray]) -> list[Trend
         return []
     moved = {name: np.moveaxis(values[name], position, -1)[..., order] for name in ORDERS}
     others = [axis for axis in axes if axis.name != LIPSCHITZ]
-    return [_trend(piece, known[order], moved) for piece in slices(others)]
+    return [_trend(piece, known[order], moved, alike) for piece in slices(others)]
 
 
-def _trend(piece: Slice, x: np.ndarray, moved: Mapping[str, np.ndarray]) -> Trend:
+def _trend(piece: Slice, x: np.ndarray, moved: Mapping[str, np.ndarray], alike: bool) -> Trend:
     rows = {name: moved[name][piece.index] for name in ORDERS}
     rows = {name: y for name, y in rows.items() if np.any(np.isfinite(y))}
     where = f" ({piece.label})" if piece.label else ""
     return Trend(
         piece,
         {name: power_law(x, y, quantity=f"{name} against ℓ{where}") for name, y in rows.items()},
-        {name: limiting_order(x, y) for name, y in rows.items()},
+        {name: limiting_order(x, y, alike) for name, y in rows.items()},
     )
 
 
-def limiting_order(x: np.ndarray, y: np.ndarray) -> Interval:
+def limiting_order(x: np.ndarray, y: np.ndarray, alike: bool = False) -> Interval:
     """The exponent of y `[S, L]` as x → 0: exponents between neighbours, extrapolated linearly.
 
     Quantities here are powers of ℓ times 1 + O(ℓ), so that exponents between neighbours miss the
@@ -86,32 +90,37 @@ def limiting_order(x: np.ndarray, y: np.ndarray) -> Interval:
     local = np.diff(np.log(y[usable]), axis=1) / np.diff(np.log(x))
     middle = np.sqrt(x[1:] * x[:-1])
     degree = min(1, len(middle) - 1)
-    return median_interval(np.array([np.polyfit(middle, row, degree)[-1] for row in local]))
+    return over_seeds(np.array([np.polyfit(middle, row, degree)[-1] for row in local]), alike)
 
 
 def claims(
     study: Study, values: Mapping[str, np.ndarray], probed: Probed, found: list[Trend]
 ) -> list[Claim]:
     """What the theorem says of μ and of a ball, how far its conditions are, and the orders."""
-    where = f"all swept values, {len(study.axes[-1])} seeds"
+    seeds = len(study.axes[-1])
+    where = f"all swept values, {seeds_words(seeds, seeds, alike=study.alike)}"
     theorem = [
         claim(
             "nlqr/landscape",
             extent(values["tightness"]),
             Theory(1.0, ">=", "μ ≥ σ_x σ"),
             instance=where,
-            what="μ at K* over the bound σ_x σ (median, all members)",
+            what="μ at K* over the bound σ_x σ (median and range, all members)",
+            undecided=_outside(values) if np.any(values["tightness"] < 1) else "",
         ),
         *_ball(study, values, probed),
         claim(
             "nlqr/landscape",
             extent(values["off_lipschitz"]),
             instance=where,
-            what="log10 of ℓ over the largest ℓ the theorem allows (median, all)",
+            what="log10 of ℓ over the largest ℓ the theorem allows (median and range, all)",
         ),
     ]
     return theorem + [
-        _order(trend, name) for trend in found for name in CLAIMED if name in trend.fits
+        _order(trend, name, seeds, study.alike)
+        for trend in found
+        for name in CLAIMED
+        if name in trend.fits
     ]
 
 
@@ -142,6 +151,7 @@ def _ball(study: Study, values: Mapping[str, np.ndarray], probed: Probed) -> lis
             instance=f"{int(known.sum())} members, {len(probed.axes[-1])} seeds",
             what="No point with μ ≤ 0 found within 3 |K* - K_lin| of K_lin (share)",
             sampled=True,
+            undecided=_outside(values) if np.any(mu[known] <= 0) else "",
         )
     ]
 
@@ -152,10 +162,18 @@ def _met(values: Mapping[str, np.ndarray]) -> str:
     return f"{int(np.sum(off <= 0))} of {off.size} members meet the theorem's condition on ℓ"
 
 
-def _order(trend: Trend, name: str) -> Claim:
+def _outside(values: Mapping[str, np.ndarray]) -> str:
+    """Why members that are not as the theorem says refute nothing, where none is within it."""
+    if np.any(values["off_lipschitz"] <= 0):
+        return ""
+    return f"it does not hold on some members, but {_met(values)}: members that do decide"
+
+
+def _order(trend: Trend, name: str, seeds: int, alike: bool) -> Claim:
     found = trend.orders[name]
     theory = Theory(ORDERS[name], "~", "order as ℓ → 0", margin=MARGIN)
-    instance = _titled(f"ℓ ≤ {SMALL:g} extrapolated, {found.num_values} seeds", trend.piece)
+    words = seeds_words(found.num_values, seeds, "with K* at every ℓ", alike)
+    instance = _titled(f"ℓ ≤ {SMALL:g} extrapolated, {words}", trend.piece)
     return claim("nlqr/small-lipschitz", found, theory, instance=instance, what=CLAIMED[name])
 
 

@@ -6,54 +6,40 @@ down to a floor that their noise sets; natural gradients need no step size that 
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Claim, Theory
 from fineq.errors import InputError
 from fineq.fields import flatten
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.iterate import every
-from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.common import Optimum, Study, dropped_note, exact_horizon, make_study, optimum
+from fineq.nlqr.study.convergence_claims import (
+    GOALS,
+    NAMES,
+    Rates,
+    exact_claims,
+    floor_claims,
+    floor_of,
+)
 from fineq.nlqr.study.descents import Method, descend
 from fineq.nlqr.study.gradients import exact, natural, zeroth_order
 from fineq.nlqr.study.instances import Given, Instance
-from fineq.rates import Rate, linear_rate, median_interval, power_law, proportion
+from fineq.rates import linear_rate
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import on, small_multiples, titled
+from fineq.studies import small_multiples, titled
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Stages
 
-
-class Goals(NamedTuple):
-    """What exact descent is asked to reach in one precision.
-
-    reached: relative suboptimality. stop: |K - K*| at which it ends, as far as K* itself is known.
-    """
-
-    reached: float
-    stop: float
-
-
-# A cost carries a few rounding units, and K* as many times h/μ more.
-GOALS = {"float64": Goals(1e-10, 1e-11), "float32": Goals(1e-5, 1e-4)}
 NEAR = 1e-2  # "near K*": the distance has fallen by this factor, and fast modes have died out
 NUM_RECORDS = 200
-MARGIN = 0.1  # on measured over theoretical exponent, a limit seen over finitely many decades
 NATURAL_STEPS = 40
-FLOOR_SHARE = 4  # the last quarter of a zeroth-order descent is taken to be at its floor
 ABOUT = {"gap": "relative suboptimality (C − C*)/C*", "distance": "|K − K*|"}
-NAMES = {"one_point": "one-point", "two_point": "antithetic pairs"}
-
-Rates = list[dict[str, Rate]]
 
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
@@ -72,7 +58,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     return StudyResult(
         _arrays(study, star, runs, floors, exponent),
         coords_of([*_floor_axes(config), *study.axes], config, **iterations),
-        (*_exact_claims(study, runs, rates, exponent), *_floor_claims(study, floors)),
+        (*exact_claims(study, runs, rates, exponent), *floor_claims(study, floors)),
         tuple(rate for by_name in rates for rate in by_name.values()),
         figures(study, exponent, runs["exact"]),
         status_of(runs["exact"].diverged),
@@ -155,94 +141,6 @@ def _rates(study: Study, result: SweepResult) -> Rates:
     ]
 
 
-def _relative(rate: Rate, exponent: np.ndarray) -> np.ndarray:
-    """Measured over theoretical exponent of the seeds whose rate is linear."""
-    slopes = np.array([fit.slope for fit in rate.per_seed])
-    linear = np.array([fit.verdict == "linear" for fit in rate.per_seed])
-    return (-slopes / exponent)[linear & np.isfinite(slopes)]
-
-
-def _exact_claims(
-    study: Study, runs: dict[str, SweepResult], rates: Rates, exponent: np.ndarray
-) -> list[Claim]:
-    found, goal = [], GOALS[study.config.precision].reached
-    for piece, rate in zip(slices(study.axes), rates, strict=True):
-        theory = exponent[piece.index][study.independent]
-        gaps = runs["exact"].metrics["gap"][piece.index][study.independent]
-        reached = np.nanmin(gaps, axis=-1) <= goal
-        about = partial(
-            claim, "nlqr/linear-convergence", instance=on(piece, f"{reached.size} seeds")
-        )
-        found += [
-            about(
-                proportion(int(reached.sum()), reached.size),
-                Theory(1.0, ">=", "every seed"),
-                what=f"share of seeds where exact descent reaches a gap of {goal:g}",
-                sampled=True,
-            ),
-            about(
-                median_interval(_relative(rate["distance"], theory)),
-                Theory(1.0, "~", "-log(1 - ημ)", margin=MARGIN),
-                what="decay exponent of |K - K*| near K*, over theory's",
-            ),
-            about(
-                median_interval(_relative(rate["gap"], 2 * theory)),
-                Theory(1.0, "~", "-2 log(1 - ημ)", margin=MARGIN),
-                what="decay exponent of the cost gap near K*, over theory's",
-            ),
-        ]
-        if "natural" in runs:
-            found.append(_natural_claim(study, runs["natural"], piece, goal))
-    return found
-
-
-def _natural_claim(study: Study, result: SweepResult, piece: Slice, goal: float) -> Claim:
-    gaps = result.metrics["gap"][piece.index][study.independent]
-    steps = _steps_to(result.iterations, gaps, goal)
-    return claim(
-        "nlqr/linear-convergence",
-        median_interval(steps),
-        instance=on(piece, f"{steps.size} of {len(gaps)} seeds"),
-        what=f"natural gradient: steps to gap {goal:g}, where reached",
-    )
-
-
-def _steps_to(iterations: np.ndarray, gaps: np.ndarray, goal: float) -> np.ndarray:
-    """First recorded iteration at which the goal is reached, of the seeds that reach it."""
-    below = gaps <= goal
-    first = iterations[np.argmax(below, axis=-1)]
-    return first[below.any(axis=-1)].astype(float)
-
-
-def floor_of(result: SweepResult) -> np.ndarray:
-    """Median gap over the last quarter of a descent, `[*axes]`; infinite where it diverged."""
-    last = result.iterations >= result.iterations[-1] * (1 - 1 / FLOOR_SHARE)
-    level = np.median(result.metrics["gap"][..., last], axis=-1)
-    return np.where(result.diverged, np.inf, level)
-
-
-def _floor_claims(study: Study, floors: dict[str, SweepResult]) -> list[Claim]:
-    found = []
-    counts = np.array(study.config.floors.num_rollouts, float)
-    if len(counts) < 2:
-        return found
-    for name, result in floors.items():
-        level = floor_of(result)
-        for piece in slices(study.axes):
-            smallest = np.moveaxis(level, 0, -1)[(0, *piece.index)]
-            law = power_law(counts, smallest, quantity=f"floor of {NAMES[name]}, {piece.label}")
-            found.append(
-                claim(
-                    "nlqr/linear-convergence",
-                    law,
-                    Theory(-0.5, "<=", "J of order 1/ε²"),
-                    instance=on(piece, f"r = {study.config.floors.radii[0]:g}"),
-                    what=f"exponent in J of the floor, {NAMES[name]}",
-                )
-            )
-    return found
-
-
 def _arrays(
     study: Study,
     star: Optimum,
@@ -286,13 +184,15 @@ def figures(study: Study, exponent: np.ndarray, descent: SweepResult) -> tuple[F
             for line, (ratio, start) in enumerate(zip(ratios, starts, strict=True))
         )
 
+    # Without chance there are no seeds to draw a band of.
+    alone = {"seed": study.config.first_seed} if study.alike else {}
     multiple = study.config.descent.step_size
     step = f"exact gradient, η = {multiple:g}/h"
     exactly = (
-        _over_time(pieces, "exact", "distance", f"Distance, {step}", {}, theory(1)),
-        _over_time(pieces, "exact", "gap", f"Cost gap, {step}", {}, theory(2)),
+        _over_time(pieces, "exact", "distance", f"Distance, {step}", alone, theory(1)),
+        _over_time(pieces, "exact", "gap", f"Cost gap, {step}", alone, theory(2)),
     )
-    others = _others(study, pieces)
+    others = _others(study, pieces, alone)
     caption = (
         "Exact descent; theory's rate near K*, (1 - ημ) and its square, from where it is near."
     )
@@ -328,16 +228,18 @@ def _over_time(
     return Panel("convergence", x, lines, drawn, title=title, ordered=True, xlabel="iteration")
 
 
-def _others(study: Study, pieces: list[Slice]) -> tuple[Panel, ...]:
+def _others(study: Study, pieces: list[Slice], alone: dict[str, int]) -> tuple[Panel, ...]:
     floors, others = study.config.floors, study.config.descent.others
     many = floors.num_rollouts[-1]
     panels = {
-        "natural": ("Natural gradient", {}),
+        "natural": ("Natural gradient", alone),
         "two_point": (f"Antithetic pairs, J = {many}", {"radius": floors.radii[0]}),
         "one_point": (f"One-point, J = {many}", {"radius": floors.radii[-1]}),
     }
     return tuple(
-        _over_time(pieces, name, "gap", title, {**at, **({"num_rollouts": many} if at else {})})
+        _over_time(
+            pieces, name, "gap", title, {**at, **({"num_rollouts": many} if "radius" in at else {})}
+        )
         for name, (title, at) in panels.items()
         if name in others
     )

@@ -7,6 +7,7 @@ random systems, and shares of them are counted.
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.counting import share
 from fineq.errors import InputError
 from fineq.fields import flatten
 from fineq.figures import Figure, Panel
@@ -23,8 +24,8 @@ from fineq.nlqr.study.views import (
     named,
     pieces_of,
     rates_of,
-    share,
     share_panel,
+    unfinished,
     where,
 )
 from fineq.results import StudyResult, status_of
@@ -83,7 +84,14 @@ def _about(descents: Descents, pieces: list[Slice], converges: bool) -> list[Cla
         piece = pick(pieces, key=lambda p: float(mask[p.index].mean()))
         holds = mask[piece.index]
         instance = where(descents.study.config, piece.label, holds.size)
-        return claim("nlqr/lipschitz-sweep", share(holds), theory, instance=instance, what=what)
+        return claim(
+            "nlqr/lipschitz-sweep",
+            share(holds, descents.alone),
+            theory,
+            instance=instance,
+            what=what,
+            undecided=unfinished(descents.study.config),
+        )
 
     if not converges:
         return [about(f"Descents that diverge, at the least of {bound} (share)", diverged, above)]

@@ -41,19 +41,26 @@ NEWTON_STARTS = ("linear", "zero")
 LOWER = 1e-9  # a cost lower by more than this share belongs to another minimum
 
 
-def bind(config: NlqrConfig, given: Given, stages: Stages) -> tuple[Study, list[Axis]]:
+def bind(
+    config: NlqrConfig, given: Given, stages: Stages, *, starts: Sequence[str] = ()
+) -> tuple[Study, list[Axis]]:
     """The study over the fields that make its instances, and the axes of the descents alone.
 
     Args:
         config: validated.
         given: what the user brought from files.
         stages: runs the sweeps.
+        starts: initial policies that are compared; none: `descent.start` alone.
     """
     paths = flatten(config.sweep)
+    random = config.estimator.name != "exact" or not {"random", "identified"}.isdisjoint(
+        starts or [config.descent.start]
+    )
     own = [path for path in paths if _is_of_descents(path)]
     plants = replace_at(config, {"sweep": {p: v for p, v in paths.items() if p not in own}})
     descents = replace_at(config, {"sweep": {path: paths[path] for path in own}})
-    study = make_study(plants, given, stages, stable_only=config.system.keep == "stable")
+    stable = config.system.keep == "stable"
+    study = make_study(plants, given, stages, stable_only=stable, random=random)
     return study, user_axes(descents, SWEEPABLE_SHAPES)
 
 
@@ -92,6 +99,11 @@ class Descents(NamedTuple):
     infinite_cost: np.ndarray
     star_unstable: np.ndarray
     notes: dict[str, str]
+
+    @property
+    def alone(self) -> bool:
+        """Nothing random went into them, and there is one seed."""
+        return self.study.alike and len(self.study.axes[-1]) == 1
 
 
 def run_descents(study: Study, axes: Sequence[Axis], starts: Sequence[str] = ()) -> Descents:

@@ -4,6 +4,7 @@ Many random systems, each drawn as a line of its own; and what their loops do be
 """
 
 from fineq.claims import Claim
+from fineq.counting import over_seeds, share
 from fineq.figures import Figure, Panel
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
@@ -20,11 +21,10 @@ from fineq.nlqr.study.views import (
     named,
     pieces_of,
     rates_of,
-    share,
     share_panel,
+    unfinished,
     where,
 )
-from fineq.rates import median_interval
 from fineq.results import StudyResult, status_of
 from fineq.studies import small_multiples
 from fineq.sweep.stages import Stages
@@ -55,27 +55,31 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
     left = at_iteration(descents, descents.left, last)[piece.index]
     end = descents.unstable[piece.index][..., -1] & ~descents.result.diverged[piece.index]
     instance = where(descents.study.config, piece.label, falls.size)
+    alone = descents.alone
     return [
         claim(
             "nlqr/robustness",
-            share(falls),
+            share(falls, alone),
             all_of(falls.size),
             instance=instance,
             what="Descent from K_lin lowers the T-step cost (share of systems)",
+            undecided=unfinished(descents.study.config),
         ),
         claim(
             "nlqr/robustness",
-            median_interval(left),
+            over_seeds(left, alone),
             instance=instance,
             what=f"Gap left after {last} iterations (median)",
         ),
-        hidden(end, "end of descent", instance),
+        hidden(end, "end of descent", instance, alone),
     ]
 
 
 def _at_optimum(descents: Descents, piece: Slice) -> Claim:
     mask = descents.star_unstable[piece.index]
-    return hidden(mask, "K*", where(descents.study.config, piece.label, mask.size))
+    mask = mask[descents.study.independent]
+    about = where(descents.study.config, piece.label, mask.size)
+    return hidden(mask, "K*", about, descents.study.alike)
 
 
 def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.counting import seeds_words, share
 from fineq.fields import flatten
 from fineq.figures import Line, Panel
 from fineq.nlqr.claims import claim
@@ -12,9 +13,10 @@ from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.common import Study
 from fineq.nlqr.study.paper import Descents
-from fineq.rates import Interval, Rate, linear_rate, proportion
+from fineq.rates import Rate, linear_rate
 from fineq.results import Arrays
 
+PUBLISHED_STEPS = 200  # iterations of Fig. 1 and 2
 START_LABELS = {"linear": "$K_{lin}$", "random": "random $K$", "zero": "$K = 0$"}
 OVER_TIME = {
     "cost": "T-step cost",
@@ -66,17 +68,23 @@ def named(config: NlqrConfig, label: str) -> str:
 
 def where(config: NlqrConfig, label: str, seeds: int) -> str:
     """The instances of a claim in words: setting, values, seeds."""
-    return f"{named(config, label)}, {seeds} seeds"
+    return f"{named(config, label)}, {seeds_words(seeds, seeds)}"
+
+
+def unfinished(config: NlqrConfig) -> str:
+    """Why descents shorter than those of the paper's figures decide nothing; empty for others."""
+    steps = config.descent.num_steps
+    if steps >= PUBLISHED_STEPS:
+        return ""
+    return (
+        f"{steps} iterations were made and the paper's figures show {PUBLISHED_STEPS}: "
+        f"descent.num_steps={PUBLISHED_STEPS} decides"
+    )
 
 
 def lowered(descents: Descents) -> np.ndarray:
     """Whether the T-step cost ends below that of the start; not where the descent diverged."""
     return at_iteration(descents, descents.left, descents.result.iterations[-1]) < 1
-
-
-def share(mask: np.ndarray) -> Interval:
-    """The share of members for which something holds, with its Clopper-Pearson interval."""
-    return proportion(int(np.sum(mask)), int(np.size(mask)))
 
 
 def all_of(num: int) -> Theory:
@@ -149,10 +157,10 @@ def share_panel(
     return Panel("fractions", x, drawn, title=title, ylabel=ylabel, **more)
 
 
-def hidden(mask: np.ndarray, when: str, instance: str) -> Claim:
+def hidden(mask: np.ndarray, when: str, instance: str, alike: bool = False) -> Claim:
     """The share of loops that are not stable while their T-step cost is finite."""
     what = f"Loops not stable though their T-step cost is finite: {when} (share)"
-    return claim("nlqr/truncation", share(mask), instance=instance, what=what)
+    return claim("nlqr/truncation", share(mask, alike), instance=instance, what=what)
 
 
 def hidden_at_start(study: Study, piece: Slice) -> Claim:
@@ -161,4 +169,6 @@ def hidden_at_start(study: Study, piece: Slice) -> Claim:
     Loops too slow to be judged are not counted: their cost is finite as far as it is known.
     """
     unstable = ~np.isfinite(study.screen.cost[piece.index])
-    return hidden(unstable, "K_lin", where(study.config, piece.label, unstable.size))
+    unstable = unstable[study.independent]
+    about = where(study.config, piece.label, unstable.size)
+    return hidden(unstable, "K_lin", about, study.alike)

@@ -6,11 +6,12 @@ from typing import Protocol
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
+from fineq.counting import last_of, lost_words, over_seeds, still_falling, unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.study.standard_cases import Case
-from fineq.rates import mean_interval, median_interval
+from fineq.rates import mean_interval
 from fineq.results import Array as Named
 from fineq.results import Arrays
 from fineq.sweep.stages import Stages
@@ -80,24 +81,27 @@ def claims(cases: dict[str, Case], found: Fitted, who: str, exact: bool = False)
     made = []
     for i, case in enumerate(cases.values()):
         errors = found.metrics["to_exact"][i]
-        kept = np.isfinite(errors[:, -1])
-        instance = f"{case.standard.name}, {who}, {int(kept.sum())} of {kept.size} seeds"
+        instance = f"{case.standard.name}, {who}, {lost_words(errors)}"
         after = f"after {errors.shape[1] - 1} sweeps"
         theory = Theory(float(case.gap.mean()), "<=", "the error of the usual optimum")
+        last = over_seeds(last_of(errors))
         made.append(
             claim(
                 ID,
-                median_interval(errors[kept, -1]),
+                last,
                 theory if exact else None,
                 instance=instance,
                 what=f"control L2 error to the exact optimum {after}",
+                undecided=unless_holds(
+                    last, theory, still_falling(errors, "more of benchmark.num_sweeps")
+                ),
             )
         )
         if not exact:
             made.append(
                 claim(
                     ID,
-                    median_interval(found.metrics["to_usual"][i][kept, -1]),
+                    over_seeds(last_of(found.metrics["to_usual"][i])),
                     instance=instance,
                     what=f"control L2 error to the usual optimum {after}",
                 )
@@ -110,7 +114,7 @@ def _to_goals(errors: np.ndarray, instance: str) -> list[Claim]:
     return [
         claim(
             ID,
-            median_interval(np.argmax(errors <= goal, axis=1).astype(float)),
+            over_seeds(np.argmax(errors <= goal, axis=1)),
             instance=instance,
             what=f"sweeps to a control L2 error of {goal:g}",
         )
@@ -129,9 +133,7 @@ def times(trained: Fitted, stages: Stages) -> str:
 def well_claims(case: Case, metrics: Mapping[str, np.ndarray], ratio: float) -> list[Claim]:
     """What limits PI-FT on the double well, and what it reaches."""
     problem, errors = case.standard.problem, metrics["to_exact"]
-    kept = np.isfinite(errors[:, -1])
-    seeds = f"{int(kept.sum())} of {kept.size} seeds"
-    instance = f"{case.standard.name}, functions of one coordinate each, {seeds}"
+    instance = f"{case.standard.name}, functions of one coordinate each, {lost_words(errors)}"
     made = [
         claim(
             ID,
@@ -145,7 +147,7 @@ def well_claims(case: Case, metrics: Mapping[str, np.ndarray], ratio: float) -> 
     made += [
         claim(
             ID,
-            median_interval(metrics[name][kept, -1]),
+            over_seeds(last_of(metrics[name])),
             instance=instance,
             what=f"{ABOUT[name]} after {errors.shape[1] - 1} sweeps, of {case.size:.3g}",
         )

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Theory
+from fineq.counting import curved, over_seeds, seeds_words, unless_holds
 from fineq.errors import InputError
 from fineq.figures import Figure, Fit, Line, Panel
 from fineq.figures import Theory as Drawn
@@ -16,7 +17,7 @@ from fineq.pift import terminal
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
 from fineq.pift.study.affine import Facts, facts_of
-from fineq.pift.study.common import Study, coords_of, make_study
+from fineq.pift.study.common import Study, alike, coords_of, make_study
 from fineq.pift.study.instances import Given
 from fineq.pift.study.linear_convergence import median
 from fineq.pift.study.picture import (
@@ -27,7 +28,7 @@ from fineq.pift.study.picture import (
     picture_claims,
     picture_figures,
 )
-from fineq.rates import PowerLaw, median_interval, power_law, proportion
+from fineq.rates import PowerLaw, power_law, proportion
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import dims_of, named_arrays
 from fineq.sweep.stages import Member, Stages
@@ -128,21 +129,25 @@ def _claims(
             )
         )
     for name, exponent in (("ratio", -1.0), ("divergence", -2.0), ("gain", -1.0)):
+        law, theory = laws[name], Theory(exponent, "~", "β → ∞", margin=MARGIN)
+        seeds = seeds_words(law.seeds_used, posed.size, "well posed at every β")
         found.append(
             claim(
                 "pift/beta-tradeoff",
-                laws[name],
-                Theory(exponent, "~", "β → ∞", margin=MARGIN),
-                instance=f"β = {betas[-LARGE]:g} to {betas[-1]:g}",
+                law,
+                theory,
+                instance=f"β = {betas[-LARGE]:g} to {betas[-1]:g}, {seeds}",
                 what=f"exponent in β: {ABOUT[name].partition(' [')[0]}",
+                undecided=unless_holds(law, theory, curved(law, MARGIN, "larger β")),
             )
         )
     smallest = values["to_tilt"][0]
     found.append(
         claim(
             "pift/terminal-law",
-            median_interval(smallest[np.isfinite(smallest)]),
-            instance=f"β = {betas[0]:g}, T = {study.config.schedule.num_steps}",
+            over_seeds(smallest[np.isfinite(smallest)], alike(study)),
+            instance=f"β = {betas[0]:g}, T = {study.config.schedule.num_steps}, "
+            + seeds_words(int(np.isfinite(smallest).sum()), smallest.size, "well posed"),
             what="KL of Y_T to the tilt of the pre-trained law, smallest β (median)",
             unit="nat",
         )

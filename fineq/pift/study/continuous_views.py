@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
+from fineq.counting import curved, over_seeds, unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
-from fineq.pift.study.common import Study, slices
+from fineq.pift.study.common import Study, alike, instances_words, slices
 from fineq.pift.study.drawn import VARIANCES
-from fineq.rates import PowerLaw, median_interval, power_law
+from fineq.rates import PowerLaw, power_law
 from fineq.studies import Slice, drawn_fit, on, small_multiples, titled
 
 NAMES = {"forward": "σ² = b", "posterior": "posterior variance"}
@@ -62,8 +63,7 @@ def claims(study: Study, found: Any, laws: Orders) -> list[Claim]:
     posterior = VARIANCES.index("posterior")
     made = []
     for piece, by in zip(slices(study.axes), laws, strict=True):
-        seeds = f"{study.config.seeds} seeds"
-        instance = on(piece, seeds)
+        instance = on(piece, instances_words(study))
         control, short = (
             np.asarray(x)[(posterior, *piece.index)] for x in (found.control, found.shortfall)
         )
@@ -72,7 +72,7 @@ def claims(study: Study, found: Any, laws: Orders) -> list[Claim]:
         made.append(
             claim(
                 "pift/continuous-time",
-                median_interval(control[:, -1] / short[:, -1]),
+                over_seeds(control[:, -1] / short[:, -1], alike(study)),
                 Theory(1.0, "~", "|(σ²/b - 1) ∇V/β|", margin=MARGIN),
                 instance=f"{instance}, T = {T[-1]:g}",
                 what=f"{ABOUT['control']} over what its variance explains, {NAMES['posterior']}",
@@ -82,13 +82,15 @@ def claims(study: Study, found: Any, laws: Orders) -> list[Claim]:
             if name == "gap":
                 continue
             other = near if name == "control" else slow
+            theory = first if kind == "forward" else other
             made.append(
                 claim(
                     "pift/continuous-time",
                     law,
-                    first if kind == "forward" else other,
+                    theory,
                     instance=instance,
                     what=f"exponent in T of the {ABOUT[name]}, {NAMES[kind]}",
+                    undecided=unless_holds(law, theory, curved(law, MARGIN, "larger T")),
                 )
             )
         gaps = np.asarray(found.gap)[(slice(None), *piece.index)]
@@ -104,6 +106,9 @@ def claims(study: Study, found: Any, laws: Orders) -> list[Claim]:
                 "pift/certificate",
                 by["forward", "gap"],
                 first,
+                undecided=unless_holds(
+                    by["forward", "gap"], first, curved(by["forward", "gap"], MARGIN, "larger T")
+                ),
                 instance=instance,
                 what=f"exponent in T of the {ABOUT['gap']}, {NAMES['forward']}",
             ),
@@ -149,6 +154,10 @@ def grid_claims(config: PiftConfig, refined: Any) -> list[Claim]:
             Theory(2.0, "~", "policy iteration is Newton's method", margin=NEWTON),
             instance=instance,
             what="order of convergence of policy iteration in continuous time",
+            undecided=""
+            if np.isfinite(order[-1])
+            else "fewer than three errors lie above rounding: more of continuous.num_iterations "
+            "or a smaller beta decide",
         )
     )
     return made

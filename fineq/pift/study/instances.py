@@ -214,6 +214,16 @@ def _log_ratio(config: PiftConfig, law: Law, scale: Array) -> LogRatio:
     return LogRatio(target, law, scale)
 
 
+def is_drawn(config: PiftConfig, given: Given) -> bool:
+    """Whether the problem depends on the seed: its data law or its reward are drawn."""
+    reward = config.reward
+    if given.points is None and not config.data.means:
+        return True
+    if reward.name == "linear":
+        return not reward.direction
+    return reward.name == "quadratic" and not (reward.matrix and reward.center)
+
+
 class Instance(NamedTuple):
     """One member's problem, with the law of its data and a key for whatever else is drawn."""
 

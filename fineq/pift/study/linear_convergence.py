@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
+from fineq.counting import over_seeds, seeds_words, transient, unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
@@ -27,14 +28,17 @@ from fineq.pift.study.affine import (
 )
 from fineq.pift.study.common import (
     Study,
+    alike,
     coords_of,
     is_linear_quadratic,
     make_study,
+    no_rate,
+    relative,
     schedule_note,
     slices,
 )
 from fineq.pift.study.instances import Given
-from fineq.rates import Rate, linear_rate, median_interval, proportion
+from fineq.rates import Rate, linear_rate, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays, on, small_multiples, titled
@@ -117,11 +121,21 @@ def _predicted(rule: str, formula: str) -> Theory | None:
     return Theory(1.0, "~", formula, margin=MARGIN) if rule == "plain" else None
 
 
-def _over(rate: Rate, exponent: np.ndarray) -> np.ndarray:
-    """Measured over predicted exponent of the seeds whose rate is linear."""
-    slopes = np.array([fit.slope for fit in rate.per_seed])
-    linear = np.array([fit.verdict == "linear" for fit in rate.per_seed])
-    return (-slopes / exponent)[linear & np.isfinite(slopes) & np.isfinite(exponent)]
+def _exponent(study: Study, piece: Slice, rate: Rate, exponent: np.ndarray, power: int) -> Claim:
+    """The decay of the means (power 1) or of the value gap (2) against exponents `[seed]`."""
+    over, used, measured = relative(rate, power * exponent)
+    theory = _predicted(study.config.inner.rule, ("-log max_t ρ_t", "-2 log max_t ρ_t")[power - 1])
+    error = ("|m - m*|", "the value gap")[power - 1]
+    seeds = seeds_words(len(used), over.size, "with a linear rate")
+    why = transient(used, MARGIN / 2) if used else no_rate(rate, exponent)
+    return claim(
+        "pift/linear-convergence",
+        measured,
+        theory,
+        instance=on(piece, seeds),
+        what=f"decay exponent of {error}, whole sweeps, over the one predicted",
+        undecided=unless_holds(measured, theory, why),
+    )
 
 
 def _claims(
@@ -133,16 +147,15 @@ def _claims(
     found = []
     for piece, rate in zip(slices(study.axes), rates, strict=True):
         ratio = np.asarray(facts.ratio)[piece.index]
-        posed = int(np.isfinite(ratio).sum())
-        fitted = sum(fit.verdict == "linear" for fit in rate["distance"].per_seed)
-        seeds = f"{posed} of {ratio.size} seeds" if posed < ratio.size else f"{ratio.size} seeds"
-        rule = study.config.inner.rule
-        instance = on(piece, seeds)
+        posed = np.isfinite(ratio)
+        instance = on(piece, seeds_words(int(posed.sum()), ratio.size, "that are well posed"))
+        nothing = "" if posed.any() else "no member is well posed: a larger beta decides"
         with np.errstate(divide="ignore", invalid="ignore"):
             exponent = -np.log(ratio)
         known = _finite(np.asarray(facts.mismatch)[piece.index])
         mismatch = float(np.max(known)) if known.size else float("nan")
         steps = np.asarray(ratios.steps)[piece.index] / np.asarray(facts.ratios)[piece.index]
+        apart = np.max(np.abs(steps - 1), axis=-1)
         found += [
             claim(
                 "pift/optimality",
@@ -150,34 +163,25 @@ def _claims(
                 Theory(ROUNDING, "<=", "rounding"),
                 instance=instance,
                 what="|V backward - J forward| over |J|, largest",
+                undecided=nothing,
             ),
+            _exponent(study, piece, rate["distance"], exponent, 1),
+            _exponent(study, piece, rate["gap"], exponent, 2),
             claim(
                 "pift/linear-convergence",
-                median_interval(_over(rate["distance"], exponent)),
-                _predicted(rule, "-log max_t ρ_t"),
-                instance=f"{instance}, {fitted} linear",
-                what="decay exponent of |m - m*|, whole sweeps, over the one predicted",
-            ),
-            claim(
-                "pift/linear-convergence",
-                median_interval(_over(rate["gap"], 2 * exponent)),
-                _predicted(rule, "-2 log max_t ρ_t"),
-                instance=f"{instance}, {fitted} linear",
-                what="decay exponent of the value gap, whole sweeps, over the one predicted",
-            ),
-            claim(
-                "pift/linear-convergence",
-                median_interval(_finite(np.asarray(ratios.sweep)[piece.index] / ratio)),
+                over_seeds(np.asarray(ratios.sweep)[piece.index] / ratio, alike(study)),
                 Theory(1.0, "~", "max_t ρ_t", margin=EQUAL),
                 instance=instance,
                 what="ratio of the linearised plain sweep over the predicted one",
+                undecided=nothing,
             ),
             claim(
                 "pift/linear-convergence",
-                median_interval(_finite(np.max(np.abs(steps - 1), axis=-1))),
+                over_seeds(np.where(np.isfinite(apart), apart, np.nan), alike(study)),
                 Theory(EQUAL, "<=", "ρ_t at V*"),
                 instance=instance,
                 what="plain inner iteration: |ratio/ρ_t - 1|, largest over t",
+                undecided=nothing,
             ),
         ]
     return found

@@ -53,7 +53,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     Raises:
         InputError: for axes other than seeds, or a problem without an exact reference here.
     """
-    study = make_study(config, given, stages)
+    study = make_study(config, given, stages, random=True)
     if len(study.axes) > 1:
         raise InputError("study=parametric takes no sweep: use -m FIELD=... for one run per value")
     p = config.parametric

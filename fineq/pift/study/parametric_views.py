@@ -5,12 +5,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.counting import last_of, lost_words, over_seeds, still_falling, unless_holds
 from fineq.figures import Figure, Fit, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.certificate import ENOUGH, Gap
 from fineq.pift.claims import claim
 from fineq.pift.config import PiftConfig
-from fineq.rates import PowerLaw, median_interval, pooled_interval, power_law
+from fineq.rates import PowerLaw, pooled_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays
 
@@ -70,13 +71,12 @@ def claims(config: PiftConfig, found: Found, fitted: dict[str, PowerLaw]) -> lis
     data = f"{config.data.name} data, β = {config.beta:g}, T = {config.schedule.num_steps}"
     made = [_reached(config, found, i, data) for i in range(len(p.classes))]
     for name, errors in found.trained.items():
-        ends = errors[:, -1]
         made.append(
             claim(
                 "pift/parametric",
-                median_interval(ends[np.isfinite(ends)]),
+                over_seeds(last_of(errors)),
                 instance=f"{name}, {p.depth} layers of {p.width}, {data}, {p.network_sweeps} "
-                "sweeps",
+                f"sweeps, {lost_words(errors)}",
                 what="relative control error of a network after training",
             )
         )
@@ -95,18 +95,20 @@ def claims(config: PiftConfig, found: Found, fitted: dict[str, PowerLaw]) -> lis
 
 
 def _reached(config: PiftConfig, found: Found, i: int, data: str) -> Claim:
-    p, ends, best = config.parametric, found.errors[i, :, -1], found.best[i]
-    kept = np.isfinite(ends)
+    p, ends, best = config.parametric, last_of(found.errors[i]), found.best[i]
     within = np.median(best) < ROUNDING  # the class holds the optimum
+    measured = over_seeds(ends if within else ends / best)
+    theory = None if within else Theory(NEAR, "<=", "the best of the class, times 2")
+    falling = still_falling(found.errors[i], "more of parametric.num_sweeps")
     return claim(
         "pift/parametric",
-        median_interval(ends[kept] if within else (ends / best)[kept]),
-        None if within else Theory(NEAR, "<=", "the best of the class, times 2"),
-        instance=f"{p.classes[i]}, {data}, N = {p.num_paths}, {int(kept.sum())} of {kept.size} "
-        "seeds",
+        measured,
+        theory,
+        instance=f"{p.classes[i]}, {data}, N = {p.num_paths}, {lost_words(found.errors[i])}",
         what="relative control error after the last sweep; the class holds the optimum"
         if within
         else "control error after the last sweep, over that of the best of the class",
+        undecided=unless_holds(measured, theory, falling),
     )
 
 
@@ -125,6 +127,7 @@ def certified(name: str, bound: Gap, data: str) -> Claim:
         instance=f"{name}, {data}, mean of {int(kept.sum())} of {kept.size} seeds, 95% of the "
         f"simulation, {effective:.0f} effective paths or more",
         what="what the fitted control may still gain at most, β log E e^{r/β} - J(u)",
+        decides="more of parametric.certificate_paths narrow it",
     )
 
 

@@ -141,6 +141,9 @@ def _within(
         instance=f"{instance}; {note}" if note and instance else instance or note,
         what=f"{name} over its bound, largest",
         sampled=True,
+        undecided=""
+        if share.size
+        else "no member has a bound, which needs ρ_t < 1: a larger beta decides",
     )
 
 
@@ -152,8 +155,14 @@ def _threshold_claims(study: Study, limits: Thresholds) -> list[Claim]:
         claim(
             "pift/threshold",
             inside,
-            Theory(limits.lipschitz.value, "<=", "β with max_t ρ_t = 1"),
+            Theory(
+                limits.lipschitz.value,
+                "<=",
+                "β with max_t ρ_t = 1",
+                margin=limits.lipschitz.high - limits.lipschitz.value,
+            ),
             instance=instance,
+            decides="a smaller regularity.precision halves both",
             what="smallest β at which plain PI-FT converges, at most the sufficient one",
         )
     ]

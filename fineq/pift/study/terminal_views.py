@@ -3,10 +3,11 @@
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
+from fineq.counting import curved, unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
-from fineq.pift.study.common import Study, slices
+from fineq.pift.study.common import Study, instances_words, slices
 from fineq.pift.study.drawn import VARIANCES
 from fineq.pift.terminal import Terminal
 from fineq.rates import PowerLaw, power_law
@@ -60,8 +61,7 @@ def _logarithmic(steps: list) -> PowerLaw:
 
 
 def _instance(study: Study, piece: Slice) -> str:
-    seeds = f"{study.config.seeds} seeds" if study.config.seeds > 1 else "one instance"
-    return on(piece, seeds)
+    return on(piece, instances_words(study))
 
 
 def step_claims(study: Study, laws: Orders) -> list[Claim]:
@@ -73,36 +73,43 @@ def step_claims(study: Study, laws: Orders) -> list[Claim]:
     steps = study.config.terminal.num_steps
     if len(steps) < LEAST:
         return []
-    one = study.config.seeds == 1
+    one = len(study.axes[-1].values) == 1
     where = f", extrapolated from T = {steps[-3]:g} to {steps[-1]:g}" if one else ""
     shown = _logarithmic(steps)
     slow = limit(shown) if one else shown.slope
     slow = Theory(slow, "<=", "(log T/T)² over the same T", margin=MARGIN)
     exact = Theory(-2.0, "~", "T^-2", margin=MARGIN)
-    return [
-        claim(
-            "pift/terminal-law",
-            Measured.exact(limit(law)) if one else law,
-            exact if kind == "forward" else slow,
-            instance=_instance(study, piece),
-            what=f"exponent in T of the {ABOUT[target]}, {NAMES[kind]}{where}",
-        )
-        for piece, by in zip(slices(study.axes), laws, strict=True)
-        for (kind, target), law in by.items()
-    ]
+    found = []
+    for piece, by in zip(slices(study.axes), laws, strict=True):
+        for (kind, target), law in by.items():
+            theory = exact if kind == "forward" else slow
+            why = "" if one else curved(law, MARGIN, "larger T")
+            found.append(
+                claim(
+                    "pift/terminal-law",
+                    Measured.exact(limit(law)) if one else law,
+                    theory,
+                    instance=_instance(study, piece),
+                    what=f"exponent in T of the {ABOUT[target]}, {NAMES[kind]}{where}",
+                    undecided=unless_holds(law, theory, why),
+                )
+            )
+    return found
 
 
 def end_claims(study: Study, orders: Orders) -> list[Claim]:
     """Orders in ᾱ_end against theory's."""
     if len(study.config.terminal.ends) < LEAST:
         return []
+    theory = Theory(2.0, "~", "ᾱ_end²", margin=MARGIN)
     return [
         claim(
             "pift/terminal-law",
             law,
-            Theory(2.0, "~", "ᾱ_end²", margin=MARGIN),
+            theory,
             instance=_instance(study, piece),
             what=f"exponent in ᾱ_end of the {ABOUT[target]}, continuous time, Y₀ ~ N(0, I)",
+            undecided=unless_holds(law, theory, curved(law, MARGIN, "smaller terminal.ends")),
         )
         for piece, by in zip(slices(study.axes), orders, strict=True)
         for (_, target), law in by.items()
@@ -121,7 +128,7 @@ def steps_figure(study: Study, laws: Orders) -> tuple[Figure, ...]:
                 target,
                 NAMES[kind],
                 {**piece.at, "variance": kind},
-                fit=None if study.config.seeds == 1 else drawn_fit(by[kind, target], steps),
+                fit=None if len(study.axes[-1].values) == 1 else drawn_fit(by[kind, target], steps),
             )
             for kind in VARIANCES
         )

@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array, lax
 
 from fineq.claims import Claim, Theory
+from fineq.counting import over_seeds
 from fineq.errors import InputError
 from fineq.fields import flatten, replace_at
 from fineq.figures import Figure, Line, Panel
@@ -26,10 +27,17 @@ from fineq.pift.config import PiftConfig
 from fineq.pift.lq import LinearQuadratic, Solution
 from fineq.pift.problem import with_beta
 from fineq.pift.study.affine import distance
-from fineq.pift.study.common import Study, coords_of, make_study, slices
+from fineq.pift.study.common import (
+    Study,
+    alike,
+    coords_of,
+    instances_words,
+    make_study,
+    slices,
+)
 from fineq.pift.study.instances import Given
 from fineq.pift.tilting import chain_bridge
-from fineq.rates import median_interval, proportion
+from fineq.rates import proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.studies import Slice, dims_of, named_arrays, small_multiples, titled
@@ -183,18 +191,18 @@ def _claims(study: Study, edges: Edges, converged: np.ndarray) -> list[Claim]:
         posed = np.asarray(edges.posed)[(1, *piece.index)]
         bound = np.asarray(edges.conditional)[(1, *piece.index)]
         step = np.asarray(edges.step)[(0, *piece.index)]
-        instance = ", ".join(filter(None, (piece.label, schedule, f"{posed.size} seeds")))
+        instance = ", ".join(filter(None, (piece.label, schedule, instances_words(study))))
         found += [
             claim(
                 "pift/threshold",
-                median_interval(posed / bound),
+                over_seeds(posed / bound, alike(study)),
                 Theory(1.0, "~", "λ_max(Cov(Y_T | Y_0) P)", margin=EQUAL),
                 instance=instance,
                 what="convex rewards: smallest well-posed β over its formula",
             ),
             claim(
                 "pift/threshold",
-                median_interval(step),
+                over_seeds(step, alike(study)),
                 instance=instance,
                 what="concave rewards: step that binds, over T - 1 (1: the last)",
             ),
@@ -202,16 +210,36 @@ def _claims(study: Study, edges: Edges, converged: np.ndarray) -> list[Claim]:
         for side, name in enumerate(SIDES):
             for rule, steps in enumerate(RULES):
                 shares = converged[(rule, side, slice(None), *piece.index)]
-                found += _about(shares, times, (name, rule, steps), instance)
+                few = _too_few(study.config) if steps == "plain" else ""
+                found += _about(shares, times, (name, rule, steps), instance, few)
     return found
 
 
+def _too_few(config: PiftConfig) -> str:
+    """Why iterations just above the threshold cannot have converged; empty where they can.
+
+    There the step that binds contracts at the inverse of β over the threshold.
+    """
+    least = min((x for x in config.threshold.multiples if x > 1), default=np.inf)
+    needed = float(np.log(1 / CLOSE) / np.log(least))
+    if config.inner.num_inner >= needed:
+        return ""
+    return (
+        f"at {least:g} times the threshold {needed:.0f} inner iterations are needed and "
+        f"{config.inner.num_inner} were made: inner.num_inner={2 * needed:.0f} decides"
+    )
+
+
 def _about(
-    shares: np.ndarray, times: np.ndarray, case: tuple[str, int, str], instance: str
+    shares: np.ndarray,
+    times: np.ndarray,
+    case: tuple[str, int, str],
+    instance: str,
+    few: str,
 ) -> list[Claim]:
     """Whether a (side, rule, its name) converges on both sides of the plain threshold.
 
-    `shares` are `[times, seed]`.
+    `shares` are `[times, seed]`; `few` is why those above may need more iterations.
     """
     side, rule, steps = case
     what = f"{side} rewards, {steps} steps"
@@ -227,6 +255,7 @@ def _about(
                 instance=instance,
                 what=f"{what}: share that converges above the plain threshold",
                 sampled=True,
+                undecided="" if above.all() else few,
             )
         )
     # Below the convex threshold there is no optimum to converge to, and nothing to judge.

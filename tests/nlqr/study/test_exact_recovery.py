@@ -85,6 +85,19 @@ def test_claims_carry_their_verdicts(result):
     assert policy.verdict is None
 
 
+def test_what_no_sample_identifies_is_not_refuted():
+    """φ = 0: the columns of C do not appear in the dynamics, and the regressors miss their rank."""
+    settings = {"seeds": 12, "kernel.name": "zero", "law.name": "sphere"}
+    sizes = {"recovery.sizes": [[2, 1]], "recovery.below": 1, "recovery.above": 2}
+    found = run(replace_at(NlqrConfig(), {**settings, **sizes}), Given(), Stages())
+    _, at, last, _ = found.claims
+    for claim in (at, last):
+        assert claim.measured.value == 0
+        assert claim.verdict == "inconclusive"
+        # n + p of the m = n + p + d = 5 unknowns.
+        assert "C is not identifiable: the regressors have rank 3 of 5 at most" in claim.reason
+
+
 def linear_gain(system):
     A, B, C, Q, R = (np.asarray(getattr(system, name)) for name in "ABCQR")
     P = scipy.linalg.solve_discrete_are(A, B, Q, R)

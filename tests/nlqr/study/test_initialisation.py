@@ -7,7 +7,6 @@ from fineq.nlqr.laws import sphere_points
 from fineq.nlqr.study import Given
 from fineq.nlqr.study.initialisation import _against_best, run
 from fineq.nlqr.study.paper import bind, run_descents
-from fineq.nlqr.study.views import median_with_losses
 from fineq.sweep.stages import Stages
 from tests.nlqr.study.figures import closed_loop, rollout_cost, tiny
 
@@ -83,24 +82,6 @@ def test_ratio_counts_losses_on_the_side_that_lost():
     inf = np.inf
     ends = np.array([[1.0, inf, 1.0, inf], [2.0, 1.0, inf, inf], [4.0, 3.0, inf, 1.0]])
     np.testing.assert_array_equal(_against_best(ends), [0.5, inf, 0.0, inf])
-
-
-# Ranks and confidence of the binomial interval of a median, from tables (David and Nagaraja,
-# Order Statistics, 7.1).
-@pytest.mark.parametrize(
-    ("n", "rank", "confidence"), [(6, 1, 0.9688), (10, 2, 0.9785), (20, 6, 0.9586)]
-)
-def test_median_interval_has_the_ranks_of_tables(n, rank, confidence):
-    values = np.arange(1.0, n + 1)
-    found = median_with_losses(np.random.default_rng(0).permutation(values))
-    assert (found.low, found.high) == (rank, n + 1 - rank)
-    assert found.value == (n + 1) / 2
-    assert found.confidence == pytest.approx(confidence, abs=5e-5)
-
-
-def test_median_of_values_of_which_most_are_lost_is_infinite():
-    found = median_with_losses(np.array([1.0] * 3 + [np.inf] * 7))
-    assert (found.low, found.value, found.high) == (1.0, np.inf, np.inf)
 
 
 @pytest.mark.slow

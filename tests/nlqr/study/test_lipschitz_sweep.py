@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fineq.fields import replace_at
 from fineq.nlqr.laws import sphere_points
 from fineq.nlqr.study import Given
 from fineq.nlqr.study.lipschitz_sweep import _claims
@@ -49,7 +50,9 @@ def test_what_follows_divergence_is_absent(descents):
 def test_claims_judge_the_least_favourable_value(descents):
     mask = np.zeros((2, 4, 3), bool)
     mask[0, 1, :2] = mask[0, 2, :2] = mask[0, 3, :1] = mask[1] = True
-    marked = descents._replace(result=descents.result._replace(diverged=mask))
+    config = replace_at(descents.study.config, {"descent.num_steps": 200})
+    study = descents.study._replace(config=config)
+    marked = descents._replace(result=descents.result._replace(diverged=mask), study=study)
     found = [
         (claim.measured.value, claim.instance.partition("ℓ = ")[2][:1], claim.verdict)
         for claim in _claims(marked)
@@ -60,6 +63,10 @@ def test_claims_judge_the_least_favourable_value(descents):
     assert [value for value, _, _ in found[2:]] == [1, 1]
     # Three seeds put an exact interval of [0.29, 1] around 1: it reaches below a half.
     assert {verdict for _, _, verdict in found} == {"inconclusive"}
+    # Of descents shorter than the paper's nothing is judged, whatever the shares.
+    short = marked._replace(study=descents.study)
+    reasons = {claim.reason for claim in _claims(short) if claim.theory}
+    assert all("4 iterations were made and the paper's figures show 200" in r for r in reasons)
 
 
 def test_the_claim_on_starts_counts_what_is_unstable_and_not_what_is_undecided(descents):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fineq.fields import replace_at
 from fineq.nlqr.laws import sphere_points
 from fineq.nlqr.study import Given
 from fineq.nlqr.study.paper import bind, run_descents
@@ -67,4 +68,11 @@ def test_a_share_of_all_systems_is_claimed_as_what_so_many_can_show(descents):
     assert first.measured.low == pytest.approx(0.025 ** (1 / number))
     assert first.theory is not None
     assert first.theory.margin == pytest.approx(1 - 0.025 ** (1 / number))
-    assert first.verdict == "holds"
+    # All of them lowered their cost, but in 40 of the paper's 200 iterations.
+    assert (first.verdict, "descent.num_steps=200 decides" in first.reason) == (
+        "inconclusive",
+        True,
+    )
+    config = replace_at(descents.study.config, {"descent.num_steps": 200})
+    as_long = descents._replace(study=descents.study._replace(config=config))
+    assert _claims(as_long, pieces_of(descents)[0])[0].verdict == "holds"
