@@ -24,6 +24,7 @@ from fineq.ntk.study.assumption_measures import (
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    counting,
     make_study,
     median,
     slices,
@@ -95,7 +96,7 @@ def _claims(
     values: dict[str, np.ndarray],
     laws: list[PowerLaw],
 ) -> list[Claim]:
-    claims = []
+    claims, about = [], counting(study)
     most = max(study.config.assumptions.sizes)
     for piece, law in zip(slices(study.axes), laws, strict=True):
         at = (-1, *piece.index)
@@ -104,37 +105,43 @@ def _claims(
         eps = np.finfo(study.config.precision).eps
         rounding = float(most * eps * np.max(spectrum["largest"][at]))
         slope = values["lipschitz"][piece.index] / values["bound"][piece.index]
+        slope = slope[np.isfinite(slope)]
+        smallest = median(spectrum["smallest"][at])
         noise, signal = levels_of(study, piece)
         means, variances = values["identity"][piece.index].T
         claims += [
-            claim(
+            about(
                 "ntk/assumptions",
-                median(spectrum["smallest"][at]),
+                smallest,
                 Theory(rounding, ">=", "N eps λ_max: above rounding, K is positive definite"),
+                undecided=""
+                if not smallest.value < rounding
+                else f"it lies below what {study.config.precision} can tell from 0: "
+                "precision=float64 or fewer points decide",
                 instance=f"{instance}, N = {most:g}",
                 what="smallest eigenvalue of K/N",
             ),
-            claim(
+            about(
                 "ntk/assumptions",
                 law,
                 instance=instance,
                 what="exponent in N of the smallest eigenvalue of K/N",
             ),
-            claim(
+            about(
                 "ntk/assumptions",
                 median(decay),
                 instance=f"{instance}, N = {most:g}",
                 what="exponent b of the decay λ_i ∝ i^-b of K/N",
             ),
-            claim(
+            about(
                 "ntk/assumptions",
                 median(-decay / (decay + 1)),
                 instance=f"{instance}, N = {most:g}",
                 what="exponent in N of the risk that the decay predicts, -b/(b + 1)",
             ),
-            claim(
+            about(
                 "ntk/assumptions",
-                Measured.exact(float(np.nanmax(slope))),
+                Measured.exact(float(slope.max()) if slope.size else np.nan),
                 Theory(1.0, "<=", "(a/h) diameter²/4 of the cube"),
                 instance=f"{instance}, all t and seeds",
                 what="largest slope of f*(t, ·) over its bound",
@@ -149,7 +156,7 @@ def _claims(
                 )
                 for name, level in (("label noise", noise), ("signal f* - E X_0", signal))
             ),
-            claim(
+            about(
                 "ntk/score-identity",
                 pooled_interval(means, normal_margin(np.sqrt(variances))),
                 Theory(0.0, "~", "E w|f - X_0|² - E w|f - f*|² = E w|X_0 - f*|²", margin=IDENTITY),

@@ -1,7 +1,7 @@
 """What the studies of score learning share: names of fields, axes, instances, notes."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,16 @@ import numpy as np
 from jax import Array
 
 from fineq import studies
-from fineq.claims import Measured
+from fineq.claims import Claim, Measured, Theory
+from fineq.counting import over_seeds, seeds_words
 from fineq.errors import InputError, ResourceError
+from fineq.ntk.claims import claim
 from fineq.ntk.config import DataConfig, NtkConfig
 from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.study.instances import Given, Instance, configured, make_instance
 from fineq.ntk.tangent import gram
-from fineq.rates import Interval, median_interval
+from fineq.rates import Interval
 from fineq.studies import Names, Slice, seed_axis, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.memory import device_bytes
@@ -124,6 +126,13 @@ def _check_steps(study: Study, axes: list[Axis]) -> None:
         )
 
 
+def with_losses(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """`values` with `diverged` where nothing finite is known of a member's `name [*axes, ...]`."""
+    diverged, known = values["diverged"], np.isfinite(values[name])
+    lost = ~known.any(axis=tuple(range(diverged.ndim, known.ndim)))
+    return {**values, "diverged": diverged | lost}
+
+
 def kept(
     study: Study, values: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[Slice, dict[str, np.ndarray]]]:
@@ -135,13 +144,28 @@ def kept(
 
 
 def divergence_note(diverged: np.ndarray) -> dict[str, str]:
-    """How many members diverged and are in no median."""
+    """How many members diverged; what is no error of theirs is in no median."""
     if not diverged.any():
         return {}
     return {
         "divergence": f"{int(diverged.sum())} of {diverged.size} members diverged: their step size "
-        "is above 2/λ_max, or their kernel is not finite; they are in no median"
+        "is above 2/λ_max, or their numbers are not finite"
     }
+
+
+def counting(study: Study) -> Callable[..., Claim]:
+    """`fineq.ntk.claims.claim` that adds to the instance how many of the seeds a number is of."""
+    total = len(study.axes[-1])
+
+    def about(
+        id: str, measured: Any, theory: Theory | None = None, *, instance: str, **more: Any
+    ) -> Claim:
+        if not isinstance(measured, Measured):
+            used = measured.num_values if isinstance(measured, Interval) else measured.seeds_used
+            instance = f"{instance}, {seeds_words(used, total)}"
+        return claim(id, measured, theory, instance=instance, **more)
+
+    return about
 
 
 def times_of(config: NtkConfig) -> np.ndarray:
@@ -176,16 +200,16 @@ def named_instance(study: Study, piece: Slice, size: str = "") -> str:
     return ", ".join(filter(None, parts))
 
 
-def ratio_interval(values: np.ndarray) -> Measured:
+def ratio_interval(values: np.ndarray) -> Interval:
     """Median of ratios of times on a log scale: that of their logarithms; NaN counts as none."""
     logs = median(np.log(values))
     value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
-    return Measured.of(logs._replace(value=value, low=low, high=high))
+    return logs._replace(value=value, low=low, high=high)
 
 
 def median(values: np.ndarray) -> Interval:
-    """Median and interval over the seeds whose value is known; NaN where there are none."""
-    return median_interval(values[np.isfinite(values)])
+    """Median and interval over seeds: NaN is left out, inf is the loss of one that diverged."""
+    return over_seeds(values)
 
 
 def over(values: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -7,14 +7,15 @@ followed over training, for networks that start at output 0 and for those that d
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.counting import curved, unless_holds
 from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    counting,
     divergence_note,
     make_study,
     median,
@@ -98,7 +99,7 @@ def _claims(
     laws: list[dict[tuple[str, str], PowerLaw]],
     horizons: dict[str, int],
 ) -> list[Claim]:
-    claims = []
+    claims, about = [], counting(study)
     widths = widths_of(study.config)
     for piece, by in zip(slices(study.axes), laws, strict=True):
         instance = f"{named_instance(study, piece)}, m = {widths[0]} to {widths[-1]}"
@@ -106,18 +107,23 @@ def _claims(
             # What f_0 leaves is there from the start: one horizon is enough.
             for name, steps in list(horizons.items())[: 1 if start == "plain" else 2]:
                 theory = Theory(-0.5, "~", "m^-½", margin=MARGIN) if start != "plain" else None
+                law = by[start, name]
                 claims.append(
-                    claim(
+                    about(
                         "ntk/coupling",
-                        by[start, name],
+                        law,
                         theory,
                         instance=f"{instance}, {steps} steps",
                         what=f"exponent in m of the largest distance, {STARTS[start]}",
+                        undecided=unless_holds(
+                            law, theory, curved(law, MARGIN, "larger network.widths")
+                        ),
                     )
                 )
             last = gaps[(i, -1, *piece.index)]
+            last = np.where(np.isfinite(last), last, np.inf)
             claims.append(
-                claim(
+                about(
                     "ntk/coupling",
                     by[start, "whole"],
                     Theory(0.0, "<=", "the distance falls with m") if start != "plain" else None,
@@ -126,7 +132,7 @@ def _claims(
                 )
             )
             claims.append(
-                claim(
+                about(
                     "ntk/coupling",
                     median(last),
                     instance=f"{named_instance(study, piece)}, m = {widths[-1]}",

@@ -16,11 +16,11 @@ import numpy as np
 from fineq.claims import Claim, Measured, Theory
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    counting,
     divergence_note,
     kept,
     make_study,
@@ -31,6 +31,7 @@ from fineq.ntk.study.common import (
     slices,
     target_notes,
     widths_of,
+    with_losses,
 )
 from fineq.ntk.study.instances import Given
 from fineq.ntk.study.networks import (
@@ -64,6 +65,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     times = times_with_networks(config)
     found = kernel_errors(study, times)
     kernel = {name: np.asarray(getattr(found, name)) for name in (*KERNEL, "diverged")}
+    kernel = with_losses(kernel, "risk")
     network = network_errors(study, times, found)
     deep = deep_errors(study, times, found)
     return StudyResult(
@@ -77,19 +79,19 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
 
 
 def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) -> list[Claim]:
-    claims = []
+    claims, about = [], counting(study)
     for piece, own in kept(study, kernel):
         instance = named_instance(study, piece)
         best = own["risk"].argmin(axis=-1)
         at_best = {k: np.take_along_axis(own[k], best[:, None], -1)[:, 0] for k in PARTS}
         claims += [
-            claim(
+            about(
                 "ntk/early-stopping",
                 median(times[best]),
                 instance=instance,
                 what="training time of least error of kernel descent, steps",
             ),
-            claim(
+            about(
                 "ntk/early-stopping",
                 median(over(own["risk"][:, -1], own["risk"].min(axis=-1))),
                 instance=f"{instance}, τ = {times[-1]:g}",
@@ -97,7 +99,7 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
             ),
         ]
         claims += [
-            claim(
+            about(
                 "ntk/error-decomposition",
                 median(over(at_best[name], own["risk"].min(axis=-1))),
                 instance=instance,
@@ -108,7 +110,7 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
         later = own["mismatch"] > own["stopping"]
         crossing = np.where(later.any(axis=-1), times[np.argmax(later, axis=-1)], np.nan)
         claims.append(
-            claim(
+            about(
                 "ntk/error-decomposition",
                 ratio_interval(crossing / times[best]),
                 instance=instance,
@@ -125,7 +127,7 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
             at = int(np.argmin(np.abs(np.log(steps / np.median(times[best])))))
             known = np.isfinite(share)
             claims += [
-                claim(
+                about(
                     "ntk/error-decomposition",
                     Measured.exact(float(share[known].max()) if known.any() else float("nan")),
                     Theory(1.0, "<=", "triangle inequality", margin=ROUNDING),
@@ -133,7 +135,7 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
                     what="total over the sum of the four terms, largest over τ and seeds",
                 ),
                 *(
-                    claim(
+                    about(
                         "ntk/error-decomposition",
                         median(over(coupling, whole)[:, place]),
                         instance=f"{instance}, m = {width}, {steps[place]} steps",
@@ -141,7 +143,7 @@ def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) ->
                     )
                     for place in sorted({at, len(steps) - 1})
                 ),
-                claim(
+                about(
                     "ntk/error-decomposition",
                     ratio_interval(steps[total[known.all(axis=-1)].argmin(axis=-1)]),
                     instance=f"{instance}, m = {width}, of {steps[-1]} steps",

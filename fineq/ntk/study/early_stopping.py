@@ -6,13 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.counting import unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    counting,
     divergence_note,
     kept,
     make_study,
@@ -23,6 +24,7 @@ from fineq.ntk.study.common import (
     slices,
     target_notes,
     times_of,
+    with_losses,
 )
 from fineq.ntk.study.instances import Given
 from fineq.ntk.study.rules import RULES, Rules, rules
@@ -33,6 +35,7 @@ from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
 OVER_TIME = {"risk": "E w|f - f*|²", "score": "E (a/h)²|f - f*|²"}
+AVOIDS = Theory(1.0, "<=", "stopping avoids overfitting")
 ORACLES = ("oracle", "score")
 ABOUT = {
     "noise": "label noise per output, root mean square over t",
@@ -60,6 +63,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
 
     found: Rules = stages.measure("rules", look, study.axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    values = with_losses(values, "risk")
     return StudyResult(
         *arrays_of(study, study.axes, times, values),
         tuple(_claims(study, times, values)),
@@ -76,12 +80,13 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
 
 
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
-    claims = []
+    claims, about = [], counting(study)
     for piece, own in kept(study, values):
         instance = named_instance(study, piece)
+        early = not_overfitted(own["risk"], times)
         oracle = list(RULES).index("oracle")
         claims.append(
-            claim(
+            about(
                 "ntk/early-stopping",
                 median(over(last_known(own["risk"]), np.nanmin(own["risk"], axis=-1))),
                 instance=f"{instance}, τ = {times[-1]:g}",
@@ -93,17 +98,18 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
             late = over(own["stopped"][:, i], last_known(own["risk"]))
             if name not in ORACLES and np.isfinite(late).any():
                 claims.append(
-                    claim(
+                    about(
                         "ntk/early-stopping",
                         median(late),
-                        Theory(1.0, "<=", "stopping avoids overfitting"),
+                        AVOIDS,
                         instance=f"{instance}, τ = {times[-1]:g}",
                         what=f"{text}: risk over that at the last time",
+                        undecided=unless_holds(median(late), AVOIDS, early),
                     )
                 )
             if name != "oracle":
                 claims.append(
-                    claim(
+                    about(
                         "ntk/early-stopping",
                         ratio_interval(ratio),
                         instance=instance,
@@ -111,7 +117,7 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
                     )
                 )
                 claims.append(
-                    claim(
+                    about(
                         "ntk/early-stopping",
                         median(over(own["stopped"][:, i], own["stopped"][:, oracle])),
                         instance=instance,
@@ -120,7 +126,7 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
                 )
         if np.isfinite(own["floor"]).any():
             claims.append(
-                claim(
+                about(
                     "ntk/error-decomposition",
                     median(own["floor"]),
                     instance=instance,
@@ -128,7 +134,7 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
                 )
             )
         claims.append(
-            claim(
+            about(
                 "ntk/early-stopping",
                 median(own["radius"]),
                 instance=instance,
@@ -136,7 +142,7 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
             )
         )
         claims.append(
-            claim(
+            about(
                 "ntk/early-stopping",
                 median(over(own["estimate"], own["noise"])),
                 instance=instance,
@@ -144,6 +150,16 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
             )
         )
     return claims
+
+
+def not_overfitted(risk: np.ndarray, times: np.ndarray) -> str:
+    """Why stopping has nothing to avoid, where risks `[seed, S]` are least at their last time."""
+    if np.median(last_known(risk) / np.nanmin(risk, axis=-1)) > 1:
+        return ""
+    return (
+        f"the risk is least at the last time, τ = {times[-1]:g}: nothing is overfitted yet, and a "
+        "larger descent.last decides"
+    )
 
 
 def last_known(risk: np.ndarray) -> np.ndarray:

@@ -6,10 +6,10 @@ import numpy as np
 from fineq.claims import Claim, Theory
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.study.common import (
     Study,
+    counting,
     divergence_note,
     make_study,
     median,
@@ -18,6 +18,7 @@ from fineq.ntk.study.common import (
     slices,
     target_notes,
     times_of,
+    with_losses,
 )
 from fineq.ntk.study.early_stopping import OVER_TIME, arrays_of, clipped_note, ending_note
 from fineq.ntk.study.instances import Given
@@ -44,6 +45,7 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     axes = [sizes, *study.axes]
     found: Rules = stages.measure("rules", look, axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    values = with_losses(values, "risk")
     # A member that diverged at any N is left out at all.
     lost = np.any(values["diverged"], axis=0)
     values["stopped"] = np.where(lost[None, ..., None], np.nan, values["stopped"])
@@ -82,7 +84,7 @@ def _laws(study: Study, values: dict[str, np.ndarray]) -> list[dict[str, PowerLa
 def _claims(
     study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]
 ) -> list[Claim]:
-    claims = []
+    claims, about = [], counting(study)
     sizes = study.config.generalisation.sizes
     oracle = list(RULES).index("oracle")
     for piece, by in zip(slices(study.axes), laws, strict=True):
@@ -97,7 +99,7 @@ def _claims(
             if name == "score":
                 continue
             claims.append(
-                claim(
+                about(
                     "ntk/generalisation",
                     by[name],
                     Theory(0.0, "<=", "the risk falls with N"),
@@ -106,7 +108,7 @@ def _claims(
                 )
             )
         claims.append(
-            claim(
+            about(
                 "ntk/generalisation",
                 median(-decay / (decay + 1)),
                 instance=f"{instance}; b at N = {sizes[-1]:g}",
@@ -119,7 +121,7 @@ def _claims(
             for place, N in ((0, sizes[0]), (-1, sizes[-1])):
                 stopped = values["stopped"][(place, *piece.index)][good]
                 claims.append(
-                    claim(
+                    about(
                         "ntk/early-stopping",
                         median(over(stopped[:, i], stopped[:, oracle])),
                         instance=named_instance(study, piece, f"N = {N:g}"),

@@ -15,13 +15,13 @@ from jax import Array
 from fineq.claims import Claim, Theory
 from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
-from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.spectral import descend, predict, rounding, spectrum
 from fineq.ntk.stopping import oracle, radius
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    counting,
     divergence_note,
     make_study,
     median,
@@ -30,6 +30,7 @@ from fineq.ntk.study.common import (
     slices,
     target_notes,
     times_of,
+    with_losses,
 )
 from fineq.ntk.study.instances import Given
 from fineq.ntk.study.paths import error, step_of
@@ -100,8 +101,10 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     axes = [kinds, sizes, *study.axes]
     found: Inputs = stages.measure("inputs", look, axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    values = with_losses(values, "noisy")
+    # A member that diverged at any N is a loss at all.
     lost = np.any(values["diverged"], axis=(0, 1))
-    values |= {name: np.where(lost, np.nan, values[name]) for name in ABOUT}
+    values |= {name: np.where(lost, np.inf, values[name]) for name in ABOUT}
     laws = _laws(study, values)
     return StudyResult(
         named_arrays(values, dims_of(axes), ABOUT),
@@ -140,14 +143,14 @@ def _claims(
     values: dict[str, np.ndarray],
     laws: list[dict[tuple[int, str], PowerLaw]],
 ) -> list[Claim]:
-    claims = []
+    claims, about = [], counting(study)
     sizes = study.config.generalisation.sizes
     for piece, by in zip(slices(study.axes), laws, strict=True):
         span = named_instance(study, piece, f"N = {sizes[0]:g} to {sizes[-1]:g}")
         most = named_instance(study, piece, f"N = {sizes[-1]:g}")
         for i, (kind, written) in enumerate(INPUTS.items()):
             claims += [
-                claim(
+                about(
                     "ntk/assumptions",
                     by[kind, name],
                     instance=f"{span}, z = {written}",
@@ -156,7 +159,7 @@ def _claims(
                 for name, text in ABOUT.items()
             ]
             claims += [
-                claim(
+                about(
                     "ntk/assumptions",
                     median(values[name][(i, -1, *piece.index)]),
                     instance=f"{most}, z = {written}",
@@ -166,7 +169,7 @@ def _claims(
             ]
         known = values["clean"][(slice(None), -1, *piece.index)]
         claims.append(
-            claim(
+            about(
                 "ntk/assumptions",
                 median(over(*known)),
                 Theory(1.0, "<=", "a universal kernel comes closer"),

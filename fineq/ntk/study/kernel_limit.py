@@ -13,15 +13,16 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Theory
+from fineq.counting import curved, unless_holds
 from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.empirical import two_layer_kernel
 from fineq.ntk.study.common import (
     Study,
     coords_of,
+    counting,
     make_study,
     named_instance,
     slices,
@@ -31,7 +32,7 @@ from fineq.ntk.study.common import (
 from fineq.ntk.study.instances import Given
 from fineq.ntk.tangent import gram
 from fineq.rates import PowerLaw, power_law
-from fineq.results import StudyResult
+from fineq.results import StudyResult, status_of
 from fineq.studies import Slice, dims_of, drawn_fit, named_arrays, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
@@ -77,7 +78,8 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
         tuple(_claims(study, laws)),
         tuple(law for by in laws for law in by.values()),
         _figures(study, laws),
-        notes=target_notes(given),
+        status_of(~np.isfinite(values["typical"])),
+        target_notes(given),
     )
 
 
@@ -118,12 +120,14 @@ def _laws(study: Study, values: dict[str, np.ndarray]) -> list[dict[str, PowerLa
 
 
 def _claims(study: Study, laws: list[dict[str, PowerLaw]]) -> list[Claim]:
-    widths = widths_of(study.config)
+    widths, about = widths_of(study.config), counting(study)
+    theory = Theory(-0.5, "~", "an average of m independent terms", margin=MARGIN)
     return [
-        claim(
+        about(
             "ntk/kernel-limit",
             law,
-            Theory(-0.5, "~", "an average of m independent terms", margin=MARGIN),
+            theory,
+            undecided=unless_holds(law, theory, curved(law, MARGIN, "larger network.widths")),
             instance=f"{named_instance(study, piece)}, m = {widths[0]} to {widths[-1]}",
             what=f"exponent in m of the {ABOUT[name]}",
         )

@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Claim, Theory
+from fineq.claims import Claim
 from fineq.ntk import forward, targets
-from fineq.ntk.claims import claim
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.sampling import discrepancy, median_distance, sample, sliced_wasserstein
 from fineq.ntk.study.common import (
     Study,
+    counting,
     divergence_note,
     kept,
     make_study,
@@ -28,7 +28,9 @@ from fineq.ntk.study.common import (
     over,
     ratio_interval,
     target_notes,
+    with_losses,
 )
+from fineq.ntk.study.early_stopping import AVOIDS
 from fineq.ntk.study.instances import Given, Instance
 from fineq.ntk.study.paths import error, kernel_paths
 from fineq.ntk.study.sampling_views import arrays_of, figures_of
@@ -77,7 +79,8 @@ def sampled(study: Study) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     last, num = study.config.descent.last, study.config.sampling.num_times
     times = np.unique(np.geomspace(1, last, num).round())
     found = study.stages.measure("samples", lambda member: _look(study, times, member), study.axes)
-    return times, {name: np.asarray(x) for name, x in found._asdict().items()}
+    values = {name: np.asarray(x) for name, x in found._asdict().items()}
+    return times, with_losses(values, "distance")
 
 
 def result_of(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> StudyResult:
@@ -151,29 +154,36 @@ def _predictor(study: Study, instance: Instance, coefficients: Array) -> forward
 
 
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
-    claims = []
+    claims, about = [], counting(study)
     for piece, own in kept(study, values):
         instance = named_instance(study, piece)
         least = own["distance"].min(axis=-1)
         best = {name: times[own[name].argmin(axis=-1)] for name in ("distance", "risk", "score")}
         chosen = own["score"].argmin(axis=-1)
         stopped = np.take_along_axis(own["distance"], chosen[:, None], axis=-1)[:, 0]
+        apart, early = median(over(stopped, own["distance"][:, -1])), ""
+        if np.median(chosen) == len(times) - 1:
+            early = (
+                f"the score error is least at the last time, τ = {times[-1]:g}: nothing is "
+                "overfitted yet, and a larger descent.last decides"
+            )
         claims += [
-            claim(
+            about(
                 "ntk/sampling",
-                median(over(stopped, own["distance"][:, -1])),
-                Theory(1.0, "<=", "stopping avoids overfitting"),
+                apart,
+                AVOIDS,
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="distance of samples to data, at the τ of least score error over the last τ",
+                undecided=early,
             ),
-            claim(
+            about(
                 "ntk/sampling",
                 median(over(own["distance"][:, -1], least)),
                 instance=f"{instance}, τ = {times[-1]:g}",
                 what="distance of samples to data, last τ over the best τ",
             ),
             *(
-                claim(
+                about(
                     "ntk/sampling",
                     median(values),
                     instance=instance,
@@ -185,25 +195,25 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
                     ("exact score", own["exact_discrepancy"]),
                 )
             ),
-            claim(
+            about(
                 "ntk/sampling",
                 median(over(least, own["exact_distance"])),
                 instance=instance,
                 what="distance of samples to data, best τ over exact score",
             ),
-            claim(
+            about(
                 "ntk/sampling",
                 median(over(own["exact_distance"], own["data_distance"])),
                 instance=instance,
                 what="distance of samples to data, exact score over fresh data",
             ),
-            claim(
+            about(
                 "ntk/sampling",
                 ratio_interval(best["distance"] / best["risk"]),
                 instance=instance,
                 what="best τ for samples over best τ for the regression error",
             ),
-            claim(
+            about(
                 "ntk/sampling",
                 ratio_interval(best["score"] / best["risk"]),
                 instance=instance,
