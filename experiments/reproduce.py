@@ -15,6 +15,7 @@ from experiments.compose import compose
 from experiments.shell import report_error, report_interrupt
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.runs import Outcome, write_overall_summary
+from fineq.runs.files import read_json
 from fineq.streams import lasting_streams
 
 PAPER_FIGURES = ("initialisation", "lipschitz_sweep", "robustness")
@@ -101,6 +102,7 @@ def _run_all(areas: Sequence[str], overrides: Sequence[str]) -> int:
     seconds = sum(outcome.seconds for outcome in outcomes)
     if not configs[0].quiet:
         print(f"\n{len(outcomes)} of {len(jobs)} studies in {seconds:.0f} s; summary: {path}")
+        print(read_json(path.read_bytes())["verdicts"]["note"])
     return max(outcome.exit_code for outcome in outcomes)
 
 

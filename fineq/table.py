@@ -9,8 +9,9 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fineq.confidence import LEVEL
+
 FEW = 4  # judged claims that differ only in their numbers have rows of their own up to here
-LEVEL = 0.95  # that of `fineq.rates`, whose statistics take longer to import than a run to find
 NOTHING = "–"
 _RELATIONS = {"<=": "≤", ">=": "≥", "~": "≈"}
 

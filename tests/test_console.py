@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fineq.rates
+from fineq.confidence import LEVEL
 from fineq.console import make_console, read, shortest
 from fineq.iterate import Event
-from fineq.table import LEVEL, instances_words, measured_words, rows_of, theory_words
+from fineq.table import instances_words, measured_words, rows_of, theory_words
 from fineq.terminal import duration
 
 ITERATIONS = np.arange(0, 101, 10)
@@ -292,7 +292,6 @@ def test_the_confidence_is_said_where_it_is_not_95_percent():
     assert measured_words(few) == "2\n[1, 3] 75%"
     assert measured_words(point) == "2\n[2, 2]"
     assert measured_words(measured, few, point) == "2\nwithin [1, 3] 75%"
-    assert LEVEL == fineq.rates.LEVEL
 
 
 def test_margins_and_reasons_are_those_of_the_claim(wide):

@@ -13,9 +13,7 @@ import scipy.special
 import scipy.stats
 
 from fineq.arrays import host_array
-
-#: The confidence of an interval unless another is asked for, and what a verdict rests on.
-LEVEL = 0.95
+from fineq.confidence import LEVEL as LEVEL
 
 
 class Interval(NamedTuple):

@@ -7,6 +7,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.runs import Outcome, write_overall_summary
+from fineq.runs.overall import count_verdicts
 from tests.runs.conftest import claim, save
 
 
@@ -45,6 +46,28 @@ def test_all_runs_all_claims_and_the_worst_exit(opened, tmp_path):
     assert len(summary["claims"]) == 1
     assert summary["claims"][0]["run"] == first["path"]
     assert summary["claims"][0]["id"] == claim(np.nan).entry["id"]
+
+
+def test_how_many_verdicts_chance_would_refute():
+    def judged(verdict, confidence=0.95, sampled=False):
+        return {"verdict": verdict, "confidence": confidence, "sampled": sampled}
+
+    claims = [
+        *[judged("holds")] * 37,
+        *[judged("fails")] * 2,
+        judged("inconclusive"),
+        judged("inconclusive", 0.75),  # of too few seeds: neither holds nor fails by chance
+        judged("holds", 1.0),  # exact
+        judged("not refuted", sampled=True),  # only a counterexample refutes it
+        judged(None),
+    ]
+    found = count_verdicts(claims)
+    assert [found[v] for v in ("holds", "fails", "inconclusive", "not refuted")] == [38, 2, 2, 1]
+    assert found["judged_by_intervals"] == 40
+    assert found["refuted_by_chance"] == pytest.approx(2.0)
+    assert "43 claims are judged" in found["note"]
+    assert "40 of them by 95% intervals, of which chance alone would refute 2.0" in found["note"]
+    assert count_verdicts([])["judged_by_intervals"] == 0
 
 
 def test_a_damaged_run_is_said(opened, tmp_path):

@@ -9,8 +9,9 @@ from fineq.sweep.stages import Stages
 
 
 def small(name: str, *words: str) -> NtkConfig:
-    """An experiment at its smoke profile."""
-    return compose(AREA, [f"experiment=ntk/{name}", "profile=smoke", *words])
+    """An experiment at its smoke profile with few seeds."""
+    seeds = [] if any(word.startswith("seeds=") for word in words) else ["seeds=3"]
+    return compose(AREA, [f"experiment=ntk/{name}", "profile=smoke", *seeds, *words])
 
 
 def run_small(name: str, *words: str) -> tuple[NtkConfig, StudyResult]:

@@ -8,9 +8,12 @@ import pytest
 from experiments.ntk import load
 from fineq.errors import InputError
 from fineq.ntk.label_noise import spread as noise_and_signal
+from fineq.ntk.study.common import with_losses
+from fineq.ntk.study.early_stopping import not_overfitted
 from fineq.ntk.study.instances import make_instance
 from fineq.ntk.study.rules import RULES
 from fineq.ntk.tangent import gram, kernel
+from fineq.results import status_of
 from tests.ntk.study.small import run_small, small
 
 
@@ -52,6 +55,34 @@ def test_no_rule_beats_the_oracle(stopped):
     assert np.all(result.arrays["radius"].values > 1)
     unit, measured = (list(RULES).index(name) for name in ("unit", "measured"))
     assert np.all(time[:, measured] >= time[:, unit])
+
+
+def test_rows_say_of_how_many_seeds_they_are(stopped):
+    _, result = stopped
+    assert all("3 seeds" in claim.instance for claim in result.claims)
+    judged = [claim for claim in result.claims if claim.verdict is not None]
+    # Three seeds cannot carry a verdict.
+    assert {claim.verdict for claim in judged} == {"inconclusive"}
+    assert all("6 seeds decide" in c.reason or "descent.last" in c.reason for c in judged)
+
+
+def test_members_of_which_nothing_came_out_have_diverged():
+    values = {
+        "diverged": np.array([[False, True, False], [False, False, False]]),
+        "risk": np.ones((2, 3, 4)),
+    }
+    values["risk"][0, 2] = np.nan
+    values["risk"][1, 0, 1:] = np.inf  # known at one time
+    found = with_losses(values, "risk")["diverged"]
+    np.testing.assert_array_equal(found, [[False, True, True], [False, False, False]])
+    assert status_of(found) == "partly_diverged"
+
+
+def test_what_is_not_overfitted_yet_refutes_no_stopping():
+    times = np.array([1.0, 10.0, 100.0])
+    falling = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, np.nan]])
+    assert "larger descent.last decides" in not_overfitted(falling, times)
+    assert not_overfitted(np.array([[3.0, 1.0, 2.0]]), times) == ""
 
 
 @pytest.mark.slow

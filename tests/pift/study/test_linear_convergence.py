@@ -24,22 +24,30 @@ def claims_about(result: StudyResult, words: str) -> list[Claim]:
 
 @pytest.fixture(scope="module")
 def result() -> StudyResult:
-    config = small("linear_convergence", "++sweep.beta=[0.5, 4.0]")
+    config = small("linear_convergence", "seeds=6", "++sweep.beta=[0.5, 4.0]")
     return linear_convergence.run(config, Given(), Stages())
 
 
 def test_claims_hold_on_easy_instances(result):
-    """Exponents of three seeds have wide intervals; what is exact must hold."""
+    """Exponents of six seeds have wide intervals; what is exact must hold."""
     assert all(claim.verdict != "fails" for claim in result.claims)
     for words in ("V backward", "linearised plain sweep", "inner iteration"):
         assert all(claim.verdict == "holds" for claim in claims_about(result, words))
     assert result.status == "complete"
 
 
+def test_rows_say_what_they_are_judged_on(result):
+    claims = [claim for claim in result.claims if isinstance(claim, Claim)]
+    for claim in claims:
+        assert claim.verdict is None or claim.reason
+        assert claim.measured.confidence in (0.95, 1.0) or claim.verdict == "inconclusive"
+        assert "seeds" in claim.instance or "members" in claim.instance
+
+
 def test_ratios_fall_like_the_price(result):
     """ρ is bounded by σ²|P|/β with P_T fixed: eight times the price, about an eighth."""
     ratio = result.arrays["ratio"].values
-    assert ratio.shape == (2, 3)
+    assert ratio.shape == (2, 6)
     assert np.all(ratio[1] < ratio[0] / 4)
 
 

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from fineq.pift.study import Given, threshold
+from fineq.pift.study.threshold import _too_few
 from fineq.sweep.stages import Stages
 from tests.pift.study.small import small
 
 
 @pytest.fixture(scope="module")
 def result():
-    words = ("threshold.multiples=[0.8, 1.25]", "inner.num_inner=200")
+    words = ("threshold.multiples=[0.8, 1.25]", "inner.num_inner=200", "seeds=6")
     return threshold.run(small("threshold", *words), Given(), Stages())
 
 
@@ -27,6 +28,14 @@ def test_rules_converge_where_they_should(result):
     assert concave[1:].all()  # damped and Newton steps everywhere
     assert not convex[:, 0].any()  # below, there is nothing to converge to
     assert convex[:, 1].all()
+
+
+def test_iterations_that_cannot_have_converged_refute_nothing(result):
+    """Above the threshold by 1% a factor 0.99 an iteration is left: log(1/CLOSE)/log(1.01)."""
+    config = small("threshold", "threshold.multiples=[0.8, 1.01]", "inner.num_inner=200")
+    needed = np.log(1 / threshold.CLOSE) / np.log(1.01)
+    assert f"{needed:.0f} inner iterations are needed and 200 were made" in _too_few(config)
+    assert _too_few(small("threshold", f"inner.num_inner={int(needed) + 1}")) == ""
 
 
 def test_one_step_in_one_dimension_is_a_formula():

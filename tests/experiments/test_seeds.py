@@ -1,0 +1,31 @@
+"""Studies of random instances have enough seeds for a verdict at every profile."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import experiments
+from fineq.confidence import LEVEL
+from fineq.rates import values_for
+
+CONFIGS = Path(experiments.__file__).parents[1] / "configs" / "experiment"
+FILES = sorted(CONFIGS.glob("*/*.yaml"))
+# Laws and rewards are given: there is one instance, and nothing to draw.
+GIVEN = {
+    "pift/linear_convergence_mixture",
+    "pift/regularity",
+    "pift/terminal_law_mixture",
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_verdict_has_the_seeds_that_95_percent_need(path):
+    config = yaml.safe_load(path.read_text())
+    name = f"{path.parent.name}/{path.stem}"
+    assert (name in GIVEN) == (config.get("seeds") == 1)
+    if name in GIVEN:
+        assert all("seeds" not in profile for profile in config["profiles"].values())
+        return
+    for profile in ("smoke", "quick", "full"):
+        assert config["profiles"][profile]["seeds"] >= values_for(LEVEL), profile
