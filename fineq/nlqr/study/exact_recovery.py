@@ -39,7 +39,7 @@ from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, sli
 from fineq.nlqr.study.instances import Given, make_problem
 from fineq.rates import Interval, proportion
 from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult
+from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import seed_axis, small_multiples, titled, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
@@ -108,6 +108,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
         _coords(config, sizes, offsets, axes),
         tuple(c for piece in slices(axes) for c in _claims(values, sizes, offsets, piece)),
         figures=_figures(sizes, slices(axes)),
+        status=status_of(np.asarray(np.isnan(values["error"]).all(axis=(0, 1)))),
         notes={"criterion": "exact: relative error of (A, B, C) <= N m condition rounding"},
     )
 
