@@ -17,4 +17,4 @@ def small(name: str, *words: str) -> NtkConfig:
 def run_small(name: str, *words: str) -> tuple[NtkConfig, StudyResult]:
     """The same, run."""
     config = small(name, *words)
-    return config, STUDIES[config.study](config, load(config), Stages())
+    return config, STUDIES[config.study](config, load(config).given, Stages())

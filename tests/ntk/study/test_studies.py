@@ -23,7 +23,7 @@ def _stopped():
 
 
 def member(config, seed=0):
-    return jax.jit(make_instance(config, load(config)))({"seed": config.first_seed + seed})
+    return jax.jit(make_instance(config, load(config).given))({"seed": config.first_seed + seed})
 
 
 def test_risk_is_that_of_plain_descent(stopped):
@@ -110,7 +110,7 @@ def test_assumptions_are_those_of_the_gram_matrix():
     np.testing.assert_allclose(found["trace"], np.mean(np.sum(np.asarray(z) ** 2, -1)) / 2)
     noise, signal = (result.arrays[name].values for name in ("noise", "signal"))
     # Three points are exact at every t: to the error of quadrature, not that of 64 draws.
-    spread = float(noise_and_signal(load(config).target.law))
+    spread = float(noise_and_signal(load(config).given.target.law))
     np.testing.assert_allclose(noise**2 + signal**2, spread, rtol=1e-6)
     outside = result.arrays["outside"].values
     assert np.all(np.diff(outside, axis=-2) <= 0)  # larger balls leave less out
@@ -165,8 +165,8 @@ def test_samples_of_the_exact_score_are_data():
 
 def test_keys_of_members_do_not_depend_on_the_others():
     config = small("early_stopping")
-    two = [make_instance(config, load(config))({"seed": s}).train.noisy for s in (0, 1)]
-    batch = jax.vmap(lambda s: make_instance(config, load(config))({"seed": s}).train.noisy)
+    two = [make_instance(config, load(config).given)({"seed": s}).train.noisy for s in (0, 1)]
+    batch = jax.vmap(lambda s: make_instance(config, load(config).given)({"seed": s}).train.noisy)
     np.testing.assert_array_equal(jnp.stack(two), batch(jnp.arange(2)))
 
 
