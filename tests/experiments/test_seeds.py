@@ -27,5 +27,6 @@ def test_a_verdict_has_the_seeds_that_95_percent_need(path):
     if name in GIVEN:
         assert all("seeds" not in profile for profile in config["profiles"].values())
         return
-    for profile in ("smoke", "quick", "full"):
-        assert config["profiles"][profile]["seeds"] >= values_for(LEVEL), profile
+    given = [profile["seeds"] for profile in config.get("profiles", {}).values()]
+    assert len(given or [config["seeds"]]) in (1, 3)
+    assert min(given or [config["seeds"]]) >= values_for(LEVEL)

@@ -111,7 +111,7 @@ def make_study(
 
 
 def _alike(config: NlqrConfig, given: Given) -> bool:
-    if given.system is None or config.descent.start == "random":
+    if given.system is None or config.descent.start in ("random", "identified"):
         return False
     # Points are drawn, by seed, only where no quadrature of the law exists.
     return config.law.name in ("quadrature", "file") or given.system.n <= 3

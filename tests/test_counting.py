@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from fineq.claims import Theory
-from fineq.rates import linear_rate, power_law
-from fineq.studies import (
+from fineq.counting import (
     curved,
     last_of,
     lost_words,
@@ -16,6 +15,7 @@ from fineq.studies import (
     transient,
     unless_holds,
 )
+from fineq.rates import linear_rate, power_law
 
 NAN, INF = np.nan, np.inf
 
