@@ -3,6 +3,11 @@
 Where mean, noise and reward act coordinate by coordinate, V_t(y) = Σ_i V_t,i(y_i), and each V_t,i
 solves its own Bellman equation on a line: smoothing by Gauss-Hermite quadrature of a cubic spline,
 then Newton's method for the best mean. Plain NumPy and SciPy, independent of the grid solver.
+
+Exact but for the grid: the error of the costate falls by 4 to 8 and more where the grid step is
+halved. Measured against finer grids, for the double well of two coordinates in 200 steps: 1.7e-6 of
+4.9 at a step of 0.005 and 2.4e-7 at half of it; where steps are coarse and the costate turns over
+within a few grid points much more (4e-4 for the steep well in 100 steps at a step of 0.01).
 """
 
 from collections.abc import Callable
@@ -126,7 +131,10 @@ def _best(m0: np.ndarray, slope: Callable, curvature: Callable, k: float) -> np.
 def solve_separable(
     problem: Problem, low: float = -3.5, high: float = 3.5, num: int = 1401, hopf_cole: bool = False
 ) -> SplineCostate:
-    """The exact optimal costate of a problem with scalar noise and separate coordinates.
+    """The optimal costate of a problem with scalar noise and separate coordinates.
+
+    Exact but for the grid (see the head of this module): solved again with `2 num - 1` points, the
+    difference is an estimate of its error from above.
 
     That coordinates do not interact is taken on trust; equal coordinates are solved once.
 

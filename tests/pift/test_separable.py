@@ -1,5 +1,7 @@
 """The solver on lines against LQ solutions, adaptive quadrature and brute-force maximisation."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ from fineq.pift.parametric.paths import costate_of
 from fineq.pift.problem import AffineMean, Chain, make_problem
 from fineq.pift.rewards import Quadratic, RunningQuadratic
 from fineq.pift.separable import solve_line, solve_separable
+from fineq.pift.standard_problems import double_well
 
 
 def affine(T, slopes, shifts, sigma=0.3):
@@ -132,3 +135,19 @@ def test_problems_it_cannot_take_are_named():
         solve_separable(make_problem(chain, reward, 1.0, running))
     with pytest.raises(InputError, match=r"mean leaves the grid from -0\.05 to 0\.05"):
         solve_separable(make_problem(chain, reward, 1.0), -0.05, 0.05)
+
+
+def test_half_the_step_leaves_a_fraction_of_the_error():
+    """The steep well is the hard case: its costate turns over within a few grid points."""
+    problem = double_well(1, 100, num_steep=1).problem
+    y = jnp.linspace(-1.5, 1.5, 61)[:, None]
+
+    def table(num):
+        costate = solve_separable(problem, -2.5, 2.5, num)
+        return jax.vmap(lambda t: jax.vmap(partial(costate, t))(y))(jnp.arange(80, 100))
+
+    coarse, middle, fine = (table(num) for num in (251, 501, 1001))
+    first, second = (float(jnp.abs(a - b).max()) for a, b in ((coarse, middle), (middle, fine)))
+    assert second > 1e-9  # not rounding
+    # Between the square and the cube of the step.
+    assert first > 4 * second
