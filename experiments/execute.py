@@ -67,7 +67,10 @@ def execute(job: Job) -> tuple[int, Path]:
     run = _found(job)
     if run is None:
         prepare_jax()
-        study, loaded = job.begin()
+        from fineq.iterate.session import memory_errors
+
+        with memory_errors("the configuration"):
+            study, loaded = job.begin()
         run = open_run(job.config.output, _identity(job, loaded.given), force=job.config.force)
         with run:
             for sentence in run.damage:
@@ -115,6 +118,7 @@ def _identify(job: Job, platform: str, own: Mapping[str, str]) -> Identity:
 
 def _compute(run: Run, job: Job, study: Study, loaded: Loaded, console: Console) -> None:
     from fineq.iterate import interruptible
+    from fineq.iterate.session import memory_errors
     from fineq.runs.checkpoint import Checkpoints
     from fineq.sweep.stages import Stages
 
@@ -132,7 +136,8 @@ def _compute(run: Run, job: Job, study: Study, loaded: Loaded, console: Console)
     stop = Stop(console)
     with console.progress("gap") as progress, interruptible(stop.acknowledge, stop.abandon):
         stages.progress = progress
-        result = study(job.config, loaded.given, stages)
+        with memory_errors(job.config.study):
+            result = study(job.config, loaded.given, stages)
         # Kept with the run, so that a run that is found says it as well.
         result = dataclasses.replace(result, notes={**read, **result.notes})
         switches.check(job.target or job.config.study)

@@ -52,6 +52,7 @@ def load(config: PiftConfig) -> Loaded:
     from fineq.ddpm.laws import points
     from fineq.pift.rewards import check_reward
     from fineq.pift.study.instances import Given, make_instance
+    from fineq.sweep.memory import check_shapes
 
     if config.precision == "float32":
         raise InputError(
@@ -67,7 +68,9 @@ def load(config: PiftConfig) -> Loaded:
         function = load_function("reward.target", str(config.reward.target))
         given = given._replace(function=function)
     # A first instance on concrete numbers: every check of laws, schedule and reward speaks here.
-    instance = make_instance(config, given)({"seed": config.first_seed})
+    make = make_instance(config, given)
+    check_shapes("an instance (data.d, schedule.num_steps)", make, {"seed": config.first_seed})
+    instance = make({"seed": config.first_seed})
     key = jax.random.key(config.first_seed)
     tried = instance.law.noised(0.5).sample(key, NUM_TRIED)
     name = f"reward.target={config.reward.target}" if given.function else "reward"

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from fineq.errors import InputError
 
+MAX_COUNT = 2**31 - 1  # programs count in 32 bits
+
 
 class Spec(NamedTuple):
     """What is known of one field: shown by `--help`, enforced by `validate`."""
@@ -28,14 +30,15 @@ class Spec(NamedTuple):
     shape: bool = False
     optional: bool = False
 
-    def allowed(self) -> str:
-        """The permitted values in words."""
+    def allowed(self, every: bool = False) -> str:
+        """The permitted values in words; `every` also names the bound that all counts have."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
+        unsaid = (None,) if every else (None, MAX_COUNT)
         parts = [
             f"at least {self.minimum:g}" if self.minimum is not None else "",
             f"above {self.above:g}" if self.above is not None else "",
-            f"at most {self.maximum:g}" if self.maximum is not None else "",
+            f"at most {self.maximum:.15g}" if self.maximum not in unsaid else "",
             f"below {self.below:g}" if self.below is not None else "",
         ]
         return " and ".join(part for part in parts if part)
@@ -46,9 +49,12 @@ def number(default: float | None, help: str, *, unit: str = "", **limits: Any) -
     return _field(default, Spec(help, unit, optional=default is None, **limits))
 
 
-def count(default: int | None, help: str, *, minimum: int = 1, **limits: Any) -> Any:
+def count(
+    default: int | None, help: str, *, minimum: int = 1, maximum: int = MAX_COUNT, **limits: Any
+) -> Any:
     """An integer that fixes shapes or the program: a sweep compiles once per value."""
-    spec = Spec(help, minimum=minimum, shape=True, optional=default is None, **limits)
+    bounds = {"minimum": minimum, "maximum": maximum}
+    spec = Spec(help, shape=True, optional=default is None, **bounds, **limits)
     return _field(default, spec)
 
 
@@ -124,7 +130,9 @@ def check_value(path: str, value: Any, spec: Spec) -> None:
         return
     for item in value if isinstance(value, list | tuple) else [value]:
         if not _inside(item, spec):
-            raise InputError(f"{path} must be {spec.allowed() or 'a finite number'}, got {item}")
+            # The bound that all counts have is worth a word only to who has passed it.
+            allowed = spec.allowed(every=isinstance(item, int) and item > MAX_COUNT)
+            raise InputError(f"{path} must be {allowed or 'a finite number'}, got {item}")
 
 
 def _inside(value: Any, spec: Spec) -> bool:

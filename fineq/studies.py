@@ -69,7 +69,7 @@ def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:
 
 def seed_axis(config: RunConfig) -> Axis:
     """Seeds `first_seed, first_seed + 1, ...`."""
-    return Axis("seed", list(range(config.first_seed, config.first_seed + config.seeds)))
+    return Axis("seed", range(config.first_seed, config.first_seed + config.seeds))
 
 
 def drawn_fit(law: PowerLaw, x: list) -> Fit | None:

@@ -120,6 +120,11 @@ class Session:
         self.report(phase, int(iterations[-1]), snapshot, iterations)
         return snapshot
 
+    @property
+    def name(self) -> str:
+        """The name of the stage."""
+        return self._stage
+
     def obey(self) -> None:
         """Raise `Interrupted` when somebody asked to stop while the stage compiled."""
         self._interruption.check(f" when {self._stage} was compiled")
@@ -155,6 +160,19 @@ class Session:
 
 
 @contextmanager
+def memory_errors(what: str) -> Iterator[None]:
+    """Turn what NumPy and JAX raise when memory runs out into `ResourceError`, naming `what`."""
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise ResourceError(
+            f"{what} ran out of memory; lower seeds, block_size or the size of the problem"
+        ) from error
+
+
+@contextmanager
 def session(
     stage: str,
     members: int,
@@ -170,13 +188,7 @@ def session(
     keeper = Keeper(store, save_seconds)
     with interruptible() as interruption:
         interruption.check(f" before {stage}")
-        try:
+        with memory_errors(stage):
             yield Session(stage, members, progress, keeper, interruption, chunk_seconds)
-        except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
-                raise
-            raise ResourceError(
-                f"{stage} ran out of device memory; lower block_size or the size of the problem"
-            ) from error
         keeper.close(now=interruption.signal is not None)
         interruption.check(f" at the end of {stage}")

@@ -30,12 +30,22 @@ class Axis:
     static: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.values, range):
+            self._check_range(self.values)
+            return  # kept as it is: there may be many more than a list could hold
         values = self.values if self.static else np.asarray(self.values).tolist()
         object.__setattr__(self, "values", tuple(values))
         if not self.values:
             raise InputError(f"axis {self.name} must have at least one value")
         if not self.static:
             self._check_numbers()
+
+    def _check_range(self, values: range) -> None:
+        if not values:
+            raise InputError(f"axis {self.name} must have at least one value")
+        ends = (values[0], values[-1])  # `max` would go through all of them
+        if self.name == SEED and not 0 <= min(ends) <= max(ends) <= MAX_SEED:
+            raise InputError(f"seeds must be integers from 0 to {MAX_SEED}, got {values}")
 
     def _check_numbers(self) -> None:
         if any(isinstance(v, list) for v in self.values) or self.coords.dtype.kind not in "biuf":
@@ -56,6 +66,8 @@ class Axis:
     @property
     def coords(self) -> np.ndarray:
         """The values as a 1-D array [len]; values that are no numbers or strings as strings."""
+        if isinstance(self.values, range):
+            return np.arange(self.values.start, self.values.stop, self.values.step)
         if all(isinstance(v, (bool, int, float, str)) for v in self.values):
             return np.asarray(self.values)
         return np.asarray([str(v) for v in self.values])

@@ -16,12 +16,15 @@ from fineq.iterate.events import Progress, Store
 from fineq.iterate.record import Plan, record_points
 from fineq.iterate.session import Session, session
 from fineq.sweep.axes import SEED, Axis, assemble, check_axes, combinations, grid_of, take_apart
-from fineq.sweep.build import Built, Grid, Resources, build, pick, resources
-from fineq.sweep.memory import Device
-from fineq.sweep.program import Program
+from fineq.sweep.build import Built, Grid, Resources, build, kept_bytes, pick, resources
+from fineq.sweep.memory import Device, check_kept
+from fineq.sweep.program import Program, shapes_of
 from fineq.sweep.result import SweepResult
 
 MakeProgram = Callable[[dict[str, Any]], Program]
+
+
+MANY = 10**6  # members whose own coordinates take a while to lay out
 
 
 class Part(NamedTuple):
@@ -79,7 +82,7 @@ def _run_part(
     if first is not None and not np.array_equal(first.iterations, iterations):
         raise InputError("all static values of a sweep must record at the same iterations")
     stage.report("compiling", program.num_steps)
-    built = build(program, grid, len(iterations), use)
+    built = build(stage.name, program, grid, len(iterations), use)
     stage.obey()
     if first is not None:
         _check_metrics(first, built)
@@ -98,6 +101,16 @@ def _check_metrics(first: Part, built: Built) -> None:
     now = {name: x.shape[2:] for name, x in built.block.recorded.items()}
     if before != now:
         raise InputError(f"metrics must not change between static values: {before}, then {now}")
+
+
+def _check_fits(name: str, make_program: MakeProgram, axes: list[Axis], given: Any) -> None:
+    """Raise `ResourceError`, before anything is made for each member, when that would not fit."""
+    one: Any = {axis.name: np.asarray(axis.values[:1]) for axis in axes if not axis.static}
+    program = make_program(next(combinations(axes)))
+    shapes = shapes_of(program, {**one, **jax.tree.map(lambda x: x[0][:1], given)})
+    num_records = len(record_points(program.num_steps, program.record))
+    members = math.prod(len(axis) for axis in axes)
+    check_kept(name, members, kept_bytes(program, shapes, num_records))
 
 
 def _result(axes: list[Axis], parts: list[Part]) -> SweepResult:
@@ -167,11 +180,14 @@ def sweep(
     """
     axes = list(axes)
     check_axes(axes, inputs or {})
-    grid = grid_of(axes)
+    members = math.prod(len(axis) for axis in axes)
+    check_kept(name, members)
     given = jax.tree.map(lambda x: take_apart(axes, x), dict(inputs or {}))
+    if members > MANY:
+        _check_fits(name, make_program, axes, given)
+    grid = grid_of(axes)
     use = resources(len(grid[SEED]), block_size, memory, devices)
     parts: list[Part] = []
-    members = math.prod(len(axis) for axis in axes)
     with session(name, members, store, progress, save_seconds, chunk_seconds) as stage:
         for i, static in enumerate(combinations(axes)):
             chosen = grid | jax.tree.map(lambda x, i=i: x[i], given)

@@ -131,7 +131,7 @@ def lookup(axes: Sequence[Axis], table: Any) -> Callable[[Member], Any]:
     Returns:
         A pure function from a member (whose values must be among those of the axes) to its entries.
     """
-    values = [(axis.name, jnp.asarray(axis.values)) for axis in axes]
+    values = [(axis.name, jnp.asarray(axis.coords)) for axis in axes]
 
     def entry(member: Member) -> Any:
         index = tuple(
