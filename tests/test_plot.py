@@ -560,3 +560,26 @@ def test_panels_wrap_and_stay_apart(count, rows, columns):
     assert_labels_apart(figure)
     assert figure.get_supxlabel() == "what is left out"
     assert figure.get_figwidth() < 2 * ROW_WIDTH
+
+
+def test_labels_of_fits_stay_within_the_axes_off_titles_and_ticks():
+    """Three short lines that end near the top, with slopes: their labels are wide and two lines."""
+    widths = 2.0 ** np.arange(3, 6)
+    extra = {"few": Array(widths, ("few",), "1", "width m")}
+    for i in range(3):
+        rows = (5 + i) * widths[None, :] ** (-0.1 * i) * np.ones((3, 1))
+        extra[f"v{i}"] = Array(rows, ("member", "few"), "1", "error")
+    lines = tuple(
+        Line(f"v{i}", f"a rule of name {i}", fit=Fit(-0.1 * i, -1.0, 0.5)) for i in range(3)
+    )
+    panel = Panel("powerlaw", "few", lines, over=("member",), title="Risk at the stopping time")
+    figure = drawn(dataset(**extra), panel)
+    (axes,) = figure.axes
+    frame = axes.get_window_extent()
+    labels = [text for text in axes.texts if text.get_gid() == "label"]
+    assert len(labels) == 3
+    for text in labels:
+        box = text.get_window_extent()
+        assert box.x1 > frame.x1 or frame.padded(1).contains(box.x0, box.y0), text.get_text()
+        assert box.x0 > frame.x1 or frame.padded(1).contains(box.x1, box.y1), text.get_text()
+    assert_labels_apart(figure)

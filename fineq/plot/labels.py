@@ -206,6 +206,11 @@ class _Scene:
     obstacles: np.ndarray
     foreign: np.ndarray
 
+    def inside(self, corner: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """The corner moved so that the label covers no ticks and titles, where it fits at all."""
+        low = np.asarray(self.frame.min) + _PAD
+        return np.clip(corner, low, np.maximum(low, np.asarray(self.frame.max) - _PAD - size))
+
     def cost(self, corner: np.ndarray, size: np.ndarray) -> float:
         """Return the cost of a label with this lower left corner and size."""
         low, high = corner - _PAD, corner + size + _PAD
@@ -226,7 +231,11 @@ def _best_place(
     ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     step = _BACK if tag.ranked else 0.0
     places = [
-        (radius + step * rank, anchor, anchor + radius * way + (way - 1) / 2 * size)
+        (
+            radius + step * rank,
+            anchor,
+            scene.inside(anchor + radius * way + (way - 1) / 2 * size, size),
+        )
         for rank, anchor in enumerate(anchors)
         for radius in (_RADII[:1] if tag.upright else _RADII)
         for way in ways
