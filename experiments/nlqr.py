@@ -78,7 +78,9 @@ def load(config: NlqrConfig) -> Loaded:
         check_features(phi, np.asarray(config.system.lipschitz), n, d)
     else:
         phi = make_features(config, given, n, _size(arrays, "C", 1))
-        system = system_from_arrays(arrays, phi=phi, scale=config.system.lipschitz)
+        system = system_from_arrays(
+            arrays, phi=phi, scale=config.system.lipschitz, dtype=config.precision
+        )
         given = given._replace(system=system)
         if config.system.source == "file":
             read["system.path"] = _plant_in_words(config.system.path, arrays)
@@ -90,7 +92,7 @@ def load(config: NlqrConfig) -> Loaded:
     if config.law.name == "file":
         points, words = _law(config, arrays)
         read |= words
-        given = given._replace(law=law_from_arrays(points, n))
+        given = given._replace(law=law_from_arrays(points, n, dtype=config.precision))
         if given.law is None:
             raise InputError("law.name=file needs points: an array x0 [S, n] in law.path")
     if given.function is not None:

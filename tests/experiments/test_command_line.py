@@ -20,6 +20,7 @@ from tests.experiments.refusal import refused
 
 ROOT = Path(__file__).resolve().parents[2]
 EYE = np.eye(2)
+MATRICES = [f"system.{name}=[[0.5,0],[0,0.5]]" for name in "ABC"]
 
 
 @pytest.fixture
@@ -140,6 +141,17 @@ def test_what_was_read_of_plants_and_points_is_said(tmp_path, plant):
         "law.path": "points.csv: 2 rows, 2 columns: b in [0.5, 2.5], a in [-1, 1.5]; not read: "
         "column label",
     }
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_what_is_given_has_the_configured_precision(plant, tmp_path, precision):
+    path = plant(x0=EYE)
+    for source in ("system=file", "system=matrices"):
+        words = [source, "law=file", f"law.path={path}", f"precision={precision}"]
+        words += [f"system.path={path}"] if source == "system=file" else list(MATRICES)
+        given = load(compose(AREA, words)).given
+        assert {given.system.A.dtype, given.system.scale.dtype} == {np.dtype(precision)}
+        assert {given.law.points.dtype, given.law.weights.dtype} == {np.dtype(precision)}
 
 
 def test_files_that_are_not_plants(capsys, tmp_path):
