@@ -29,7 +29,8 @@ def prepare_jax() -> None:
     otherwise. JAX's notes about backends that are absent are silenced.
 
     Raises:
-        InputError: for XLA_FLAGS that the installed jaxlib does not take.
+        InputError: for XLA_FLAGS that the installed jaxlib does not take, and for JAX_PLATFORMS of
+            which this machine has none.
     """
     flags = os.environ.get("XLA_FLAGS", "").strip()
     if flags and (why := refusal(flags)):
@@ -41,3 +42,19 @@ def prepare_jax() -> None:
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
     switches.pin()
+    _find_platform(os.environ.get("JAX_PLATFORMS", "").strip())
+
+
+def _find_platform(named: str) -> None:
+    import jax
+
+    if not named:
+        return
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"JAX_PLATFORMS={named} names no platform that JAX finds here: unset it, or take cpu "
+            f"({reason})"
+        ) from error

@@ -1,18 +1,25 @@
 """From words on a command line to a typed and validated configuration.
 
-Precedence: command line, then the experiment's block for the profile, then the experiment, then the
-defaults.
+Hydra chooses and merges the files of `configs/`. What a profile, a saved configuration and the
+command line say is laid over them as data. Precedence: command line, then the experiment's block
+for the profile, then the experiment, then the defaults; or command line, then a saved file.
 """
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.area import Area
 from experiments.sentences import CONFIGS, one_sentence
+from experiments.words import Word, check_field, files_of, groups, read_words
+from fineq.config import PROFILES, RunConfig
+from fineq.effects import settle
 from fineq.errors import InputError
 from fineq.fields import flatten, sweep_axes, validate
+
+CHOICES = "choices"  # name under which Hydra finds the files chosen beside a saved configuration
 
 
 def compose(area: Area, overrides: Sequence[str], source: str | None = None) -> Any:
@@ -20,43 +27,30 @@ def compose(area: Area, overrides: Sequence[str], source: str | None = None) -> 
 
     Args:
         area: the area whose primary config is composed.
-        overrides: `field=value` words, already rewritten.
+        overrides: `field=value` words.
         source: a run's config.yaml to start from instead of defaults and experiment.
 
     Raises:
-        InputError: unknown field, wrong type, value out of range, fields that disagree.
+        InputError: unknown field, wrong type, value out of range, fields that disagree, a field
+            that was given and has no effect.
     """
-    from hydra import initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    register(area)
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            composed = _compose_with_profile(area, list(overrides), source)
-    finally:
-        GlobalHydra.instance().clear()
-    return _typed(area, _without_overridden_axes(composed, overrides))
-
-
-def _without_overridden_axes(composed: Any, overrides: Sequence[str]) -> Any:
-    """A value given on the command line replaces the axis an experiment lays along that field."""
-    from omegaconf import OmegaConf, open_dict
-
-    names = [word.partition("=")[0] for word in overrides]
-    given = {name for name in names if not name.startswith("++sweep")}
-    swept = tuple(name.removeprefix("++sweep.") for name in names if name.startswith("++sweep"))
-    axes = flatten(OmegaConf.to_container(composed.sweep))  # type: ignore[arg-type]
-    kept = {
-        path: values
-        for path, values in axes.items()
-        if path not in given or any(path == n or path.startswith(n + ".") for n in swept)
-    }
-    with open_dict(composed):
-        composed.sweep = {}
-        for path, values in kept.items():
-            OmegaConf.update(composed, f"sweep.{path}", values, force_add=True)
-    return composed
+    words = read_words(area, overrides)
+    chosen = [word for word in words if word.file]
+    given = {path: value for word in words if not word.file for path, value in word.fields.items()}
+    where = dict.fromkeys((*given, *(path for word in chosen for path in word.fields)), "")
+    if source is None:
+        composed = _hydra(area, area.name, chosen)
+    else:
+        saved = read_saved(area, source)
+        composed, over = _from_saved(area, saved, source, chosen)
+        where = {**dict.fromkeys(saved.keys() - over, source), **where}
+    with one_sentence():
+        usual = composed.profile
+        _lay(composed, _profile(composed, given))
+        _lay(composed, given)
+    config = _typed(area, _without_overridden_axes(composed, given))
+    _check_profile(config, usual, source)
+    return settle(config, area.effects, where)
 
 
 def register(area: Area) -> None:
@@ -66,52 +60,125 @@ def register(area: Area) -> None:
     ConfigStore.instance().store(name=f"{area.name}_schema", node=area.config_type)
 
 
-def _compose_with_profile(area: Area, overrides: list[str], source: str | None) -> Any:
+def _hydra(area: Area, name: str, chosen: Sequence[Word]) -> Any:
+    """What Hydra makes of the primary config `name` and the files chosen."""
     from hydra import compose as hydra_compose
-    from omegaconf import OmegaConf
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
-    with one_sentence():
-        if source is not None:
-            return _compose_from_file(area, overrides, source)
-        first = hydra_compose(area.name, overrides)
-        block = OmegaConf.to_container(first).get("profiles", {}).get(first.profile, {})  # type: ignore[union-attr]
-        profile = [f"{path}={_word(value)}" for path, value in flatten(block).items()]
-        profile = [("++" if word.startswith("sweep.") else "") + word for word in profile]
-        return hydra_compose(area.name, profile + overrides)
+    register(area)
+    GlobalHydra.instance().clear()
+    try:
+        with one_sentence(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return hydra_compose(name, [text for word in chosen for text in files_of(word)])
+    finally:
+        GlobalHydra.instance().clear()
 
 
-def _compose_from_file(area: Area, overrides: list[str], source: str) -> Any:
-    from hydra import compose as hydra_compose
-    from omegaconf import OmegaConf
+def _from_saved(
+    area: Area, saved: Mapping[str, Any], source: str, chosen: Sequence[Word]
+) -> tuple[Any, set[str]]:
+    """The saved values on the area's defaults, what chosen files say on top, and its paths."""
+    from hydra.core.config_store import ConfigStore
+    from omegaconf import OmegaConf, open_dict
+
+    composed = OmegaConf.structured(area.config_type)
+    with one_sentence(f"--from {source}: "):
+        _lay(composed, {path: literal(value) for path, value in saved.items()})
+    # Files named on the command line alone: without defaults, which would hide what was saved.
+    defaults: list[dict[str, Any]] = [{name: None} for name in groups(area)]
+    quiet = [{f"override hydra/{name}_logging": "none"} for name in ("job", "hydra")]
+    if "setting" in groups(area):
+        defaults.append({"optional figure": "${experiment}/${setting}"})
+    ConfigStore.instance().store(name=CHOICES, node={"defaults": [*defaults, "_self_", *quiet]})
+    over = _hydra(area, CHOICES, chosen)
+    with one_sentence(), open_dict(composed):
+        found: Any = OmegaConf.to_container(over, resolve=False)
+        return OmegaConf.merge(composed, over), set(flatten(found))
+
+
+def read_saved(area: Area, source: str) -> dict[str, Any]:
+    """The fields in a run's config.yaml, by dotted path: plain values, nothing is resolved.
+
+    Raises:
+        InputError: when it is no file, no YAML, or holds anything but the area's fields.
+    """
+    import yaml
+    from omegaconf._utils import get_yaml_loader
 
     path = Path(source)
     if not path.is_file():
         raise InputError(f"--from {source}: there is no such file")
     try:
-        saved = OmegaConf.load(path)
+        saved = yaml.load(path.read_bytes(), Loader=get_yaml_loader())  # a safe loader
     except Exception as error:
         raise InputError(f"--from {source}: not a configuration in YAML") from error
-    if not OmegaConf.is_dict(saved):
+    if not isinstance(saved, dict) or not all(isinstance(name, str) for name in saved):
         raise InputError(f"--from {source}: not the config.yaml of a run")
-    words = [
-        f"{'++' if name.startswith('sweep.') else ''}{name}={_word(value)}"
-        for name, value in flatten(OmegaConf.to_container(saved)).items()  # type: ignore[arg-type]
-    ]
-    return hydra_compose(area.name, words + overrides)
+    fields = flatten(saved)
+    for name in fields:
+        if name != "sweep" and not name.startswith("sweep."):
+            try:
+                check_field(area, name)
+            except InputError as error:
+                raise InputError(f"--from {source}: {error}") from None
+    return fields
 
 
-def _word(value: Any) -> str:
-    """A value in Hydra's override grammar."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ",".join(_word(item) for item in value) + "]"
+def literal(value: Any) -> Any:
+    """The value with every `${` in its texts escaped, so that it stands for itself."""
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
-    return repr(value)
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", value)
+    if isinstance(value, list):
+        return [literal(item) for item in value]
+    if isinstance(value, dict):
+        return {literal(name): literal(item) for name, item in value.items()}
+    return value
+
+
+def _lay(composed: Any, fields: Mapping[str, Any]) -> None:
+    """Set fields, by dotted path, each checked against its type."""
+    from omegaconf import OmegaConf
+
+    for path, value in fields.items():
+        if path == "sweep" and not isinstance(value, dict):
+            raise InputError(f"sweep must be given as sweep.FIELD=[a,b,...], got {value}")
+        OmegaConf.update(composed, path, value, force_add=path.startswith("sweep."))
+
+
+def _profile(composed: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the profile's block of the experiment says."""
+    from omegaconf import OmegaConf
+
+    name = given.get("profile", composed.profile)
+    if name not in PROFILES:
+        return {}  # `validate` has the sentence
+    blocks: Any = OmegaConf.to_container(composed.profiles, resolve=False)
+    return flatten(blocks.get(name, {}))
+
+
+def _check_profile(config: RunConfig, usual: str, source: str | None) -> None:
+    """Raise `InputError` for a profile of no experiment: its name would change nothing."""
+    if config.profiles or config.profile == usual:
+        return
+    what = f"--from {source} holds its own sizes" if source else "there is no experiment=NAME"
+    raise InputError(
+        f"profile={config.profile} has no effect: it is a block of an experiment, and {what}"
+    )
+
+
+def _without_overridden_axes(composed: Any, given: Mapping[str, Any]) -> Any:
+    """A value given on the command line replaces the axis an experiment lays along that field."""
+    from omegaconf import OmegaConf, open_dict
+
+    swept = tuple(name.removeprefix("sweep.") for name in given if name.startswith("sweep."))
+    axes = flatten(OmegaConf.to_container(composed.sweep))  # type: ignore[arg-type]
+    kept = {path: values for path, values in axes.items() if path not in given or path in swept}
+    with open_dict(composed):
+        composed.sweep = {}
+        for path, values in kept.items():
+            OmegaConf.update(composed, f"sweep.{path}", values, force_add=True)
+    return composed
 
 
 def _typed(area: Area, composed: Any) -> Any:
@@ -121,21 +188,21 @@ def _typed(area: Area, composed: Any) -> Any:
         config = OmegaConf.to_object(composed)
     if not isinstance(config, area.config_type):
         raise InputError(f"configs/{area.name}.yaml does not follow {area.config_type.__name__}")
-    _refuse_strays(config)
+    for path in _strays(config):
+        raise InputError(f"{path} is not a field; --help lists the fields there are")
     validate(config)
     sweep_axes(config, config.sweep)
     return config
 
 
-def _refuse_strays(config: Any, prefix: str = "") -> None:
+def _strays(config: Any, prefix: str = "") -> Iterator[str]:
+    """Fields in files of `configs/` that the area does not have."""
     names = {field.name for field in dataclasses.fields(config)}
-    stray = sorted(set(vars(config)) - names)
-    if stray:
-        raise InputError(f"{prefix}{stray[0]} is not a field; --help lists the fields there are")
+    yield from (prefix + name for name in sorted(set(vars(config)) - names))
     for name in names:
         value = getattr(config, name)
         if dataclasses.is_dataclass(value):
-            _refuse_strays(value, f"{prefix}{name}.")
+            yield from _strays(value, f"{prefix}{name}.")
 
 
 def settings(config: Any) -> dict[str, Any]:

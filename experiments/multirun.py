@@ -1,63 +1,196 @@
-"""One run per combination of comma lists, by Hydra's sweeper and launcher."""
+"""One run per combination of comma lists, by Hydra's sweeper and launcher; one table at the end."""
 
+import os
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from experiments.area import Area
 from experiments.backend import forget_programs
-from experiments.compose import register
-from experiments.options import Options
+from experiments.compose import compose, register
+from experiments.reports import report_error
 from experiments.sentences import CONFIGS, one_sentence
+from experiments.words import Word, experiments, files_of, read_words
+from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 
 
-def multirun(area: Area, options: Options) -> int:
-    """One run per combination of comma lists, by Hydra's sweeper and launcher."""
+class Job(NamedTuple):
+    """How one job ended.
+
+    Attributes:
+        number: from 1.
+        words: what sets it apart, as given on its command line.
+        exit_code: as in `fineq.errors`.
+        status: of its summary; else `not run` or `interrupted`.
+        verdicts: claims by verdict, as in `3 hold`.
+        folder: of the run, None where none was made.
+        quiet: whether it prints nothing.
+    """
+
+    number: int
+    words: tuple[str, ...]
+    exit_code: int
+    status: str
+    verdicts: str = ""
+    folder: Path | None = None
+    quiet: bool = False
+
+
+class Stopped(BaseException):
+    """A job was asked to stop: no other begins. Not an `Exception`, which Hydra would keep."""
+
+
+def multirun(area: Area, overrides: Sequence[str], debug: bool = False) -> int:
+    """Run every combination, one after the other or as `hydra/launcher` has it.
+
+    Args:
+        area: whose command line it is.
+        overrides: words, of which some hold several values.
+        debug: show where errors arose.
+
+    Returns:
+        The worst exit code; that of the signal when the runs were stopped.
+
+    Raises:
+        InputError: for words that cannot be read, and where there is nothing to run.
+    """
+    words = read_words(area, overrides, many=True)
+    varied = tuple(word.key for word in words if word.several)
+    task = Task(area.name, varied, debug)
+    try:
+        jobs = _launch(area, words, task)
+    except Stopped:
+        jobs = task.done
+    if not jobs:
+        raise InputError(_nothing(area, words))
+    if not all(job.quiet for job in jobs):
+        print(table(jobs), flush=True)
+    if jobs[-1].exit_code >= EXIT_INTERRUPTED:
+        print("fineq: stopped; the same command goes on from what was kept", file=sys.stderr)
+        return jobs[-1].exit_code
+    return max(job.exit_code for job in jobs)
+
+
+def _launch(area: Area, words: Sequence[Word], task: "Task") -> list[Job]:
     from hydra._internal.hydra import Hydra
     from hydra._internal.utils import create_automatic_config_search_path
     from hydra.core.global_hydra import GlobalHydra
 
     register(area)
     GlobalHydra.instance().clear()
+    texts = [text for word in words for text in files_of(word)]
     with tempfile.TemporaryDirectory() as scratch:
         # Hydra's sweeper leaves a file of its own in its folder; a launcher for clusters needs
         # that folder where all machines see it, and then the user names it.
-        ours = [] if _names_folder(options.overrides) else [f"hydra.sweep.dir='{scratch}'"]
+        ours = [] if _names_folder(words) else [f"hydra.sweep.dir='{scratch}'"]
         try:
             with one_sentence():
                 search = create_automatic_config_search_path(None, None, str(CONFIGS))
                 hydra = Hydra.create_main_hydra2("fineq", search)
-                batches = hydra.multirun(area.name, _Job(area.name), ours + options.overrides)
+                batches = hydra.multirun(area.name, task, ours + texts)
+        except Exception as error:
+            if task.begun or isinstance(error, FineqError):
+                raise
+            # Hydra checks little of what is set of its own.
+            reason = str(error) or type(error).__name__
+            raise InputError(f"Hydra does not take these words: {reason}") from error
         finally:
             GlobalHydra.instance().clear()
-    jobs = [job for batch in batches for job in (batch if isinstance(batch, list) else [batch])]
-    return max((_job_code(job) for job in jobs), default=0)
+    returned = [job for batch in batches for job in (batch if isinstance(batch, list) else [batch])]
+    return [job.return_value for job in returned]  # an exception that is not ours is raised here
 
 
-def _names_folder(overrides: Sequence[str]) -> bool:
-    return any(word.startswith(("hydra.sweep.dir=", "hydra/launcher=")) for word in overrides)
+def _names_folder(words: Sequence[Word]) -> bool:
+    return any(word.key in ("hydra.sweep.dir", "hydra/launcher") for word in words)
 
 
-class _Job:
-    """The task function of a multirun: importable by name, so that launchers can send it away."""
+def _nothing(area: Area, words: Sequence[Word]) -> str:
+    globs = [word for word in words if "glob(" in word.text]
+    own = any(word.key == "experiment" for word in globs)
+    known = ", ".join(experiments(area)) if own else "the files there are"
+    return f"-m has nothing to run: {' and '.join(w.text for w in globs)} matches none of {known}"
 
-    def __init__(self, area: str) -> None:
+
+class Task:
+    """The task function of a multirun: importable by name, so that launchers can send it away.
+
+    Attributes:
+        done: jobs that ended in this process.
+        begun: whether one has begun here.
+    """
+
+    def __init__(self, area: str, varied: tuple[str, ...], debug: bool) -> None:
         self.area = area
+        self.varied = varied
+        self.debug = debug
+        self.done: list[Job] = []
+        self.begun = False
+        self.process = os.getpid()
 
-    def __call__(self, _: Any) -> int:
+    def __call__(self, _: Any) -> Job:
+        """Run the job that Hydra has configured."""
         import importlib
 
         from hydra.core.hydra_config import HydraConfig
 
-        from experiments.shell import main
-
+        self.begun = True
         area = importlib.import_module(f"experiments.{self.area}").AREA
-        words = list(HydraConfig.get().overrides.task)
-        code = main(area, words)
+        found = HydraConfig.get()
+        job = self._run(area, found.job.num + 1, list(found.overrides.task))
+        self.done.append(job)
+        if job.exit_code >= EXIT_INTERRUPTED and os.getpid() == self.process:
+            raise Stopped
         forget_programs()
-        return code
+        return job
+
+    def _run(self, area: Area, number: int, words: list[str]) -> Job:
+        own = tuple(word for word in words if word.partition("=")[0].lstrip("+") in self.varied)
+        quiet = False
+        try:
+            config = compose(area, words)
+            quiet = config.quiet
+            if not quiet:
+                print(f"\n[{number}] {' '.join(own)}", flush=True)
+            code, folder = area.run(config)
+        except FineqError as error:
+            code = report_error(error, self.debug)
+            ended = "interrupted" if code >= EXIT_INTERRUPTED else "not run"
+            return Job(number, own, code, ended, quiet=quiet)
+        except KeyboardInterrupt:
+            return Job(number, own, EXIT_INTERRUPTED, "interrupted", quiet=quiet)
+        return Job(number, own, code, *_of_summary(folder), folder, quiet)
 
 
-def _job_code(job: Any) -> int:
-    """The exit code of a finished job; an exception that is not ours is raised again."""
-    return int(job.return_value)
+def _of_summary(folder: Path) -> tuple[str, str]:
+    """Status and counts of verdicts."""
+    from fineq.runs.data import DamagedError
+    from fineq.runs.summary import read_summary
+
+    try:
+        summary = read_summary(folder)
+    except DamagedError:
+        return "unknown", ""
+    counts = Counter(claim["verdict"] for claim in summary["claims"])
+    return summary["status"], ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
+
+
+def table(jobs: Sequence[Job]) -> str:
+    """A line for each job: number, words, status, exit code, verdicts, folder."""
+    rows = [("job", "settings", "status", "exit", "verdicts", "folder")]
+    rows += [
+        (
+            str(job.number),
+            " ".join(job.words),
+            job.status,
+            str(job.exit_code),
+            job.verdicts or "-",
+            str(job.folder or "-"),
+        )
+        for job in jobs
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return "\n" + "\n".join(lines)

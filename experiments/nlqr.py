@@ -13,6 +13,7 @@ from experiments.inputs import Loaded, load_function, load_npz, load_points, reg
 from experiments.shell import main
 from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
+from fineq.nlqr.effects import EFFECTS
 
 NUM_TRIED = 256  # states at which a kernel is tried before anything runs
 MOST_EIGENVALUES = 512  # states up to which the spectral radius of a plant costs no time
@@ -37,8 +38,6 @@ def begin(config: NlqrConfig) -> tuple[Study, Loaded]:
     """The configured study and what it needs; as `load`."""
     from fineq.nlqr.study import STUDIES
 
-    if config.study not in STUDIES:
-        raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
     return STUDIES[config.study], load(config)
 
 
@@ -175,7 +174,7 @@ def _size(arrays: dict[str, Any], name: str, axis: int) -> int:
     return shape[axis]
 
 
-AREA = Area("nlqr", NlqrConfig, run)
+AREA = Area("nlqr", NlqrConfig, run, EFFECTS)
 
 if __name__ == "__main__":
     sys.exit(main(AREA))

@@ -7,8 +7,8 @@ from experiments.area import Area
 from experiments.execute import Job, Study, execute
 from experiments.inputs import Loaded, load_points, regular_file
 from experiments.shell import main
-from fineq.errors import InputError
 from fineq.ntk.config import NtkConfig
+from fineq.ntk.effects import EFFECTS
 
 
 def run(config: NtkConfig) -> tuple[int, Path]:
@@ -23,8 +23,6 @@ def begin(config: NtkConfig) -> tuple[Study, Loaded]:
     """The configured study and what it needs; as `load`."""
     from fineq.ntk.study import STUDIES
 
-    if config.study not in STUDIES:
-        raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
     return STUDIES[config.study], load(config)
 
 
@@ -43,7 +41,7 @@ def load(config: NtkConfig) -> Loaded:
     return Loaded(Given(target_of(config, (found.x, found.weights))), {"target.path": found.words})
 
 
-AREA = Area("ntk", NtkConfig, run)
+AREA = Area("ntk", NtkConfig, run, EFFECTS)
 
 if __name__ == "__main__":
     sys.exit(main(AREA))

@@ -1,10 +1,12 @@
 """The words of a command line: switches, settings, and what `--help` prints."""
 
-import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from experiments.area import Area
 from experiments.sentences import CONFIGS
+from experiments.words import experiments
 from fineq.errors import InputError
 from fineq.fields import leaves
 
@@ -20,34 +22,42 @@ usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...]
   --traceback               show where an error arose
   --help                    this text
 """
+LISTING = """\
+studies of python -m experiments.{area}:
+
+{lines}
+
+Run one in seconds with profile=smoke; quick (minutes) is the default, full takes hours:
+
+  python -m experiments.{area} experiment={first} profile=smoke
+  python -m experiments.{area} --help
+"""
+SWITCHES = ("-m", "--multirun", "--cfg", "--help", "-h", "--traceback")
 
 
 class Options(NamedTuple):
-    """A command line taken apart."""
+    """A command line taken apart: words that set something, and switches."""
 
     overrides: list[str]
     multirun: bool
     show: bool
     help: bool
-    traceback: bool
     source: str | None
 
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing of what to run."""
+        return not (self.overrides or self.source or self.show or self.help)
 
-def parse(area: Area, arguments: list[str]) -> Options:
+
+def parse(area: Area, arguments: Sequence[str]) -> Options:
     """Take a command line apart.
 
     Raises:
         InputError: for a word that is neither a switch nor a setting.
     """
-    switches = {"-m", "--multirun", "--cfg", "--help", "-h", "--traceback"}
-    source = None
-    if "--from" in arguments:
-        at = arguments.index("--from")
-        if at + 1 >= len(arguments) or "=" in arguments[at + 1]:
-            raise InputError("--from needs a file: the config.yaml of a run")
-        source = arguments[at + 1]
-        del arguments[at : at + 2]
-    words = [word for word in arguments if word not in switches]
+    arguments, source = _source(list(arguments))
+    words = [word for word in arguments if word not in SWITCHES]
     for word in words:
         if word.startswith("-") or ("=" not in word and not word.startswith("~")):
             raise InputError(
@@ -56,29 +66,45 @@ def parse(area: Area, arguments: list[str]) -> Options:
             )
     given = set(arguments)
     return Options(
-        [_rewrite(word) for word in words],
+        words,
         multirun=bool(given & {"-m", "--multirun"}),
         show="--cfg" in given,
         help=bool(given & {"--help", "-h"}),
-        traceback="--traceback" in given,
         source=source,
     )
 
 
-def _rewrite(word: str) -> str:
-    """`sweep.x=` becomes `++sweep.x=`: the keys below `sweep` are checked here, not by Hydra."""
-    if word.startswith("~"):
-        raise InputError(f"{word!r}: a field cannot be deleted, only set")
-    if word.startswith("+") and not re.match(r"\+{1,2}sweep\.", word):
-        name = word.lstrip("+").partition("=")[0]
-        raise InputError(f"{name!r} cannot be added with '+'; --help lists the fields there are")
-    return "++" + word.lstrip("+") if re.match(r"\+{0,2}sweep\.", word) else word
+def _source(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The other arguments, and the file that `--from` names."""
+    if "--from" not in arguments:
+        return arguments, None
+    at = arguments.index("--from")
+    rest, named = arguments[:at] + arguments[at + 2 :], arguments[at + 1 : at + 2]
+    if not named or named[0] in SWITCHES or ("=" in named[0] and not Path(named[0]).exists()):
+        raise InputError("--from needs a file: the config.yaml of a run")
+    if "--from" in rest:
+        raise InputError("--from is given twice: drop one of them")
+    return rest, named[0]
+
+
+def listing(area: Area) -> str:
+    """The experiments of an area, a line for each, and how to run one."""
+    names = experiments(area)
+    width = max(map(len, names))
+    lines = [f"  {name:{width}}  {_description(name)}" for name in names]
+    return LISTING.format(area=area.name, lines="\n".join(lines), first=names[0])
+
+
+def _description(name: str) -> str:
+    """The comment that follows the command in an experiment's file."""
+    lines = (CONFIGS / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return lines[2].removeprefix("#").strip()
 
 
 def help_text(area: Area) -> str:
     """Every field with its meaning, default, unit and range."""
-    names = sorted(path.stem for path in (CONFIGS / "experiment" / area.name).glob("*.yaml"))
-    lines = [USAGE.format(area=area.name, experiments=", ".join(names)), "fields:"]
+    names = ", ".join(name.partition("/")[2] for name in experiments(area))
+    lines = [USAGE.format(area=area.name, experiments=names), "fields:"]
     for leaf in leaves(area.config_type()):
         spec = leaf.spec
         default = "null" if leaf.value is None else leaf.value

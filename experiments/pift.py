@@ -9,6 +9,7 @@ from experiments.inputs import Loaded, load_function, load_points, regular_file
 from experiments.shell import main
 from fineq.errors import InputError
 from fineq.pift.config import PiftConfig
+from fineq.pift.effects import EFFECTS
 
 NUM_TRIED = 256  # states at which a reward is tried before anything runs
 
@@ -35,8 +36,6 @@ def begin(config: PiftConfig) -> tuple[Study, Loaded]:
     """The configured study and what it needs; as `load`."""
     from fineq.pift.study import STUDIES
 
-    if config.study not in STUDIES:
-        raise InputError(f"study must be one of {', '.join(sorted(STUDIES))}, got {config.study}")
     return STUDIES[config.study], load(config)
 
 
@@ -78,7 +77,7 @@ def load(config: PiftConfig) -> Loaded:
     return Loaded(given, read)
 
 
-AREA = Area("pift", PiftConfig, run)
+AREA = Area("pift", PiftConfig, run, EFFECTS)
 
 if __name__ == "__main__":
     sys.exit(main(AREA))

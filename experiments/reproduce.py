@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from experiments.area import Area
 from experiments.backend import forget_programs
 from experiments.compose import compose
-from experiments.shell import report_error, report_interrupt
+from experiments.reports import report_error, report_interrupt
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.runs import Outcome, write_overall_summary
 from fineq.runs.files import read_json

@@ -10,7 +10,13 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
 class one_sentence:  # noqa: N801 (used as a function)
-    """Turn Hydra's and OmegaConf's errors into one sentence each."""
+    """Turn Hydra's and OmegaConf's errors into one sentence each, behind a prefix if there is one.
+
+    Neither has an error for a number that a float cannot hold: that is caught here as well.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
 
     def __enter__(self) -> None:
         return None
@@ -19,8 +25,12 @@ class one_sentence:  # noqa: N801 (used as a function)
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
 
+        if isinstance(error, InputError) and self.prefix:
+            raise InputError(f"{self.prefix}{error}") from error
         if isinstance(error, HydraException | OmegaConfBaseException):
-            raise InputError(_sentence(error)) from error
+            raise InputError(self.prefix + _sentence(error)) from error
+        if isinstance(error, OverflowError):
+            raise InputError(f"{self.prefix}{_where(str(error))} is too large a number") from error
 
 
 def _sentence(error: BaseException) -> str:
@@ -30,25 +40,31 @@ def _sentence(error: BaseException) -> str:
         chain.append(str(cause))
         cause = cause.__cause__
     message = "\n".join(chain)
-    override = re.search(r"(?:override|merging override) '?\+*([\w.]+)", message)
-    key = re.search(r"full_key: (\S+)", message)
-    where = key[1] if key else override[1] if override else "a field"
+    where = _where(message)
     if match := re.search(r"Value '(.*?)'.*? could not be converted to (\w+)", message, re.S):
         return f"{where} must be of type {match[2].lower()}, got {match[1]}"
-    if "is not Optional" in message:
+    if "is not Optional" in message or "Incompatible value 'None'" in message:
         return f"{where} must be given, got null"
+    if match := re.search(r"missing mandatory value: (\S+)", message, re.I):
+        return f"{match[1]} must be given, got ???"
     if match := re.search(r"Could not (?:find|load) '([^']+)'", message):
-        options = re.search(r"Available options in '[^']+':(.*?)(?:Config search|$)", message, re.S)
-        known = ", ".join(options[1].split()) if options else ", ".join(_siblings(match[1]))
-        return f"{match[1]} was not found; allowed: {known}"
-    if "viable alternative" in message or "mismatched input" in message:
-        return f"the command line cannot be read: {message.splitlines()[0]}"
+        return f"{match[1]} was not found"
     if "Could not override" in message or "not in struct" in message:
-        name = override[1] if override else where
-        return f"{name} is not a field; --help lists the fields there are"
-    first = " ".join(message.split("\n")[0].split())
-    return f"{where}: {' '.join(chain[-1].splitlines()[0].split())}" if override else first
+        return f"{where} is not a field; --help lists the fields there are"
+    if "is not a ListConfig" in message:
+        return f"{where} must be a list in brackets, such as [1,2]"
+    if match := re.search(r"Cannot convert '\w+' to string: '(.*)'", message, re.S):
+        return f"{where} must be text, got {match[1]}"
+    first = _first(message)
+    return first if where == "a field" or where in first else f"{where}: {first}"
 
 
-def _siblings(name: str) -> list[str]:
-    return sorted(path.stem for path in (CONFIGS / name).parent.glob("*.yaml"))
+def _where(message: str) -> str:
+    """The field that a message is about."""
+    override = re.search(r"(?:override|merging override) '?\+*([\w.]+)", message)
+    key = re.search(r"full_key: (\S+)", message)
+    return key[1] if key else override[1] if override else "a field"
+
+
+def _first(message: str) -> str:
+    return " ".join(message.strip().split("\n")[0].split())

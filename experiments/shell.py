@@ -5,21 +5,14 @@ no directory.
 """
 
 import sys
-import traceback
 from collections.abc import Sequence
 
 from experiments.area import Area
 from experiments.compose import compose, to_yaml
 from experiments.multirun import multirun
-from experiments.options import help_text, parse
-from fineq.errors import (
-    EXIT_DONE,
-    EXIT_INTERRUPTED,
-    EXIT_RESOURCES,
-    FineqError,
-    InputError,
-    ResourceError,
-)
+from experiments.options import help_text, listing, parse
+from experiments.reports import report_error, report_interrupt
+from fineq.errors import EXIT_DONE, EXIT_RESOURCES, FineqError, InputError, ResourceError
 from fineq.streams import Lasting, lasting_streams
 
 
@@ -39,10 +32,14 @@ def _command(area: Area, arguments: list[str], out: Lasting) -> int:
         options = parse(area, arguments)
         if options.help:
             return _show(help_text(area) + "\n", out)
+        if options.empty:
+            _show(listing(area), out)
+            # What runs nothing has not done what it was called for, and says so to a script.
+            raise InputError("there is nothing to run: give experiment=NAME")
         if options.multirun and (options.show or options.source):
             raise InputError("-m runs many configurations: it goes with neither --cfg nor --from")
         if options.multirun:
-            return multirun(area, options)
+            return multirun(area, options.overrides, debug)
         config = compose(area, options.overrides, options.source)
         if options.show:
             return _show(to_yaml(config), out)
@@ -59,17 +56,3 @@ def _show(text: str, out: Lasting) -> int:
     if out.lost:
         raise ResourceError(f"standard output cannot be written: {out.lost}")
     return EXIT_DONE
-
-
-def report_interrupt() -> int:
-    """Print that a second Ctrl-C ended the command and return the exit code."""
-    print("fineq: interrupted; the same command goes on from what was kept", file=sys.stderr)
-    return EXIT_INTERRUPTED
-
-
-def report_error(error: FineqError, debug: bool = False) -> int:
-    """Print the error's sentence to standard error and return its exit code."""
-    if debug:
-        traceback.print_exception(error)
-    print(f"fineq: {error}", file=sys.stderr)
-    return error.exit_code

@@ -9,6 +9,8 @@ from fineq.fields import choice, count, flag, names, number, text
 # These say where and how a run is carried out, not what it computes: they stay out of its hash.
 WITHOUT_EFFECT = ("output", "profile", "profiles", "force", "strict", "quiet", "save_every")
 
+PROFILES = ("smoke", "quick", "full")
+
 # What every area says of the files that points are read from.
 TABLES = (
     "a table of rows: .csv (commas), .tsv (tabs), .txt (spaces), each perhaps .gz; empty lines and "
@@ -52,9 +54,7 @@ class RunConfig:
     )
     sweep: dict[str, Any] = dataclasses.field(default_factory=dict)
     output: str = text("outputs", "folder that run folders are made in")
-    profile: str = choice(
-        "quick", "size of the run: seconds, minutes, paper", ("smoke", "quick", "full")
-    )
+    profile: str = choice("quick", "size of the run: seconds, minutes, paper", PROFILES)
     profiles: dict[str, Any] = dataclasses.field(default_factory=dict)
     save_every: float = number(30.0, "time between checkpoints", unit="s", minimum=0.0)
     force: bool = flag(False, "run again even when a complete run with the same hash exists")

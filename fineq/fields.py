@@ -8,40 +8,11 @@ compiles once per value) or a plain number that a sweep lays along a batch axis.
 import copy
 import dataclasses
 import difflib
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fineq.errors import InputError
-
-MAX_COUNT = 2**31 - 1  # programs count in 32 bits
-
-
-class Spec(NamedTuple):
-    """What is known of one field: shown by `--help`, enforced by `validate`."""
-
-    help: str
-    unit: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    above: float | None = None
-    below: float | None = None
-    choices: tuple[str, ...] = ()
-    shape: bool = False
-    optional: bool = False
-
-    def allowed(self, every: bool = False) -> str:
-        """The permitted values in words; `every` also names the bound that all counts have."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        unsaid = (None,) if every else (None, MAX_COUNT)
-        parts = [
-            f"at least {self.minimum:g}" if self.minimum is not None else "",
-            f"above {self.above:g}" if self.above is not None else "",
-            f"at most {self.maximum:.15g}" if self.maximum not in unsaid else "",
-            f"below {self.below:g}" if self.below is not None else "",
-        ]
-        return " and ".join(part for part in parts if part)
+from fineq.values import Spec, check_value
 
 
 def number(default: float | None, help: str, *, unit: str = "", **limits: Any) -> Any:
@@ -49,12 +20,10 @@ def number(default: float | None, help: str, *, unit: str = "", **limits: Any) -
     return _field(default, Spec(help, unit, optional=default is None, **limits))
 
 
-def count(
-    default: int | None, help: str, *, minimum: int = 1, maximum: int = MAX_COUNT, **limits: Any
-) -> Any:
+def count(default: int | None, help: str, *, minimum: int = 1, **limits: Any) -> Any:
     """An integer that fixes shapes or the program: a sweep compiles once per value."""
-    bounds = {"minimum": minimum, "maximum": maximum}
-    spec = Spec(help, shape=True, optional=default is None, **bounds, **limits)
+    optional = default is None
+    spec = Spec(help, minimum=minimum, shape=True, optional=optional, whole=True, **limits)
     return _field(default, spec)
 
 
@@ -73,15 +42,34 @@ def flag(default: bool | None, help: str) -> Any:
     return _field(default, Spec(help, shape=True, optional=default is None))
 
 
-def numbers(default: list, help: str, **limits: Any) -> Any:
-    """A list of numbers, each within the limits; its length is a shape."""
-    spec = Spec(help, shape=True, **limits)
+def numbers(
+    default: list, help: str, *, depths: tuple[int, ...] = (1,), whole: bool = False, **limits: Any
+) -> Any:
+    """A list of numbers, each within the limits; its length is a shape.
+
+    Args:
+        default: what it holds.
+        help: its meaning.
+        depths: how deep it may be nested, as `Spec.depths`.
+        whole: whether its numbers are whole.
+        limits: of each number, as in `Spec`.
+    """
+    spec = Spec(help, shape=True, depths=depths, whole=whole, **limits)
+    return _list_field(default, spec)
+
+
+def words(default: list, help: str, choices: tuple[str, ...]) -> Any:
+    """A list of some of a few words."""
+    return _list_field(default, Spec(help, choices=choices, shape=True, depths=(1,)))
+
+
+def _list_field(default: list, spec: Spec) -> Any:
     return dataclasses.field(default_factory=lambda: list(default), metadata={"spec": spec})
 
 
 def names(help: str) -> Any:
     """A list of names or positions, empty by default."""
-    return dataclasses.field(default_factory=list, metadata={"spec": Spec(help, shape=True)})
+    return _list_field([], Spec(help, shape=True, depths=(1,), named=True))
 
 
 def group(factory: Any, help: str) -> Any:
@@ -120,33 +108,6 @@ def validate(config: Any) -> None:
     for block in _blocks(config):
         if hasattr(block, "check"):
             block.check()
-
-
-def check_value(path: str, value: Any, spec: Spec) -> None:
-    """Raise `InputError` when `value` is not what the field at `path` allows."""
-    if value is None:
-        if not spec.optional:
-            raise InputError(f"{path} must be given")
-        return
-    for item in value if isinstance(value, list | tuple) else [value]:
-        if not _inside(item, spec):
-            # The bound that all counts have is worth a word only to who has passed it.
-            allowed = spec.allowed(every=isinstance(item, int) and item > MAX_COUNT)
-            raise InputError(f"{path} must be {allowed or 'a finite number'}, got {item}")
-
-
-def _inside(value: Any, spec: Spec) -> bool:
-    if spec.choices:
-        return value in spec.choices
-    if isinstance(value, bool | str) or not isinstance(value, int | float):
-        return True
-    return (
-        math.isfinite(value)
-        and (spec.minimum is None or value >= spec.minimum)
-        and (spec.maximum is None or value <= spec.maximum)
-        and (spec.above is None or value > spec.above)
-        and (spec.below is None or value < spec.below)
-    )
 
 
 def _blocks(config: Any) -> Iterator[Any]:
@@ -214,16 +175,10 @@ def _axis(path: str, values: Any, known: dict[str, Leaf]) -> tuple[list, bool]:
     if not isinstance(values, list | tuple) or not values:
         raise InputError(f"sweep.{path} must be a non-empty list such as [1,2,3], got {values}")
     spec = known[path].spec
-    integral = "int" in str(known[path].annotation)
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InputError(f"sweep.{path} must be a list of numbers, got {value!r}")
-        if integral and value != int(value):
-            raise InputError(f"sweep.{path} must be a list of integers, got {value}")
-        check_value(f"sweep.{path}", value, spec)
+    check_value(f"sweep.{path}", values, spec._replace(optional=False, depths=(1,)))
     if len(set(values)) != len(values):
         raise InputError(f"sweep.{path} repeats a value: {list(values)}")
-    return [int(v) if integral else float(v) for v in values], spec.shape
+    return [int(v) if spec.whole else float(v) for v in values], spec.shape
 
 
 def _is_numeric(leaf: Leaf) -> bool:

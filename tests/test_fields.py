@@ -96,9 +96,9 @@ def test_sweep_axes_tell_shapes_from_numbers():
         ({"steps": []}, "non-empty list"),
         ({"steps": 3}, "non-empty list"),
         ({"steps": [1, 1]}, "repeats"),
-        ({"steps": [1.5]}, "integers"),
+        ({"steps": [1.5]}, "a list of whole numbers, got 1.5 among them"),
         ({"steps": [0]}, "sweep.steps must be at least 1"),
-        ({"inner": {"gain": ["x"]}}, "list of numbers"),
+        ({"inner": {"gain": ["x"]}}, "list of numbers, got 'x' among them"),
     ],
 )
 def test_bad_sweeps_are_refused(sweep, sentence):

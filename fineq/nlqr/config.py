@@ -6,6 +6,17 @@ from fineq.config import RunConfig, points_path, table_columns, table_header
 from fineq.errors import InputError
 from fineq.fields import choice, count, group, number, numbers, text
 
+STUDIES = (
+    "exact_recovery",
+    "global",
+    "initialisation",
+    "landscape",
+    "linear_convergence",
+    "lipschitz_sweep",
+    "robustness",
+    "sample_complexity",
+)
+
 
 @dataclass
 class SystemConfig:
@@ -29,11 +40,11 @@ class SystemConfig:
         "every swept value",
         ("all", "stable"),
     )
-    A: list = numbers([], "rows of A (source=matrices)")
-    B: list = numbers([], "rows of B (source=matrices)")
-    C: list = numbers([], "rows of C (source=matrices)")
-    Q: list = numbers([], "rows of Q; empty for the identity (source=matrices)")
-    R: list = numbers([], "rows of R; empty for the identity (source=matrices)")
+    A: list = numbers([], "rows of A (source=matrices)", depths=(2,))
+    B: list = numbers([], "rows of B (source=matrices)", depths=(2,))
+    C: list = numbers([], "rows of C (source=matrices)", depths=(2,))
+    Q: list = numbers([], "rows of Q; empty for the identity (source=matrices)", depths=(2,))
+    R: list = numbers([], "rows of R; empty for the identity (source=matrices)", depths=(2,))
 
     def check(self) -> None:
         """Source and what it needs agree."""
@@ -73,11 +84,6 @@ class LawConfig:
     path: str | None = points_path("x0 [S, n]", "null: those of system.path")
     columns: list = table_columns()
     header: bool | None = table_header()
-
-    def check(self) -> None:
-        """What is said of a table needs one."""
-        if not self.path and (self.columns or self.header is not None):
-            raise InputError("law.columns and law.header have no effect without law.path")
 
 
 @dataclass
@@ -150,13 +156,15 @@ class FloorsConfig:
     num_steps: int = count(1000, "iterations")
     step_size: float = number(0.5, "η as a multiple of 1/h, antithetic pairs", above=0.0)
     one_point_step_size: float = number(0.01, "the same, one-point estimates", above=0.0)
-    num_rollouts: list = numbers([30, 300], "rollouts J of one estimate, even", minimum=2)
+    num_rollouts: list = numbers(
+        [30, 300], "rollouts J of one estimate, even", minimum=2, whole=True
+    )
     radii: list = numbers([0.05, 0.2, 0.6], "smoothing radii r", above=0.0)
 
     def check(self) -> None:
         """Lists that descents can use."""
         for name, values in (("num_rollouts", self.num_rollouts), ("radii", self.radii)):
-            if not values or any(isinstance(v, str | bool) for v in values):
+            if not values:
                 raise InputError(f"floors.{name} must be a non-empty list of numbers, got {values}")
         if any(value % 2 for value in self.num_rollouts):
             raise InputError(
@@ -179,24 +187,21 @@ class RecoveryConfig:
     """Sizes and sample numbers of exact_recovery."""
 
     sizes: list = numbers(
-        [[2, 1], [6, 4], [2, 6]], "pairs [n, p] of states and controls (system.source=random)"
+        [[2, 1], [6, 4], [2, 6]],
+        "pairs [n, p] of states and controls (system.source=random)",
+        depths=(2,),
+        whole=True,
+        minimum=1,
     )
     below: int = count(3, "sample numbers start at n + p + d minus this", minimum=1)
     above: int = count(16, "and end at n + p + d plus this", minimum=1)
 
     def check(self) -> None:
-        """Sizes are pairs of positive integers, each given once."""
-        for size in self.sizes:
-            if not (isinstance(size, list) and len(size) == 2 and all(map(_positive, size))):
-                raise InputError(
-                    f"recovery.sizes must hold pairs [n, p] of positive integers, got {size}"
-                )
-        if not self.sizes or len({tuple(size) for size in self.sizes}) < len(self.sizes):
+        """Sizes are pairs, each given once."""
+        if not self.sizes or len(self.sizes[0]) != 2:
+            raise InputError(f"recovery.sizes must hold pairs [n, p], got {self.sizes}")
+        if len({tuple(size) for size in self.sizes}) < len(self.sizes):
             raise InputError(f"recovery.sizes must hold distinct pairs, got {self.sizes}")
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 @dataclass
@@ -224,7 +229,7 @@ class LandscapeConfig:
 class NlqrConfig(RunConfig):
     """Nearly linear-quadratic control (arXiv 2303.08431)."""
 
-    study: str = text("linear_convergence", "name of the study")
+    study: str = choice("linear_convergence", "name of the study", STUDIES)
     setting: str = text("clear", "label of the constants in use: printed or clear")
     system: SystemConfig = group(SystemConfig, "the plant")
     kernel: KernelConfig = group(KernelConfig, "the nonlinearity φ")

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 
 from fineq.config import RunConfig, points_path, table_columns, table_header
 from fineq.errors import InputError
-from fineq.fields import choice, count, flag, group, number, numbers, text
+from fineq.fields import choice, count, flag, group, number, numbers, text, words
+
+STUDIES = (
+    "benchmark_problems",
+    "beta",
+    "continuous_limit",
+    "linear_convergence",
+    "parametric",
+    "regularity",
+    "terminal_law",
+    "threshold",
+)
 
 
 @dataclass
@@ -57,8 +68,12 @@ class DataConfig:
     spread: float = number(1.0, "standard deviation of drawn means", minimum=0.0)
     num_components: int = count(2, "components of a drawn mixture")
     weights: list = numbers([], "weights of a mixture; empty: drawn mixtures have equal ones")
-    means: list = numbers([], "rows: means of a mixture, or one of a Gaussian; empty: drawn")
-    covariances: list = numbers([], "matrices: covariances, one per mean; empty: drawn")
+    means: list = numbers(
+        [], "rows: means of a mixture, or one of a Gaussian; empty: drawn", depths=(2,)
+    )
+    covariances: list = numbers(
+        [], "matrices: covariances, one per mean; empty: drawn", depths=(1, 3)
+    )
     path: str | None = points_path("x [S, d]", "points")
     columns: list = table_columns()
     header: bool | None = table_header()
@@ -89,7 +104,9 @@ class RewardConfig:
     curvature: str = choice(
         "concave", "sign of a drawn quadratic's curvature", ("concave", "convex", "mixed")
     )
-    matrix: list = numbers([], "rows of P in ½(y-c)'P(y-c), symmetric; empty: drawn (quadratic)")
+    matrix: list = numbers(
+        [], "rows of P in ½(y-c)'P(y-c), symmetric; empty: drawn (quadratic)", depths=(2,)
+    )
     center: list = numbers([], "c (quadratic); empty: drawn")
     direction: list = numbers([], "w (linear, wave); empty: drawn (linear), first axis (wave)")
     shift: float = number(0.5, "position of the wave along w")
@@ -148,9 +165,14 @@ class PictureConfig:
 class ContinuousConfig:
     """What continuous_limit looks at."""
 
-    num_steps: list = numbers([25, 50, 100, 200, 400, 800], "numbers of steps T, rising", minimum=1)
+    num_steps: list = numbers(
+        [25, 50, 100, 200, 400, 800], "numbers of steps T, rising", minimum=1, whole=True
+    )
     num_times: list = numbers(
-        [50, 100, 200], "time steps of the Bellman equation's grids, rising, even", minimum=2
+        [50, 100, 200],
+        "time steps of the Bellman equation's grids, rising, even",
+        minimum=2,
+        whole=True,
     )
     num_iterations: int = count(6, "policy iterations shown")
 
@@ -170,7 +192,9 @@ class ContinuousConfig:
 class TerminalConfig:
     """What terminal_law looks at."""
 
-    num_steps: list = numbers([25, 50, 100, 200, 400, 800], "numbers of steps T, rising", minimum=1)
+    num_steps: list = numbers(
+        [25, 50, 100, 200, 400, 800], "numbers of steps T, rising", minimum=1, whole=True
+    )
     ends: list = numbers(
         [1e-4, 1e-3, 1e-2, 1e-1], "noise levels ᾱ of Y_0, continuous time", above=0.0, below=1.0
     )
@@ -222,7 +246,7 @@ class ParametricConfig:
         1.0, "share of the way to the fit that a sweep goes", above=0.0, maximum=1.0
     )
     num_sweeps: int = count(12, "sweeps with linear features")
-    classes: list = numbers(
+    classes: list = words(
         ["affine", "cubic", "fourier", "radial"],
         "linear features: polynomials of degree 1 or 3; an affine part with random Fourier "
         "features, or with Gaussian radial functions",
@@ -238,7 +262,7 @@ class ParametricConfig:
     ascent: bool = flag(
         True, "whether to train the network by stochastic gradient ascent on J as well"
     )
-    batches: list = numbers([64, 1024], "paths N for the statistical error", minimum=1)
+    batches: list = numbers([64, 1024], "paths N for the statistical error", minimum=1, whole=True)
     num_reference: int = count(1000, "paths of the optimum on which controls are compared")
     certificate_paths: int = count(
         16384, "paths behind each side of the bound on J, rounded up to 16s", minimum=32
@@ -258,7 +282,7 @@ STANDARD = (
 class BenchmarkConfig:
     """The standard problems of stochastic control."""
 
-    problems: list = numbers(
+    problems: list = words(
         list(STANDARD),
         "Ornstein-Uhlenbeck problems with quadratic costs, easy (d = 2, d = 20) or hard, or with a "
         "linear cost (d = 10); a double well (d = 10)",
@@ -285,7 +309,7 @@ class BenchmarkConfig:
 class PiftConfig(RunConfig):
     """Fine-tuning as stochastic control (arXiv 2412.18164)."""
 
-    study: str = text("linear_convergence", "name of the study")
+    study: str = choice("linear_convergence", "name of the study", STUDIES)
     beta: float = number(2.0, "price β of a unit of divergence", above=0.0)
     betas: list = numbers([], "β_t, one per step of the chain, in place of beta", above=0.0)
     schedule: ScheduleConfig = group(ScheduleConfig, "the noise of the pre-trained chain")

@@ -14,7 +14,7 @@ from fineq.errors import EXIT_ALL_DIVERGED
 from fineq.ntk import config, forward
 from tests.experiments.refusal import refused
 
-SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
+SMALL = ["seeds=2", "quiet=true"]
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
         ("target.name=boxes target.scale=true", "target.scale has no effect when target.name=box"),
         ("target.name=digits target.d=40", "target.d must lie in 2..16 for digits"),
         ("network.widths=[0]", "network.widths must be at least 1"),
-        ("network.widths=[a]", "network.widths must be whole numbers"),
+        ("network.widths=[a]", "network.widths must be a list of whole numbers, got 'a'"),
         ("network.widths=[63]", "even ones when network.start=symmetric, got 63"),
-        ("generalisation.sizes=[16.5,32]", "sizes must be whole numbers, got 16.5"),
-        ("assumptions.sizes=[16,40.2]", "sizes must be whole numbers, got 40.2"),
+        ("generalisation.sizes=[16.5,32]", "sizes must be a list of whole numbers, got 16.5"),
+        ("assumptions.sizes=[16,40.2]", "sizes must be a list of whole numbers, got 40.2"),
         ("assumptions.sizes=[16]", "must be two or more numbers that rise, got [16]"),
         ("assumptions.radii=[]", "assumptions.radii must be one or more numbers above 0, got []"),
         ("data.times=early", "data.times must be one of uniform, log_uniform"),
@@ -59,8 +59,11 @@ SMALL = ["profile=smoke", "seeds=2", "quiet=true"]
     ],
 )
 def test_bad_input_ends_with_one_sentence(word, sentence, tmp_path, capsys):
-    words = word.split() if "study" in word or "experiment" in word else ["study=assumptions"]
-    words += [] if words == word.split() else word.split()
+    words = word.split()
+    if "experiment" in word:
+        words.append("profile=smoke")
+    elif "study" not in word:
+        words.append("study=assumptions")
     assert sentence in refused(AREA, [*SMALL, *words], tmp_path, capsys)
 
 
@@ -95,7 +98,8 @@ def test_duplicates_are_merged_and_said(tmp_path):
     path.write_text("-0.5\n0.25\n-0.5\n")
     words = ["experiment=ntk/assumptions", "target.name=points", f"target.path={path}"]
     words += ["++sweep.process.T0=[0.1]", "assumptions.sizes=[16,24]", "data.num_test=64"]
-    assert main(AREA, [*SMALL, *words, f"output={tmp_path / 'out'}"]) == 0
+    words += ["profile=smoke", f"output={tmp_path / 'out'}"]
+    assert main(AREA, [*SMALL, *words]) == 0
     (summary,) = (tmp_path / "out").rglob("summary.json")
     notes = json.loads(summary.read_text())["notes"]
     assert notes["duplicates"] == "1 duplicate points were merged, with weights"

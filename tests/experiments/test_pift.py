@@ -11,20 +11,21 @@ from experiments.sentences import CONFIGS
 from experiments.shell import main
 from tests.experiments.refusal import refused
 
-SMALL = ["profile=smoke", "seeds=2", "data.d=1", "schedule.num_steps=4", "quiet=true"]
+SMALL = ["seeds=2", "quiet=true"]
+ONE = [*SMALL, "data.d=1", "schedule.num_steps=4"]
 
 
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
         ("beta=0", "beta must be above 0, got 0"),
-        ("betas=[1,2]", "betas must hold one β per step of the chain, 4, got 2"),
+        ("betas=[1,2]", "betas must hold one β per step of the chain, 20, got 2"),
         ("inner.num_inner=0", "inner.num_inner must be at least 1, got 0"),
         ("schedule.floor=0", "schedule.floor must be above 0"),
         ("reward.name=log_ratio", "reward.weights must be given"),
         ("reward.name=python", "reward.target must be module:function"),
         ("reward.name=python reward.target=math:nosuch", "has no function nosuch"),
-        ("reward.matrix=[[1,0],[0,1]]", "reward.matrix must have shape (1, 1), got (2, 2)"),
+        ("reward.matrix=[[1,0],[0,1]]", "reward.matrix must have shape (4, 4), got (2, 2)"),
         ("schedule.name=list schedule.alphas=[0.5,1.0]", "schedule.alphas must be"),
         ("schedule.name=linear schedule.last=1.5", "must be below 1 when schedule.name=linear"),
         ("data.means=[[0,0]] data.covariances=[[[1,2],[2,1]]]", "must be positive definite"),
@@ -57,7 +58,7 @@ def test_rewards_are_tried_before_anything_runs(tmp_path, capsys, monkeypatch):
         ("crash", "failed on a point of shape (1,)"),
     ):
         words = ["reward.name=python", f"reward.target=bad_rewards:{name}"]
-        assert sentence in refused(AREA, [*SMALL, *words], tmp_path, capsys)
+        assert sentence in refused(AREA, [*ONE, *words], tmp_path, capsys)
 
 
 def test_points_come_from_csv_and_npz(tmp_path):
@@ -81,7 +82,7 @@ def test_a_csv_that_is_no_table_is_refused(tmp_path, capsys):
 
 
 def test_a_study_runs_with_a_user_reward_and_says_when_beta_is_too_small(tmp_path):
-    words = ["experiment=pift/linear_convergence", *SMALL, "++sweep.beta=[1e-3,2.0]"]
+    words = ["experiment=pift/linear_convergence", "profile=smoke", *ONE, "++sweep.beta=[1e-3,2.0]"]
     assert main(AREA, [*words, f"output={tmp_path}"]) == 0
     summary = json.loads(next(tmp_path.rglob("summary.json")).read_text())
     assert summary["status"] in ("complete", "partly_diverged")

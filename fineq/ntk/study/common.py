@@ -13,7 +13,7 @@ from fineq.claims import Claim, Measured, Theory
 from fineq.counting import over_seeds, seeds_words
 from fineq.errors import InputError, ResourceError
 from fineq.ntk.claims import claim
-from fineq.ntk.config import DataConfig, NtkConfig
+from fineq.ntk.config import NtkConfig
 from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.study.instances import Given, Instance, configured, make_instance
@@ -82,8 +82,6 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> S
         )
     study = Study(config, given, stages, make_instance(config, given), axes)
     sizes = next((axis.values for axis in own if axis.name == "data.num"), None)
-    if sizes is not None and config.data.num != DataConfig().num:
-        raise InputError(f"data.num has no effect when study={config.study}: set its sizes")
     _check_fits(config, sizes or [config.data.num])
     _check_steps(study, [*own, *study.axes])
     return study

@@ -13,7 +13,6 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Theory
-from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
 from fineq.ntk.config import NtkConfig
 from fineq.ntk.spectral import descend, predict, rounding, spectrum
@@ -71,13 +70,7 @@ class Inputs(NamedTuple):
 
 
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
-    """Descend on clean and on noisy labels, at every N, with both kinds of inputs.
-
-    Raises:
-        InputError: for a choice between the two.
-    """
-    if not config.data.constant:
-        raise InputError("data.constant has no effect when study=inputs, which takes both: drop it")
+    """Descend on clean and on noisy labels, at every N, with both kinds of inputs."""
     sizes = Axis("data.num", [int(n) for n in config.generalisation.sizes], static=True)
     kinds = Axis("data.constant", list(INPUTS), static=True)
     study = make_study(config, given, stages, kinds, sizes)

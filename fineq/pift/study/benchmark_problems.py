@@ -21,7 +21,7 @@ from fineq.pift.config import PiftConfig
 from fineq.pift.parametric import linear
 from fineq.pift.parametric.features import Features, Scale, polynomial, separate
 from fineq.pift.study import benchmark_views as views
-from fineq.pift.study.common import coords_of, refuse_unused
+from fineq.pift.study.common import coords_of
 from fineq.pift.study.fits import Facing, Net, linear_program, network_program
 from fineq.pift.study.instances import Given
 from fineq.pift.study.standard_cases import (
@@ -62,12 +62,11 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     """Fit every problem from the pre-trained policy, u = 0.
 
     Raises:
-        InputError: for a sweep, or a field of other studies that is not at its default.
+        InputError: for a sweep, and for nothing but the double well.
     """
     del given
     if config.sweep:
         raise InputError("study=benchmark_problems takes no sweep: its problems are fixed")
-    refuse_unused(config, "benchmark")
     if config.benchmark.problems == [WELL]:
         raise InputError("benchmark.problems must hold another one beside double_well")
     cases = {name: make_case(config, name) for name in config.benchmark.problems if name != WELL}

@@ -1,15 +1,12 @@
 """What the studies of fine-tuning share: names of fields, axes, instances, text for claims."""
 
-from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
 from fineq import studies
-from fineq.config import RunConfig
 from fineq.counting import over_seeds
 from fineq.errors import InputError
-from fineq.fields import leaves
 from fineq.pift.config import PiftConfig
 from fineq.pift.study.instances import Given, Instance, is_drawn, make_instance, schedule_of
 from fineq.rates import Interval, Rate, SequenceRate
@@ -60,26 +57,6 @@ def schedule_note(config: PiftConfig) -> dict[str, str]:
     last = float(schedule_of(config).sigmas[-1]) ** 2
     kind = "that of the step before" if config.schedule.floor is None else "as given"
     return {"floor": f"posterior variances; σ² of the last step is floored at {last:.3g}, {kind}"}
-
-
-def refuse_unused(config: PiftConfig, *used: str) -> None:
-    """Refuse fields that a study with problems of its own would ignore.
-
-    Args:
-        config: validated.
-        used: fields and groups that count, besides those of every run.
-
-    Raises:
-        InputError: for any other field that is not at its default.
-    """
-    usual = {leaf.path: leaf.value for leaf in leaves(PiftConfig(study=config.study))}
-    common = {field.name for field in fields(RunConfig)}
-    for leaf in leaves(config):
-        if leaf.path.split(".")[0] not in common | set(used) and leaf.value != usual[leaf.path]:
-            raise InputError(
-                f"study={config.study} has its own problems: {leaf.path} has no effect there and "
-                f"must stay {usual[leaf.path]}, got {leaf.value}"
-            )
 
 
 def alike(study: Study) -> bool:

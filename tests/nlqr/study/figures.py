@@ -12,7 +12,9 @@ TINY = ("profile=smoke", "seeds=3", "descent.horizon=3", "reference.max_horizon=
 
 def tiny(study: str, setting: str, *words: str) -> NlqrConfig:
     """The configuration that the files of a figure give, made small."""
-    return compose(AREA, [f"experiment=nlqr/{study}", f"setting={setting}", *TINY, *words])
+    given = {word.lstrip("+").partition("=")[0] for word in words}
+    usual = [word for word in TINY if word.partition("=")[0] not in given]
+    return compose(AREA, [f"experiment=nlqr/{study}", f"setting={setting}", *usual, *words])
 
 
 def closed_loop(descents: Descents, seed: int, scale: float, K: np.ndarray, plant: tuple = ()):

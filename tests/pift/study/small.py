@@ -4,11 +4,14 @@ from experiments.compose import compose
 from experiments.pift import AREA
 from fineq.pift.config import PiftConfig
 
-FEW = {"seeds": 3, "data.d": 2, "schedule.num_steps": 6}
+OWN_STEPS = ("terminal_law", "continuous_limit")  # they have numbers of steps of their own
 
 
 def small(name: str, *words: str) -> PiftConfig:
     """An experiment at its smoke profile with few seeds and steps."""
-    given = {word.partition("=")[0] for word in words}
-    few = [f"{k}={v}" for k, v in FEW.items() if k not in given]
-    return compose(AREA, [f"experiment=pift/{name}", "profile=smoke", *few, *words])
+    usual = ["profile=smoke", "seeds=3"]
+    usual += [] if name == "regularity" or name.endswith("_mixture") else ["data.d=2"]
+    usual += [] if name.startswith(OWN_STEPS) else ["schedule.num_steps=6"]
+    given = {word.lstrip("+").partition("=")[0] for word in words}
+    usual = [word for word in usual if word.partition("=")[0] not in given]
+    return compose(AREA, [f"experiment=pift/{name}", *usual, *words])

@@ -1,0 +1,120 @@
+"""Which fields a study reads, found by tracing it: nothing is compiled and little is computed."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from fineq.iterate.core import start
+from fineq.sweep import Axis, Program, SweepResult
+from fineq.sweep.program import begin, keys
+from fineq.sweep.stages import Stages, stay
+
+# Where every field is read, for its help or to check it.
+EVERYWHERE = ("fields.py", "config.py", "effects.py", "reads.py", "compose.py")
+
+
+class Traced(Stages):
+    """Stages that trace one member and fill arrays of the right shapes."""
+
+    def sweep(
+        self,
+        name: str,
+        make_program: Callable[[dict[str, Any]], Program],
+        axes: Sequence[Axis],
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        block_size: int | None = None,
+    ) -> SweepResult:
+        """As that of `Stages`, of made-up numbers."""
+        static = [axis for axis in axes if axis.static]
+        traced = [axis for axis in axes if not axis.static]
+        sizes = tuple(len(axis.values) for axis in axes)
+        inner = tuple(len(axis.values) for axis in traced)
+        member = {axis.name: jax.numpy.asarray(axis.values)[0] for axis in traced}
+        first = (0,) * len(sizes)
+        member |= jax.tree.map(lambda x: np.asarray(x)[first], dict(inputs or {}))
+        finals, metrics, iterations = [], {}, np.zeros(1, int)
+        for values in itertools.product(*(axis.values for axis in static)):
+            program = make_program({a.name: v for a, v in zip(static, values, strict=True)})
+            state, problem = jax.eval_shape(partial(begin, program.init), member)
+            shape = state
+            if program.kernel is not stay:
+                key = jax.eval_shape(lambda seed: keys(seed)[1], member["seed"])
+                carry = jax.eval_shape(partial(start, program.kernel), state, problem, key)
+                found = program.metrics and jax.eval_shape(
+                    program.metrics, carry.state, carry.info, problem
+                )
+                record = [0, program.num_steps] if program.record is None else program.record
+                iterations = np.unique(np.asarray(record))
+                metrics = {
+                    k: _made((*sizes, len(iterations), *x.shape), x.dtype, len(sizes))
+                    for k, x in (found or {}).items()
+                }
+            finals.append(jax.tree.map(lambda x: _made((*inner, *x.shape), x.dtype), shape))
+        done = np.full(sizes, iterations[-1])
+        return SweepResult(
+            tuple(axes),
+            tuple(axis.name for axis in axes),
+            {axis.name: np.asarray(axis.values) for axis in axes},
+            iterations,
+            metrics,
+            np.ones((*sizes, len(iterations)), bool),
+            np.ones(sizes, bool),
+            np.zeros(sizes, bool),
+            np.zeros(sizes, int),
+            done,
+            tuple(finals),
+            *(1, 0.0, 0.0, 0),
+        )
+
+
+def _made(shape: tuple[int, ...], dtype: Any, falling: int = -1) -> np.ndarray:
+    """Ones that fall along the axis of records and rise elsewhere, a little."""
+    if jax.numpy.issubdtype(dtype, jax.dtypes.prng_key):
+        shape, dtype = (*shape, 2), np.uint32
+    if not jax.numpy.issubdtype(dtype, np.floating):
+        return np.ones(shape, dtype)
+    values = 1 + 0.01 * np.sin(np.arange(int(np.prod(shape)))).reshape(shape)
+    if 0 <= falling < len(shape):
+        steps = np.arange(shape[falling]).reshape(-1, *[1] * (len(shape) - falling - 1))
+        values = values * 0.9**steps
+    return values.astype(dtype)
+
+
+@contextmanager
+def recorded(config: Any) -> Iterator[set[str]]:
+    """The dotted paths that are read of a configuration and of its copies."""
+    found: set[str] = set()
+    blocks = {type(config): ""}
+    blocks |= {
+        type(getattr(config, f.name)): f"{f.name}."
+        for f in fields(config)
+        if is_dataclass(getattr(config, f.name))
+    }
+
+    def watch(kind: type, prefix: str) -> Callable[[Any, str], Any]:
+        names = {f.name for f in fields(kind)}
+
+        def read(self: Any, name: str) -> Any:
+            if name in names:
+                file = sys._getframe(1).f_code.co_filename
+                if not file.endswith(EVERYWHERE):
+                    found.add(prefix + name)
+            return object.__getattribute__(self, name)
+
+        return read
+
+    try:
+        for kind, prefix in blocks.items():
+            kind.__getattribute__ = watch(kind, prefix)  # type: ignore[method-assign]
+        yield found
+    finally:
+        for kind in blocks:
+            del kind.__getattribute__
