@@ -15,6 +15,7 @@ from experiments.reports import report_error
 from experiments.sentences import CONFIGS, one_sentence
 from experiments.words import Word, experiments, files_of, read_words
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
+from fineq.values import shortened
 
 
 class Job(NamedTuple):
@@ -96,7 +97,7 @@ def _launch(area: Area, words: Sequence[Word], task: "Task") -> list[Job]:
                 raise
             # Hydra checks little of what is set of its own.
             reason = str(error) or type(error).__name__
-            raise InputError(f"Hydra does not take these words: {reason}") from error
+            raise InputError(f"Hydra does not take these words ({shortened(reason)})") from error
         finally:
             GlobalHydra.instance().clear()
     returned = [job for batch in batches for job in (batch if isinstance(batch, list) else [batch])]

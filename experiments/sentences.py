@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fineq.errors import InputError
+from fineq.values import shortened
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -42,7 +43,7 @@ def _sentence(error: BaseException) -> str:
     message = "\n".join(chain)
     where = _where(message)
     if match := re.search(r"Value '(.*?)'.*? could not be converted to (\w+)", message, re.S):
-        return f"{where} must be of type {match[2].lower()}, got {match[1]}"
+        return f"{where} must be of type {match[2].lower()}, got {shortened(match[1])}"
     if "is not Optional" in message or "Incompatible value 'None'" in message:
         return f"{where} must be given, got null"
     if match := re.search(r"missing mandatory value: (\S+)", message, re.I):
@@ -54,7 +55,7 @@ def _sentence(error: BaseException) -> str:
     if "is not a ListConfig" in message:
         return f"{where} must be a list in brackets, such as [1,2]"
     if match := re.search(r"Cannot convert '\w+' to string: '(.*)'", message, re.S):
-        return f"{where} must be text, got {match[1]}"
+        return f"{where} must be text, got {shortened(match[1])}"
     first = _first(message)
     return first if where == "a field" or where in first else f"{where}: {first}"
 

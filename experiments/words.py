@@ -11,6 +11,7 @@ from experiments.area import Area
 from experiments.sentences import CONFIGS
 from fineq.errors import InputError
 from fineq.fields import flatten, leaves
+from fineq.values import shortened
 
 AREAS = ("nlqr", "pift", "ntk")
 OF_HYDRA = re.compile(r"hydra[./]")
@@ -107,10 +108,9 @@ def _parsed(text: str) -> Any:
         return OverridesParser.create().parse_override(text)
     # Beside its own errors: numbers too long to convert, and brackets nested too deep.
     except (HydraException, ValueError, RecursionError):
-        shown = value if len(value) < 60 else value[:57] + "..."
         raise InputError(
-            f"the command line cannot be read at {name}={shown}: lists are [a,b]; text with other "
-            f"characters than letters, digits and /-_.: stands in quotes, as in \"{name}='...'\""
+            f"the command line cannot be read at {name}={shortened(value)}: lists are [a,b]; text "
+            f"with more than letters, digits and /-_.: stands in quotes, as in \"{name}='...'\""
         ) from None
 
 

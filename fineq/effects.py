@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from fineq.config import RunConfig
 from fineq.errors import InputError
 from fineq.fields import flatten, leaves, replace_at
+from fineq.values import shortened
 
 ConfigT = TypeVar("ConfigT", bound=RunConfig)
 
@@ -24,7 +25,7 @@ class Need(NamedTuple):
     words: str
 
 
-Case = Mapping[str, Need]
+Case = tuple[tuple[str, Need], ...]  # paths with what is asked of them
 
 
 class Effect(NamedTuple):
@@ -49,7 +50,7 @@ def effect(patterns: str, *cases: Mapping[str, Any]) -> Effect:
     """
     return Effect(
         tuple(patterns.split()),
-        tuple({path: _need(asked) for path, asked in case.items()} for case in cases),
+        tuple(tuple((path, _need(asked)) for path, asked in case.items()) for case in cases),
     )
 
 
@@ -140,7 +141,7 @@ def unread(path: str, effects: Iterable[Effect], known: Mapping[str, Any]) -> li
 
 
 def _lacking(case: Case, known: Mapping[str, Any]) -> Case:
-    return {path: need for path, need in case.items() if not need.holds(known.get(path))}
+    return tuple((path, need) for path, need in case if not need.holds(known.get(path)))
 
 
 def axis_unread(
@@ -178,7 +179,7 @@ def _of_axis(path: str, effects: Sequence[Effect], known: Mapping[str, Any]) -> 
 
 
 def _here(why: list[Case], known: Mapping[str, Any]) -> str:
-    paths = dict.fromkeys(path for case in why for path in case)
+    paths = dict.fromkeys(path for case in why for path, _ in case)
     return " and ".join(_is(path, known.get(path)) for path in paths)
 
 
@@ -189,7 +190,7 @@ def _is(path: str, value: Any) -> str:
 
 
 def _taken(why: list[Case]) -> str:
-    cases = [" and ".join(need.words.format(path) for path, need in c.items()) for c in why]
+    cases = [" and ".join(need.words.format(path) for path, need in case) for case in why]
     return ", or ".join(cases)
 
 
@@ -201,4 +202,4 @@ def _listed(values: Sequence[Any]) -> str:
 def _written(value: Any) -> str:
     if value is None:
         return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else shortened(value)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fineq.errors import InputError
-from fineq.values import Spec, check_value
+from fineq.values import Spec, check_value, shortened
 
 
 def number(default: float | None, help: str, *, unit: str = "", **limits: Any) -> Any:
@@ -173,11 +173,13 @@ def _axis(path: str, values: Any, known: dict[str, Leaf]) -> tuple[list, bool]:
         hint = f"; did you mean sweep.{close[0]}?" if close else ""
         raise InputError(f"sweep.{path}: {path} {reason} of this configuration{hint}")
     if not isinstance(values, list | tuple) or not values:
-        raise InputError(f"sweep.{path} must be a non-empty list such as [1,2,3], got {values}")
+        raise InputError(
+            f"sweep.{path} must be a non-empty list such as [1,2,3], got {shortened(values)}"
+        )
     spec = known[path].spec
     check_value(f"sweep.{path}", values, spec._replace(optional=False, depths=(1,)))
     if len(set(values)) != len(values):
-        raise InputError(f"sweep.{path} repeats a value: {list(values)}")
+        raise InputError(f"sweep.{path} repeats a value: {shortened(values)}")
     return [int(v) if spec.whole else float(v) for v in values], spec.shape
 
 

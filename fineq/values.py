@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from fineq.errors import InputError
 
+LONGEST = 80  # letters of a value in a sentence
 MOST = 2**31 - 1  # of whole numbers, wherever a field says nothing of its own
 LISTED = {1: "a list of {}", 2: "a list of rows of {}", 3: "a list of matrices of {}"}
 
@@ -53,6 +54,12 @@ class Spec(NamedTuple):
         return " and ".join(part for part in parts if part)
 
 
+def shortened(value: Any) -> str:
+    """The value as a sentence shows it: in one line that is not too long."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
 def check_value(path: str, value: Any, spec: Spec) -> None:
     """Raise `InputError` when `value` is not what the field at `path` allows."""
     if value is None:
@@ -67,7 +74,7 @@ def check_value(path: str, value: Any, spec: Spec) -> None:
 def _check_list(path: str, value: Any, spec: Spec) -> None:
     """Elements of the right kind, each within the limits, in rows of equal length."""
     if not isinstance(value, list | tuple):
-        raise InputError(f"{path} must be {_kind(spec)}, got {value!r}")
+        raise InputError(f"{path} must be {_kind(spec)}, got {shortened(repr(value))}")
     level, depth = list(value), 1
     while any(isinstance(item, list | tuple) for item in level):
         if depth == max(spec.depths) or not all(isinstance(item, list | tuple) for item in level):
@@ -79,10 +86,12 @@ def _check_list(path: str, value: Any, spec: Spec) -> None:
         level, depth = [item for row in level for item in row], depth + 1
     for item in level:
         if not _is_of(item, spec):
-            raise InputError(f"{path} must be {_kind(spec)}, got {item!r} among them")
+            raise InputError(
+                f"{path} must be {_kind(spec)}, got {shortened(repr(item))} among them"
+            )
         _check_item(path, item, spec)
     if value and depth not in spec.depths:
-        raise InputError(f"{path} must be {_kind(spec)}, got {list(value)}")
+        raise InputError(f"{path} must be {_kind(spec)}, got {shortened(value)}")
 
 
 def _kind(spec: Spec) -> str:
@@ -101,9 +110,11 @@ def _is_of(item: Any, spec: Spec) -> bool:
 
 def _check_item(path: str, value: Any, spec: Spec) -> None:
     if spec.whole and isinstance(value, int) and value > MOST:
-        raise InputError(f"{path} must be at most {MOST}, got {value}")
+        raise InputError(f"{path} must be at most {MOST}, got {shortened(value)}")
     if not _inside(value, spec):
-        raise InputError(f"{path} must be {spec.allowed() or 'a finite number'}, got {value}")
+        raise InputError(
+            f"{path} must be {spec.allowed() or 'a finite number'}, got {shortened(value)}"
+        )
 
 
 def _inside(value: Any, spec: Spec) -> bool:

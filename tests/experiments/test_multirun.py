@@ -23,7 +23,7 @@ def saved(folder: Path, status: str, *verdicts: str) -> Path:
     """A run folder with a summary alone."""
     folder.mkdir()
     names = ("area", "study", "name", "hash")
-    blank = {"rates": [], "notes": {}, "timing": {}, "environment": {}, "files": {}}
+    blank = {"rates": [], "notes": {}, "timing": {}, "environment": {}, "files": {}, "sources": {}}
     claims = [claim(0.5, verdict).to_dict() for verdict in verdicts]
     about = {"schema_version": SCHEMA_VERSION, "status": status, "claims": claims}
     write_summary(folder, json.loads(json.dumps({**dict.fromkeys(names, "x"), **blank, **about})))
