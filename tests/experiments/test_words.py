@@ -35,7 +35,7 @@ def sentence(line, tmp_path, capsys):
         ("nlqr experiment=landscape", "experiment/landscape was not found; did you mean nlqr/land"),
         ("nlqr experiment=nlqr/landscpe", "did you mean nlqr/landscape"),
         ("nlqr experiment=pift/beta", "experiment=pift/beta belongs to python -m experiments.pift"),
-        ("nlqr experiment=3", "experiment/3 was not found; allowed: nlqr/exact_recovery"),
+        ("nlqr experiment=3", "experiment/3 was not found; allowed: nlqr/"),
         ("nlqr system=3", "system/3 was not found; allowed: file, matrices, random"),
         ("nlqr system=null", "system/null was not found"),
         ("nlqr hydra=null", "hydra is not a field"),
