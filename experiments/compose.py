@@ -161,9 +161,10 @@ def _check_profile(config: RunConfig, usual: str, source: str | None) -> None:
     """Raise `InputError` for a profile of no experiment: its name would change nothing."""
     if config.profiles or config.profile == usual:
         return
-    what = f"--from {source} holds its own sizes" if source else "there is no experiment=NAME"
+    start = f"--from {source}" if source else "what runs here"
     raise InputError(
-        f"profile={config.profile} has no effect: it is a block of an experiment, and {what}"
+        f"profile={config.profile} has no effect: profiles are blocks of an experiment=NAME, and "
+        f"{start} has none"
     )
 
 

@@ -20,7 +20,7 @@ from tests.reads import Traced, recorded
 BEFORE = {"system.source", "target.name", "target.d", "data.covariances", "setting"}
 BEFORE |= {field.name for field in dataclasses.fields(RunConfig)}
 # Of kernel_limit it only says which widths are allowed.
-BEFORE |= {"network.start"}
+BEFORE |= {"network.start", *(f"system.{name}" for name in "ABCQR")}
 # Read, and then replaced by an axis of the study, or not used by the method that was chosen.
 HARMLESS = {
     "descent.start": {"initialisation", "global", "landscape", "sample_complexity"},
@@ -39,6 +39,8 @@ HARMLESS = {
     "schedule.variance": {"terminal_law", "continuous_limit"},
     "parametric.batches": {"parametric"},
 }
+SMOKE = ("profile=smoke",)
+SIZE = {"nlqr/demo": ()}  # it has one size
 QUICK = (
     "nlqr/robustness",
     "nlqr/exact_recovery",
@@ -52,6 +54,7 @@ QUICK = (
 )
 SLOW = (
     "nlqr/linear_convergence",
+    "nlqr/demo",
     "nlqr/landscape",
     "nlqr/global",
     "nlqr/initialisation setting=printed",
@@ -79,7 +82,9 @@ def test_a_study_reads_what_its_table_says(line):
     experiment, *words = line.split()
     module = importlib.import_module(f"experiments.{experiment.partition('/')[0]}")
     studies = importlib.import_module(f"fineq.{module.AREA.name}.study").STUDIES
-    config = compose(module.AREA, [f"experiment={experiment}", "profile=smoke", *words])
+    config = compose(
+        module.AREA, [f"experiment={experiment}", *SIZE.get(experiment, SMOKE), *words]
+    )
     given = module.load(config).given
     with recorded(config) as read:
         studies[config.study](config, given, Traced())

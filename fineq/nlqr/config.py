@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fineq.config import RunConfig, points_path, table_columns, table_header
 from fineq.errors import InputError
-from fineq.fields import choice, count, group, number, numbers, text
+from fineq.fields import choice, count, group, number, numbers, text, words
 
 STUDIES = (
     "exact_recovery",
@@ -125,7 +125,7 @@ class DescentConfig:
     diverged_factor: float = number(
         10.0, "a member whose cost exceeds this multiple of its start's has diverged", above=1.0
     )
-    others: list = numbers(
+    others: list = words(
         ["natural", "two_point", "one_point"],
         "linear_convergence: gradients that descend beside the exact one",
         choices=("natural", "two_point", "one_point"),

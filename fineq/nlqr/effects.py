@@ -1,6 +1,8 @@
 """Which fields each study of nearly linear-quadratic control reads, and under which choices."""
 
-from fineq.effects import EMPTY, GIVEN, at_most, but, effect
+from typing import Any
+
+from fineq.effects import EMPTY, GIVEN, at_most, but, effect, holding
 
 PAPER = ("initialisation", "lipschitz_sweep", "robustness")
 FLOORS = ("linear_convergence", "sample_complexity")
@@ -8,6 +10,12 @@ STARTED = ("lipschitz_sweep", "robustness", "linear_convergence")  # at `descent
 ESTIMATED = ("one_point", "two_point", "baseline")
 DRAWN = ("sphere", "gaussian", "ball")
 POINTS = {"law.name": DRAWN, "study": but("exact_recovery")}
+
+
+def beside(*names: str) -> dict[str, Any]:
+    """Of linear_convergence, where it descends by one of these estimates as well."""
+    return {"study": "linear_convergence", "descent.others": holding(*names)}
+
 
 EFFECTS = (
     effect("system.path", {"system.source": "file"}),
@@ -49,7 +57,11 @@ EFFECTS = (
     ),
     effect("descent.num_steps descent.step_size", {"study": (*PAPER, "linear_convergence")}),
     effect("descent.rule sweep.descent.step_size", {"study": PAPER}),
-    effect("descent.horizon", {"study": (*PAPER, *FLOORS, "global")}),
+    effect(
+        "descent.horizon",
+        {"study": (*PAPER, "sample_complexity", "global")},
+        beside("one_point", "two_point"),
+    ),
     # Elsewhere the horizon of some other cost would follow it.
     effect("sweep.descent.horizon", {"study": (*PAPER, "sample_complexity")}),
     effect("descent.start", {"study": STARTED}),
@@ -60,7 +72,10 @@ EFFECTS = (
         {"study": "initialisation"},
     ),
     effect("descent.diverged_factor", {"study": (*PAPER, *FLOORS)}),
-    effect("floors.*", {"study": FLOORS}),
+    effect("descent.others", {"study": "linear_convergence"}),
+    effect("floors.*", {"study": "sample_complexity"}, beside("one_point", "two_point")),
+    effect("floors.step_size", {"study": "sample_complexity"}, beside("two_point")),
+    effect("floors.one_point_step_size", {"study": "sample_complexity"}, beside("one_point")),
     effect(
         "floors.num_rollouts",
         {"study": "linear_convergence"},

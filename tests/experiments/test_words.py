@@ -61,7 +61,10 @@ def sentence(line, tmp_path, capsys):
         ("nlqr -m hydra/launcher=nosuch", "hydra/launcher/nosuch was not found"),
         ("nlqr -m experiment=nlqr/global,landscape", "did you mean nlqr/landscape"),
         ("nlqr -m seeds=1,abc", "seeds must be of type integer, got abc"),
-        ("nlqr profile=smoke", "profile=smoke has no effect: it is a block of an experiment"),
+        (
+            "nlqr profile=smoke",
+            "profile=smoke has no effect: profiles are blocks of an experiment=NAME",
+        ),
         ("nlqr seeds=???", "seeds must be given, got [?]{3}"),
         ("nlqr profile=[1]", r"profile must be text, got \[1\]"),
         ("nlqr sweep=3", "sweep must be given as sweep.FIELD"),
