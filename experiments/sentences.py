@@ -56,6 +56,9 @@ def _sentence(error: BaseException) -> str:
         return f"{where} must be a list in brackets, such as [1,2]"
     if match := re.search(r"Cannot convert '\w+' to string: '(.*)'", message, re.S):
         return f"{where} must be text, got {shortened(match[1])}"
+    if match := re.search(r"raised while resolving interpolation: (.*)", message):
+        reason = match[1].strip("\"'")
+        return f"{where}: what ${{...}} in it refers to cannot be found ({reason})"
     first = _first(message)
     return first if where == "a field" or where in first else f"{where}: {first}"
 

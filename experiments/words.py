@@ -105,13 +105,32 @@ def _parsed(text: str) -> Any:
     if not re.fullmatch(r"[\w./-]+", name, re.ASCII):
         raise InputError(f"{name!r} is not a field; --help lists the fields there are")
     try:
-        return OverridesParser.create().parse_override(text)
+        found = OverridesParser.create().parse_override(text)
     # Beside its own errors: numbers too long to convert, and brackets nested too deep.
     except (HydraException, ValueError, RecursionError):
         raise InputError(
             f"the command line cannot be read at {name}={shortened(value)}: lists are [a,b]; text "
             f"with more than letters, digits and /-_.: stands in quotes, as in \"{name}='...'\""
         ) from None
+    _refuse_several_inside(text, found.value())
+    return found
+
+
+def _refuse_several_inside(text: str, value: Any) -> None:
+    """Raise `InputError` where what stands for several values stands among others."""
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, Sweep
+
+    if isinstance(value, ChoiceSweep):
+        value = value.list
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        if isinstance(part, Sweep | Glob):
+            name, _, given = text.partition("=")
+            raise InputError(
+                f"the command line cannot be read at {name}={shortened(given)}: what stands for "
+                "several values, such as range(1,3), cannot stand among others"
+            )
+        _refuse_several_inside(text, part)
 
 
 def _values(found: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fuzz.cases import faults
 
-FEW = {"files": 100, "folders": 30}
+FEW = {"lines": 60, "lists": 40, "files": 100, "folders": 30}
 MANY = {"lines": 900, "lists": 350, "files": 400, "folders": 300, "real": 50}
 
 
