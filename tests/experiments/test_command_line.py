@@ -220,6 +220,25 @@ def test_the_module_runs_from_the_shell():
     assert done.stderr == "fineq: seeds must be at least 1, got 0\n"
 
 
+@pytest.mark.parametrize("platform", ["cuda", "cup"])
+def test_a_platform_that_is_not_there(platform, tmp_path):
+    words = ["experiment=ntk/kernel_limit", "profile=smoke", f"output={tmp_path / 'out'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.ntk", *words],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": platform},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        pytest.skip(f"there is a device of {platform}")
+    assert done.returncode == EXIT_BAD_INPUT
+    said = f"fineq: JAX_PLATFORMS={platform} names no platform that JAX finds here: unset it, or"
+    assert done.stderr == f"{said} take cpu\n"
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_value_given_replaces_the_axis_of_an_experiment():
     words = ["experiment=nlqr/linear_convergence"]
     assert flatten(compose(AREA, words).sweep) == {"system.lipschitz": [0.3, 1.0]}

@@ -122,7 +122,7 @@ def test_policy_errors_of_all_sizes_in_one_program_are_those_of_each():
 
 @pytest.mark.parametrize("sizes", [[[2]], [[0, 1]], [[2, 1.5]], [[2, 1], [2, 1]], [], [3, 3]])
 def test_sizes_that_are_no_pairs_are_refused(sizes):
-    with pytest.raises(InputError, match=r"recovery\.sizes must hold"):
+    with pytest.raises(InputError, match=r"recovery\.sizes must"):
         validate(replace_at(NlqrConfig(), {"recovery.sizes": sizes}))
 
 

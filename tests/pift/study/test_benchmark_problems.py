@@ -85,7 +85,8 @@ def test_the_double_well_comes_close_to_its_optimum():
             "parametric.num_paths=7",
             "parametric.num_paths has no effect when study=benchmark_problems",
         ),
-        ("++sweep.beta=[1.0,2.0]", "takes no sweep"),
+        ("sweep.beta=[1.0,2.0]", "sweep.beta has no effect when study=benchmark_problems"),
+        ("sweep.seeds=[1,2]", "takes no sweep"),
         (f"benchmark.problems=[{WELL}]", "must hold another one beside double_well"),
     ],
 )

@@ -53,7 +53,6 @@ def test_every_bound_holds(found):
 
 
 def test_one_grid_serves_no_moving_chain():
+    words = ("schedule.name=constant_rate", "sweep.schedule.end=[0.01,0.1]")
     with pytest.raises(InputError, match="regularity sweeps beta and fields of the reward"):
-        regularity.run(
-            small("regularity", *GAUSSIAN, "++sweep.schedule.end=[0.01, 0.1]"), Given(), Stages()
-        )
+        regularity.run(small("regularity", *GAUSSIAN, *words), Given(), Stages())

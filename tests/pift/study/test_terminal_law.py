@@ -84,10 +84,9 @@ def test_bad_input():
     with pytest.raises(InputError, match="or data on a line"):
         terminal_law.run(small("terminal_law", "reward.name=wave"), Given(), Stages())
     with pytest.raises(InputError, match="one beta, not betas"):
-        terminal_law.run(small("terminal_law", "betas=[1, 1, 1, 1, 1, 1]"), Given(), Stages())
+        terminal_law.run(small("terminal_law", f"betas={[1] * 20}"), Given(), Stages())
+    words = ("schedule.name=constant_rate", "sweep.schedule.end=[0.1,0.2]")
     with pytest.raises(InputError, match="terminal_law has its own values"):
-        terminal_law.run(
-            small("terminal_law", "++sweep.schedule.end=[0.1, 0.2]"), Given(), Stages()
-        )
+        terminal_law.run(small("terminal_law", *words), Given(), Stages())
     with pytest.raises(InputError, match="must hold rising values"):
         small("terminal_law", "terminal.num_steps=[20, 10]")
