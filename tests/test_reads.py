@@ -13,7 +13,7 @@ from experiments.compose import compose
 from experiments.words import AREAS
 from fineq.config import RunConfig
 from fineq.effects import unread
-from fineq.fields import leaves
+from fineq.fields import flatten, leaves
 from tests.reads import Traced, recorded
 
 # Read where a study is set up, before it runs; `covariances` stand beside `means`.
@@ -26,6 +26,8 @@ HARMLESS = {
     "descent.start": {"initialisation", "global", "landscape", "sample_complexity"},
     "descent.start_radius": {"robustness", "lipschitz_sweep", "linear_convergence"},
     "estimator.radius": {"robustness", "linear_convergence", "initialisation"},
+    "floors.num_rollouts": {"linear_convergence"},
+    "floors.radii": {"linear_convergence"},
     "system.n": {"exact_recovery"},
     "system.p": {"exact_recovery"},
     "data.constant": {"inputs"},
@@ -88,9 +90,10 @@ def test_a_study_reads_what_its_table_says(line):
     given = module.load(config).given
     with recorded(config) as read:
         studies[config.study](config, given, Traced())
-    known = {leaf.path: leaf.value for leaf in leaves(config)}
-    idle = {path for path in known if unread(path, module.AREA.effects, known) is not None}
-    assert known.keys() - idle - read - BEFORE == set()
+    values = {leaf.path: leaf.value for leaf in leaves(config)}
+    known = values | {f"sweep.{path}": axis for path, axis in flatten(config.sweep).items()}
+    idle = {path for path in values if unread(path, module.AREA.effects, known) is not None}
+    assert values.keys() - idle - read - BEFORE == set()
     assert {path for path in idle & read if config.study not in HARMLESS.get(path, ())} == set()
 
 
