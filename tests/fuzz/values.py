@@ -67,10 +67,10 @@ def plausible(draw: Random, leaf: Leaf) -> str:
     edges = [x for x in (spec.minimum, spec.maximum, spec.above, spec.below) if x is not None]
     if spec.choices:
         return draw.choice(spec.choices)
-    if isinstance(leaf.value, bool):
+    if "bool" in str(leaf.annotation):
         return draw.choice(("true", "false"))
     if isinstance(leaf.value, list):
-        return written(draw.sample(leaf.value, draw.randint(0, len(leaf.value))))
+        return written([value for value in leaf.value if draw.random() < 0.7])
     if isinstance(leaf.value, float) or "float" in str(leaf.annotation):
         return repr(draw.choice([*map(float, edges), leaf.value or 1.0, 0.5, 1.5]))
     if isinstance(leaf.value, int) or "int" in str(leaf.annotation):
