@@ -24,6 +24,7 @@ VALID = (EXIT_DONE, EXIT_ALL_DIVERGED)
 REFUSED = (EXIT_BAD_INPUT, EXIT_RESOURCES)
 LONGEST = 30  # s of a case
 HUNG = 120  # s after which a case that cannot be interrupted takes the process with it
+HELD = Path("/proc/self/statm")  # on Linux
 MEMORY = 4 << 30  # bytes that a case may ask for beyond what the process holds
 # What only a programmer can read.
 JARGON = re.compile(
@@ -181,8 +182,11 @@ def _watched(longest: float) -> Iterator[None]:
 @contextlib.contextmanager
 def _bounded() -> Iterator[None]:
     """Let a case that asks for all memory meet a bound of its own, and not the machine's."""
+    if not HELD.exists():
+        yield
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    held = int(HELD.read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY, hard))
     try:
         yield
