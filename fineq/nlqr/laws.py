@@ -24,11 +24,8 @@ def _directions(key: Array, num: int, n: int, dtype: jnp.dtype) -> Array:
     return draws / jnp.linalg.norm(draws, axis=-1, keepdims=True)
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["radius"], meta_fields=["n"])
 @dataclass(frozen=True)
-class Sphere:
-    """The uniform law on the sphere `|x0| = radius` in R^n."""
-
+class _Round:
     radius: ArrayLike
     n: int
 
@@ -36,6 +33,12 @@ class Sphere:
     def bound(self) -> Array:
         """D0 = radius."""
         return jnp.asarray(self.radius, jnp.result_type(self.radius, float))
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["radius"], meta_fields=["n"])
+@dataclass(frozen=True)
+class Sphere(_Round):
+    """The uniform law on the sphere `|x0| = radius` in R^n."""
 
     def sample(self, key: Array, num: int) -> Array:
         """Draw `num` independent states, `[num, n]`."""
@@ -48,16 +51,8 @@ class Sphere:
 
 @partial(jax.tree_util.register_dataclass, data_fields=["radius"], meta_fields=["n"])
 @dataclass(frozen=True)
-class Ball:
+class Ball(_Round):
     """The uniform law on the ball `|x0| <= radius` in R^n."""
-
-    radius: ArrayLike
-    n: int
-
-    @property
-    def bound(self) -> Array:
-        """D0 = radius."""
-        return jnp.asarray(self.radius, jnp.result_type(self.radius, float))
 
     def sample(self, key: Array, num: int) -> Array:
         """Draw `num` independent states, `[num, n]`."""

@@ -25,6 +25,7 @@ from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
+from fineq.ntk.pairs import products
 from fineq.ntk.tangent import as_points
 
 Apply = Callable[[Any, Array], Array]
@@ -69,24 +70,22 @@ def _two_layer(W: Array, A: Array, z1: Array, z2: Array, units: int) -> Array:
 
     def add(total: Array, group: list[Array]) -> tuple[Array, None]:
         w, a = group
-        active1, active2 = (_dot(w, z) > 0 for z in (z1, z2))
+        active1, active2 = (products(w, z) > 0 for z in (z1, z2))
         signs = (a[:, first] * a[:, second]).T
 
         def pair(given: tuple[Array, Array]) -> Array:
             so_far, sign = given
-            return so_far + _dot(jnp.where(active1, sign[:, None], 0).T, active2.T.astype(w.dtype))
+            return so_far + products(
+                jnp.where(active1, sign[:, None], 0).T, active2.T.astype(w.dtype)
+            )
 
         return lax.map(pair, (total, signs)), None
 
     start = jnp.zeros((len(first), len(z1), len(z2)), z1.dtype)
-    total = lax.scan(add, start, groups)[0] * (_dot(z1, z2) / m)[None]
+    total = lax.scan(add, start, groups)[0] * (products(z1, z2) / m)[None]
     place = np.zeros((d, d), int)
     place[first, second] = place[second, first] = np.arange(len(first))
     return total[place]
-
-
-def _dot(x: Array, y: Array) -> Array:
-    return jnp.matmul(x, y.T, precision=lax.Precision.HIGHEST)
 
 
 def module_kernel(

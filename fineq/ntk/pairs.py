@@ -75,6 +75,11 @@ def polar(z: Array) -> Polar:
     return Polar(w / length[:, None], scale * length)
 
 
+def products(x: Array, y: Array) -> Array:
+    """Inner products `[N1, N2]` of all rows, with all the digits of their type."""
+    return jnp.matmul(x, y.T, precision=lax.Precision.HIGHEST)
+
+
 @sequential_vmap
 def entries(a: Polar, b: Polar) -> Array:
     """κ `[N1, N2]` between two sets of points; not differentiable."""
@@ -95,7 +100,7 @@ def half_angles(u1: Array, u2: Array) -> tuple[Array, Array]:
     """Products c and squared sines q `[N1, N2]`, q by differences in any number of coordinates."""
     if u1.shape[1] <= MOST_DIRECT:
         return _by_sums(u1.T, u2.T)
-    c = jnp.matmul(u1, u2.T, precision=lax.Precision.HIGHEST)
+    c = products(u1, u2)
     return c, _difference(c, u1, u2)
 
 
@@ -157,7 +162,7 @@ def _difference(c: Array, u1: Array, u2: Array) -> Array:
 
 
 def _by_products(a: Polar, b: Polar, own: bool) -> Array:
-    c = jnp.matmul(a.u, b.u.T, precision=lax.Precision.HIGHEST)
+    c = products(a.u, b.u)
     here = jnp.arange(a.r.size)
     if own:
         c = c.at[here, here].set(0)

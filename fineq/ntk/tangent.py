@@ -23,7 +23,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
-from fineq.ntk.pairs import entries, half_angles, own_entries, polar, turn
+from fineq.ntk.pairs import entries, half_angles, own_entries, polar, products, turn
 
 Pair = tuple[Array, Array]
 BLOCK = 512
@@ -110,12 +110,8 @@ def _change(points: Pair, tangents: Pair) -> Array:
     cosine = jnp.where(c < 0, 2 * q - 1, 1 - 2 * q)
     slope = jnp.where(positive & (c != 0), cosine / (4 * jnp.pi * jnp.sqrt(q * (1 - q))), 0)
     across1, across2 = (d - u * jnp.sum(u * d, 1, keepdims=True) for u, d in ((u1, d1), (u2, d2)))
-    turned = r2[None, :] * _dot(across1, u2) + r1[:, None] * _dot(u1, across2)
-    return both * (_dot(d1, z2) + _dot(z1, d2)) + slope * turned
-
-
-def _dot(x: Array, y: Array) -> Array:
-    return jnp.matmul(x, y.T, precision=lax.Precision.HIGHEST)
+    turned = r2[None, :] * products(across1, u2) + r1[:, None] * products(u1, across2)
+    return both * (products(d1, z2) + products(z1, d2)) + slope * turned
 
 
 @_kernel.defjvp

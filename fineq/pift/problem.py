@@ -11,12 +11,8 @@ discretised SDE with drift b, diffusion B and control B u is another instance, w
 S = λ BB' dt, β = λ.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -74,20 +70,6 @@ class AffineMean(NamedTuple):
     def __call__(self, t: ArrayLike, y: Array) -> Array:
         """The mean of Y_{t+1} given Y_t = y, `[d]`."""
         return self.A[t] @ y + self.b[t]
-
-
-@partial(jax.tree_util.register_dataclass, data_fields=["dt"], meta_fields=["drift"])
-@dataclass(frozen=True)
-class EulerMean:
-    """m_t(y) = y + b(y) dt, the explicit Euler step of an SDE with drift b."""
-
-    drift: Callable[[Array], Array]
-    dt: ArrayLike
-
-    def __call__(self, t: ArrayLike, y: Array) -> Array:
-        """The mean of Y_{t+1} given Y_t = y, `[d]`."""
-        del t
-        return y + self.drift(y) * self.dt
 
 
 class Chain(NamedTuple):

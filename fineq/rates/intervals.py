@@ -181,6 +181,11 @@ def _vector(values: np.ndarray) -> np.ndarray:
     return values
 
 
+def finite_or_none(value: float) -> float | None:
+    """A number as plain data, where what is not finite is absent."""
+    return float(value) if math.isfinite(value) else None
+
+
 def check_confidence(confidence: float) -> None:
     """Raise `ValueError` unless 0 < confidence < 1."""
     if not 0 < confidence < 1:

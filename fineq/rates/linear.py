@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fineq.arrays import host_array
-from fineq.rates.intervals import LEVEL, Interval, check_confidence, median_interval
+from fineq.rates.intervals import LEVEL, Interval, check_confidence, finite_or_none, median_interval
 from fineq.rates.sequence import SequenceRate, Verdict, fit_sequence, slope_margin
 
 UNIT = "log error per iteration"
@@ -87,7 +87,7 @@ class Rate:
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for `summary.json`; numbers that do not exist are None."""
         numbers = {
-            name: _finite(getattr(self, name))
+            name: finite_or_none(getattr(self, name))
             for name in (
                 "value",
                 "low",
@@ -99,7 +99,9 @@ class Rate:
                 "bend",
             )
         }
-        ratio = {name: _finite(getattr(self.ratio, name)) for name in ("value", "low", "high")}
+        ratio = {
+            name: finite_or_none(getattr(self.ratio, name)) for name in ("value", "low", "high")
+        }
         return {
             "quantity": self.quantity,
             "method": self.method,
@@ -219,10 +221,6 @@ def _median(fits: list[SequenceRate], name: str) -> float:
     values = np.array([getattr(fit, name) for fit in fits], dtype=float)
     values = values[np.isfinite(values)]
     return float(np.median(values)) if values.size else float("nan")
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _checked(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fineq.arrays import host_array
-from fineq.rates.intervals import LEVEL, Interval, median_interval, student_margin
+from fineq.rates.intervals import LEVEL, Interval, finite_or_none, median_interval, student_margin
 from fineq.rates.regression import Line, fit_line
 
 
@@ -61,10 +61,10 @@ class PowerLaw:
         return {
             "quantity": self.quantity,
             "method": self.method,
-            **{name: _finite(getattr(self, name)) for name in names},
+            **{name: finite_or_none(getattr(self, name)) for name in names},
             "unit": "exponent",
             "confidence": self.confidence,
-            "local_slopes": [_finite(slope) for slope in self.local_slopes],
+            "local_slopes": [finite_or_none(slope) for slope in self.local_slopes],
             "seeds": self.seeds,
             "seeds_used": self.seeds_used,
             "verdict": None,
@@ -142,10 +142,6 @@ def _interval(found: list[Line], confidence: float) -> tuple[Interval, str]:
 def _median(values: np.ndarray) -> float:
     values = values[np.isfinite(values)]
     return float(np.median(values)) if values.size else float("nan")
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def _checked(

@@ -1,6 +1,6 @@
 """Overfitting to noisy labels, and what each stopping rule costs (`ntk/early-stopping`)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 import numpy as np
@@ -52,16 +52,22 @@ DRAWN = {
 }
 
 
+def stops(study: Study, times: np.ndarray) -> Callable[[Member], Rules]:
+    """The function that stops a member by every rule, looked at after each of `times`."""
+
+    def look(member: Member) -> Rules:
+        at = study.config_at(member)
+        return rules(at, study.instance(member), jnp.asarray(times, at.precision))
+
+    return look
+
+
 def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     """Descend on noisy labels, stop by every rule."""
     study = make_study(config, given, stages)
     times = times_of(config)
 
-    def look(member: Member) -> Rules:
-        at = study.config_at(member)
-        return rules(at, study.instance(member), jnp.asarray(times, config.precision))
-
-    found: Rules = stages.measure("rules", look, study.axes)
+    found: Rules = stages.measure("rules", stops(study, times), study.axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
     values = with_losses(values, "risk")
     return StudyResult(

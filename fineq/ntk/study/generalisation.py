@@ -1,6 +1,5 @@
 """Error at the stopping time against the number of data (`ntk/generalisation`)."""
 
-import jax.numpy as jnp
 import numpy as np
 
 from fineq.claims import Claim, Theory
@@ -20,14 +19,20 @@ from fineq.ntk.study.common import (
     times_of,
     with_losses,
 )
-from fineq.ntk.study.early_stopping import OVER_TIME, arrays_of, clipped_note, ending_note
+from fineq.ntk.study.early_stopping import (
+    OVER_TIME,
+    arrays_of,
+    clipped_note,
+    ending_note,
+    stops,
+)
 from fineq.ntk.study.instances import Given
-from fineq.ntk.study.rules import RULES, Rules, rules
+from fineq.ntk.study.rules import RULES, Rules
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult, status_of
 from fineq.studies import Slice, drawn_fit, small_multiples, titled
 from fineq.sweep import Axis
-from fineq.sweep.stages import Member, Stages
+from fineq.sweep.stages import Stages
 
 DRAWN = ("oracle", "gcv", "unit")  # lines of four rules with slopes would hide each other
 
@@ -38,12 +43,8 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
     study = make_study(config, given, stages, sizes)
     times = times_of(config)
 
-    def look(member: Member) -> Rules:
-        at = study.config_at(member)
-        return rules(at, study.instance(member), jnp.asarray(times, config.precision))
-
     axes = [sizes, *study.axes]
-    found: Rules = stages.measure("rules", look, axes)
+    found: Rules = stages.measure("rules", stops(study, times), axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
     values = with_losses(values, "risk")
     # A member that diverged at any N is left out at all.

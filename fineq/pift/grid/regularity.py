@@ -21,7 +21,7 @@ from jax import Array, lax
 
 from fineq.pift.grid.spline import Jet
 from fineq.pift.grid.tensor import Grid
-from fineq.pift.problem import Problem, Running
+from fineq.pift.problem import Problem
 
 
 class Constants(NamedTuple):
@@ -77,14 +77,6 @@ def mean_constants(problem: Problem, grid: Grid, region: Array) -> Constants:
         return Constants(_most(_norms(slopes), mask), _most(size, mask))
 
     return lax.map(at, (jnp.arange(problem.num_steps), region[:-1]))
-
-
-def running_constants(reward: Running | None, t: Array, grid: Grid, mask: Array) -> Constants:
-    """Constants of f_t over the mask; 0 where there is no running reward."""
-    if reward is None:
-        zero = jnp.zeros((), grid.axes.dtype)
-        return Constants(zero, zero)
-    return value_constants(grid, jax.vmap(lambda y: reward(t, y))(grid.points()), mask)
 
 
 def optimal_bound(after: Constants, mean: Constants, ratio: Array) -> Constants:
