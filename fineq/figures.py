@@ -6,11 +6,13 @@ that file alone. `fineq.plot` draws it; this module knows no plotting library.
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Scale = Literal["", "linear", "log"]
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # of a file or folder where it is joined
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Figure:
     """A named figure; `name` is the stem of its files.
 
     Attributes:
-        name: the stem.
+        name: the stem, of letters, digits, `_`, `-` and `.`, so that its files lie in their folder.
         panels: side by side, and below one another where there are many.
         caption: what is shown.
         note: written small below the panels: what of the data is not shown.
@@ -139,6 +141,10 @@ class Figure:
     caption: str = ""
     note: str = ""
 
+    def __post_init__(self):
+        if not PLAIN_NAME.fullmatch(self.name):
+            raise ValueError(f"a figure is named by letters, digits, _, - and ., got {self.name!r}")
+
 
 def to_json(figures: tuple[Figure, ...]) -> str:
     """Return the figures as strict JSON; non-finite numbers become null."""
@@ -149,7 +155,7 @@ def from_json(text: str) -> tuple[Figure, ...]:
     """Return the figures described by `to_json`; raise `ValueError` for anything else."""
     try:
         return tuple(_figure(item) for item in json.loads(text))
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a description of figures: {error}") from None
 
 

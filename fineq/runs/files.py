@@ -53,6 +53,11 @@ def write_atomic(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def plain_name(name: str) -> bool:
+    """Whether a file of this name lies in the folder that it is joined to, and can be one."""
+    return name not in ("", ".", "..") and not {"/", "\\", "\0"} & {*name}
+
+
 def read_regular(path: Path) -> bytes:
     """Return the content of a file; what is none may never end, and is not read.
 

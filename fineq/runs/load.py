@@ -51,7 +51,18 @@ def files_of(folder: Path, summary: Mapping[str, Any]) -> list[Path]:
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run folder: `state` is the status in its summary, `older`, `unfinished`, or `damaged`."""
+    """A run folder.
+
+    Attributes:
+        path: the folder.
+        area: as the folders above it say.
+        study: likewise.
+        name: as the folder says.
+        hash: likewise.
+        state: the status in its summary, `older`, `unfinished` (no summary), or `damaged`: the
+            summary is of another run than the folder, or it, the data or the configuration are
+            missing or not as they were written.
+    """
 
     path: Path
     area: str
@@ -72,23 +83,33 @@ def load_run(path: Path | str) -> LoadedRun:
 
     """
     path = Path(path)
-    summary = summaries.read_summary(path)
-    _refuse_moved(path, summary)
+    summary = _own_summary(path)
     files = summary["files"]
-    if summary["status"] == "interrupted" and data.NAME not in files:
+    if data.NAME not in _needed(summary):
         dataset = data.to_dataset({})
     else:
         dataset = read_dataset(path / data.NAME, files.get(data.NAME))
         if dataset.attrs.get("run", summary["hash"]) != summary["hash"]:
             raise DamagedError(f"{path / data.NAME} belongs to another run")
+        _refuse_figures(path, dataset)
     return LoadedRun(path, read_config(path, files.get(CONFIG)), dataset, summary)
 
 
-def _refuse_moved(path: Path, summary: Mapping[str, Any]) -> None:
-    """A folder may be renamed, but not to the name of another run."""
+def _own_summary(path: Path) -> dict[str, Any]:
+    """The summary of a folder, which may be renamed, but not to the name of another run."""
+    summary = summaries.read_summary(path)
     named = _HASHED.fullmatch(path.absolute().name)
     if named and named[1] != summary["hash"]:
         raise DamagedError(f"{path / summaries.NAME} belongs to another run, {summary['hash']}")
+    return summary
+
+
+def _refuse_figures(path: Path, dataset: "xarray.Dataset") -> None:
+    """What the data describe is drawn into files of their names."""
+    try:
+        figures_of(dataset)
+    except ValueError as error:
+        raise DamagedError(f"{path / data.NAME} is damaged: {error}") from None
 
 
 def read_config(path: Path, digest: str | None = None) -> dict[str, Any]:
@@ -120,10 +141,18 @@ def _state(folder: Path) -> str:
     if not os.path.exists(folder / summaries.NAME):
         return "unfinished"
     try:
-        summary = summaries.read_summary(folder)
+        summary = _own_summary(folder)
+        for name in _needed(summary):
+            read_bytes(folder / name, summary["files"].get(name))
     except DamagedError:
         return "damaged"
     return "older" if summaries.is_older(summary) else summary["status"]
+
+
+def _needed(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """The files without which a run is none; one interrupted early has no data."""
+    early = summary["status"] == "interrupted" and data.NAME not in summary["files"]
+    return (CONFIG,) if early else (CONFIG, data.NAME)
 
 
 def faults(folder: Path, identity: Identity) -> Iterator[tuple[str, str]]:

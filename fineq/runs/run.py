@@ -6,7 +6,6 @@
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from fineq.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, FineqError, InputError
+from fineq.figures import PLAIN_NAME
 from fineq.results import StudyResult
 from fineq.runs import data
 from fineq.runs import summary as summaries
@@ -37,7 +37,6 @@ from fineq.runs.lock import RunLock
 
 CHECKPOINTS = "checkpoints"
 LONGEST_NAME = 200  # a folder's name holds the hash too, and file systems end at 255 bytes
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def open_run(output: Path | str, identity: Identity, *, force: bool = False) -> "Run":
@@ -81,7 +80,7 @@ def find_run(output: Path | str, identity: Identity) -> "Run | None":
 def _named(output: Path | str, identity: Identity) -> "Run":
     for kind in ("area", "study", "name"):
         text = getattr(identity, kind)
-        if not _NAME.fullmatch(text) or len(text) > LONGEST_NAME:
+        if not PLAIN_NAME.fullmatch(text) or len(text) > LONGEST_NAME:
             raise InputError(
                 f"{kind} must be at most {LONGEST_NAME} letters, digits, '_', '-' and '.', "
                 f"got {text!r}"

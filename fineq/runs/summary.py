@@ -18,7 +18,7 @@ from typing import Any, get_args
 from fineq.results import Status, StudyResult
 from fineq.runs.data import DamagedError, read_bytes
 from fineq.runs.digest import Identity
-from fineq.runs.files import read_json, strict_json, write_atomic
+from fineq.runs.files import plain_name, read_json, strict_json, write_atomic
 
 NAME = "summary.json"
 SCHEMA_VERSION = 2
@@ -140,5 +140,8 @@ def _fault(summary: Any) -> str:
         return f"schema version {summary['schema_version']} is not one of 1 to {SCHEMA_VERSION}"
     if summary["status"] not in STATUSES:
         return f"unknown status {summary['status']!r}"
+    for name in summary["files"]:
+        if not plain_name(name):
+            return f"{name!r} is no plain name of a file"
     body = {key: value for key, value in summary.items() if key != "digest"}
     return "" if summary.get("digest") == _digest(body) else "its checksum differs"

@@ -1,5 +1,7 @@
 """A small study result and a way to open its run, shared by the tests of run folders."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from fineq.figures import Figure, Line, Panel
 from fineq.results import Array, Status, StudyResult
 from fineq.runs import Identity, Run, identify, open_run
+from fineq.runs import summary as summaries
 from fineq.runs.digest import sources_of
 
 
@@ -60,6 +63,32 @@ def save(run: Run, status: Status = "complete", scale: float = 1.0) -> None:
     run.save(result(status, scale), TIMING, "float64")
 
 
+def load_run_summary(path: Path) -> dict:
+    return json.loads((path / "summary.json").read_text())
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def rewrite_summary(folder: Path, **changes) -> None:
+    """Change the summary and make its checksum agree, as another program would write it."""
+    summaries.write_summary(folder, {**load_run_summary(folder), **changes})
+
+
+def copy_run(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        if path.name != ".lock":
+            (shutil.copytree if path.is_dir() else shutil.copy)(path, target / path.name)
+
+
 CONFIG = {"seeds": 3, "output": "outputs"}
 
 
@@ -93,3 +122,12 @@ def opened(tmp_path: Path, named: Callable[..., Identity]) -> Callable[..., Run]
         return open_run(output, named(config, **others), force=force)
 
     return opening
+
+
+@pytest.fixture
+def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing: small bytes that depend on the data stand for the figures."""
+    from fineq import plot
+
+    monkeypatch.setattr(plot, "draw", lambda dataset, figure: float(np.nansum(dataset["error"])))
+    monkeypatch.setattr(plot, "render", lambda x: {"png": f"{x}".encode(), "pdf": b"%PDF"})

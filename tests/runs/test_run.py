@@ -1,10 +1,8 @@
 """The life of a run folder: new, complete, interrupted, damaged, on a full disk."""
 
 import errno
-import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,21 +13,22 @@ import pytest
 from fineq.errors import FineqError, InputError, ResourceError
 from fineq.runs import DamagedError, Run, find_run, find_runs, load_run, redraw
 from fineq.runs import files as files_module
-from fineq.runs import summary as summaries
 from fineq.runs.checkpoint import Checkpoints
 from fineq.runs.load import read_config
-from tests.runs.conftest import TIMING, claim, rate, result, save
+from tests.runs.conftest import (
+    TIMING,
+    claim,
+    flip,
+    load_run_summary,
+    rate,
+    result,
+    rewrite_summary,
+    save,
+    truncate,
+)
 
+pytestmark = pytest.mark.usefixtures("plain_figures")
 WRITTEN = ["config.yaml", "data.nc", "decay.pdf", "decay.png", "summary.json"]
-
-
-@pytest.fixture(autouse=True)
-def plain_figures(monkeypatch):
-    """Draw nothing: small bytes that depend on the data stand for the figures."""
-    from fineq import plot
-
-    monkeypatch.setattr(plot, "draw", lambda dataset, figure: float(np.nansum(dataset["error"])))
-    monkeypatch.setattr(plot, "render", lambda x: {"png": f"{x}".encode(), "pdf": b"%PDF"})
 
 
 def test_a_run_is_written_and_read_back(opened):
@@ -146,10 +145,6 @@ def test_an_interrupted_run_keeps_its_checkpoints_and_is_resumed(opened):
     assert sorted(os.listdir(run.path)) == WRITTEN
 
 
-def load_run_summary(path: Path) -> dict:
-    return json.loads((path / "summary.json").read_text())
-
-
 @pytest.mark.parametrize("code", [130, 143])
 def test_a_clean_stop_of_the_driver_counts_as_interrupted(opened, code):
     class StopError(InputError):
@@ -193,16 +188,6 @@ def test_a_killed_run_is_unfinished_and_its_leftovers_are_swept(opened):
         assert again.resumed
         save(again)
     assert sorted(os.listdir(run.path)) == WRITTEN
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-10])
-
-
-def flip(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(bytes(content))
 
 
 @pytest.mark.parametrize("name", ["data.nc", "summary.json", "config.yaml"])
@@ -266,11 +251,6 @@ def test_no_foreign_summary_marks_a_run_complete(opened, content):
         assert not again.complete
 
 
-def rewrite_summary(folder: Path, **changes) -> None:
-    """Change the summary and make its checksum agree, as another program would write it."""
-    summaries.write_summary(folder, {**load_run_summary(folder), **changes})
-
-
 def test_a_run_of_schema_version_1_is_older_not_damaged(opened):
     """Its claims lacked confidence and reason; they are plain data and stay readable."""
     with opened() as run:
@@ -311,16 +291,6 @@ def test_a_failed_second_attempt_keeps_the_files_of_the_first(opened):
     with pytest.raises(InputError), opened(force=True):
         raise InputError("no")
     assert sorted(os.listdir(run.path)) == WRITTEN[:-1]
-
-
-def test_a_summary_of_another_run_is_not_taken_for_this_one(opened):
-    with opened({"seeds": 1}) as one:
-        save(one)
-    with opened({"seeds": 2}) as two:
-        save(two, scale=3.0)
-    shutil.copy(one.path / "summary.json", two.path / "summary.json")
-    with opened({"seeds": 2}) as again:
-        assert not again.complete
 
 
 @pytest.mark.parametrize("stage", range(6))
@@ -480,76 +450,6 @@ def test_figures_are_drawn_under_settings_that_matplotlib_refuses(opened, tmp_pa
     done = subprocess.run(words, env={**os.environ, **rc}, capture_output=True, text=True)
     assert done.stdout == "['decay.pdf', 'decay.png'] {}\n", done.stderr
     assert (run.path / "decay.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_runs_are_found_by_area_and_study(opened, tmp_path):
-    with opened({"seeds": 1}) as run:
-        save(run)
-    with opened({"seeds": 2}) as other:
-        save(other, "diverged")
-    (tmp_path / "outputs" / "toy" / "decay" / "not-a-run").mkdir()
-    found = find_runs(tmp_path / "outputs", "toy")
-    assert {(item.path, item.state) for item in found} == {
-        (run.path, "complete"),
-        (other.path, "diverged"),
-    }
-    assert {(item.area, item.study, item.name) for item in found} == {("toy", "decay", "run")}
-    assert {item.hash for item in found} == {run.identity.hash, other.identity.hash}
-    assert find_runs(tmp_path / "outputs", "toy", "other") == []
-    assert find_runs(tmp_path / "nowhere") == []
-
-
-def copy_run(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    for path in source.iterdir():
-        if path.name != ".lock":
-            (shutil.copytree if path.is_dir() else shutil.copy)(path, target / path.name)
-
-
-def test_all_files_of_another_run_are_not_this_run(opened):
-    with opened({"first_seed": 100}) as other:
-        save(other, scale=100.0)
-    with opened({"first_seed": 0}) as run:
-        save(run)
-    shutil.rmtree(run.path)
-    copy_run(other.path, run.path)
-    with pytest.raises(DamagedError, match="belongs to another run"):
-        load_run(run.path)
-    with opened({"first_seed": 0}) as again:
-        assert not again.complete
-        assert "belongs to another run" in again.damage[0]
-        save(again)
-    assert load_run(run.path).dataset["error"].values[0, 0] == 1.0
-
-
-@pytest.mark.parametrize("name", ["data.nc", "config.yaml"])
-def test_one_file_of_another_run_is_not_this_runs_though_the_summary_agrees(opened, name):
-    """As a program would do it that rewrites the checksums."""
-    with opened({"first_seed": 100}) as other:
-        save(other, scale=100.0)
-    with opened({"first_seed": 0}) as run:
-        save(run)
-    shutil.copy(other.path / name, run.path / name)
-    files = load_run_summary(run.path)["files"] | {
-        name: hashlib.sha256((run.path / name).read_bytes()).hexdigest()
-    }
-    rewrite_summary(run.path, files=files)
-    if name == "data.nc":
-        with pytest.raises(DamagedError, match=r"data\.nc belongs to another run"):
-            load_run(run.path)
-    else:
-        with opened({"first_seed": 0}) as again:
-            assert not again.complete
-            assert "config.yaml belongs to another run" in again.damage[0]
-
-
-def test_a_renamed_folder_still_loads_but_not_under_another_runs_name(opened):
-    with opened() as run:
-        save(run)
-    renamed = run.path.rename(run.path.parent / "figure-3")
-    assert load_run(renamed).summary["hash"] == run.identity.hash
-    with pytest.raises(DamagedError, match="belongs to another run"):
-        load_run(renamed.rename(run.path.parent / "run-0123456789ab"))
 
 
 def test_an_interrupted_run_loads_without_data(opened):
