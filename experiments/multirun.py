@@ -166,7 +166,7 @@ class Task:
 
 
 def _of_summary(folder: Path) -> tuple[str, str]:
-    """Status and counts of verdicts."""
+    """Status and counts of verdicts; claims without a theory are measured and have none."""
     from fineq.runs.data import DamagedError
     from fineq.runs.summary import read_summary
 
@@ -174,7 +174,7 @@ def _of_summary(folder: Path) -> tuple[str, str]:
         summary = read_summary(folder)
     except DamagedError:
         return "unknown", ""
-    counts = Counter(claim["verdict"] for claim in summary["claims"])
+    counts = Counter(claim["verdict"] for claim in summary["claims"] if claim["verdict"])
     return summary["status"], ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items()))
 
 

@@ -19,7 +19,7 @@ from fineq.runs.summary import SCHEMA_VERSION, write_summary
 from tests.runs.conftest import claim
 
 
-def saved(folder: Path, status: str, *verdicts: str) -> Path:
+def saved(folder: Path, status: str, *verdicts: str | None) -> Path:
     """A run folder with a summary alone."""
     folder.mkdir()
     names = ("area", "study", "name", "hash")
@@ -54,12 +54,15 @@ def test_all_jobs_run_and_the_worst_exit_code_counts(capsys, area, tmp_path):
 
 
 def test_a_header_for_each_job_and_a_table_of_all(capsys, area, tmp_path):
+    # A claim without a theory is measured and has no verdict.
+    verdicts = ("holds", None, "fails", "holds", None)
+
     def run(config):
         if config.seeds == 2:
             raise InputError("no")
         if config.seeds == 3:
             return EXIT_ALL_DIVERGED, saved(tmp_path / "third", "diverged")
-        return 0, saved(tmp_path / "first", "complete", "holds", "fails", "holds")
+        return 0, saved(tmp_path / "first", "complete", *verdicts)
 
     words = ["-m", "seeds=1,2,3", "sweep.system.lipschitz=[1,2]"]
     assert main(area(run), words) == EXIT_ALL_DIVERGED

@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.area import Area
 from experiments.compose import compose
+from fineq.claims import Claim, Measured, Theory
 from fineq.config import RunConfig
 from fineq.figures import Figure, Line, Panel
 from fineq.results import Array, StudyResult
@@ -25,6 +26,13 @@ def area_of(name: str) -> Area:
     return importlib.import_module(f"experiments.{name}").AREA
 
 
+# One is judged and one is measured alone.
+CLAIMS = (
+    Claim("x/judged", "s", "fineq", "i", Measured.exact(1.0), Theory(1.0, "~", "1", 0.1)),
+    Claim("x/measured", "s", "fineq", "i", Measured.exact(1.0)),
+)
+
+
 class ReachedError(BaseException):
     """Raised where a study begins to compile: its first sweep, or work on a grid."""
 
@@ -36,6 +44,7 @@ def result_of(config: RunConfig) -> StudyResult:
     return StudyResult(
         {"error": Array(values, ("seed",), "J", "cost gap")},
         {"seed": Array(seeds, ("seed",), "1", "seed")},
+        CLAIMS,
         figures=(Figure("decay", (Panel("decay", "seed", (Line("error", "all"),)),)),),
     )
 

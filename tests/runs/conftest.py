@@ -27,7 +27,7 @@ class Plain:
         return self.entry
 
 
-def claim(value: float, verdict: str = "holds") -> Plain:
+def claim(value: float, verdict: str | None = "holds") -> Plain:
     measured = {"value": value, "low": value, "high": np.inf, "unit": "1"}
     about = {"id": "x/y", "statement": "s", "source": "p", "instance": "i", "sampled": False}
     judged = {"margin": None, "confidence": 0.95, "verdict": verdict, "reason": "r"}
