@@ -14,7 +14,7 @@ from experiments.compose import compose, register
 from experiments.reports import report_error
 from experiments.sentences import CONFIGS, one_sentence
 from experiments.words import Word, experiments, files_of, read_words
-from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
+from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError, ResourceError
 from fineq.values import shortened
 
 
@@ -83,7 +83,7 @@ def _launch(area: Area, words: Sequence[Word], task: "Task") -> list[Job]:
     register(area)
     GlobalHydra.instance().clear()
     texts = [text for word in words for text in files_of(word)]
-    with tempfile.TemporaryDirectory() as scratch:
+    with _scratch() as scratch:
         # Hydra's sweeper leaves a file of its own in its folder; a launcher for clusters needs
         # that folder where all machines see it, and then the user names it.
         ours = [] if _names_folder(words) else [f"hydra.sweep.dir='{scratch}'"]
@@ -102,6 +102,16 @@ def _launch(area: Area, words: Sequence[Word], task: "Task") -> list[Job]:
             GlobalHydra.instance().clear()
     returned = [job for batch in batches for job in (batch if isinstance(batch, list) else [batch])]
     return [job.return_value for job in returned]  # an exception that is not ours is raised here
+
+
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    try:
+        return tempfile.TemporaryDirectory()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ResourceError(
+            f"-m needs a folder for temporary files ({why}): name one that can be written in TMPDIR"
+        ) from error
 
 
 def _names_folder(words: Sequence[Word]) -> bool:

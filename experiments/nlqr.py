@@ -1,6 +1,12 @@
 """Nearly linear-quadratic control from the shell: `python -m experiments.nlqr --help`."""
 
 import sys
+
+from experiments.entry import enter
+
+if __name__ == "__main__":
+    sys.exit(enter("nlqr"))
+
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -176,5 +182,7 @@ def _size(arrays: dict[str, Any], name: str, axis: int) -> int:
 
 AREA = Area("nlqr", NlqrConfig, run, EFFECTS)
 
-if __name__ == "__main__":
-    sys.exit(main(AREA))
+
+def command() -> int:
+    """Run the command line and return the exit code."""
+    return main(AREA)

@@ -1,6 +1,12 @@
 """Score learning with wide networks from the shell: `python -m experiments.ntk --help`."""
 
 import sys
+
+from experiments.entry import enter
+
+if __name__ == "__main__":
+    sys.exit(enter("ntk"))
+
 from pathlib import Path
 
 from experiments.area import Area
@@ -43,5 +49,7 @@ def load(config: NtkConfig) -> Loaded:
 
 AREA = Area("ntk", NtkConfig, run, EFFECTS)
 
-if __name__ == "__main__":
-    sys.exit(main(AREA))
+
+def command() -> int:
+    """Run the command line and return the exit code."""
+    return main(AREA)

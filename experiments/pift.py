@@ -1,6 +1,12 @@
 """Fine-tuning as stochastic control from the shell: `python -m experiments.pift --help`."""
 
 import sys
+
+from experiments.entry import enter
+
+if __name__ == "__main__":
+    sys.exit(enter("pift"))
+
 from pathlib import Path
 
 from experiments.area import Area
@@ -79,5 +85,7 @@ def load(config: PiftConfig) -> Loaded:
 
 AREA = Area("pift", PiftConfig, run, EFFECTS)
 
-if __name__ == "__main__":
-    sys.exit(main(AREA))
+
+def command() -> int:
+    """Run the command line and return the exit code."""
+    return main(AREA)

@@ -4,8 +4,14 @@
 as `profile=smoke` or `output=DIR` go to every study. Complete runs are found and not run again.
 """
 
-import importlib
 import sys
+
+from experiments.entry import enter
+
+if __name__ == "__main__":
+    sys.exit(enter("reproduce"))
+
+import importlib
 import time
 from collections.abc import Sequence
 
@@ -118,5 +124,6 @@ def _run_one(area: Area, config: object) -> Outcome:
     return Outcome(study, code, path, message, time.monotonic() - started)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def command() -> int:
+    """Run the command line and return the exit code."""
+    return main()

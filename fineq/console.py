@@ -6,6 +6,7 @@ lines without control characters; nothing when quiet.
 
 import math
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 PLAIN_WIDTH = 100
+WIDEST = 500  # columns of a table, whatever COLUMNS says
 NARROW = 64  # columns below which a table would break its numbers
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -179,13 +181,20 @@ def make_console(
     given = sys.stdout if stream is None else stream
     out: Any = given if isinstance(given, Lasting) else Lasting(given)
     live = out.isatty() and os.environ.get("TERM") != "dumb"
-    options: dict[str, Any] = {} if live else {"width": _plain_width(), "color_system": None}
+    width, height = _told_width(), shutil.get_terminal_size().lines
+    # With both, rich does not ask the environment.
+    options: dict[str, Any] = {"width": width, "height": height} if width else {}
+    if not live:
+        options = {"width": width or PLAIN_WIDTH, "height": height, "color_system": None}
     return Console(RichConsole(file=out, quiet=quiet, force_terminal=live, **options), clock)
 
 
-def _plain_width() -> int:
+def _told_width() -> int:
+    """What the environment says of the width; 0 where it says nothing."""
     columns = os.environ.get("COLUMNS", "")
-    return int(columns) if columns.isascii() and columns.isdigit() and int(columns) else PLAIN_WIDTH
+    if not (columns.isascii() and columns.isdigit()):
+        return 0
+    return min(int(columns.lstrip("0")[:4] or 0), WIDEST)
 
 
 class _Lines:

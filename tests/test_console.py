@@ -212,6 +212,16 @@ def test_a_narrow_terminal_gets_paragraphs_with_whole_numbers(kind, monkeypatch)
     assert text.count("theory") == 1
 
 
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+@pytest.mark.parametrize("columns", ["100000000", "9" * 5000])
+def test_a_table_is_never_wider_than_can_be_read(kind, columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream = kind()
+    make_console(stream=stream).report(summary(), [])
+    assert 100 < max(map(len, stream.getvalue().splitlines())) < 1000  # styles take letters
+
+
 def swept(verdict: str | None, statement: str = "μ at K*", count: int = 10) -> list[dict[str, Any]]:
     """The same claim at `count` values of ℓ, the k-th with value k and interval k ± 0.5."""
     theory = None if verdict is None else claim()["theory"]

@@ -239,6 +239,35 @@ def test_a_platform_that_is_not_there(platform, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (
+            "JAX_ENABLE_X64",
+            "banana",
+            "JAX_ENABLE_X64=banana is not what JAX reads there [(].*: uns",
+        ),
+        ("JAX_TRACER_ERROR_NUM_TRACEBACK_FRAMES", "few", "_FRAMES=few is not what JAX reads there"),
+        ("JAX_COMPILATION_CACHE_DIR", "pyproject.toml", "toml is no folder that can be written: u"),
+        ("JAX_COMPILATION_CACHE_DIR", "pyproject.toml/a", "/a is no folder that can be written: u"),
+    ],
+)
+def test_variables_of_jax_that_cannot_be_used(name, value, sentence, tmp_path):
+    words = ["experiment=nlqr/exact_recovery", "profile=smoke", f"output={tmp_path / 'out'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.nlqr", *words],
+        cwd=ROOT,
+        # Flags of the user's own are tried, and are not at fault.
+        env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0", name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == EXIT_BAD_INPUT
+    assert re.fullmatch(f"fineq: .*{sentence}.*\n", done.stderr), done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_value_given_replaces_the_axis_of_an_experiment():
     words = ["experiment=nlqr/linear_convergence"]
     assert flatten(compose(AREA, words).sweep) == {"system.lipschitz": [0.3, 1.0]}

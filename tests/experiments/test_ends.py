@@ -1,5 +1,6 @@
 """How a command ends when it is asked to: in a process of its own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fineq.errors import EXIT_INTERRUPTED
 from tests.experiments.test_run import ROOT, SMALL
 
 
@@ -35,3 +37,18 @@ def test_a_request_to_stop_is_acknowledged_and_ends_with_its_code(tmp_path, numb
     assert process.returncode == 128 + number
     assert err.startswith(f"fineq: stopped by {number.name} ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["nlqr", "pift", "ntk", "reproduce"])
+def test_ctrl_c_while_modules_are_imported_ends_in_a_sentence(tmp_path, command):
+    (tmp_path / "numpy.py").write_text("raise KeyboardInterrupt\n")
+    done = subprocess.run(
+        [sys.executable, "-m", f"experiments.{command}", "profile=smoke"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == EXIT_INTERRUPTED
+    assert done.stderr == "fineq: interrupted; the same command goes on from what was kept\n"

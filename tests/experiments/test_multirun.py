@@ -11,6 +11,7 @@ from fineq.errors import (
     EXIT_ALL_DIVERGED,
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
+    EXIT_RESOURCES,
     EXIT_TERMINATED,
     InputError,
 )
@@ -78,6 +79,12 @@ def test_a_header_for_each_job_and_a_table_of_all(capsys, area, tmp_path):
         ["2", "seeds=2", "not run", "2", "-", "-"],
         ["3", "seeds=3", "diverged", "3", "-", str(tmp_path / "third")],
     ]
+
+
+def test_without_a_temporary_folder_a_sentence_names_the_variable(capsys, area, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    assert main(area(None), ["-m", "seeds=1,2"]) == EXIT_RESOURCES
+    assert "name one that can be written in TMPDIR" in capsys.readouterr().err
 
 
 def test_quiet_jobs_print_nothing(capsys, area, tmp_path):
