@@ -30,10 +30,12 @@ def dare(A: ArrayLike, B: ArrayLike, Q: ArrayLike, R: ArrayLike) -> DareSolution
     symmetric, and the spectral radius of A - BK is proved (to rounding) to be below 1. Needed are
     R + B'PB > 0 (R itself may be singular), (A, B) stabilisable, and that Q sees every mode of A on
     the unit circle; where one fails `status` says so and the rest is NaN. Where rounding of the
-    equation's terms could have moved the loop off the circle, no solution counts as found: from a
-    distance of about √(ε |B S^{-1} B'| |P|) on, S = R + B'PB, for modes that inputs move, and of
-    about 1e-9 (float64) or 1e-5 (float32) for others. Units of states and inputs, up to factors
-    2^±40 (float32: 2^±16), change no status, and P and K by rounding only.
+    equation's terms could have moved the loop off the circle, no solution counts as found: one does
+    where a stabilising solution exists also for Q - ηI, with η that rounding, or where
+    |(A - BK)^m| <= 1/2 for m = 64 (float32: 4), both in units in which P has a diagonal of about 1.
+    That leaves out distances below about √(ε |B S^{-1} B'| |P|), S = R + B'PB, for modes that
+    inputs move, and below about 1e-9 (float64) or 1e-5 (float32) for others. Units of states and
+    inputs, up to factors 2^±40 (float32: 2^±16), change no status, and P and K by rounding only.
 
     Works under `jit`, `vmap` and sharding; P and K have derivatives of every order in both modes,
     from the Lyapunov equation that the implicit function theorem gives. Arrays that are no real

@@ -43,7 +43,10 @@ def guess(ops: Layout, A: Array, B: Array, Q: Array, R: Array) -> Units:
     reached = _along(ops, a, ops.largest(effects + ops.transpose(inputs)))
     reached = jnp.where(jnp.abs(reached) < NOTHING / 4, reached, NOTHING)
     worth = _along(ops, ops.transpose(a), _logarithm(ops.diagonal(Q)) / 2)
-    states = jnp.minimum(-worth, reached)
+    # Where inputs reach next to nothing, costs in units so small would be lost.
+    least = -worth - jnp.finfo(A.dtype).maxexp // 6
+    least = jnp.where(jnp.abs(worth) < NOTHING / 4, least, -FREE)
+    states = jnp.minimum(-worth, jnp.maximum(reached, least))
     states = _whole(jnp.where(jnp.abs(states) < NOTHING / 4, states, 0.0))
     largest = ops.largest(ops.transpose(effects - states))
     own = jnp.where(largest > -NOTHING / 4, -largest, 0.0)

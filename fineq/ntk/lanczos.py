@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
@@ -38,7 +39,8 @@ class Krylov(NamedTuple):
 
     Attributes:
         spectrum: Ritz pairs θ, v: what `spectral.descend` takes for these labels.
-        residuals: |A v - θ v| of each, `[P]`: an eigenvalue of A lies that close to θ.
+        residuals: |A v - θ v|/|v| of each, `[P]`: an eigenvalue of A lies that close to θ. Where
+            the space ends before P vectors, the others have v = 0 and θ = 0, and here inf.
         trace: tr(K)/N.
         loads: V' Y in the basis V of Ritz vectors, `[P, labels]`.
         probe_loads: the same of the probes, `[P, probes]`.
@@ -91,14 +93,44 @@ def krylov(
 
     K may be float32 beside float64 labels, which halves its memory: sums are float64 then. `entry`
     bounds the error of K_ij over √(K_ii K_jj); by default one rounding to the type of K.
-    Raises `InputError` for arrays that are no real numbers or do not fit each other.
+    Raises `InputError` for arrays that are no real numbers or do not fit each other, and, outside
+    `jit` and `vmap`, for a K that is not finite or not symmetric to rounding and `entry`.
     """
     K = real_array("K", K, 2)
     if K.shape[0] != K.shape[1] or len(K) == 0:
         raise InputError(f"K must be a square matrix of at least one row, got shape {K.shape}")
     given = _columns(labels, probes, len(K), products)
     entry = float(jnp.finfo(K.dtype).eps) / 2 if entry is None else entry
+    if not isinstance(K, Tracer):
+        _check_symmetric(K, entry)
     return _stored(K, *given, products, entry)
+
+
+def _check_symmetric(K: Array, entry: float) -> None:
+    finite, excess = _asymmetry(K)
+    if not finite:
+        raise InputError("K must be finite, but holds NaN or infinity")
+    slack = 10 * len(K) * float(jnp.finfo(K.dtype).eps) + 2 * entry
+    if excess > slack:
+        raise InputError(
+            "K must be symmetric, but two entries that mirror each other differ by "
+            f"{float(excess):.2g} of √(K_ii K_jj), or of themselves where they are larger"
+        )
+
+
+@jax.jit
+def _asymmetry(K: Array) -> tuple[Array, Array]:
+    """Whether K is finite, and max |K_ij - K_ji| over √(K_ii K_jj) or |K_ij|, without a copy."""
+    roots = jnp.sqrt(jnp.abs(jnp.diagonal(K)))
+
+    def look(i: Array) -> tuple[Array, Array]:
+        gap = jnp.abs(K[i] - K[:, i])
+        scale = jnp.maximum(roots * roots[i], jnp.abs(K[i]))
+        excess = jnp.where(gap > 0, gap / jnp.where(scale > 0, scale, gap), 0.0)
+        return jnp.all(jnp.isfinite(K[i])), jnp.max(excess)
+
+    finite, excess = lax.map(look, jnp.arange(len(K)), batch_size=ROWS)
+    return jnp.all(finite), jnp.max(excess)
 
 
 @partial(jax.jit, static_argnums=(3, 4))
@@ -221,9 +253,14 @@ def _krylov(
     beyond = jnp.stack([rest @ rest.T, rest @ apply(rest.T) / count])
     ends = rotation[-width:]
     loads = rotation.T @ (basis @ start)
+    # Orthonormal but for those that an exhausted space cannot fill: they are zero.
+    vectors = basis.T @ rotation
+    size = jnp.linalg.norm(vectors, axis=0)
+    filled = size > jnp.finfo(start.dtype).eps ** 0.5
+    residuals = length(beyond[0], ends) / jnp.where(filled, size, 1.0)
     return Krylov(
-        Spectrum(values, basis.T @ rotation),
-        length(beyond[0], ends),
+        Spectrum(values, vectors),
+        jnp.where(filled, residuals, jnp.inf),
         trace,
         loads[:, : labels.shape[1]],
         loads[:, labels.shape[1] :],

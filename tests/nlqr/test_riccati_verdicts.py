@@ -115,3 +115,60 @@ def test_equal_inputs_without_a_price_are_not_positive():
     A, B, Q, R = random_system(rng, 3, 2, "plain")
     twice = np.repeat(B[:, :1], 2, axis=1)
     assert solve([(A, twice, Q, 0 * R)]).status[0] == Status.NOT_POSITIVE
+
+
+@pytest.fixture(scope="module")
+def far_from_the_circle():
+    """Radii of 0.4 to 0.8, but |P| of up to 1e9 and powers that grow first: ill conditioned."""
+    found = {}
+    for n, p in ((6, 1), (8, 1), (12, 2)):
+        rng = np.random.default_rng(3)
+        draw = [(rng.normal(size=(n, n)), rng.normal(size=(n, p))) for _ in range(60)]
+        found[n] = [(A, B, np.eye(n), np.eye(p)) for A, B in draw]
+    return found
+
+
+@pytest.mark.parametrize("n", [6, 8, 12])
+def test_few_inputs_of_many_states_have_a_solution(far_from_the_circle, n):
+    systems = far_from_the_circle[n]
+    out = dare(*stack(systems))
+    assert_solved(out, systems)
+
+
+def test_what_float32_resolves_of_them_is_right(far_from_the_circle):
+    systems = far_from_the_circle[6]
+    out = dare(*(part.astype(np.float32) for part in stack(systems)))
+    solved = np.asarray(out.status) == Status.SOLVED
+    assert solved.mean() > 0.25
+    for k in np.flatnonzero(solved):
+        rounded = [np.asarray(x, np.float32).astype(float) for x in systems[k]]
+        expected = truth(*rounded, eps=2.0**-23)
+        assert norm(out.P[k] - expected.P) <= expected.error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "p"), [(6, 1), (8, 1), (12, 2)])
+def test_transients_do_not_hide_the_circle(dtype, n, p):
+    """Loops as ill conditioned, with a mode on the circle: `hidden` loses none of it."""
+    rng = np.random.default_rng(5)
+    plants = [hidden(rng, "unseen", n, p) for _ in range(60)]
+    out = dare(*(part.astype(dtype) for part in stack(plants)))
+    refused = (Status.NO_STABILISING_SOLUTION, Status.NOT_STABILISABLE)
+    assert np.isin(out.status, refused).all()
+
+
+@pytest.mark.parametrize(
+    ("plant", "P"),
+    [
+        ((1e-200, 1e-200, 1e-200, 1e-200), 1e-200),
+        ((1e-200, 1e-200, 1.0, 1.0), 1.0),
+        ((0.5, 1e-200, 1.0, 1.0), 4 / 3),
+        ((0.5, 1e-200, 1e-100, 1.0), 4e-100 / 3),
+    ],
+)
+def test_inputs_that_reach_next_to_nothing_lose_no_cost(plant, P):
+    # p = q + a²p: what the input changes is below rounding.
+    out = dare(*(np.full((1, 1), x) for x in plant))
+    assert out.status == Status.SOLVED
+    np.testing.assert_allclose(out.P[0, 0], P, rtol=1e-15)

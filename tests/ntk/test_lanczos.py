@@ -84,6 +84,27 @@ def test_a_space_that_is_exhausted(problem):
     assert np.all(accuracy(space, 0.5, jnp.array([4.0, 1e4])).converged)
 
 
+def test_more_products_than_points_leave_no_false_bound():
+    rng = np.random.default_rng(4)
+    Q = np.linalg.qr(rng.normal(size=(12, 12)))[0]
+    exact = np.linspace(0.5, 3, 12)  # of A = K/N, far from 0
+    space = lanczos.krylov(12 * (Q * exact) @ Q.T, rng.normal(size=12), 16)
+    nearest = np.min(np.abs(exact - np.asarray(space.spectrum.values)[:, None]), axis=1)
+    # Twelve vectors fill the space; the others are none, and say nothing.
+    np.testing.assert_array_equal(np.isinf(space.residuals), np.arange(16) >= 12)
+    assert np.all(nearest <= space.residuals + 1e-13)
+
+
+def test_a_matrix_that_is_no_gram_matrix_has_a_sentence(problem):
+    with pytest.raises(InputError, match="K must be symmetric, but two entries that mirror"):
+        lanczos.krylov([[1.0, 5.0], [0.0, 1.0]], np.ones(2), 1)
+    with pytest.raises(InputError, match="K must be finite"):
+        lanczos.krylov([[1.0, np.nan], [np.nan, 1.0]], np.ones(2), 1)
+    K = np.array(gram(problem[0]))
+    K[3, 150] *= 1 + 1e-15
+    assert np.isfinite(lanczos.krylov(K, problem[1], 2).trace)
+
+
 def test_seeds_in_one_program_equal_one_by_one(problem):
     many = jax.random.normal(jax.random.key(5), (3, N, D))
 
