@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fineq.config import RunConfig, points_path, table_columns, table_header
 from fineq.errors import InputError
 from fineq.fields import choice, count, flag, group, number, numbers, text, words
@@ -325,9 +327,26 @@ class PiftConfig(RunConfig):
     benchmark: BenchmarkConfig = group(BenchmarkConfig, "standard problems")
 
     def check(self) -> None:
-        """One β per step."""
+        """One β per step; threshold has a problem that it solves."""
         num_steps = len(self.schedule.alphas) or self.schedule.num_steps
         if self.betas and len(self.betas) != num_steps:
             raise InputError(
                 f"betas must hold one β per step of the chain, {num_steps}, got {len(self.betas)}"
+            )
+        if self.study == "threshold":
+            self._check_threshold()
+
+    def _check_threshold(self) -> None:
+        if self.betas:
+            raise InputError("study=threshold finds β itself: drop betas")
+        if self.reward.name != "quadratic" or self.data.name != "gaussian":
+            raise InputError(
+                "study=threshold needs data.name=gaussian and reward.name=quadratic, got "
+                f"data.name={self.data.name} and reward.name={self.reward.name}"
+            )
+        P = np.asarray(self.reward.matrix or [[1.0]], float)
+        if P.shape[0] == P.shape[1] and np.linalg.eigvalsh(P / 2 + P.T / 2)[0] < 0:
+            raise InputError(
+                "study=threshold takes a convex reward and turns it around: reward.matrix must be "
+                "positive semidefinite"
             )

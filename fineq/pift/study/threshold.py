@@ -17,8 +17,7 @@ from jax import Array, lax
 
 from fineq.claims import Claim, Theory
 from fineq.counting import over_seeds
-from fineq.errors import InputError
-from fineq.fields import flatten, replace_at
+from fineq.fields import replace_at
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift import lq
@@ -79,7 +78,6 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
 
     Rewards are drawn convex, and turned around for the concave side.
     """
-    _check(config)
     study = make_study(replace_at(config, {"reward.curvature": "convex"}), given, stages)
     sides = Axis("side", list(SIDES.values()))
     edges = stages.measure("edges", lambda member: _edges(study, member), [sides, *study.axes])
@@ -97,19 +95,6 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
             f"{CLOSE:g} of the first, at every step of the chain"
         },
     )
-
-
-def _check(config: PiftConfig) -> None:
-    if config.betas or "beta" in flatten(config.sweep):
-        raise InputError("study=threshold finds β itself: drop betas and sweep.beta")
-    if config.reward.name != "quadratic" or config.data.name != "gaussian":
-        raise InputError("study=threshold needs data.name=gaussian and reward.name=quadratic")
-    P = np.asarray(config.reward.matrix or [[1.0]], float)
-    if P.ndim == 2 and P.shape[0] == P.shape[1] and np.linalg.eigvalsh(P + P.T)[0] < 0:
-        raise InputError(
-            "study=threshold takes a convex reward and turns it around: reward.matrix must be "
-            "positive semidefinite"
-        )
 
 
 def exact_threshold(arrays: LinearQuadratic, holds: Callable[[Solution], Array]) -> Array:
