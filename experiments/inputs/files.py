@@ -72,6 +72,19 @@ def decoding(name: str, kind: str) -> Iterator[None]:
         raise InputError(f"{name} is damaged, or not {kind} ({in_a_line(error)})") from error
 
 
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Begin the sentence of whatever is refused with the file it came from; an empty name: none.
+
+    Raises:
+        InputError: the one that was raised, behind `name`.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}" if name else str(error)) from error
+
+
 def _reason(error: OSError | ValueError) -> str:
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number).lower() if number else str(error)

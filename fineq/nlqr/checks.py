@@ -21,6 +21,7 @@ from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 from fineq.traced import traced
 
 SYSTEM_KEYS = ("A", "B", "C", "Q", "R")
+REQUIRED_KEYS = ("A", "B", "C")
 LAW_KEYS = ("x0", "weights")
 
 
@@ -103,23 +104,28 @@ def check_symmetric(name: str, matrix: np.ndarray, *, definite: bool) -> None:
     raise InputError(f"{name} must be positive {kind}, but {reason}")
 
 
-def check_features(phi: Features, scale: np.ndarray, n: int, d: int) -> None:
-    """Raise `InputError` unless φ is fit for JAX, takes n states to d features, vanishes at 0."""
+def check_features(
+    phi: Features, scale: np.ndarray, n: int, d: int, *, name: str = "system.phi", asked: str = ""
+) -> None:
+    """Raise `InputError` unless φ is fit for JAX, takes n states to d features, vanishes at 0.
+
+    The sentence calls φ by `name`, and says by `asked` what wants d features; default: system.C.
+    """
     x = jnp.zeros(n, scale.dtype)
 
     def function(x: jax.Array) -> jax.Array:
         phi.num_features(n)
         return phi.function(x) if isinstance(phi, Custom) else phi(x, jnp.asarray(scale))
 
-    got = traced("system.phi", function, jax.ShapeDtypeStruct(x.shape, x.dtype), "state", 2).shape
+    got = traced(name, function, jax.ShapeDtypeStruct(x.shape, x.dtype), "state", 2).shape
     if got != (d,):
         raise InputError(
-            f"system.phi returns shape {got} for a state of shape {(n,)}, but system.C has {d} "
-            f"columns: phi must return shape {(d,)}"
+            f"{name} returns shape {got} for a state of shape {(n,)}, but "
+            f"{asked or f'system.C has {d} columns'}: it must return shape {(d,)}"
         )
     at_zero = np.asarray(phi(x, jnp.asarray(scale)))
     if not np.all(at_zero == 0):
-        raise InputError(f"system.phi must vanish at 0, but phi(0) = {at_zero.tolist()}")
+        raise InputError(f"{name} must vanish at 0, but phi(0) = {at_zero.tolist()}")
 
 
 def _check_modes(A: np.ndarray, B: np.ndarray, Q: np.ndarray, R: np.ndarray) -> None:
@@ -201,29 +207,35 @@ def check_law(law: InitialLaw, n: int) -> InitialLaw:
             if not np.any(covariance):
                 raise InputError("law.covariance is 0: every state stays at rest")
         case Points():
-            _check_points(law)
+            _check_points(law, "law.")
+    _check_dimension(law, n)
+    return law
+
+
+def _check_dimension(law: InitialLaw, n: int) -> None:
     if law.n != n:
         raise InputError(
             f"the initial law has dimension {law.n}, but system.A has shape {(n, n)}: the law must "
             f"have dimension {n}"
         )
-    return law
 
 
-def _check_points(law: Points) -> None:
-    points = check_array("law.points", law.points, 2)
-    weights = check_array("law.weights", law.weights, 1)
+def _check_points(law: Points, owner: str = "") -> None:
+    points = check_array(f"{owner}points", law.points, 2)
+    weights = check_array(f"{owner}weights", law.weights, 1)
     if len(points) != len(weights) or len(points) == 0:
         raise InputError(
-            f"law.points has shape {points.shape}, but law.weights has shape {weights.shape}: "
-            "there must be one weight for each of at least one point"
+            f"{owner}points has shape {points.shape}, but {owner}weights has shape "
+            f"{weights.shape}: there must be one weight for each of at least one point"
         )
     if weights.min() < 0:
-        raise InputError(f"law.weights must be at least 0, got {weights.min():g}")
+        raise InputError(f"{owner}weights must be at least 0, got {weights.min():g}")
     if abs(weights.sum() - 1) > 1e-6:
-        raise InputError(f"law.weights must sum to 1, got {weights.sum():g}")
+        raise InputError(f"{owner}weights must sum to 1, got {weights.sum():g}")
     if not np.any(weights[:, None] * points):
-        raise InputError("law.points are all 0: a state at rest stays there whatever the policy")
+        raise InputError(
+            f"{owner}points are all 0: a state at rest stays there whatever the policy"
+        )
 
 
 def check_problem(problem: Problem) -> Problem:
@@ -234,13 +246,21 @@ def check_problem(problem: Problem) -> Problem:
 
 
 def _check_keys(arrays: Mapping[str, Any]) -> None:
-    missing = [key for key in SYSTEM_KEYS if key not in arrays]
-    allowed = f"required are {', '.join(SYSTEM_KEYS)}, optional {', '.join(LAW_KEYS)}"
+    missing = [key for key in REQUIRED_KEYS if key not in arrays]
+    optional = [key for key in (*SYSTEM_KEYS, *LAW_KEYS) if key not in REQUIRED_KEYS]
+    allowed = f"required are {', '.join(REQUIRED_KEYS)}, optional {', '.join(optional)}"
     if missing:
         raise InputError(f"the arrays of a system lack {', '.join(missing)}; {allowed}")
     unknown = sorted(set(arrays) - {*SYSTEM_KEYS, *LAW_KEYS})
     if unknown:
         raise InputError(f"the arrays of a system hold unknown {', '.join(unknown)}; {allowed}")
+
+
+def _weight(arrays: Mapping[str, ArrayLike], key: str, of: str, axis: int) -> ArrayLike:
+    """The cost matrix `key`, by default the identity of the size of an axis of the matrix `of`."""
+    if key in arrays:
+        return arrays[key]
+    return np.eye(check_array(f"system.{of}", arrays[of], 2).shape[axis])
 
 
 def system_from_arrays(
@@ -252,11 +272,13 @@ def system_from_arrays(
 ) -> System:
     """Build a checked `System` from named arrays A, B, C, Q, R, such as those of an npz file.
 
-    `x0` and `weights` may be there too (see `law_from_arrays`); other names are refused. `phi` is
-    `Sine()` by default. Raises `InputError` as `build_system` and for missing or unknown names.
+    Q and R are identities where they are not given. `x0` and `weights` may be there too (see
+    `law_from_arrays`); other names are refused. `phi` is `Sine()` by default. Raises `InputError`
+    as `build_system` and for missing or unknown names.
     """
     _check_keys(arrays)
-    matrices = [arrays[key] for key in SYSTEM_KEYS]
+    costs = {"Q": _weight(arrays, "Q", "A", 0), "R": _weight(arrays, "R", "B", 1)}
+    matrices = [{**arrays, **costs}[key] for key in SYSTEM_KEYS]
     return build_system(*matrices, phi=Sine() if phi is None else phi, scale=scale, dtype=dtype)
 
 
@@ -273,6 +295,8 @@ def law_from_arrays(arrays: Mapping[str, ArrayLike], n: int, *, dtype: Any = Non
     x0 = check_array("x0", arrays["x0"], 2)
     count = max(len(x0), 1)
     weights = check_array("weights", arrays.get("weights", np.full(count, 1 / count)), 1)
-    check_law(Points(jnp.asarray(x0), jnp.asarray(weights)), n)
+    law = Points(jnp.asarray(x0), jnp.asarray(weights))
+    _check_points(law)
+    _check_dimension(law, n)
     dtype = jnp.result_type(float) if dtype is None else dtype
     return Points(jnp.asarray(x0, dtype), jnp.asarray(weights / weights.sum(), dtype))

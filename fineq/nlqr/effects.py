@@ -2,13 +2,17 @@
 
 from typing import Any
 
-from fineq.effects import EMPTY, GIVEN, at_most, but, effect, holding
+from fineq.effects import EMPTY, GIVEN, Need, at_most, but, effect, holding
 
 PAPER = ("initialisation", "lipschitz_sweep", "robustness")
 FLOORS = ("linear_convergence", "sample_complexity")
 STARTED = ("lipschitz_sweep", "robustness", "linear_convergence")  # at `descent.start`
 ESTIMATED = ("one_point", "two_point", "baseline")
 DRAWN = ("sphere", "gaussian", "ball")
+MOST_QUADRATURE = 3  # states up to which there is a quadrature on the sphere
+FEW_ROWS = Need(
+    lambda rows: len(rows) <= MOST_QUADRATURE, f"{{}} of at most {MOST_QUADRATURE} rows"
+)
 POINTS = {"law.name": DRAWN, "study": but("exact_recovery")}
 
 
@@ -38,8 +42,9 @@ EFFECTS = (
     effect(
         "law.degree",
         {"law.name": "quadrature"},
-        {**POINTS, "system.n": at_most(3)},
-        {**POINTS, "system.source": ("file", "matrices")},
+        {**POINTS, "system.source": "random", "system.n": at_most(MOST_QUADRATURE)},
+        {**POINTS, "system.source": "matrices", "system.A": FEW_ROWS},
+        {**POINTS, "system.source": "file"},
     ),
     effect("estimator.name", {"study": PAPER}),
     effect("estimator.natural", {"study": PAPER, "estimator.name": "exact"}),

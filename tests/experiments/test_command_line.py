@@ -103,7 +103,7 @@ def test_bad_words_get_one_sentence(capsys, tmp_path, words, sentence):
         ({"B": np.ones((3, 2))}, r"system.B has shape \(3, 2\), but system.A has shape \(2, 2\)"),
         ({"A": np.array([[np.nan, 0.0], [0.0, 1.0]])}, "system.A must be finite"),
         ({"B": None}, "system.B must be given as a matrix; it is missing"),
-        ({"D": EYE}, "unknown D"),
+        ({"D": EYE}, "^system.path=.*npz: .* unknown D; required are A, B, C, optional Q, R, x0"),
         ({"A": np.full((2, 2), "a")}, "must hold real numbers"),
     ],
 )
@@ -116,10 +116,10 @@ def test_bad_plants_get_one_sentence(capsys, tmp_path, plant, changes, sentence)
 @pytest.mark.parametrize(
     ("points", "sentence"),
     [
-        (np.zeros((4, 2)), "law.points are all 0: a state at rest stays there"),
+        (np.zeros((4, 2)), "law.path=.*points.npz: points are all 0: a state at rest stays there"),
         (np.ones((4, 2)) + 1j, "law.path=.*array x0 must hold real numbers"),
         (np.ones(4), r"law.path=.*array x0 must hold points of shape .*, got shape \(4,\)"),
-        (np.ones((4, 3)), "the initial law has dimension 3"),
+        (np.ones((4, 3)), "law.path=.*: the points have dimension 3, but system.n=2: they must"),
     ],
 )
 def test_bad_initial_points_get_one_sentence(capsys, tmp_path, points, sentence):
@@ -136,7 +136,7 @@ def test_what_was_read_of_plants_and_points_is_said(tmp_path, plant):
     loaded = load(compose(AREA, words))
     np.testing.assert_array_equal(loaded.given.law.points, [[2.5, 1.5], [0.5, -1.0]])
     assert loaded.read == {
-        "system.path": "plant.npz: A [2, 2], B [2, 2], C [2, 2], R the identity, Q the identity; "
+        "system.path": "plant.npz: A [2, 2], B [2, 2], C [2, 2], Q the identity, R the identity; "
         "spectral radius of A 0.5",
         "law.path": "points.csv: 2 rows, 2 columns: b in [0.5, 2.5], a in [-1, 1.5]; not read: "
         "column label",

@@ -106,7 +106,7 @@ BAD_ARRAYS = [
     ({"Q": np.zeros((2, 2))}, r"\(A, Q\) is not detectable.*eigenvalue 1\.1"),
     # The unstable eigenvector of A is (1, 0): Q sees only the second state.
     ({"Q": np.diag([0.0, 1.0])}, r"not detectable.*eigenvalue 1\.1"),
-    ({"extra": np.eye(2)}, r"hold unknown extra; required are A, B, C, Q, R, optional x0, weights"),
+    ({"extra": np.eye(2)}, r"hold unknown extra; required are A, B, C, optional Q, R, x0, weights"),
 ]
 
 
@@ -121,8 +121,17 @@ def test_bad_arrays_are_refused(changes, message):
 def test_missing_arrays_are_named():
     arrays = good()
     del arrays["Q"], arrays["B"]
-    with pytest.raises(InputError, match="lack B, Q; required are"):
+    with pytest.raises(InputError, match="lack B; required are A, B, C, optional"):
         system_from_arrays(arrays)
+
+
+def test_costs_that_are_not_given_are_identities():
+    arrays = good(B=np.ones((2, 3)), Q=2 * np.eye(2))
+    del arrays["R"]
+    np.testing.assert_array_equal(system_from_arrays(arrays).R, np.eye(3))
+    np.testing.assert_array_equal(system_from_arrays(arrays).Q, 2 * np.eye(2))
+    del arrays["Q"]
+    np.testing.assert_array_equal(system_from_arrays(arrays).Q, np.eye(2))
 
 
 def test_stable_modes_may_be_out_of_reach_and_unseen():

@@ -36,7 +36,7 @@ from fineq.nlqr.identification import (
 from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
-from fineq.nlqr.study.instances import Given, make_problem
+from fineq.nlqr.study.instances import Given, make_problem, num_features
 from fineq.rates import Interval, proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
@@ -119,7 +119,10 @@ def _sizes(config: NlqrConfig, given: Given) -> list[tuple[NlqrConfig, Size]]:
         system = given.system
         return [(config, Size(system.n, system.p, system.d))]
     return [
-        (replace_at(config, {"system.n": n, "system.p": p}), Size(n, p, config.kernel.d or n))
+        (
+            replace_at(config, {"system.n": n, "system.p": p}),
+            Size(n, p, num_features(config, given, n)),
+        )
         for n, p in config.recovery.sizes
     ]
 

@@ -56,7 +56,7 @@ class Instance(NamedTuple):
     K_identified: Array | None = None
 
 
-def _dimension(config: NlqrConfig, given: Given, n: int) -> int:
+def num_features(config: NlqrConfig, given: Given, n: int) -> int:
     """The number of features where no plant fixes it: as configured, as returned, or n."""
     if config.kernel.d is not None or given.function is None:
         return config.kernel.d or n
@@ -85,11 +85,15 @@ def make_features(
     """
     system = given.system
     n = n or (config.system.n if system is None else system.n)
-    d = d or (_dimension(config, given, n) if system is None else system.d)
+    asked = (
+        f"kernel.d must be {n} or null"
+        if d is None and system is None
+        else (f"system.C must have {n} columns")
+    )
+    d = d or (num_features(config, given, n) if system is None else system.d)
     if config.kernel.name in ("sin", "tanh") and d != n:
         raise InputError(
-            f"kernel.name={config.kernel.name} has as many features as states: system.C must have "
-            f"{n} columns (or kernel.d be {n}), got {d}"
+            f"kernel.name={config.kernel.name} has as many features as states: {asked}, got {d}"
         )
     match config.kernel.name:
         case "sin":

@@ -134,3 +134,17 @@ def test_a_system_of_the_user_has_its_own_size():
     )
     result = run(config, Given(system), Stages())
     assert list(result.coords["size"].values) == ["n = 2, p = 1, d = 2"]
+
+
+def test_a_kernel_of_ones_own_has_the_features_it_returns():
+    """d = 2n features that are independent on the sphere: m = n + p + 2n columns to find."""
+    sizes = {"recovery.sizes": [[2, 1], [3, 2]], "recovery.below": 1, "recovery.above": 12}
+    config = replace_at(NlqrConfig(), {"seeds": 4, "law.name": "gaussian", **sizes})
+    config = replace_at(config, {"kernel.name": "python", "kernel.target": "mine:phi"})
+    given = Given(function=lambda x: jnp.concatenate([jnp.sin(x), x**2]))
+    found = run(config, given, Stages())
+    assert list(found.coords["size"].values) == ["n = 2, p = 1, d = 4", "n = 3, p = 2, d = 6"]
+    np.testing.assert_array_equal(found.coords["unknowns"].values, [7, 11])
+    # Too few non-zero inputs among m + 12 fair ones has probability below 1e-4 for either size.
+    rank = found.arrays["rank"].values[:, -1]
+    np.testing.assert_array_equal(rank, [[7] * 4, [11] * 4])
