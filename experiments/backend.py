@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from experiments.sentences import CONFIGS
-from experiments.xla import refusal
+from experiments.xla import refuse_flags
 from fineq.errors import InputError
 from fineq.runs import switches
 from fineq.values import shortened
@@ -36,9 +36,7 @@ def prepare_jax() -> None:
             cannot read, a cache that is no folder, and for JAX_PLATFORMS of which this machine has
             none.
     """
-    flags = os.environ.get("XLA_FLAGS", "").strip()
-    if flags and (why := refusal(flags)):
-        raise InputError(f"XLA_FLAGS={flags} is not taken by the installed jaxlib: {why}")
+    refuse_flags()
     # Batched LAPACK calls of XLA's CPU client wait inside the threads they need: with two threads,
     # two calls at once wait forever (jaxlib 0.10.2).
     os.environ.setdefault("NPROC", str(max(LEAST_THREADS, os.cpu_count() or 1)))

@@ -11,7 +11,7 @@ from experiments.backend import prepare_jax
 from experiments.compose import settings
 from experiments.inputs import Loaded
 from experiments.stop import Stop
-from experiments.xla import hurry
+from experiments.xla import unfold
 from fineq.config import RunConfig
 from fineq.console import Console, make_console
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
@@ -62,8 +62,7 @@ def execute(job: Job) -> tuple[int, Path]:
         FineqError: bad input, too little memory or disk, interruption.
     """
     console = make_console(job.config.quiet)
-    if job.config.profile == "smoke":
-        hurry()
+    unfold()
     run = _found(job)
     if run is None:
         prepare_jax()
@@ -142,7 +141,7 @@ def _compute(run: Run, job: Job, study: Study, loaded: Loaded, console: Console)
         result = dataclasses.replace(result, notes={**read, **result.notes})
         switches.check(job.target or job.config.study)
         timing = {**stages.timing, "total": time.monotonic() - started}
-        run.save(result, timing, job.config.precision)
+        run.save(result, timing, job.config.precision, stages.blocks)
 
 
 def _report(run: Run, job: Job, console: Console) -> tuple[int, Path]:

@@ -14,6 +14,7 @@ from experiments.compose import compose, register
 from experiments.reports import report_error
 from experiments.sentences import CONFIGS, one_sentence
 from experiments.words import Word, experiments, files_of, read_words
+from experiments.xla import hurry
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError, ResourceError
 from fineq.values import shortened
 
@@ -44,13 +45,16 @@ class Stopped(BaseException):
     """A job was asked to stop: no other begins. Not an `Exception`, which Hydra would keep."""
 
 
-def multirun(area: Area, overrides: Sequence[str], debug: bool = False) -> int:
+def multirun(
+    area: Area, overrides: Sequence[str], debug: bool = False, *, alone: bool = False
+) -> int:
     """Run every combination, one after the other or as `hydra/launcher` has it.
 
     Args:
         area: whose command line it is.
         overrides: words, of which some hold several values.
         debug: show where errors arose.
+        alone: whether this process is there for this command only.
 
     Returns:
         The worst exit code; that of the signal when the runs were stopped.
@@ -60,7 +64,7 @@ def multirun(area: Area, overrides: Sequence[str], debug: bool = False) -> int:
     """
     words = read_words(area, overrides, many=True)
     varied = tuple(word.key for word in words if word.several)
-    task = Task(area.name, varied, debug)
+    task = Task(area.name, varied, debug, hasty=alone and _all_smoke(words))
     try:
         jobs = _launch(area, words, task)
     except Stopped:
@@ -114,6 +118,11 @@ def _scratch() -> "tempfile.TemporaryDirectory[str]":
         ) from error
 
 
+def _all_smoke(words: Sequence[Word]) -> bool:
+    """Whether every job is one of seconds; else what one computes would hang on those before it."""
+    return any(word.key == "profile" and word.value == "smoke" for word in words)
+
+
 def _names_folder(words: Sequence[Word]) -> bool:
     return any(word.key in ("hydra.sweep.dir", "hydra/launcher") for word in words)
 
@@ -129,14 +138,16 @@ class Task:
     """The task function of a multirun: importable by name, so that launchers can send it away.
 
     Attributes:
+        hasty: whether programs are compiled hastily, in all jobs.
         done: jobs that ended in this process.
         begun: whether one has begun here.
     """
 
-    def __init__(self, area: str, varied: tuple[str, ...], debug: bool) -> None:
+    def __init__(self, area: str, varied: tuple[str, ...], debug: bool, hasty: bool) -> None:
         self.area = area
         self.varied = varied
         self.debug = debug
+        self.hasty = hasty
         self.done: list[Job] = []
         self.begun = False
         self.process = os.getpid()
@@ -165,6 +176,8 @@ class Task:
             quiet = config.quiet
             if not quiet:
                 print(f"\n[{number}] {' '.join(own)}", flush=True)
+            if self.hasty:
+                hurry()
             code, folder = area.run(config)
         except FineqError as error:
             code = report_error(error, self.debug)

@@ -19,6 +19,7 @@ from experiments.area import Area
 from experiments.backend import forget_programs
 from experiments.compose import compose
 from experiments.reports import report_error, report_interrupt
+from experiments.xla import hurry
 from fineq.errors import EXIT_INTERRUPTED, FineqError, InputError
 from fineq.runs import Outcome, write_overall_summary
 from fineq.runs.files import read_json
@@ -74,28 +75,31 @@ STUDIES: dict[str, list[list[str]]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the worst exit code of the studies."""
     with lasting_streams():
-        return _command(list(sys.argv[1:] if argv is None else argv))
+        return _command(list(sys.argv[1:] if argv is None else argv), alone=argv is None)
 
 
-def _command(words: list[str]) -> int:
+def _command(words: list[str], alone: bool) -> int:
+    """`alone`: whether the process is there for this command only."""
     overrides = [word for word in words if "=" in word]
     areas = [word for word in words if "=" not in word] or list(STUDIES)
     try:
         unknown = [area for area in areas if area not in STUDIES]
         if unknown:
             raise InputError(f"area must be one of {', '.join(STUDIES)}, got {unknown[0]}")
-        return _run_all(areas, overrides)
+        return _run_all(areas, overrides, alone)
     except FineqError as error:
         return report_error(error)
     except KeyboardInterrupt:
         return report_interrupt()
 
 
-def _run_all(areas: Sequence[str], overrides: Sequence[str]) -> int:
+def _run_all(areas: Sequence[str], overrides: Sequence[str], alone: bool) -> int:
     jobs = [(area, [*words, *overrides]) for area in areas for words in STUDIES[area]]
     modules = {name: importlib.import_module(f"experiments.{name}").AREA for name in areas}
     # Composed first: a wrong setting ends the command before anything has run.
     configs = [compose(modules[area], words) for area, words in jobs]
+    if alone and all(config.profile == "smoke" for config in configs):
+        hurry()
     outcomes: list[Outcome] = []
     for (area, words), config in zip(jobs, configs, strict=True):
         title = " ".join(word.partition("=")[2] for word in words[: len(words) - len(overrides)])

@@ -12,6 +12,7 @@ from experiments.compose import compose, to_yaml
 from experiments.multirun import multirun
 from experiments.options import help_text, listing, parse
 from experiments.reports import report_error, report_interrupt
+from experiments.xla import hurry
 from fineq.errors import EXIT_DONE, EXIT_RESOURCES, FineqError, InputError, ResourceError
 from fineq.streams import Lasting, lasting_streams
 
@@ -19,14 +20,16 @@ from fineq.streams import Lasting, lasting_streams
 def main(area: Area, argv: Sequence[str] | None = None) -> int:
     """Run the command line of `area` and return the exit code (never raises for bad input)."""
     with lasting_streams() as out:
-        code = _command(area, list(sys.argv[1:] if argv is None else argv), out)
+        words = list(sys.argv[1:] if argv is None else argv)
+        code = _command(area, words, out, alone=argv is None)
         out.flush()
         if out.lost and code != EXIT_RESOURCES:
             print(f"fineq: what was printed is lost: {out.lost}", file=sys.stderr)
         return code
 
 
-def _command(area: Area, arguments: list[str], out: Lasting) -> int:
+def _command(area: Area, arguments: list[str], out: Lasting, alone: bool) -> int:
+    """`alone`: whether the process is there for this command only."""
     debug = "--traceback" in arguments
     try:
         options = parse(area, arguments)
@@ -39,10 +42,12 @@ def _command(area: Area, arguments: list[str], out: Lasting) -> int:
         if options.multirun and (options.show or options.source):
             raise InputError("-m runs many configurations: it goes with neither --cfg nor --from")
         if options.multirun:
-            return multirun(area, options.overrides, debug)
+            return multirun(area, options.overrides, debug, alone=alone)
         config = compose(area, options.overrides, options.source)
         if options.show:
             return _show(to_yaml(config), out)
+        if alone and config.profile == "smoke":
+            hurry()
         return area.run(config)[0]
     except FineqError as error:
         return report_error(error, debug)

@@ -10,8 +10,11 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+from fineq.errors import InputError
 from fineq.runs.environment import foreseen_platform
+from fineq.runs.files import read_regular
 
 # Under these, programs compile in half the time and run more slowly, which pays where they run for
 # seconds. Each with the first version of jaxlib that does not know it any more.
@@ -49,14 +52,59 @@ def hasty_flags() -> list[str]:
     return [flag for flag, gone in HASTY.items() if gone is None or installed < gone]
 
 
+def unfold() -> None:
+    """Have XLA_FLAGS hold the flags themselves where it names a file of them.
+
+    XLA takes for a file's name what does not begin with a dash.
+
+    Raises:
+        InputError: for a file that cannot be read or holds no flags.
+    """
+    named = os.environ.get("XLA_FLAGS", "").strip()
+    if not named or named.startswith("-"):
+        return
+    try:
+        flags = " ".join(read_regular(Path(named)).decode().split())
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"XLA_FLAGS names the file {named} (flags begin with --), which cannot be read: "
+            f"{reason}"
+        ) from None
+    except UnicodeDecodeError:
+        flags = "\0"
+    if "\0" in flags or not flags.startswith("-"):
+        raise InputError(
+            f"XLA_FLAGS names the file {named}, which holds no flags: they begin with --"
+        )
+    os.environ["XLA_FLAGS"] = flags
+
+
+def refuse_flags() -> None:
+    """Raise `InputError` for XLA_FLAGS that the installed jaxlib does not take.
+
+    Only those are tried that are not known to be taken.
+    """
+    unfold()
+    given = os.environ.get("XLA_FLAGS", "").split()
+    flags = " ".join(word for word in given if word not in hasty_flags())
+    if flags and (why := refusal(flags)):
+        raise InputError(f"XLA_FLAGS={flags} is not taken by the installed jaxlib: {why}")
+
+
 def hurry() -> None:
     """Have the programs of this process compiled hastily, on a processor.
 
-    Nothing happens once JAX is loaded: XLA reads its flags once. A flag that XLA_FLAGS already
-    holds keeps its value. What results is known by these flags, see `fineq.runs.switches`.
+    For a process in which all is computed so, first and last: XLA reads its flags once, and what
+    results is known by them (`fineq.runs.switches`). Nothing happens once JAX is loaded. A flag
+    that XLA_FLAGS already holds keeps its value.
+
+    Raises:
+        InputError: as `unfold`.
     """
     if "jax" in sys.modules or foreseen_platform() != "cpu":
         return
+    unfold()
     given = os.environ.get("XLA_FLAGS", "").split()
     names = {word.partition("=")[0] for word in given}
     more = [flag for flag in hasty_flags() if flag.partition("=")[0] not in names]

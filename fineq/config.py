@@ -6,8 +6,10 @@ from typing import Any
 
 from fineq.fields import choice, count, flag, names, number, text
 
-# These say where and how a run is carried out, not what it computes: they stay out of its hash.
+# These say where and how a run is carried out, not what it computes: they stay out of its hash. So
+# does how members lie in blocks and on devices, on which results depend by rounding alone.
 WITHOUT_EFFECT = ("output", "profile", "profiles", "force", "strict", "quiet", "save_every")
+WITHOUT_EFFECT += ("block_size",)
 
 PROFILES = ("smoke", "quick", "full")
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from experiments.xla import hasty_flags, hurry, refusal
+import experiments.xla
+from experiments.xla import hasty_flags, hurry, refusal, refuse_flags, unfold
+from fineq.errors import InputError
 from fineq.runs import switches
 
 ROOT = Path(__file__).parent.parent
@@ -83,4 +85,38 @@ def test_hasty_programs_are_had_before_jax_is_loaded_and_leave_what_is_given(mon
     assert os.environ["XLA_FLAGS"].split() == ["--xla_backend_optimization_level=2", *rest]
     monkeypatch.setenv("XLA_FLAGS", "")
     hurry()
+    monkeypatch.setattr(experiments.xla, "refusal", pytest.fail)  # what is known is not tried
+    refuse_flags()
     assert os.environ["XLA_FLAGS"].split() == hasty_flags() == switches.flags()
+
+
+def test_a_file_of_flags_is_the_flags_in_it(monkeypatch, tmp_path):
+    file = tmp_path / "flags"
+    flag = "--xla_cpu_enable_fast_math=true"
+    file.write_text(f"{flag}\n--xla_dump_to=here\n")
+    monkeypatch.setenv("XLA_FLAGS", f" {file}")
+    unfold()
+    assert os.environ["XLA_FLAGS"] == f"{flag} --xla_dump_to=here"
+    monkeypatch.setenv("XLA_FLAGS", str(file))
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.delitem(sys.modules, "jax")
+    hurry()
+    assert set(os.environ["XLA_FLAGS"].split()) == {flag, "--xla_dump_to=here", *hasty_flags()}
+    monkeypatch.setattr(experiments.xla, "refusal", lambda flags: "no" if flag in flags else None)
+    with pytest.raises(InputError, match=f"^XLA_FLAGS={flag} --xla_dump_to=here is not taken"):
+        refuse_flags()
+
+
+def test_the_installed_jaxlib_reads_a_file_of_flags(tmp_path):
+    """Otherwise there is nothing to unfold."""
+    (tmp_path / "flags").write_text("--xla_no_such_flag=1")
+    assert "--xla_no_such_flag=1" in (refusal(str(tmp_path / "flags")) or "")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"words", b"\xff", b"--a\0b"])
+def test_a_file_that_holds_no_flags_is_refused(monkeypatch, tmp_path, content):
+    if content is not None:
+        (tmp_path / "flags").write_bytes(content)
+    monkeypatch.setenv("XLA_FLAGS", str(tmp_path / "flags"))
+    with pytest.raises(InputError, match=r"^XLA_FLAGS names the file .*flags"):
+        unfold()

@@ -58,7 +58,9 @@ class KernelConfig:
 
     name: str = choice("sin", "kernel φ", ("sin", "tanh", "products", "zero", "python"))
     degree: int = count(2, "factors N_i of each product (name=products)", minimum=2)
-    target: str | None = text(None, "module:function, [n] -> [d] (name=python)")
+    target: str | None = text(
+        None, "module:function, [n] -> [d] (name=python); files that it reads do not identify a run"
+    )
     d: int | None = count(
         None, "number of features; null: n for sin and tanh, as returned by target"
     )

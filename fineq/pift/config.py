@@ -114,7 +114,9 @@ class RewardConfig:
     shift: float = number(0.5, "position of the wave along w")
     ripple: float = number(0.3, "height of the wave's ripple", minimum=0.0)
     weights: list = numbers([], "weights of the components that are wanted (log_ratio)", above=0.0)
-    target: str | None = text(None, "module:function, [d] -> scalar (python)")
+    target: str | None = text(
+        None, "module:function, [d] -> scalar (python); files that it reads do not identify a run"
+    )
 
     def check(self) -> None:
         """A user's reward needs its address, a log-ratio its weights."""

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,20 @@ _LIBRARIES = ("fineq", "jax", "jaxlib", "numpy", "scipy", "optax", "flax")
 _LIBRARIES += ("xarray", "h5netcdf", "h5py", "matplotlib")
 
 
-def environment(precision: str, identity: Identity) -> dict[str, Any]:
+def environment(
+    precision: str, identity: Identity, blocks: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Return what a reader needs to judge or repeat the numbers.
 
     Args:
         precision: for example `float64`.
         identity: of the run.
+        blocks: members computed at once, by stage.
 
     Returns:
         `versions`, `commit` (None outside a repository; `-dirty` when files differ), `platform`,
-        `devices` (kind to count), `machine`, `precision`, `switches` (of JAX, by name), `flags` of
-        the environment that change numbers, `peak_memory_mib` of this process so far.
+        `devices` (kind to count), `blocks`, `machine`, `precision`, `switches` (of JAX, by name),
+        `flags` of the environment that change numbers, `peak_memory_mib` of this process so far.
 
     """
     import jax
@@ -39,6 +43,7 @@ def environment(precision: str, identity: Identity) -> dict[str, Any]:
         "commit": commit(),
         "platform": identity.platform,
         "devices": dict(Counter(device.device_kind for device in jax.devices())),
+        "blocks": dict(blocks or {}),
         "machine": f"{platform.system()} {platform.machine()}",
         "precision": precision,
         "switches": switches.state(),

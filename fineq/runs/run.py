@@ -220,7 +220,13 @@ class Run:
         if self.complete:
             self._clear()
 
-    def save(self, result: StudyResult, timing: Mapping[str, float], precision: str) -> None:
+    def save(
+        self,
+        result: StudyResult,
+        timing: Mapping[str, float],
+        precision: str,
+        blocks: Mapping[str, int] | None = None,
+    ) -> None:
         """Write data, figures and, last, the summary; drop the checkpoints of a finished run.
 
         A figure that cannot be drawn is named in the summary and drawn when the run is opened.
@@ -229,6 +235,7 @@ class Run:
             result: what the study computed; with status `interrupted` the run stays resumable.
             timing: seconds by phase, `compile` and `run`.
             precision: for example `float64`.
+            blocks: members computed at once, by stage.
 
         Raises:
             ResourceError: when the disk is full; the run then stays as resumable as it was.
@@ -239,7 +246,8 @@ class Run:
         files = {CONFIG: self._write_config()}
         files[data.NAME] = write_dataset(self.path / data.NAME, dataset)
         drawn = write_figures(self.path, dataset)
-        self._write_summary(result, timing, precision, {**files, **drawn.files}, drawn.failed)
+        about = environment(precision, self.identity, blocks)
+        self._write_summary(result, timing, about, {**files, **drawn.files}, drawn.failed)
         if result.status in summaries.FINISHED:
             self._clear()
 
@@ -251,11 +259,10 @@ class Run:
         self,
         result: StudyResult,
         timing: Mapping[str, float],
-        precision: str,
+        about: Mapping[str, Any],
         files: Mapping[str, str],
         failed: Mapping[str, str] | None = None,
     ) -> None:
-        about = environment(precision, self.identity)
         summary = summaries.build_summary(self.identity, result, timing, about, files)
         summaries.write_summary(self.path, {**summary, UNDRAWN: dict(failed or {})})
         self._saved = True
@@ -284,7 +291,8 @@ class Run:
     def _mark_interrupted(self) -> None:
         nothing = StudyResult({}, {}, status="interrupted")
         precision = str(self.identity.config.get("precision", ""))
-        self._write_summary(nothing, {}, precision, {CONFIG: self._write_config()})
+        about = environment(precision, self.identity)
+        self._write_summary(nothing, {}, about, {CONFIG: self._write_config()})
 
     def close(self) -> None:
         """Release the folder; one that was new and holds nothing to go on from is removed."""

@@ -28,15 +28,26 @@ PINNED: dict[str, Any] = {
     # A NaN is how a member diverges, not an error.
     "jax_debug_nans": False,
     "jax_debug_infs": False,
+    # How hard a compiler tries changes the last digits; so does what it computes beforehand.
+    "jax_disable_most_optimizations": False,
+    "jax_optimization_level": "UNKNOWN",
+    "jax_exec_time_optimization_effort": 0.0,
+    "jax_memory_fitting_effort": 0.0,
+    "jax_memory_fitting_level": "O2",
+    "eager_constant_folding": False,
 }
-# Flags of XLA that change numbers: the last two only in their last digits, and in a part of the
-# runs (`experiments.xla.hurry`), which are not to be taken for the others.
-_NUMERIC_FLAG = re.compile(
-    r"fast_math|fast_min_max|excess_precision|denormal|tf32|precision"
-    r"|backend_optimization_level|fusion_emitters",
-    re.I,
+# Nearly every flag of a compiler changes at least last digits, so only those that cannot are named:
+# what they write, where they look for libraries, and how many devices a processor stands for, over
+# which results agree as they do over blocks.
+_WITHOUT_EFFECT = re.compile(
+    r"--?xla_(\w*dump|hlo_profile|gpu_cuda_data_dir|force_host_platform_device_count)"
 )
-_NUMERIC_VARIABLES = ("NVIDIA_TF32_OVERRIDE",)
+# Likewise of JAX's variables: caches, logs, checks, and devices, whose kind counts by itself.
+_VARIABLE_WITHOUT_EFFECT = re.compile(
+    r"JAX_\w*(CACHE|DUMP|DEBUG|LOG|TRACE|PLATFORM|DEVICES|CHECK|GUARD|TIMEOUT|PROFIL|COORDINATOR"
+    r"|PROCESS|WARN|REPORT)"
+)
+_OTHER_VARIABLES = ("NVIDIA_TF32_OVERRIDE",)
 
 
 def state() -> dict[str, Any]:
@@ -74,8 +85,19 @@ def check(who: str) -> None:
 
 
 def flags() -> list[str]:
-    """Return what the environment holds beside JAX's switches that changes numbers."""
-    xla = [word for word in os.environ.get("XLA_FLAGS", "").split() if _NUMERIC_FLAG.search(word)]
-    return sorted(xla) + [
-        f"{name}={os.environ[name]}" for name in _NUMERIC_VARIABLES if name in os.environ
-    ]
+    """Return what the environment holds beside the pinned switches that may change numbers.
+
+    XLA_FLAGS holds flags here, not the name of a file of them (`experiments.xla.unfold`).
+    """
+    given = os.environ.get("XLA_FLAGS", "").split()
+    last = {word.partition("=")[0]: word for word in given}  # of a flag given twice it counts
+    xla = [word for word in last.values() if not _WITHOUT_EFFECT.match(word)]
+    names = [name for name, value in os.environ.items() if value and _may_count(name)]
+    return sorted(xla) + sorted(f"{name}={os.environ[name]}" for name in names)
+
+
+def _may_count(name: str) -> bool:
+    if name in _OTHER_VARIABLES:
+        return True
+    of_jax = name.startswith("JAX_") and name.lower() not in PINNED
+    return of_jax and not _VARIABLE_WITHOUT_EFFECT.match(name)

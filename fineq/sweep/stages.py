@@ -70,7 +70,9 @@ class Stages:
             name=name,
             save_seconds=self.save_seconds,
         )
-        self.costs[name] = Cost(result.compile_seconds, result.run_seconds, result.peak_bytes)
+        self.costs[name] = Cost(
+            result.compile_seconds, result.run_seconds, result.peak_bytes, result.block_size
+        )
         return result
 
     def measure(
@@ -105,14 +107,20 @@ class Stages:
             "run": sum(cost.run_seconds for cost in costs),
         }
 
+    @property
+    def blocks(self) -> dict[str, int]:
+        """Members at once, by stage."""
+        return {name: cost.block_size for name, cost in self.costs.items()}
+
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds and bytes of one stage."""
+    """Seconds and bytes of one stage, and how many members it computed at once."""
 
     compile_seconds: float
     run_seconds: float
     peak_bytes: int
+    block_size: int
 
 
 def stay(state: Any, problem: Any) -> tuple[Any, tuple[()]]:

@@ -13,8 +13,9 @@ from experiments.shell import main
 from fineq.pift.study import STUDIES
 from fineq.results import Array, StudyResult
 from fineq.runs import find_runs, load_run, switches
+from fineq.sweep import Axis
 
-SMALL = ["profile=smoke", "seeds=1", "data.d=1", "schedule.num_steps=4", "study=beta"]
+SMALL = ["seeds=1", "data.d=1", "schedule.num_steps=4", "study=beta"]
 OWN = ["reward.name=python", "reward.target=brought:reward"]
 MODULES = {
     "brought.py": "import functools\nimport helper\nreward = functools.partial(helper.ring, 1.0)\n",
@@ -110,6 +111,19 @@ def test_the_environment_of_the_first_run_is_that_of_the_second(command, tmp_pat
     key = jax.random.key(0, impl="threefry2x32")
     (folder,) = folders(tmp_path)
     assert float(load_run(folder).dataset["x"]) == float(jax.random.normal(key))
+
+
+def test_how_members_lie_in_blocks_is_not_what_a_run_is_but_is_said(command, tmp_path, monkeypatch):
+    def blocks(config, given, stages) -> StudyResult:
+        stages.measure("first", lambda member: member["seed"], [Axis("seed", range(4))])
+        return stub(config, given, stages)
+
+    monkeypatch.setitem(STUDIES, "beta", blocks)
+    command("block_size=2")
+    assert "this run is complete" in command("block_size=3")[1]
+    assert "this run is complete" in command()[1]
+    (folder,) = folders(tmp_path)
+    assert load_run(folder).summary["environment"]["blocks"] == {"first": 2}
 
 
 def test_another_platform_is_another_run(command, tmp_path, monkeypatch):

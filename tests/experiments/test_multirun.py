@@ -129,3 +129,33 @@ def test_several_words_and_choices_of_files(area, tmp_path):
     assert seen == [
         (study, law, 2) for study in ("exact_recovery", "global") for law in ("sphere", "ball")
     ]
+
+
+GLOBAL = "experiment=nlqr/global"
+
+
+@pytest.mark.parametrize(
+    ("words", "times"),
+    [
+        (["-m", GLOBAL, "seeds=1,2", "profile=smoke"], 2),
+        (["-m", GLOBAL, "profile=smoke,quick"], 0),
+        (["-m", GLOBAL, "profile=quick,smoke"], 0),
+        (["-m", GLOBAL, "seeds=1,2"], 0),
+        (["-m", "experiment=nlqr/demo,nlqr/global"], 0),
+        ([GLOBAL, "profile=smoke"], 1),
+        ([GLOBAL, "seeds=2"], 0),
+    ],
+)
+def test_programs_are_hasty_in_all_jobs_of_a_process_or_in_none(
+    words, times, area, monkeypatch, tmp_path
+):
+    """XLA reads its flags once: what one job has, all have that follow it."""
+    hurried = []
+    for module in ("shell", "multirun"):
+        monkeypatch.setattr(f"experiments.{module}.hurry", lambda: hurried.append(None))
+    made = area(lambda config: (0, tmp_path))
+    assert main(made, words) == 0
+    assert hurried == []  # this process goes on to others
+    monkeypatch.setattr("sys.argv", ["nlqr", *words])
+    assert main(made) == 0
+    assert len(hurried) == times

@@ -29,6 +29,12 @@ OTHER = {
     "jax_disable_jit": True,
     "jax_debug_nans": True,
     "jax_debug_infs": True,
+    "jax_disable_most_optimizations": True,
+    "jax_optimization_level": "O1",
+    "jax_exec_time_optimization_effort": -1.0,
+    "jax_memory_fitting_effort": 1.0,
+    "jax_memory_fitting_level": "O0",
+    "eager_constant_folding": True,
 }
 
 
@@ -69,9 +75,11 @@ import json, sys
 from experiments.backend import prepare_jax
 from fineq.runs import switches
 prepare_jax()
+assert switches.moved() == {}
 import jax, jax.numpy as jnp
 key = jax.random.key(3)
-print(json.dumps([str(jax.random.key_impl(key)), jax.random.normal(key, (3,)).tolist(),
+z = jax.random.normal(key, (1000,))
+print(json.dumps([str(jax.random.key_impl(key)), z.tolist(), float(jax.jit(jnp.sum)(jnp.exp(z))),
                   str(jnp.zeros(1).dtype)]))
 """
 ENVIRONMENT = {
@@ -81,6 +89,12 @@ ENVIRONMENT = {
     "JAX_THREEFRY_PARTITIONABLE": "0",
     "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16",
     "JAX_DEBUG_NANS": "1",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_OPTIMIZATION_LEVEL": "O1",
+    "JAX_EXEC_TIME_OPTIMIZATION_EFFORT": "-1",
+    "JAX_MEMORY_FITTING_EFFORT": "1",
+    "JAX_MEMORY_FITTING_LEVEL": "O0",
+    "EAGER_CONSTANT_FOLDING": "1",
 }
 
 
@@ -96,14 +110,39 @@ def drawn(**extra: str) -> list:
 def test_the_environment_changes_no_number():
     plain = drawn()
     assert plain[0] == "threefry2x32"
-    assert plain[2] == "float64"
+    assert plain[-1] == "float64"
     assert drawn(**ENVIRONMENT) == plain
 
 
-def test_flags_that_change_numbers_are_known_and_others_are_not(monkeypatch):
-    harmless = "--xla_force_host_platform_device_count=8"
+@pytest.fixture
+def no_variables(monkeypatch) -> pytest.MonkeyPatch:
+    for name in list(os.environ):
+        if name.startswith(("JAX_", "XLA_", "NVIDIA_")):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_variables_of_jax_count_unless_they_are_pinned_or_cannot_change_a_number(no_variables):
+    pinned = {name.upper() for name in switches.PINNED}
+    caches = {"JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"}
+    for name in pinned | caches | {"JAX_PLATFORMS", "JAX_NUM_CPU_DEVICES", "JAX_LOG_COMPILES"}:
+        no_variables.setenv(name, "1")
+    assert switches.flags() == []
+    no_variables.setenv("JAX_USE_DIRECT_LINEARIZE", "0")
+    no_variables.setenv("JAX_ENABLE_PGLE", "1")
+    assert switches.flags() == ["JAX_ENABLE_PGLE=1", "JAX_USE_DIRECT_LINEARIZE=0"]
+
+
+def test_of_a_flag_given_twice_the_last_counts(no_variables):
+    given = "--xla_allow_excess_precision=false --xla_allow_excess_precision=true"
+    no_variables.setenv("XLA_FLAGS", given)
+    assert switches.flags() == ["--xla_allow_excess_precision=true"]
+
+
+def test_flags_that_change_numbers_are_known_and_others_are_not(no_variables):
+    monkeypatch = no_variables
+    harmless = "--xla_force_host_platform_device_count=8 --xla_dump_to=here"
     monkeypatch.setenv("XLA_FLAGS", harmless)
-    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
     assert switches.flags() == []
     numeric = ["--xla_backend_optimization_level=0", "--xla_cpu_enable_fast_math=true"]
     monkeypatch.setenv("XLA_FLAGS", " ".join([harmless, *numeric]))
