@@ -49,7 +49,8 @@ class CostStatus(enum.IntEnum):
         return {
             CostStatus.STABLE: "every initial state comes to rest",
             CostStatus.UNSTABLE: "some initial states never come to rest",
-            CostStatus.UNDECIDED: "the decay is too slow to be judged within max_horizon steps",
+            CostStatus.UNDECIDED: "the decay is too slow to be judged within max_horizon steps, or "
+            "what growing states cost is lost in rounding",
             CostStatus.UNSEEN: "the cost is finite, but some initial states do not come to rest: "
             "Q does not see them",
         }[self]
@@ -62,7 +63,8 @@ class InfiniteCost(NamedTuple):
         cost: C(K); inf where unstable; where undecided, the cost of the steps simulated.
         horizon: a T, a multiple of 8, that leaves out at most `tolerance · cost`; where not stable,
             the number of steps simulated.
-        tail: estimate of what lies beyond the steps simulated and is missing in `cost`.
+        tail: estimate of what lies beyond the steps simulated and is missing in `cost`; NaN where
+            the states stay or grow and what they cost is lost in rounding.
         status: a `CostStatus`.
     """
 
@@ -83,12 +85,14 @@ class _Search(NamedTuple):
     tail: Array
     radius: Array  # of the linearisation: nothing is waited for less than it takes to decay
     warnings: Array  # windows in a row that looked like a limit cycle
+    lost: Array
     status: Array
 
 
 class _Judgement(NamedTuple):
     tail: Array
     cycling: Array
+    lost: Array  # what states that stay or grow cost is rounding, and grows: no window tells more
     status: Array
 
 
@@ -106,9 +110,10 @@ def infinite_cost(
     no less and less, while the origin provably repels (spectral radius of the linearisation above
     1), or that stays away from an attracting origin for longer than the linearisation provably
     needs to forget a factor 1e6, over two doublings: a limit cycle. `UNSEEN` is said where the
-    states stay or grow but what they cost is rounding. A decay too slow for `max_horizon` is
-    `UNDECIDED`, and so is a loop on the unit circle. Works under `jit` and `vmap`; not
-    differentiable in reverse mode: use `fineq.nlqr.cost.cost` at `horizon`.
+    states stay or grow but what they cost is rounding, and too little to matter; `UNDECIDED` where
+    that rounding itself grows with them, as it does where Q sees a mode by rounding only. A decay
+    too slow for `max_horizon` is `UNDECIDED`, and so is a loop on the unit circle. Works under
+    `jit` and `vmap`; not differentiable in reverse mode: use `fineq.nlqr.cost.cost` at `horizon`.
 
     Rounding in the steps counts as a perturbation of the loop: nearly defective loops of radius
     1 - δ, whose powers grow before they decay, have a cost good to about ε/δ^j only, j the size of
@@ -160,25 +165,28 @@ def _judge(state: _Search, powers: PowerNorms, rounding: Array, tolerance: Array
     """Judge a window [h, 2h) that has just ended against [h/2, h)."""
     h = STRIDE * state.strides / 2
     energy_ratio = _ratio(state.window_energy, state.previous_energy)
-    cost_ratio = _ratio(state.window_cost, state.previous_cost)
+    cost = jnp.abs(state.window_cost)  # of unseen states it may be negative, by rounding
+    cost_ratio = _ratio(cost, jnp.abs(state.previous_cost))
+    hidden = cost <= rounding * state.window_energy
     slowest = state.radius**h
-    tail = state.window_cost * _left(energy_ratio, slowest)
-    tail = jnp.where(state.window_cost == 0, 0.0, tail)
+    tail = jnp.where(cost == 0, 0.0, cost * _left(energy_ratio, slowest))
     # Costs that shrink beside states that do not: whether Q sees them is not yet known.
-    seen = cost_ratio >= 1
+    seen = (cost_ratio >= 1) & ~hidden
     repelled = (powers.radius > 1) & (energy_ratio >= 1) & seen
     kept = powers.above[jnp.round(jnp.log2(h)).astype(int)]
     cycling = (kept < FORGOTTEN) & (energy_ratio >= PERSISTENT) & seen
     overflowed = ~jnp.isfinite(state.total + state.window_energy)
     unstable = overflowed | repelled | (cycling & (state.warnings >= 1))
     enough = jnp.asarray(tolerance) / 2 * state.total
-    left = state.window_cost * _left(cost_ratio, jnp.zeros_like(slowest))
-    unseen = (energy_ratio >= PERSISTENT) & (left <= enough)
-    unseen &= state.window_cost <= rounding * state.window_energy
+    left = jnp.where(cost == 0, 0.0, cost * _left(cost_ratio, jnp.zeros_like(slowest)))
+    stays = hidden & (energy_ratio >= PERSISTENT)
+    unseen = stays & (left <= enough)
+    lost = stays & ~unseen & (cost_ratio >= 1) & ~unstable
     status = jnp.where(tail <= enough, CostStatus.STABLE, CostStatus.UNDECIDED)
     status = jnp.where(unseen, CostStatus.UNSEEN, status)
     status = jnp.where(unstable, CostStatus.UNSTABLE, status).astype(jnp.int32)
-    return _Judgement(jnp.where(unseen, left, tail), cycling, status)
+    tail = jnp.where(lost, jnp.nan, jnp.where(unseen, left, tail))
+    return _Judgement(tail, cycling, lost, status)
 
 
 def _radius(K: Array, system: System, powers: PowerNorms) -> Array:
@@ -206,7 +214,8 @@ def _search(
 
     # One half of the tolerance is for the tail here, the other for what `_shortest` leaves out.
     def running(state: _Search) -> Array:
-        return (state.status == CostStatus.UNDECIDED) & (STRIDE * state.strides < max_horizon)
+        undecided = (state.status == CostStatus.UNDECIDED) & ~state.lost
+        return undecided & (STRIDE * state.strides < max_horizon)
 
     def advance(state: _Search) -> _Search:
         x, cost, energy = _stride(K, system, points, state.x)
@@ -233,6 +242,7 @@ def _search(
             warnings=jnp.where(
                 ready, jnp.where(judged.cycling, state.warnings + 1, 0), state.warnings
             ),
+            lost=ready & judged.lost,
             status=jnp.where(early, CostStatus.UNSTABLE, status).astype(jnp.int32),
         )
 
@@ -250,6 +260,7 @@ def _search(
         jnp.full((), jnp.inf, dtype),
         _radius(K, system, powers),
         whole,
+        jnp.zeros((), bool),
         undecided,
     )
     return lax.while_loop(running, advance, start)

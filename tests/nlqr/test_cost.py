@@ -298,6 +298,28 @@ def test_what_costs_nothing_may_stay_away_and_is_said_to(other):
     assert at_rest.status == CostStatus.STABLE
 
 
+@pytest.mark.parametrize(
+    ("grows", "status"), [(1 / 2, CostStatus.UNDECIDED), (2 / 3, CostStatus.UNSEEN)]
+)
+def test_an_unseen_mode_is_judged_alike_however_its_cost_rounds(grows, status):
+    """Rotations of a loop whose mode 1.2 costs 0, or ± rounding: by its weight it stands out from
+    the cost of the other mode in the window where that has become too little to matter, or later.
+    """
+
+    def look(T):
+        A, Q = (T @ jnp.diag(jnp.array(x)) @ T.T for x in ([0.5, 1.2], [1.0, 0.0]))
+        points = Points(T.T, jnp.array([1 - grows, grows]))
+        return infinite_cost(jnp.zeros((1, 2)), linear_system(A, Q), points)
+
+    turns = [np.linalg.qr(np.random.default_rng(t).normal(size=(2, 2)))[0] for t in range(60)]
+    found = jax.jit(jax.vmap(look))(jnp.stack(turns))
+    np.testing.assert_array_equal(found.status, status)
+    assert not np.any(np.isinf(found.tail) | (found.tail < 0))
+    assert np.all(np.isfinite(found.cost))
+    if status == CostStatus.UNSEEN:
+        np.testing.assert_allclose(found.cost, (1 - grows) * 4 / 3, rtol=1e-9)
+
+
 def test_a_state_that_Q_hardly_sees_is_seen_when_it_has_grown():
     system = linear_system(np.diag([0.5, 1.2]), np.diag([1.0, 1e-12]))
     found = infinite(jnp.zeros((1, 2)), system, make_points([1.0, 1.0]))

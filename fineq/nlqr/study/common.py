@@ -9,6 +9,9 @@ from fineq.errors import InputError
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.identification import IdentificationStatus
+from fineq.nlqr.policies import linear_policy
+from fineq.nlqr.problem import System
+from fineq.nlqr.riccati import STATUS_MESSAGES, Status
 from fineq.nlqr.study.instances import (
     Given,
     Instance,
@@ -103,7 +106,7 @@ def make_study(
         config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found
     )
     study = study._replace(alike=_alike(config, given))
-    study = _stable(study) if stable_only else study
+    study = _stable(study, given) if stable_only else study
     if study.alike and not random:
         axes = [Axis(a.name, list(a.values)[:1]) if a.name == "seed" else a for a in study.axes]
         study = study._replace(axes=axes)
@@ -147,9 +150,11 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
     return stages.measure("screen", look, axes)
 
 
-def _stable(study: Study) -> Study:
+def _stable(study: Study, given: Given) -> Study:
     others = tuple(i for i, axis in enumerate(study.axes) if axis.name != "seed")
     if not np.all(study.screen.stable, axis=others).any():
+        if given.system is not None:
+            raise InputError(_plant_refused(study, given.system))
         slow = _undecided(study)
         raise InputError(
             f"K_lin is not found to stabilise any of the {study.config.seeds} systems at every "
@@ -160,6 +165,23 @@ def _stable(study: Study) -> Study:
     axes = seeds_kept(study.axes, study.screen.stable)
     dropped = study.config.seeds - len(seed_values(axes))
     return study._replace(axes=axes, dropped=dropped)
+
+
+def _plant_refused(study: Study, system: System) -> str:
+    """Why a plant that is given has no stabilising K_lin, and what helps."""
+    status = Status(int(linear_policy(system).status))
+    if status > Status.INACCURATE:
+        return (
+            "the system has no K_lin: its Riccati equation is not solved "
+            f"({STATUS_MESSAGES[status]}): change A, B, Q or R, or take precision=float64 if it "
+            "was float32"
+        )
+    slow = ", which is too slow to be judged" if study.screen.undecided.any() else ""
+    return (
+        f"K_lin is not found to stabilise the system at every swept value{slow} within "
+        f"reference.max_horizon={study.config.reference.max_horizon}: lower system.lipschitz or "
+        "law.radius, or raise reference.max_horizon"
+    )
 
 
 def _undecided(study: Study) -> int:

@@ -8,7 +8,15 @@ import numpy as np
 
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import coords_of, dims_of, named_arrays
-from fineq.nlqr.study.common import Optimum, Study, dropped_note, exact_horizon, make_study, optimum
+from fineq.nlqr.study.common import (
+    DECREMENT,
+    Optimum,
+    Study,
+    dropped_note,
+    exact_horizon,
+    make_study,
+    optimum,
+)
 from fineq.nlqr.study.facts import Facts, facts_of
 from fineq.nlqr.study.instances import Given
 from fineq.nlqr.study.landscape_view import claims, figures, trends
@@ -47,6 +55,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     horizon = exact_horizon(study)
     star = optimum(study, horizon)
     facts = facts_of(study, star)
+    flat = _flat(star, facts.sigma_x)
     values = measured(study, star, facts)
     probed = probe(study, star, horizon)
     found = trends(study.axes, values, study.alike)
@@ -60,8 +69,24 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
         tuple(claims(study, values, probed, found)),
         tuple(fit for trend in found for fit in trend.fits.values()),
         figures(study, values, probed, found),
-        status_of(~np.asarray(star.converged)),
-        {"seeds": dropped_note(study)},
+        status_of(~np.asarray(star.converged) & ~flat),
+        {"seeds": dropped_note(study), "minimum": _flat_note(flat)},
+    )
+
+
+def _flat(star: Optimum, sigma_x: np.ndarray) -> np.ndarray:
+    """Where the cost is least on a whole plane, `[*axes]`: some gains act on nothing (φ = 0)."""
+    rounding = 64 * np.finfo(sigma_x.dtype).eps
+    ended = np.asarray(star.decrement) <= DECREMENT
+    return ended & ~np.asarray(star.converged) & (np.abs(sigma_x) <= rounding)
+
+
+def _flat_note(flat: np.ndarray) -> str:
+    if not flat.any():
+        return ""
+    return (
+        f"in {int(flat.sum())} of {flat.size} members K* is not isolated: σ_x = λ_min(E ψψ′) is 0, "
+        "as with kernel=zero, so some gains have no effect and nothing is measured at one K*"
     )
 
 
