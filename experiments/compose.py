@@ -8,17 +8,19 @@ for the profile, then the experiment, then the defaults; or command line, then a
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from experiments.area import Area
+from experiments.inputs.files import regular
 from experiments.sentences import CONFIGS, one_sentence
 from experiments.words import Word, check_field, files_of, groups, read_words
 from fineq.config import PROFILES, RunConfig
 from fineq.effects import settle
-from fineq.errors import InputError
-from fineq.fields import flatten, sweep_axes, validate
+from fineq.errors import InputError, in_a_line
+from fineq.fields import flatten, leaves, sweep_axes, validate
 
+# A saved configuration says what is computed; these say what one command does with it.
+OF_A_COMMAND = ("force", "strict", "quiet", "output")
 CHOICES = "choices"  # name under which Hydra finds the files chosen beside a saved configuration
 
 
@@ -34,6 +36,8 @@ def compose(area: Area, overrides: Sequence[str], source: str | None = None) -> 
         InputError: unknown field, wrong type, value out of range, fields that disagree, a field
             that was given and has no effect.
     """
+    from omegaconf import OmegaConf
+
     words = read_words(area, overrides)
     chosen = [word for word in words if word.file]
     given = {path: value for word in words if not word.file for path, value in word.fields.items()}
@@ -46,11 +50,13 @@ def compose(area: Area, overrides: Sequence[str], source: str | None = None) -> 
         where = {**dict.fromkeys(saved.keys() - over, source), **where}
     with one_sentence():
         usual = composed.profile
-        _lay(composed, _profile(composed, given))
-        _lay(composed, given)
+        _lay(area, composed, _profile(composed, given))
+        # A word that takes back what a file says is no mistake, one that changes nothing may be.
+        idle = {path for path in given if OmegaConf.select(composed, path) == given[path]}
+        _lay(area, composed, given)
     config = _typed(area, _without_overridden_axes(composed, given))
-    _check_profile(config, usual, source)
-    return settle(config, area.effects, where)
+    _check_profile(config, usual, source, chosen)
+    return settle(config, area.effects, where, idle)
 
 
 def register(area: Area) -> None:
@@ -84,7 +90,7 @@ def _from_saved(
 
     composed = OmegaConf.structured(area.config_type)
     with one_sentence(f"--from {source}: "):
-        _lay(composed, {path: literal(value) for path, value in saved.items()})
+        _lay(area, composed, {path: literal(value) for path, value in saved.items()})
     # Files named on the command line alone: without defaults, which would hide what was saved.
     defaults: list[dict[str, Any]] = [{name: None} for name in groups(area)]
     quiet = [{f"override hydra/{name}_logging": "none"} for name in ("job", "hydra")]
@@ -100,29 +106,40 @@ def _from_saved(
 def read_saved(area: Area, source: str) -> dict[str, Any]:
     """The fields in a run's config.yaml, by dotted path: plain values, nothing is resolved.
 
+    Those of `OF_A_COMMAND` stay behind.
+
     Raises:
         InputError: when it is no file, no YAML, or holds anything but the area's fields.
     """
     import yaml
     from omegaconf._utils import get_yaml_loader
 
-    path = Path(source)
-    if not path.is_file():
-        raise InputError(f"--from {source}: there is no such file")
+    path = regular(f"--from {source}", source)
     try:
         saved = yaml.load(path.read_bytes(), Loader=get_yaml_loader())  # a safe loader
     except Exception as error:
-        raise InputError(f"--from {source}: not a configuration in YAML") from error
+        why = _why_unread(error)
+        raise InputError(f"--from {source}: not a configuration in YAML ({why})") from error
     if not isinstance(saved, dict) or not all(isinstance(name, str) for name in saved):
         raise InputError(f"--from {source}: not the config.yaml of a run")
-    fields = flatten(saved)
+    with one_sentence(f"--from {source}: "):
+        fields = flatten(saved)
     for name in fields:
         if name != "sweep" and not name.startswith("sweep."):
             try:
                 check_field(area, name)
             except InputError as error:
                 raise InputError(f"--from {source}: {error}") from None
-    return fields
+    return {name: value for name, value in fields.items() if name not in OF_A_COMMAND}
+
+
+def _why_unread(error: Exception) -> str:
+    """What a YAML parser has against a text, and where."""
+    if isinstance(error, RecursionError):
+        return "brackets are nested too deep"
+    said = " ".join(str(getattr(error, "problem", None) or in_a_line(error)).split())
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: {said}" if mark else said
 
 
 def literal(value: Any) -> Any:
@@ -136,11 +153,17 @@ def literal(value: Any) -> Any:
     return value
 
 
-def _lay(composed: Any, fields: Mapping[str, Any]) -> None:
+def _lay(area: Area, composed: Any, fields: Mapping[str, Any]) -> None:
     """Set fields, by dotted path, each checked against its type."""
     from omegaconf import OmegaConf
 
+    listed = {leaf.path: leaf.spec for leaf in leaves(area.config_type()) if leaf.spec.depths}
     for path, value in fields.items():
+        looked_up = isinstance(value, str) and ("${" in value or value == "???")
+        if path in listed and value is not None and not (isinstance(value, list) or looked_up):
+            raise InputError(
+                f"{path} must be a list in brackets, such as {listed[path].example()}, got {value}"
+            )
         if path == "sweep" and not isinstance(value, dict):
             raise InputError(f"sweep must be given as sweep.FIELD=[a,b,...], got {value}")
         OmegaConf.update(composed, path, value, force_add=path.startswith("sweep."))
@@ -157,10 +180,17 @@ def _profile(composed: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return flatten(blocks.get(name, {}))
 
 
-def _check_profile(config: RunConfig, usual: str, source: str | None) -> None:
+def _check_profile(
+    config: RunConfig, usual: str, source: str | None, chosen: Sequence[Word]
+) -> None:
     """Raise `InputError` for a profile of no experiment: its name would change nothing."""
     if config.profiles or config.profile == usual:
         return
+    for word in chosen:
+        if word.key == "experiment" and word.value is not None:
+            raise InputError(
+                f"profile={config.profile} has no effect: experiment={word.value} has one size"
+            )
     start = f"--from {source}" if source else "what runs here"
     raise InputError(
         f"profile={config.profile} has no effect: profiles are blocks of an experiment=NAME, and "
@@ -191,6 +221,8 @@ def _typed(area: Area, composed: Any) -> Any:
         raise InputError(f"configs/{area.name}.yaml does not follow {area.config_type.__name__}")
     for path in _strays(config):
         raise InputError(f"{path} is not a field; --help lists the fields there are")
+    if not config.output.strip():
+        raise InputError("output must name a folder, got nothing")
     validate(config)
     sweep_axes(config, config.sweep)
     return config

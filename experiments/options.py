@@ -18,7 +18,8 @@ usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...]
   'sweep.FIELD=[a,b,...]'   lay an axis over a numeric field, in one program; several axes: product
   -m field=a,b ...          one run per value (Hydra multirun; hydra/launcher=... for clusters)
   --cfg                     print the resolved configuration and stop
-  --from FILE               start from a run's config.yaml instead of the defaults
+  --from FILE               start from a run's config.yaml instead of the defaults; its force,
+                            strict, quiet and output stay behind
   --traceback               show where an error arose
   --help                    this text
 """
@@ -92,7 +93,15 @@ def listing(area: Area) -> str:
     names = experiments(area)
     width = max(map(len, names))
     lines = [f"  {name:{width}}  {_description(name)}" for name in names]
-    return LISTING.format(area=area.name, lines="\n".join(lines), first=names[0])
+    return LISTING.format(area=area.name, lines="\n".join(lines), first=_sized(names))
+
+
+def _sized(names: Sequence[str]) -> str:
+    """The first experiment that has profiles."""
+    import yaml
+
+    texts = ((name, CONFIGS / "experiment" / f"{name}.yaml") for name in names)
+    return next(name for name, path in texts if "profiles" in yaml.safe_load(path.read_text()))
 
 
 def _description(name: str) -> str:

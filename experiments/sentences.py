@@ -43,7 +43,7 @@ def _sentence(error: BaseException) -> str:
     message = "\n".join(chain)
     where = _where(message)
     if match := re.search(r"Value '(.*?)'.*? could not be converted to (\w+)", message, re.S):
-        return f"{where} must be of type {match[2].lower()}, got {shortened(match[1])}"
+        return f"{where} must be of type {match[2].lower()}, got {shortened(match[1]) or 'nothing'}"
     if "is not Optional" in message or "Incompatible value 'None'" in message:
         return f"{where} must be given, got null"
     if match := re.search(r"missing mandatory value: (\S+)", message, re.I):
@@ -53,7 +53,7 @@ def _sentence(error: BaseException) -> str:
     if "Could not override" in message or "not in struct" in message:
         return f"{where} is not a field; --help lists the fields there are"
     if "is not a ListConfig" in message:
-        return f"{where} must be a list in brackets, such as [1,2]"
+        return f"{where} must be a list in brackets"
     if match := re.search(r"Cannot convert '\w+' to string: '(.*)'", message, re.S):
         return f"{where} must be text, got {shortened(match[1])}"
     if match := re.search(r"raised while resolving interpolation: (.*)", message):

@@ -68,7 +68,7 @@ def _read(area: Area, text: str, many: bool) -> Word:
             raise InputError(f"{key} is Hydra's, and has an effect with -m alone")
         return Word(text, key, None, {}, several, False)
     if several and (not many or key.startswith("sweep.")):
-        raise InputError(_about_several(area, key, text.partition("=")[2]))
+        raise InputError(_about_several(area, key, text.partition("=")[2], found))
     if key in groups(area):
         if several:
             for value in _values(found):
@@ -142,12 +142,21 @@ def _values(found: Any) -> list[Any]:
     return [getattr(value, "text", value) for value in found.sweep_iterator()]
 
 
-def _about_several(area: Area, key: str, values: str) -> str:
+def _about_several(area: Area, key: str, values: str, found: Any) -> str:
     field = key.removeprefix("sweep.")
+    items = _values(found)
+    if field != key and any(isinstance(item, list) for item in items):
+        first = next(item for item in items if isinstance(item, list))
+        return (
+            f"{key}={values} holds several axes: give one, such as {key}="
+            f"[{','.join(map(str, first))}], and run the command once for each"
+        )
+    if field != key and not items:
+        return f"{key}={values}: write {key}=[a,b,...] for an axis, or -m {field}={values}"
     if field != key:
         return f"{key}={values}: write {key}=[{values}] for an axis, or -m {field}={values}"
     listed = any(leaf.path == key and leaf.spec.depths for leaf in leaves(area.config_type()))
-    if listed:
+    if listed and not any(isinstance(item, list) for item in items):
         return f"{key}={values}: write {key}=[{values}]"
     return f"{key}={values} holds several values: -m makes one run of each"
 

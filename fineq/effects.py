@@ -6,7 +6,7 @@ are those of the field, unless the table names `sweep.FIELD` itself: there is no
 reads the field once for all its members.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeVar
 
@@ -81,7 +81,12 @@ EMPTY = Need(lambda value: not GIVEN.holds(value), "no {}")
 COMMON = (effect("sweep.save_every sweep.block_size"),)
 
 
-def settle(config: ConfigT, effects: Sequence[Effect], given: Mapping[str, str]) -> ConfigT:
+def settle(
+    config: ConfigT,
+    effects: Sequence[Effect],
+    given: Mapping[str, str],
+    idle: Container[str] = (),
+) -> ConfigT:
     """The configuration with defaults in fields that have no effect, unless they were given.
 
     Files for a choice (a setting, an experiment) may fill in what another choice leaves unread;
@@ -92,9 +97,12 @@ def settle(config: ConfigT, effects: Sequence[Effect], given: Mapping[str, str])
         effects: the table of the area.
         given: path of what the user gave, `sweep.FIELD` for an axis, to the file it stands in;
             empty for the command line.
+        idle: those of `given` that change nothing: to give one that has no effect is a mistake at
+            its default as well.
 
     Raises:
-        InputError: for the first of `given` that is not at its default and has no effect.
+        InputError: for the first of `given` that has no effect, and is not at its default or is
+            `idle`.
     """
     effects = (*COMMON, *effects)
     axes = flatten(config.sweep)
@@ -103,7 +111,7 @@ def settle(config: ConfigT, effects: Sequence[Effect], given: Mapping[str, str])
     known = {**values, **{f"sweep.{path}": axis for path, axis in axes.items()}}
     changes: dict[str, Any] = {}
     for path, value in values.items():
-        if value == usual[path]:
+        if value == usual[path] and path not in idle:
             continue
         if given.get(path) == "" and path in axes and not _beside(path, effects, known):
             raise InputError(f"{path} is given twice, as a value and as an axis: drop one of them")

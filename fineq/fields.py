@@ -155,13 +155,18 @@ def sweep_axes(config: Any, sweep: dict[str, Any]) -> dict[str, tuple[list, bool
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one mapping from dotted paths to values."""
+    """Nested mappings as one mapping from dotted paths to values.
+
+    Raises:
+        InputError: for a path that stands there twice, nested and with dots.
+    """
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + str(name)] = value
+        path = f"{prefix}{name}"
+        found = flatten(value, f"{path}.") if isinstance(value, dict) else {path: value}
+        if twice := sorted(flat.keys() & found.keys()):
+            raise InputError(f"{twice[0]} is given twice: drop one of them")
+        flat |= found
     return flat
 
 

@@ -53,6 +53,12 @@ class Spec(NamedTuple):
         ]
         return " and ".join(part for part in parts if part)
 
+    def example(self) -> str:
+        """A list as it is written, of the depth and with the kind of content that is permitted."""
+        items = self.choices[:2] or (("a", "b") if self.named else ("1", "2"))
+        depth = min(self.depths)
+        return "[" * depth + ",".join(items) + "]" * depth
+
 
 def shortened(value: Any) -> str:
     """The value as a sentence shows it: in one line that is not too long."""

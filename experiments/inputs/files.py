@@ -31,7 +31,11 @@ def regular_file(field: str, path: str | None) -> Path:
     Raises:
         InputError: for what is not there, a folder, or a pipe or device, which may never end.
     """
-    name = f"{field}={path}"
+    return regular(f"{field}={path}", path)
+
+
+def regular(name: str, path: str | None) -> Path:
+    """As `regular_file`, of what sentences call `name`."""
     try:
         mode = os.stat(path or "").st_mode
     except FileNotFoundError:

@@ -34,9 +34,21 @@ def test_a_saved_configuration_composes_to_itself(saved):
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_texts_stand_for_themselves(text, saved):
-    config = dataclasses.replace(compose(AREA, WORDS), output=text, name=text)
-    found = compose(AREA, [], saved(to_yaml(config)))
-    assert (found.output, found.name) == (text, text)
+    config = dataclasses.replace(compose(AREA, WORDS), name=text)
+    assert compose(AREA, [], saved(to_yaml(config))).name == text
+
+
+def test_what_one_command_does_with_a_run_stays_behind(saved):
+    usual = compose(AREA, WORDS)
+    flags = ["force=true", "strict=true", "quiet=true", "output=elsewhere", "save_every=5"]
+    found = compose(AREA, [], saved(to_yaml(compose(AREA, [*WORDS, *flags]))))
+    assert settings(found) == {**settings(usual), "save_every": 5.0}
+
+
+@pytest.mark.parametrize(("path", "sentence"), [("/", "is a folder"), ("/dev/null", "a device")])
+def test_what_is_no_file_is_named(path, sentence, tmp_path, capsys):
+    assert f"--from {path} is a" in (line := refused(AREA, ["--from", path], tmp_path, capsys))
+    assert sentence in line
 
 
 @pytest.mark.parametrize(
@@ -45,12 +57,15 @@ def test_texts_stand_for_themselves(text, saved):
         ("seeds: abc", "seeds must be of type integer, got abc"),
         ("seeds: null", "seeds must be given, got null"),
         ("seeds: ${first_seed}", "seeds must be of type integer, got ${first_seed}"),
-        ("seeds: 2\nseeds: 3", "not a configuration in YAML"),
+        ("name: a\nseeds: 2\nseeds: 3", "in YAML (line 3: found duplicate key seeds)"),
+        ("name: a\nseeds: [", "in YAML (line 2: expected "),
+        ("system: {n: 4}\nsystem.n: 5", "system.n is given twice"),
+        ("descent: {others: 3}", "such as [natural,two_point], got 3"),
         ("seed: 1", "seed is not a field; did you mean seeds"),
         ("beta: 1.0", "beta is not a field of nlqr"),
         ("- 1", "not the config.yaml of a run"),
         ("1: 2", "not the config.yaml of a run"),
-        ("[" * 5000, "not a configuration in YAML"),
+        ("[" * 5000, "not a configuration in YAML (brackets are nested too deep)"),
         ("system: 3", "system is not a field but a block"),
         ("sweep: 3", "sweep must be given as sweep.FIELD"),
         ("floors: {radii: [a]}", "floors.radii must be a list of numbers, got 'a'"),

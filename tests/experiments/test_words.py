@@ -5,6 +5,7 @@ import re
 import pytest
 
 from experiments import nlqr, ntk, pift
+from experiments.compose import compose
 from experiments.options import listing
 from experiments.shell import main
 from experiments.words import experiments
@@ -57,6 +58,16 @@ def sentence(line, tmp_path, capsys):
             "nlqr sweep.system.lipschitz=0.1,0.3",
             r"write sweep.system.lipschitz=\[0.1,0.3\] for an axis, or -m system.lipschitz=0.1,0.3",
         ),
+        (
+            "nlqr -m sweep.system.lipschitz=[1,2],[3,4]",
+            r"holds several axes: give one, such as sweep.system.lipschitz=\[1,2\], and run",
+        ),
+        (
+            "nlqr -m sweep.system.lipschitz=range(1,3)",
+            r"sweep.system.lipschitz=\[a,b,...\] for an axis, or -m system.lipschitz=range\(1,3\)",
+        ),
+        ("nlqr floors.radii=[1],[2]", "holds several values: -m makes one run of each"),
+        ("nlqr experiment=nlqr/demo profile=quick", "experiment=nlqr/demo has one size"),
         ("nlqr -m sweep.system.lipschitz=0.1,0.3", r"write sweep.system.lipschitz=\[0.1,0.3\]"),
         ("nlqr -m experiment=glob(pift/nothing*)", "-m has nothing to run: .* matches none of nlq"),
         ("nlqr -m hydra.sweeper=3", "Hydra does not take these words"),
@@ -83,6 +94,10 @@ def test_names_and_grammar(line, expected, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
+        ("seeds=", "seeds must be of type integer, got nothing"),
+        ("descent.others=3", r"a list in brackets, such as \[natural,two_point\], got 3"),
+        ("system.A=3", r"system.A must be a list in brackets, such as \[\[1,2\]\], got 3"),
+        ("law.columns=x", r"law.columns must be a list in brackets, such as \[a,b\], got x"),
         ("seeds=10000000000000000000", "seeds must be at most 2147483647, got 1"),
         ("system.lipschitz=1e400", "system.lipschitz must be at least 0, got inf"),
         (f"system.lipschitz={'9' * 400}", "system.lipschitz is too large a number"),
@@ -123,6 +138,9 @@ def test_values_of_the_wrong_kind(line, expected, tmp_path, capsys):
         ),
         ("nlqr system.A=[[1]]", "or take system.source=matrices"),
         ("nlqr system=file system.path=p.npz system.n=4", "when system.source=file"),
+        ("nlqr experiment=nlqr/exact_recovery system.n=3", "system.n has no effect"),
+        ("nlqr kernel.degree=2", "kernel.degree has no effect when kernel.name=sin: drop it, or"),
+        ("nlqr system.lipschitz=1 sweep.system.lipschitz=[1,2]", "twice, as a value and as an ax"),
         ("nlqr estimator.num_rollouts=30", "when study=linear_convergence"),
         ("nlqr experiment=nlqr/robustness estimator.radius=1", "when estimator.name=exact"),
         ("nlqr law=sphere kernel.degree=3", "kernel.degree has no effect when kernel.name=sin"),
@@ -159,3 +177,14 @@ def test_without_words_the_studies_are_listed(area, words, capsys):
         (line,) = re.findall(rf"^  {name} +(.*)$", printed.out, re.M)
         assert len(line) > 20
         assert not line.startswith("python")
+
+
+def test_an_output_of_no_name_is_refused_before_it_is_shown(capsys):
+    assert main(AREAS["nlqr"], ["--cfg", "output="]) == EXIT_BAD_INPUT
+    assert capsys.readouterr() == ("", "fineq: output must name a folder, got nothing\n")
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_the_example_of_the_listing_has_the_profile_that_it_names(area):
+    (words,) = re.findall(r"(experiment=\S+ profile=\S+)", listing(AREAS[area]))
+    assert "smoke" in compose(AREAS[area], words.split()).profiles
