@@ -180,7 +180,7 @@ def figures(study: Study, exponent: np.ndarray, descent: SweepResult) -> tuple[F
         ratios = [float(np.exp(-power * np.median(exponent[piece.index]))) for piece in pieces]
         starts = [_near(descent, piece) for piece in pieces]
         return tuple(
-            Drawn("" if line else "theory (dashed)", ratio=ratio, line=line, start=start)
+            Drawn("" if line else "slope of theory", ratio=ratio, line=line, start=start)
             for line, (ratio, start) in enumerate(zip(ratios, starts, strict=True))
         )
 
