@@ -43,9 +43,9 @@ def affine_bounds(problem: Problem) -> Bounds:
     Raises:
         InputError: for any other problem, or a running reward.
     """
-    arrays = lq.linear_quadratic(problem)
     if problem.running is not None:
         raise InputError("exact certificates need a problem without running reward")
+    arrays = lq.linear_quadratic(problem)
     start = problem.chain.start
     if not isinstance(start, Gaussian):
         raise InputError("exact certificates need a Gaussian law of Y_0")

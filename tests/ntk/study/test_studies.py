@@ -102,7 +102,7 @@ def test_assumptions_are_those_of_the_gram_matrix():
     config, result = run_small("assumptions", "++sweep.process.T0=[0.1]", "data.num_test=64")
     num = int(config.assumptions.sizes[0])
     words = [f"data.num={num}", "++sweep.process.T0=[0.1]", "data.num_test=64"]
-    z = member(small("assumptions", *words)).train.z
+    z = member(small("early_stopping", *words)).train.z
     values = np.linalg.eigvalsh(np.asarray(gram(z)) / num)
     found = {name: result.arrays[name].values[0, 0, 0] for name in ("smallest", "largest", "trace")}
     np.testing.assert_allclose(found["smallest"], values[0], rtol=1e-8, atol=1e-15)
@@ -120,7 +120,7 @@ def test_interpolants_with_and_without_the_constant_are_those_of_a_linear_solver
     config, result = run_small("inputs", "generalisation.sizes=[8, 12]", "data.num_test=32")
     for i, constant in enumerate(result.coords["constant"].values):
         words = ("data.num=12", f"data.constant={str(bool(constant)).lower()}", "data.num_test=32")
-        instance = member(small("inputs", *words), seed=1)
+        instance = member(small("early_stopping", *words), seed=1)
         train, test = instance.train, instance.test
         assert train.z.shape[1] == 2 + constant
         alpha = np.linalg.solve(np.asarray(gram(train.z)), np.asarray(train.clean))
