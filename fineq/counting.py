@@ -3,6 +3,10 @@
 A seed that diverged is a loss: infinite in a median of errors, against the claim in a share. What a
 seed does not have (a rate, a ratio of errors that are both lost) is NaN and left out, and the row
 says of how many seeds it speaks. Where nothing random went in there are no seeds.
+
+A claim about all x has no interval: the share of what was tried is exact (`share_tried`), one x
+against it refutes it, and none leaves it not refuted. A claim about most seeds says "typical" or
+"median", and is judged by an interval over them.
 """
 
 from collections.abc import Sequence
@@ -43,6 +47,15 @@ def share(mask: np.ndarray, alike: bool = False) -> Interval:
     return exact_value(mask.mean()) if alike else proportion(int(mask.sum()), mask.size)
 
 
+def share_tried(mask: np.ndarray) -> Measured:
+    """The share of all that was tried for which something holds: exact, for claims about all x.
+
+    Members need not be independent: they are not trials of a chance, but possible counterexamples.
+    """
+    mask = np.asarray(mask, bool)
+    return Measured.exact(float(mask.mean()) if mask.size else np.nan)
+
+
 def last_of(errors: np.ndarray) -> np.ndarray:
     """The last of errors `[seed, iteration]`, infinite for a seed that diverged: a loss."""
     return np.where(np.isfinite(errors[:, -1]), errors[:, -1], np.inf)
@@ -54,12 +67,17 @@ def lost_words(errors: np.ndarray) -> str:
     return seeds_words(len(errors), len(errors)) + (f", {lost} diverged" if lost else "")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `one size`, `3 sizes`."""
+    return f"one {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def seeds_words(used: int, given: int, who: str = "", alike: bool = False) -> str:
     """How many seeds a number speaks of: `6 seeds`, `4 of 6 seeds, those with a linear rate`."""
     if alike:
         return "one instance, nothing random"
     if used == given:
-        return f"{given} seeds" if given != 1 else "one seed"
+        return counted(given, "seed")
     return f"{used} of {given} seeds" + (f", those {who}" if who else "")
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fineq.confidence import LEVEL
+from fineq.confidence import LARGEST, LEVEL
 
 FEW = 4  # judged claims that differ only in their numbers have rows of their own up to here
 NOTHING = "–"
@@ -114,23 +114,36 @@ def _span(parts: list[str]) -> str:
 
 
 def measured_words(*measured: Mapping[str, Any] | None) -> str:
-    """Return the value with its unit and, on a second line, the interval.
+    """Return the value with its unit and, on a second line, the interval; exact ones have none.
 
     Of several measurements: the range of the values, and what holds all their intervals. The
-    least confidence of these is written where it is not 95%.
+    least confidence of these is written where it is not 95%. What is sure to lie between two
+    numbers, a bracket by bisection, has a range and no interval.
     """
     known = [one for one in measured if one is not None]
     if not known:
         return NOTHING
     unit = known[0].get("unit")
-    words = _range([one.get("value") for one in known])
+    words = _range([_value(one) for one in known])
     words += f" {unit}" if unit not in (None, "", "1") else ""
     lows, highs = ([one.get(end) for one in known] for end in ("low", "high"))
-    if all(end is None for end in (*lows, *highs)):
+    if all(end is None for end in (*lows, *highs)) or all(map(_is_exact, known)):
         return words
+    low, high = _number(_outermost(lows, min)), _number(_outermost(highs, max))
+    if all(one.get("confidence") == 1 for one in known):
+        return f"{words}\nrange {low} … {high}"
     within = "within " if len(known) > 1 else ""
-    low, high = _outermost(lows, min), _outermost(highs, max)
-    return f"{words}\n{within}[{_number(low)}, {_number(high)}]{_confidence_words(known)}"
+    return f"{words}\n{within}[{low}, {high}]{_confidence_words(known)}"
+
+
+def _is_exact(one: Claim) -> bool:
+    """No interval to speak of: a number without uncertainty, an infinite one, or none at all."""
+    low, high = one.get("low"), one.get("high")
+    return low == high or (low == LARGEST and high is None)
+
+
+def _value(one: Claim) -> float | None:
+    return math.inf if one.get("low") == LARGEST else one.get("value")
 
 
 def _confidence_words(measured: Sequence[Claim]) -> str:
@@ -155,7 +168,7 @@ def theory_words(*theories: Mapping[str, Any] | None) -> str:
 
 def _range(values: Sequence[float | None]) -> str:
     """The value, or the smallest and the largest; values that are not there are counted."""
-    known = _finite(values)
+    known = [value for value in values if value is not None and not math.isnan(value)]
     ends = (
         list(dict.fromkeys(_number(end) for end in (min(known), max(known))))
         if known
@@ -176,4 +189,6 @@ def _finite(values: Sequence[float | None]) -> list[float]:
 
 
 def _number(value: float | None) -> str:
+    if value == math.inf:
+        return "infinite"
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.4g}"

@@ -136,6 +136,14 @@ def test_an_interval_says_its_confidence():
     assert Measured.exact(NAN) == Measured(None, None, None)
 
 
+def test_an_infinite_number_exceeds_every_bound():
+    infinite = Measured.exact(INF)
+    assert infinite.value is None
+    found = judge(infinite, Theory(1e300, "<=", "bound"))
+    assert (found.verdict, "an infinite number against" in found.reason) == ("fails", True)
+    assert judge(infinite, Theory(1e300, ">=", "bound")).verdict == "holds"
+
+
 def test_without_theory_or_without_its_value():
     assert claim(theory=None).verdict is None
     assert claim(theory=Theory(INF, "<=", "1/0")).verdict == "inconclusive"
@@ -192,6 +200,7 @@ def test_measured_of_rates_and_proportions():
         claim(undecided="no such number exists here: another plant decides"),
         claim(theory=Theory(0.5, "~", "f", margin=0.1), sampled=True),
         claim(theory=Theory(NAN, ">=", "f")),
+        claim(measured=Measured.exact(INF)),
         claim(measured=Measured.exact(5, "orders of magnitude")),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fineq.claims import Measured
 from fineq.confidence import LEVEL
 from fineq.console import make_console, read, shortest
 from fineq.iterate import Event
@@ -300,7 +301,12 @@ def test_the_confidence_is_said_where_it_is_not_95_percent():
     few = {**measured, "confidence": 0.75}
     assert measured_words(measured) == "2\n[1, 3]"
     assert measured_words(few) == "2\n[1, 3] 75%"
-    assert measured_words(point) == "2\n[2, 2]"
+    assert measured_words(point) == "2"
+    assert measured_words(point, {**point, "value": 3.0, "low": 3.0, "high": 3.0}) == "2 … 3"
+    assert measured_words({**measured, "confidence": 1.0}) == "2\nrange 1 … 3"
+    infinite = {"unit": "1", "confidence": 1.0, **vars(Measured.exact(math.inf))}
+    assert measured_words(infinite) == "infinite"
+    assert measured_words(infinite, point) == "2 … infinite"
     assert measured_words(measured, few, point) == "2\nwithin [1, 3] 75%"
 
 

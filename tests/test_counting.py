@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from fineq.claims import Theory
+from fineq.claims import Theory, judge
 from fineq.counting import (
+    counted,
     curved,
     last_of,
     lost_words,
     over_seeds,
     seeds_words,
     share,
+    share_tried,
     still_falling,
     transient,
     unless_holds,
@@ -28,6 +30,17 @@ def test_losses_are_infinite_and_what_does_not_exist_is_left_out():
     np.testing.assert_array_equal(last_of(errors), [0.5, INF, INF, 0.25])
     assert lost_words(errors) == "4 seeds, 2 diverged"
     assert lost_words(errors[:1]) == "one seed"
+
+
+def test_a_share_of_what_was_tried_is_exact():
+    """One of six against a claim about all six: no interval, whatever the number of them."""
+    tried = share_tried(np.array([True] * 5 + [False]))
+    assert (tried.value, tried.low, tried.confidence) == (5 / 6, 5 / 6, 1.0)
+    assert share_tried(np.zeros(0)).value is None
+    theory = Theory(1.0, ">=", "all")
+    assert judge(tried, theory, sampled=True).verdict == "fails"
+    assert judge(share_tried(np.ones(1)), theory, sampled=True).verdict == "not refuted"
+    assert (counted(1, "size"), counted(3, "size")) == ("one size", "3 sizes")
 
 
 def test_what_is_given_has_no_seeds():

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
+from fineq.confidence import LARGEST
+
 Relation = Literal["<=", ">=", "~"]
 
 
@@ -69,7 +71,12 @@ class Measured:
 
     @classmethod
     def exact(cls, value: float, unit: str = "1") -> "Measured":
-        """Return a number without uncertainty: a count, a result to rounding."""
+        """Return a number without uncertainty: a count, a result to rounding.
+
+        An infinite one is known to lie above all finite numbers; NaN is nothing measured.
+        """
+        if value == math.inf:
+            return cls(None, LARGEST, None, unit, 1.0)
         known = math.isfinite(value)
         return cls(value, value, value, unit, 1.0 if known else None)
 

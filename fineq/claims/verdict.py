@@ -4,6 +4,7 @@ import math
 from typing import Literal, NamedTuple
 
 from fineq.claims.measured import Measured, Theory
+from fineq.confidence import LARGEST
 from fineq.rates.intervals import LEVEL, values_for
 
 Verdict = Literal["holds", "fails", "inconclusive", "not refuted"]
@@ -73,6 +74,8 @@ def _too_few(confidence: float) -> str:
 def _range(low: float, high: float) -> str:
     if low == high:
         return f"{low:.4g}"
+    if low == LARGEST:
+        return "an infinite number"
     if math.isinf(low):
         return "any number" if math.isinf(high) else f"at most {high:.4g}"
     return f"at least {low:.4g}" if math.isinf(high) else f"{low:.4g} to {high:.4g}"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fineq.claims import Claim, Theory
-from fineq.counting import over_seeds, seeds_words, share, transient, unless_holds
+from fineq.counting import over_seeds, seeds_words, share_tried, transient, unless_holds
 from fineq.nlqr.claims import claim
 from fineq.nlqr.study.arrays import Slice, slices
 from fineq.nlqr.study.common import Study
@@ -57,16 +57,15 @@ def budget(gaps: np.ndarray, exponent: np.ndarray, goal: float, steps: int) -> B
     return Budget(needed, reached, ~reached & ~(2 * needed <= steps))
 
 
-def too_short(found: Budget, steps: int) -> str:
-    """Why descents were too short to be judged; empty where none was."""
+def too_short(found: Budget, steps: int, alike: bool = False) -> str:
+    """Why descents were too short to be judged; empty where none was. `alike`: there is one."""
     if not found.short.any():
         return ""
     most = float(np.max(found.needed[found.short]))
     who = seeds_words(int(found.short.sum()), found.short.size)
-    return (
-        f"theory's own rate takes up to {most:.0f} steps on {who} that did not arrive in {steps}: "
-        f"descent.num_steps={2 * most:.0f} decides"
-    )
+    takes = f"{most:.0f} steps" if alike else f"up to {most:.0f} steps on {who} that did not arrive"
+    made = f" and {steps} were made" if alike else f" in {steps}"
+    return f"theory's own rate takes {takes}{made}: descent.num_steps={2 * most:.0f} decides"
 
 
 def _relative(rate: Rate, exponent: np.ndarray, use: np.ndarray) -> np.ndarray:
@@ -95,7 +94,7 @@ def _about(
     theory = exponent[piece.index][study.independent]
     gaps = runs["exact"].metrics["gap"][piece.index][study.independent]
     within, total, alike = budget(gaps, theory, goal, steps), len(gaps), study.alike
-    short = too_short(within, steps)
+    short = too_short(within, steps, alike)
 
     def where(used: int, who: str = "") -> str:
         return on(piece, seeds_words(used, total, who, alike))
@@ -119,7 +118,7 @@ def _about(
 
     return [
         about(
-            share(within.reached, alike),
+            share_tried(within.reached),
             Theory(1.0, ">=", "every seed"),
             instance=where(total),
             what=f"share of seeds where exact descent reaches a gap of {goal:g}",

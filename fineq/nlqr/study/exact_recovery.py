@@ -11,7 +11,9 @@ Regressors of deficient rank have no κ. Then half of the digits must be right: 
 decides, and not the rank.
 """
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +22,7 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Measured, Theory
+from fineq.counting import counted, share, share_tried
 from fineq.fields import replace_at
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
@@ -37,13 +40,15 @@ from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.instances import Given, make_problem, num_features
-from fineq.rates import Interval, proportion
+from fineq.rates import Interval, normal_margin
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import seed_axis, small_multiples, titled, user_axes
+from fineq.studies import on, seed_axis, small_multiples, titled, user_axes
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
+CLOSE = 0.05  # agreement of a share with its probability, where it is to be confirmed
+ROUNDING = 1e-12  # of the probability itself
 ABOUT = {
     "exact": "A, B and C recovered exactly",
     "error": "relative error of A, B, C",
@@ -106,7 +111,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     return StudyResult(
         _arrays(values, sizes, offsets, axes),
         _coords(config, sizes, offsets, axes),
-        tuple(c for piece in slices(axes) for c in _claims(values, sizes, offsets, piece)),
+        tuple(c for piece in slices(axes) for c in _claims(config, values, sizes, offsets, piece)),
         figures=_figures(sizes, slices(axes)),
         status=status_of(np.asarray(np.isnan(values["error"]).all(axis=(0, 1)))),
         notes={"criterion": "exact: relative error of (A, B, C) <= N m condition rounding"},
@@ -229,66 +234,83 @@ def _not_identifiable(rank: np.ndarray, size: Size) -> str:
     )
 
 
-def _share(exact: Any) -> tuple[Interval, float]:
-    """The share of trials with its Clopper-Pearson interval, and the interval's width."""
-    share = proportion(int(exact.sum()), exact.size)
-    return share, share.high - share.low
+def as_predicted(share: Interval, law: str, value: float, exact: bool = True) -> Theory:
+    """The theory that trials follow a law which gives a probability, or else a bound of it.
+
+    A 95% interval that leaves the probability out refutes the law, however near it lies: the exact
+    binomial test. One that holds it confirms it as far as `CLOSE`, once it is that narrow.
+    """
+    if not exact:
+        return Theory(value, "<=", f"{law} at most, as states may be dependent", margin=ROUNDING)
+    inside = share.low <= value <= share.high
+    return Theory(value, "~", law, margin=CLOSE if inside else ROUNDING)
+
+
+def _independent(config: NlqrConfig, size: Size) -> bool:
+    """Whether n + d draws of ψ(x0) are independent vectors almost surely, so that inputs decide."""
+    spread = config.law.name in ("ball", "gaussian") or (config.law.name == "sphere" and size.n > 1)
+    return spread and config.kernel.name in ("sin", "tanh", "products")
+
+
+def trials_for(probability: float) -> int:
+    """How many trials decide: their interval stays within `CLOSE` of a true probability.
+
+    It reaches as far beyond the share, at most, as the share lies from the truth: twice the margin
+    of a share, at 95%. A probability near 0 or 1 counts as `CLOSE` from it.
+    """
+    p = min(max(probability, CLOSE), 1 - CLOSE)
+    return math.ceil(p * (1 - p) * (2 * normal_margin(1.0) / CLOSE) ** 2)
 
 
 def _claims(
-    values: dict[str, np.ndarray], sizes: list[Size], offsets: np.ndarray, piece: Slice
+    config: NlqrConfig,
+    values: dict[str, np.ndarray],
+    sizes: list[Size],
+    offsets: np.ndarray,
+    piece: Slice,
 ) -> list[Claim]:
     here = (slice(None), slice(None), *piece.index)
     exact, policy_error = values["exact"][here], values["policy_error"][here]
     count = exact.shape[-1]
-    where = ", ".join(filter(None, [piece.label, f"{len(sizes)} sizes, {count} trials each"]))
-
-    def about(
-        what: str, number: Any, theory: Theory | None, instance: str = where, undecided: str = ""
-    ) -> Claim:
-        return claim(
-            "nlqr/exact-recovery",
-            number,
-            theory,
-            instance=instance,
-            what=what,
-            undecided=undecided,
+    where = on(piece, counted(len(sizes), "size"), _trials(count, len(sizes)))
+    about = partial(claim, "nlqr/exact-recovery")
+    found = []
+    if np.any(offsets < 0):
+        found.append(
+            about(
+                share_tried(np.any(exact[:, offsets < 0], axis=1)),
+                Theory(0.0, "<=", "no fewer equations than unknowns"),
+                instance=where,
+                what="Trials with an exact recovery from fewer than m samples (share)",
+                sampled=True,
+            )
         )
-
-    ranks = values["rank"][here][:, -1]
-    lost = [_not_identifiable(rank, size) for rank, size in zip(ranks, sizes, strict=True)]
-
-    below, never = _share(exact[:, offsets < 0].any(axis=1))
-    found = [
-        about(
-            "Trials with an exact recovery from fewer than m samples (share)",
-            below,
-            Theory(0.0, "~", "no fewer equations than unknowns", margin=never),
-        )
-    ]
-    for i, size in enumerate(sizes):
-        share, width = _share(exact[i][offsets == 0])
-        expected = recovery_probability(size.unknowns, *size)
-        # Agreement to the accuracy of the trials: holds when the interval holds the prediction.
-        theory = Theory(expected, "~", f"P(Bin({size.unknowns}, 1/2) >= {size.p})", margin=width)
-        label = ", ".join(filter(None, [piece.label, f"{size.label}, {count} trials"]))
-        what = "Exact recoveries from N = m samples (share)"
-        found.append(about(what, share, theory, label, lost[i]))
-    last, width = _share(exact[:, -1])
-    expected = float(np.mean(predictions(sizes, offsets)[:, -1]))
-    theory = Theory(expected, "~", "P(Bin(N, 1/2) >= p)", margin=width)
+    # Sizes share their seeds: what they show is no larger number of trials.
+    for beyond in dict.fromkeys((0, int(offsets[-1]))):
+        for i, size in enumerate(sizes):
+            num = size.unknowns + beyond
+            counts = share(exact[i][offsets == beyond])
+            expected = recovery_probability(num, *size)
+            law = f"P(Bin({num}, 1/2) >= {size.p})"
+            found.append(
+                about(
+                    counts,
+                    as_predicted(counts, law, expected, _independent(config, size)),
+                    instance=on(piece, size.label, counted(count, "trial")),
+                    what=f"Exact recoveries from N = m{f' + {beyond}' if beyond else ''} samples "
+                    "(share)",
+                    undecided=_not_identifiable(values["rank"][here][i, -1], size),
+                    decides=f"seeds={trials_for(expected)} decides",
+                )
+            )
     exactly = policy_error[exact & np.isfinite(policy_error)]
-    worst = float(exactly.max()) if exactly.size else np.nan
-    return [
-        *found,
-        about(
-            f"Exact recoveries from m + {offsets[-1]} samples (share)",
-            last,
-            theory,
-            undecided=next(filter(None, lost), ""),
-        ),
-        about("Largest relative error of K_lin where exact", Measured.exact(worst), None),
-    ]
+    worst = Measured.exact(float(exactly.max()) if exactly.size else np.nan)
+    what = "Largest relative error of K_lin where exact"
+    return [*found, about(worst, None, instance=where, what=what)]
+
+
+def _trials(count: int, sizes: int) -> str:
+    return counted(count, "trial") + (" each" if sizes > 1 else "")
 
 
 def _arrays(

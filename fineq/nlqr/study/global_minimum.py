@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from fineq.claims import Claim, Theory
+from fineq.counting import counted, share, share_tried
 from fineq.figures import Figure, Line, Panel
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
@@ -22,9 +23,8 @@ from fineq.nlqr.optimum import distinct_minima, stabilising_starts
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.common import Optimum, Study, exact_horizon, make_study, newton
 from fineq.nlqr.study.instances import Given, Instance
-from fineq.rates import proportion
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies import small_multiples, titled
+from fineq.studies import on, small_multiples, titled
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -197,29 +197,23 @@ def _claims(study: Study, ends: dict[str, Ends]) -> list[Claim]:
     ]
     T = study.config.descent.horizon
     number, stable = ends["truncated"].number, ends["truncated"].stable
-    judged = np.isfinite(number)
-    unstable = np.any(stable == 0, axis=0)[judged]
-    if not judged.any():
-        return found
-    return [
-        *found,
-        claim(
-            "nlqr/truncation",
-            proportion(int(np.sum(number[judged] > 1)), int(judged.sum())),
-            instance=f"T = {T}, {int(judged.sum())} instances, all swept values",
-            what="Instances whose T-step cost shows more than one minimum (share)",
-        ),
-        claim(
-            "nlqr/truncation",
-            proportion(int(np.sum(unstable)), int(judged.sum())),
-            instance=f"T = {T}, {int(judged.sum())} instances, all swept values",
-            what="Instances with a T-step minimum that does not stabilise (share)",
-        ),
-    ]
+    unstable = np.any(stable == 0, axis=0)
+    for piece in slices(study.axes):
+        judged = np.isfinite(number[piece.index])
+        if not judged.any():
+            continue
+        words = on(piece, f"T = {T}", counted(int(judged.sum()), "instance"))
+        for what, mask in (
+            ("Instances whose T-step cost shows more than one minimum (share)", number > 1),
+            ("Instances with a T-step minimum that does not stabilise (share)", unstable),
+        ):
+            counts = share(mask[piece.index][judged])
+            found.append(claim("nlqr/truncation", counts, instance=words, what=what))
+    return found
 
 
 def _one_minimum(study: Study, piece: Slice, found: Ends) -> Claim:
-    """Share of instances with one minimum: instances are independent, their starts are not."""
+    """Share of instances with one minimum."""
     number = found.number[piece.index]
     known = np.isfinite(number)
     same = found.same[(slice(None), *piece.index)]
@@ -227,9 +221,9 @@ def _one_minimum(study: Study, piece: Slice, found: Ends) -> Claim:
     what = f"{int(np.nansum(same))} of {int(runs.sum())} starts"
     return claim(
         "nlqr/global",
-        proportion(int(np.sum(number[known] == 1)), int(known.sum())),
+        share_tried(number[known] == 1),
         Theory(1.0, ">=", "every instance"),
-        instance=", ".join(filter(None, (piece.label, f"{int(known.sum())} instances", what))),
+        instance=on(piece, counted(int(known.sum()), "instance"), what),
         what="All stabilising starts reach the same minimum (share of instances)",
         sampled=True,
     )

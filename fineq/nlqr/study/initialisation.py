@@ -9,13 +9,14 @@ from collections.abc import Callable
 import numpy as np
 
 from fineq.claims import Claim, Theory
+from fineq.counting import over_seeds
 from fineq.figures import Figure, Panel
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import Slice, slices
 from fineq.nlqr.study.descents import STARTS
 from fineq.nlqr.study.instances import Given
-from fineq.nlqr.study.paper import Descents, bind, run_descents
+from fineq.nlqr.study.paper import Descents, bind, rounding, run_descents
 from fineq.nlqr.study.views import (
     START_LABELS,
     arrays_of,
@@ -35,7 +36,6 @@ from fineq.studies import small_multiples
 from fineq.sweep.stages import Stages
 
 EARLY = 50  # iterations after which Fig. 1a has all but converged
-ROUNDING = 1e-14  # relative gaps below are rounding of the cost
 
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
@@ -74,7 +74,9 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
     found = [
         claim(
             "nlqr/initialisation",
-            median_interval(_against_best(ends[(slice(None), *piece.index)])),
+            median_interval(
+                _against_best(ends[(slice(None), *piece.index)], rounding(descents.study.config))
+            ),
             Theory(1.0, "<=", "K_lin ends lowest"),
             instance=instance,
             what="Final gap from K_lin over the lower one from random or zero (median)",
@@ -82,16 +84,19 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
         )
     ]
     for start in STARTS[1:]:
-        left = early[(STARTS.index(start), *piece.index)]
+        measured = over_seeds(early[(STARTS.index(start), *piece.index)])
+        used = where(descents.study.config, piece.label, measured.num_values, ends.shape[-1])
         what = f"Gap left after {iteration} iterations from the {start} start (median)"
-        measured = median_interval(left)
-        found.append(claim("nlqr/initialisation", measured, instance=instance, what=what))
+        found.append(claim("nlqr/initialisation", measured, instance=used, what=what))
     return found
 
 
-def _against_best(ends: np.ndarray) -> np.ndarray:
-    """Final gaps `[start, seed]` as ratios `[seed]` of the first to the lowest of the others."""
-    linear, others = np.maximum(ends[0], ROUNDING), np.maximum(ends[1:].min(axis=0), ROUNDING)
+def _against_best(ends: np.ndarray, least: float) -> np.ndarray:
+    """Final gaps `[start, seed]` as ratios `[seed]` of the first to the lowest of the others.
+
+    `least` is the gap below which nothing is told apart.
+    """
+    linear, others = np.maximum(ends[0], least), np.maximum(ends[1:].min(axis=0), least)
     return np.where(np.isfinite(linear), linear / others, np.inf)
 
 

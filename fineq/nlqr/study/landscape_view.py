@@ -1,19 +1,19 @@
 """Fits, claims and figures of the study landscape, from its measured arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from fineq.claims import Claim, Theory
-from fineq.counting import over_seeds, seeds_words
+from fineq.claims import Claim, Measured, Theory
+from fineq.counting import counted, over_seeds, seeds_words, share_tried
 from fineq.figures import Figure, Fit, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.nlqr.claims import claim
 from fineq.nlqr.study.arrays import Slice, slices
 from fineq.nlqr.study.common import Study
 from fineq.nlqr.study.probing import Probed
-from fineq.rates import Interval, PowerLaw, power_law, proportion
+from fineq.rates import Interval, PowerLaw, power_law
 from fineq.studies import small_multiples
 from fineq.sweep import Axis
 
@@ -102,18 +102,22 @@ def claims(
     theorem = [
         claim(
             "nlqr/landscape",
-            extent(values["tightness"]),
+            extreme(np.min, values["tightness"]),
             Theory(1.0, ">=", "μ ≥ σ_x σ"),
             instance=where,
-            what="μ at K* over the bound σ_x σ (median and range, all members)",
-            undecided=_outside(values) if np.any(values["tightness"] < 1) else "",
+            what="μ at K* over the bound σ_x σ (least of all members)",
+            sampled=True,
+            undecided=_outside(values["off_lipschitz"], values["tightness"] < 1),
         ),
         *_ball(study, values, probed),
-        claim(
-            "nlqr/landscape",
-            extent(values["off_lipschitz"]),
-            instance=where,
-            what="log10 of ℓ over the largest ℓ the theorem allows (median and range, all)",
+        *(
+            claim(
+                "nlqr/landscape",
+                extreme(pick, values["off_lipschitz"]),
+                instance=where,
+                what=f"log10 of ℓ over the largest ℓ the theorem allows ({word} of all members)",
+            )
+            for pick, word in ((np.min, "least"), (np.max, "largest"))
         ),
     ]
     return theorem + [
@@ -124,14 +128,10 @@ def claims(
     ]
 
 
-def extent(values: np.ndarray) -> Interval:
-    """Median, smallest and largest of the finite values: not a confidence interval."""
+def extreme(pick: Callable[[np.ndarray], float], values: np.ndarray) -> Measured:
+    """The least or the largest of the finite values, an exact number."""
     finite = values[np.isfinite(values)]
-    if not finite.size:
-        return Interval(np.nan, np.nan, np.nan, 0.0, 0)
-    return Interval(
-        float(np.median(finite)), float(finite.min()), float(finite.max()), 1.0, finite.size
-    )
+    return Measured.exact(float(pick(finite)) if finite.size else np.nan)
 
 
 def _ball(study: Study, values: Mapping[str, np.ndarray], probed: Probed) -> list[Claim]:
@@ -143,30 +143,39 @@ def _ball(study: Study, values: Mapping[str, np.ndarray], probed: Probed) -> lis
     known = ~np.isnan(mu)
     if not known.any():
         return []
+    off = values["off_lipschitz"][..., : mu.shape[-1]]  # the first seeds are those looked at
     return [
         claim(
             "nlqr/landscape",
-            proportion(int((mu[known] > 0).sum()), int(known.sum())),
-            Theory(1.0, ">=", "all members", note=_met(values)),
-            instance=f"{int(known.sum())} members, {len(probed.axes[-1])} seeds",
+            share_tried(mu[known] > 0),
+            Theory(1.0, ">=", "all members", note=_met(off[known])),
+            instance=f"{counted(int(known.sum()), 'member')}, "
+            + counted(len(probed.axes[-1]), "seed"),
             what="No point with μ ≤ 0 found within 3 |K* - K_lin| of K_lin (share)",
             sampled=True,
-            undecided=_outside(values) if np.any(mu[known] <= 0) else "",
+            undecided=_outside(off[known], mu[known] <= 0),
         )
     ]
 
 
-def _met(values: Mapping[str, np.ndarray]) -> str:
+def _met(off: np.ndarray) -> str:
     """How many members are within the theorem: outside it, a failure does not refute it."""
-    off = values["off_lipschitz"]
     return f"{int(np.sum(off <= 0))} of {off.size} members meet the theorem's condition on ℓ"
 
 
-def _outside(values: Mapping[str, np.ndarray]) -> str:
-    """Why members that are not as the theorem says refute nothing, where none is within it."""
-    if np.any(values["off_lipschitz"] <= 0):
+def _outside(off: np.ndarray, broken: np.ndarray) -> str:
+    """Why members that are not as the theorem says refute nothing, where none is within it.
+
+    Args:
+        off: log10 of ℓ over the largest that the theorem allows, of every member.
+        broken: whether the member is not as the theorem says.
+    """
+    if not np.any(broken) or np.any(broken & (off <= 0)):
         return ""
-    return f"it does not hold on some members, but {_met(values)}: members that do decide"
+    return (
+        f"it does not hold on {counted(int(np.sum(broken)), 'member')}, none of which meets the "
+        f"theorem's condition ({_met(off)}): members that do decide"
+    )
 
 
 def _order(trend: Trend, name: str, seeds: int, alike: bool) -> Claim:

@@ -17,11 +17,13 @@ from fineq.nlqr.study.arrays import Slice, slices
 from fineq.nlqr.study.instances import Given
 from fineq.nlqr.study.paper import Descents, bind, run_descents
 from fineq.nlqr.study.views import (
+    above_optimum,
     arrays_of,
     error_panel,
     hidden_at_start,
     lowered,
     named,
+    nothing_to_lower,
     pieces_of,
     rates_of,
     share_panel,
@@ -76,28 +78,34 @@ def _about(descents: Descents, pieces: list[Slice], converges: bool) -> list[Cla
     if not pieces:
         return []
     bound = f"ℓ <= {CONVERGED:g}" if converges else f"ℓ >= {FAILED:g}"
-    below, above = Theory(0.5, "<=", HALF), Theory(0.5, ">=", HALF)
+    few, most = Theory(0.5, "<=", HALF), Theory(0.5, ">=", HALF)
     diverged, falls = descents.result.diverged, lowered(descents)
+    every, above = np.ones_like(falls), above_optimum(descents)
 
-    def about(what: str, mask: np.ndarray, theory: Theory) -> Claim:
+    def about(what: str, mask: np.ndarray, theory: Theory, among: np.ndarray = every) -> Claim:
         pick = max if theory.relation == "<=" else min
-        piece = pick(pieces, key=lambda p: float(mask[p.index].mean()))
-        holds = mask[piece.index]
-        instance = where(descents.study.config, piece.label, holds.size)
+        known = [p for p in pieces if among[p.index].any()]
+        # `among` leaves some at every value tried, or nothing is judged.
+        piece = pick(
+            known, key=lambda p: float(mask[p.index][among[p.index]].mean()), default=pieces[0]
+        )
+        holds = mask[piece.index][among[piece.index]]
+        seeds = among[piece.index].size
+        instance = where(descents.study.config, piece.label, holds.size, seeds)
         return claim(
             "nlqr/lipschitz-sweep",
             share(holds, descents.alone),
             theory,
             instance=instance,
             what=what,
-            undecided=unfinished(descents.study.config),
+            undecided=nothing_to_lower(among[piece.index]) or unfinished(descents.study.config),
         )
 
     if not converges:
-        return [about(f"Descents that diverge, at the least of {bound} (share)", diverged, above)]
+        return [about(f"Descents that diverge, at the least of {bound} (share)", diverged, most)]
     return [
-        about(f"Descents that diverge, at the most of {bound} (share)", diverged, below),
-        about(f"Descents that lower the cost, at the least of {bound} (share)", falls, above),
+        about(f"Descents that diverge, at the most of {bound} (share)", diverged, few),
+        about(f"Descents that lower the cost, at the least of {bound} (share)", falls, most, above),
     ]
 
 

@@ -38,6 +38,7 @@ from fineq.sweep.stages import Member, Stages, lookup
 NUM_RECORDS = 100
 NUM_MOMENTS = 5  # iterations at which stability is looked at, the first and the last among them
 NEWTON_STARTS = ("linear", "zero")
+ROUNDING_UNITS = 64  # a cost of T steps carries a few of them, and so does C*
 LOWER = 1e-9  # a cost lower by more than this share belongs to another minimum
 
 
@@ -78,7 +79,8 @@ class Descents(NamedTuple):
         result: of the descents.
         star: the lowest minimum found for each instance, `[*study.axes, ...]`.
         gap: relative suboptimality (C - C*)/C* of the T-step cost, `[*axes, iteration]`.
-        left: (C - C*)/(C_0 - C*), `[*axes, iteration]`.
+        left: (C - C*)/(C_0 - C*), `[*axes, iteration]`; NaN where the start is the optimum to
+            rounding, and nothing can be lowered.
         moments: iterations at which stability was looked at, `[moment]`.
         unstable: the loop is not brought to rest, or the descent has diverged, `[*axes, moment]`.
         undecided: too slow to be judged, `[*axes, moment]`.
@@ -121,6 +123,7 @@ def run_descents(study: Study, axes: Sequence[Axis], starts: Sequence[str] = ())
     star, lower = _lowest_of_all(star, cost, len(indices) + len(axes))
     shown = [*(Axis("start", starts, static=True) for _ in indices), *axes, *study.axes]
     excess = cost - star.cost[..., None]
+    gap = excess / star.cost[..., None]
     found, moments = _stability(study, result, star)
     status = np.asarray(found.status)
     unstable = status == CostStatus.UNSTABLE
@@ -129,14 +132,27 @@ def run_descents(study: Study, axes: Sequence[Axis], starts: Sequence[str] = ())
         shown,
         result,
         star,
-        excess / star.cost[..., None],
-        excess / excess[..., :1],
+        gap,
+        _left(excess, gap[..., :1] > rounding(study.config)),
         moments,
         unstable[..., :-1],
         (status == CostStatus.UNDECIDED)[..., :-1],
         np.asarray(found.cost)[..., :-1],
         unstable[..., -1].reshape(-1, *star.cost.shape)[0],
         _notes(study, minima, lower, result, found),
+    )
+
+
+def rounding(config: NlqrConfig) -> float:
+    """The relative gap (C - C*)/C* at which a cost is the optimal one to rounding."""
+    return ROUNDING_UNITS * float(np.finfo(config.precision).eps)
+
+
+def _left(excess: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """What is left of an excess `[..., iteration]` over the optimum, where the start is above."""
+    nothing = np.full(excess.shape, np.nan)
+    return np.divide(
+        excess, excess[..., :1], out=nothing, where=np.broadcast_to(above, excess.shape)
     )
 
 

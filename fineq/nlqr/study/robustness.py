@@ -3,8 +3,8 @@
 Many random systems, each drawn as a line of its own; and what their loops do beyond T steps.
 """
 
-from fineq.claims import Claim
-from fineq.counting import over_seeds, share
+from fineq.claims import Claim, Theory
+from fineq.counting import over_seeds, share_tried
 from fineq.figures import Figure, Panel
 from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
@@ -12,13 +12,14 @@ from fineq.nlqr.study.arrays import Slice, slices
 from fineq.nlqr.study.instances import Given
 from fineq.nlqr.study.paper import Descents, bind, run_descents
 from fineq.nlqr.study.views import (
-    all_of,
+    above_optimum,
     arrays_of,
     at_iteration,
     error_panel,
     hidden,
     lowered,
     named,
+    nothing_to_lower,
     pieces_of,
     rates_of,
     share_panel,
@@ -51,19 +52,21 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
 
 def _claims(descents: Descents, piece: Slice) -> list[Claim]:
     last = descents.result.iterations[-1]
-    falls = lowered(descents)[piece.index]
-    left = at_iteration(descents, descents.left, last)[piece.index]
+    above = above_optimum(descents)[piece.index]
+    falls = lowered(descents)[piece.index][above]
+    left = at_iteration(descents, descents.left, last)[piece.index][above]
     end = descents.unstable[piece.index][..., -1] & ~descents.result.diverged[piece.index]
-    instance = where(descents.study.config, piece.label, falls.size)
+    instance = where(descents.study.config, piece.label, falls.size, above.size)
     alone = descents.alone
     return [
         claim(
             "nlqr/robustness",
-            share(falls, alone),
-            all_of(falls.size),
+            share_tried(falls),
+            Theory(1.0, ">=", "all systems"),
             instance=instance,
             what="Descent from K_lin lowers the T-step cost (share of systems)",
-            undecided=unfinished(descents.study.config),
+            sampled=True,
+            undecided=nothing_to_lower(above) or unfinished(descents.study.config),
         ),
         claim(
             "nlqr/robustness",
@@ -71,7 +74,7 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
             instance=instance,
             what=f"Gap left after {last} iterations (median)",
         ),
-        hidden(end, "end of descent", instance, alone),
+        hidden(end, "end of descent", where(descents.study.config, piece.label, end.size), alone),
     ]
 
 

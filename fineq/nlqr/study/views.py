@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fineq.claims import Claim, Theory
+from fineq.claims import Claim
 from fineq.counting import seeds_words, share
 from fineq.fields import flatten
 from fineq.figures import Line, Panel
@@ -12,7 +12,7 @@ from fineq.nlqr.claims import claim
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.nlqr.study.common import Study
-from fineq.nlqr.study.paper import Descents
+from fineq.nlqr.study.paper import Descents, rounding
 from fineq.rates import Rate, linear_rate
 from fineq.results import Arrays
 
@@ -51,10 +51,10 @@ def pieces_of(descents: Descents, *without: str) -> list[Slice]:
 def at_iteration(descents: Descents, values: np.ndarray, iteration: int) -> np.ndarray:
     """The last record `[...]` of `values [..., iteration]` at or before an iteration.
 
-    Infinite where the descent has diverged by then.
+    Infinite where the descent has diverged by then; NaN where there is no such value.
     """
     index = int(np.searchsorted(descents.result.iterations, iteration, side="right")) - 1
-    return np.where(np.isnan(values[..., index]), np.inf, values[..., index])
+    return np.where(np.isnan(descents.gap[..., index]), np.inf, values[..., index])
 
 
 def named(config: NlqrConfig, label: str) -> str:
@@ -66,9 +66,10 @@ def named(config: NlqrConfig, label: str) -> str:
     return ", ".join(part for part in (config.setting, fixed, label) if part)
 
 
-def where(config: NlqrConfig, label: str, seeds: int) -> str:
-    """The instances of a claim in words: setting, values, seeds."""
-    return f"{named(config, label)}, {seeds_words(seeds, seeds)}"
+def where(config: NlqrConfig, label: str, used: int, seeds: int | None = None) -> str:
+    """The instances of a claim in words: setting, values, seeds used of those there are."""
+    words = seeds_words(used, used if seeds is None else seeds, "that start above the optimum")
+    return f"{named(config, label)}, {words}"
 
 
 def unfinished(config: NlqrConfig) -> str:
@@ -87,12 +88,19 @@ def lowered(descents: Descents) -> np.ndarray:
     return at_iteration(descents, descents.left, descents.result.iterations[-1]) < 1
 
 
-def all_of(num: int) -> Theory:
-    """Theory's share 1, told apart from less as well as `num` members can.
+def above_optimum(descents: Descents) -> np.ndarray:
+    """Whether the cost of the start can be lowered: it is not the optimal one to rounding."""
+    return descents.gap[..., 0] > rounding(descents.study.config)
 
-    The margin is the width of the interval of no failure, and an allowance for rounding.
-    """
-    return Theory(1.0, "~", "all systems", margin=1 - share(np.ones(num)).low + 1e-9)
+
+def nothing_to_lower(above: np.ndarray) -> str:
+    """Why starts show no descent, where none of them lies above the optimum; else empty."""
+    if np.any(above):
+        return ""
+    return (
+        "the start is the optimum to rounding on every system, and nothing can be lowered: another "
+        "kernel or start decides"
+    )
 
 
 def rates_of(descents: Descents, name: str, pieces: Sequence[Slice]) -> tuple[Rate, ...]:

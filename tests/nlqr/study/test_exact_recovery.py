@@ -9,14 +9,23 @@ import pytest
 import scipy.linalg
 import scipy.stats
 
+from fineq.claims import Measured, judge
 from fineq.errors import InputError
 from fineq.fields import replace_at, validate
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.features import Sine
 from fineq.nlqr.problem import System
 from fineq.nlqr.random_systems import random_system
-from fineq.nlqr.study.exact_recovery import Size, Trial, policy_errors, run
+from fineq.nlqr.study.exact_recovery import (
+    Size,
+    Trial,
+    as_predicted,
+    policy_errors,
+    run,
+    trials_for,
+)
 from fineq.nlqr.study.instances import Given
+from fineq.rates import proportion
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -78,11 +87,52 @@ def test_policy_is_known_exactly_where_the_system_is(result):
 
 def test_claims_carry_their_verdicts(result):
     below, at, last, policy = result.claims
-    assert below.verdict == "holds"
-    assert below.measured.value == 0.0
+    assert (below.verdict, below.measured.value) == ("not refuted", 0.0)
+    # 120 trials have an interval of about ± 0.08 around 0.77.
+    assert at.verdict == "inconclusive"
+    assert at.reason.endswith(f"seeds={trials_for(at.theory.value)} decides")
+    assert "one size, 120 trials" in policy.instance
     np.testing.assert_allclose(at.theory.value, scipy.stats.binom.sf(2, 7, 0.5), rtol=1e-12)
     np.testing.assert_allclose(last.theory.value, scipy.stats.binom.sf(2, 11, 0.5), rtol=1e-12)
     assert policy.verdict is None
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "verdict"),
+    [
+        (1, 1, "inconclusive"),  # [0.025, 1] confirms nothing
+        (38, 100, "inconclusive"),
+        (3770, 10_000, "holds"),  # ± 0.0095
+        (3900, 10_000, "fails"),  # [0.380, 0.400]: near, and without 0.377
+        (5, 5, "fails"),  # 0.377^5 = 0.008
+    ],
+)
+def test_a_predicted_probability_is_judged_by_the_exact_test(successes, trials, verdict):
+    value = scipy.stats.binom.sf(5, 10, 0.5)
+    counts = proportion(successes, trials)
+    theory = as_predicted(counts, "P(Bin(10, 1/2) >= 6)", value)
+    assert judge(Measured.of(counts), theory).verdict == verdict
+    pvalue = scipy.stats.binomtest(successes, trials, value).pvalue
+    assert verdict != "fails" or pvalue < 0.05
+
+
+def test_so_many_trials_decide():
+    """With them the verdict is `holds` unless chance alone refutes: 95% of the time at least."""
+    for value in (0.377, 0.9, 0.999):
+        trials = trials_for(value)
+        counts = np.arange(trials + 1)
+        held = [
+            judge(Measured.of(c), as_predicted(c, "", value)).verdict == "holds"
+            for c in (proportion(int(k), trials) for k in counts)
+        ]
+        # The normal law that gives the number is good to a percent or two at such counts.
+        assert scipy.stats.binom.pmf(counts, trials, value)[held].sum() > 0.9
+
+
+def test_dependent_states_bound_the_probability():
+    counts = proportion(0, 10)
+    theory = as_predicted(counts, "P", 0.9, exact=False)
+    assert judge(Measured.of(counts), theory).verdict == "holds"
 
 
 def test_what_no_sample_identifies_is_not_refuted():

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from fineq.claims import Measured
 from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.study import Given, landscape
-from fineq.nlqr.study.landscape_view import _outside, extent, limiting_order, trends
+from fineq.nlqr.study.landscape_view import _outside, extreme, limiting_order, trends
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -80,9 +81,8 @@ def test_claims_of_balls_are_sampled(result):
     mu = values(result, "mu_found")[..., -1]
     lost = bool(np.any(mu[np.isfinite(mu)] <= 0))
     assert ball.verdict == ("inconclusive" if lost else "not refuted")
-    words = _outside({"off_lipschitz": off})
+    words = _outside(off, np.ones(off.shape, bool))
     assert f"0 of {off.size} members meet the theorem's condition" in words
-    assert _outside({"off_lipschitz": np.array([1.0, -0.1])}) == ""
 
 
 def test_limiting_order_removes_the_first_correction():
@@ -106,6 +106,14 @@ def test_no_trend_where_nothing_is_swept():
     assert trends([Axis("system.lipschitz", [1.0, 2.0]), Axis("seed", [0])], {}) == []
 
 
-def test_extent_is_the_range():
-    found = extent(np.array([3.0, np.nan, 1.0, 2.0]))
-    assert (found.value, found.low, found.high) == (2.0, 1.0, 3.0)
+def test_only_members_within_the_theorem_refute_it():
+    off = np.array([1.0, -0.1])
+    assert _outside(off, np.array([False, True])) == ""
+    assert "one member, none of which meets" in _outside(off, np.array([True, False]))
+    assert _outside(off, np.array([False, False])) == ""
+
+
+def test_extremes_are_exact_numbers():
+    values = np.array([3.0, np.nan, 1.0, 2.0])
+    assert extreme(np.min, values) == Measured.exact(1.0)
+    assert extreme(np.max, values) == Measured.exact(3.0)

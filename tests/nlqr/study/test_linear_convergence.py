@@ -29,6 +29,9 @@ def test_theorys_rate_says_how_many_steps_are_needed():
     assert "up to 5756 steps on 1 of 3 seeds" in words
     assert words.endswith("descent.num_steps=11513 decides")
     assert too_short(found._replace(short=np.zeros(3, bool)), 3000) == ""
+    alone = too_short(found, 3000, alike=True)
+    assert "and 3000 were made: descent.num_steps=" in alone
+    assert "seed" not in alone
 
 
 @pytest.mark.parametrize(("level", "still"), [(1e-3, False), (1e-9, True)])

@@ -6,7 +6,7 @@ import pytest
 from fineq.fields import replace_at
 from fineq.nlqr.laws import sphere_points
 from fineq.nlqr.study import Given
-from fineq.nlqr.study.paper import bind, run_descents
+from fineq.nlqr.study.paper import _left, bind, rounding, run_descents
 from fineq.nlqr.study.robustness import _claims
 from fineq.nlqr.study.views import lowered, pieces_of
 from fineq.sweep.stages import Stages
@@ -61,18 +61,46 @@ def test_exact_descent_with_one_over_h_lowers_the_cost_where_the_system_is_nearl
     assert lowered(descents)[0].all()
 
 
-def test_a_share_of_all_systems_is_claimed_as_what_so_many_can_show(descents):
-    first = _claims(descents, pieces_of(descents)[0])[0]
-    number = len(descents.axes[-1].values)
-    # No failure among n: Clopper-Pearson's lower end solves p^n = 0.025.
-    assert first.measured.low == pytest.approx(0.025 ** (1 / number))
-    assert first.theory is not None
-    assert first.theory.margin == pytest.approx(1 - 0.025 ** (1 / number))
+def as_long(descents, **changes):
+    """The descents as if they were as long as the paper's."""
+    config = replace_at(descents.study.config, {"descent.num_steps": 200})
+    return descents._replace(study=descents.study._replace(config=config), **changes)
+
+
+def first_claim(descents):
+    return _claims(descents, pieces_of(descents)[0])[0]
+
+
+def test_one_system_refutes_a_claim_about_all(descents):
+    first = first_claim(descents)
     # All of them lowered their cost, but in 40 of the paper's 200 iterations.
     assert (first.verdict, "descent.num_steps=200 decides" in first.reason) == (
         "inconclusive",
         True,
     )
-    config = replace_at(descents.study.config, {"descent.num_steps": 200})
-    as_long = descents._replace(study=descents.study._replace(config=config))
-    assert _claims(as_long, pieces_of(descents)[0])[0].verdict == "holds"
+    assert first_claim(as_long(descents)).verdict == "not refuted"
+    left = descents.left.copy()
+    left[0, 0, -1] = 1.5
+    one = first_claim(as_long(descents, left=left))
+    number = len(descents.axes[-1].values)
+    assert one.measured.value == pytest.approx(1 - 1 / number)
+    assert (one.verdict, one.measured.confidence) == ("fails", 1.0)
+
+
+def test_starts_at_the_optimum_have_nothing_to_lower(descents):
+    """A relative gap of a few rounding units is no gap: 64 ε = 1.4e-14."""
+    gap, above = descents.gap.copy(), 1e-10
+    gap[0, :, 0] = 1e-15
+    left = _left(gap, gap[..., :1] > rounding(descents.study.config))
+    assert np.isnan(left[0]).all()
+    found = first_claim(as_long(descents, gap=gap, left=left))
+    assert (found.verdict, found.measured.value) == ("inconclusive", None)
+    assert "nothing can be lowered" in found.reason
+    gap[0, 0] = np.geomspace(above, above / 10, gap.shape[-1])
+    left = _left(gap, gap[..., :1] > rounding(descents.study.config))
+    found = first_claim(as_long(descents, gap=gap, left=left))
+    assert (found.verdict, found.measured.value) == ("not refuted", 1.0)
+    assert f"1 of {gap.shape[1]} seeds, those that start above the optimum" in found.instance
+    # A descent that diverged is a loss, not one without a number.
+    gap[0, 0, 1:] = np.nan
+    assert first_claim(as_long(descents, gap=gap, left=gap / gap[..., :1])).verdict == "fails"
