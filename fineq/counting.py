@@ -98,16 +98,21 @@ def transient(fits: Sequence[SequenceRate], margin: float) -> str:
     )
 
 
-def curved(law: PowerLaw, margin: float, larger: str) -> str:
+def curved(law: PowerLaw, margin: float, larger: str, limit: float | None = None) -> str:
     """Why an exponent is not that of a limit yet; empty where one exponent describes the range.
 
     Args:
         law: fitted.
         margin: on the exponent; twice that is the change over the range that it may have.
         larger: what to raise or lower to come closer to the limit.
+        limit: theory's exponent, for values that are exact: then one that still comes closer to it,
+            however slowly, is on its way.
     """
     local = law.local_slopes[np.isfinite(law.local_slopes)]
-    if local.size < 2 or abs(local[-1] - local[0]) <= 2 * margin:
+    if local.size < 2:
+        return ""
+    nearer = limit is not None and abs(local[-1] - limit) < abs(local[0] - limit)
+    if not nearer and abs(local[-1] - local[0]) <= 2 * margin:
         return ""
     return (
         f"the exponent between neighbouring points still changes, from {local[0]:.3g} to "

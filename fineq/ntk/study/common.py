@@ -134,7 +134,11 @@ def with_losses(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarra
 def kept(
     study: Study, values: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[Slice, dict[str, np.ndarray]]]:
-    """Slices with their arrays `[seed, ...]`, without seeds, and slices, that have diverged."""
+    """Slices with their arrays `[seed, ...]`, without seeds, and slices, that have diverged.
+
+    Rows of numbers that a lost seed does not have say that they are of the others (`counting`); in
+    errors it counts as infinite (`with_lost`).
+    """
     for piece in slices(study.axes):
         good = ~values["diverged"][piece.index]
         if good.any():
@@ -151,16 +155,35 @@ def divergence_note(diverged: np.ndarray) -> dict[str, str]:
     }
 
 
+def with_lost(errors: np.ndarray, study: Study) -> np.ndarray:
+    """Errors `[seed]` of the seeds kept, and an infinite one for each seed that diverged."""
+    return np.append(errors, np.full(len(study.axes[-1]) - len(errors), np.inf))
+
+
 def counting(study: Study) -> Callable[..., Claim]:
-    """`fineq.ntk.claims.claim` that adds to the instance how many of the seeds a number is of."""
+    """`fineq.ntk.claims.claim` that adds to the instance how many of the seeds a number is of.
+
+    With `kept=` a number of seeds, those that did not diverge, it says so where it is of them.
+    """
     total = len(study.axes[-1])
 
     def about(
-        id: str, measured: Any, theory: Theory | None = None, *, instance: str, **more: Any
+        id: str,
+        measured: Any,
+        theory: Theory | None = None,
+        *,
+        instance: str,
+        kept: int | None = None,
+        **more: Any,
     ) -> Claim:
+        alive = total if kept is None else kept
+        who = "that did not diverge" if alive < total else ""
         if not isinstance(measured, Measured):
             used = measured.num_values if isinstance(measured, Interval) else measured.seeds_used
-            instance = f"{instance}, {seeds_words(used, total)}"
+            who = who if used == alive else ""
+            instance = f"{instance}, {seeds_words(used, total, who)}"
+        elif who:
+            instance = f"{instance}, {seeds_words(alive, total, who)}"
         return claim(id, measured, theory, instance=instance, **more)
 
     return about

@@ -11,6 +11,8 @@ and of the total, network - f*, which the sum of the four bounds. Kernel descent
 τ; the network is trained for `network.num_steps` steps at each width.
 """
 
+from functools import partial
+
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
@@ -79,8 +81,9 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
 
 
 def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) -> list[Claim]:
-    claims, about = [], counting(study)
+    claims = []
     for piece, own in kept(study, kernel):
+        about = partial(counting(study), kept=len(own["diverged"]))
         instance = named_instance(study, piece)
         best = own["risk"].argmin(axis=-1)
         at_best = {k: np.take_along_axis(own[k], best[:, None], -1)[:, 0] for k in PARTS}

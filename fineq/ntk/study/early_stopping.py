@@ -1,6 +1,7 @@
 """Overfitting to noisy labels, and what each stopping rule costs (`ntk/early-stopping`)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -86,8 +87,9 @@ def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
 
 
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
-    claims, about = [], counting(study)
+    claims = []
     for piece, own in kept(study, values):
+        about = partial(counting(study), kept=len(own["diverged"]))
         instance = named_instance(study, piece)
         early = not_overfitted(own["risk"], times)
         oracle = list(RULES).index("oracle")

@@ -6,6 +6,7 @@ Beside the distance of the samples: the error of regression and that of the scor
 small t by a²/h² and so asks for another stopping time.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -29,6 +30,7 @@ from fineq.ntk.study.common import (
     ratio_interval,
     target_notes,
     with_losses,
+    with_lost,
 )
 from fineq.ntk.study.early_stopping import AVOIDS
 from fineq.ntk.study.instances import Given, Instance
@@ -154,8 +156,9 @@ def _predictor(study: Study, instance: Instance, coefficients: Array) -> forward
 
 
 def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
-    claims, about = [], counting(study)
+    claims = []
     for piece, own in kept(study, values):
+        about = partial(counting(study), kept=len(own["diverged"]))
         instance = named_instance(study, piece)
         least = own["distance"].min(axis=-1)
         best = {name: times[own[name].argmin(axis=-1)] for name in ("distance", "risk", "score")}
@@ -185,15 +188,20 @@ def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> l
             *(
                 about(
                     "ntk/sampling",
-                    median(values),
+                    median(with_lost(values, study)),
                     instance=instance,
                     what=f"squared maximum mean discrepancy of samples to data, {name}",
                 )
                 for name, values in (
                     ("best τ", own["discrepancy"].min(axis=-1)),
                     ("last τ", own["discrepancy"][:, -1]),
-                    ("exact score", own["exact_discrepancy"]),
                 )
+            ),
+            about(
+                "ntk/sampling",
+                median(own["exact_discrepancy"]),
+                instance=instance,
+                what="squared maximum mean discrepancy of samples to data, exact score",
             ),
             about(
                 "ntk/sampling",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fineq.claims import Claim, Measured, Theory
-from fineq.counting import over_seeds, seeds_words, transient, unless_holds
+from fineq.counting import over_seeds, seeds_words, share, transient, unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift.claims import claim
@@ -38,7 +38,7 @@ from fineq.pift.study.common import (
     slices,
 )
 from fineq.pift.study.instances import Given
-from fineq.rates import Rate, linear_rate, proportion
+from fineq.rates import Rate, linear_rate
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies import Slice, dims_of, named_arrays, on, small_multiples, titled
@@ -99,21 +99,26 @@ def _rates(study: Study, result: SweepResult) -> list[dict[str, Rate]]:
 
 
 def _from_afar(study: Study, facts: Facts, result: SweepResult, inner: Inner) -> Iterator[Claim]:
-    """Whether iterations that contract at the optimum reach it from the pre-trained policy."""
-    contracting = np.asarray(facts.ratio) < 1
-    if not contracting.any():
-        return
+    """Whether iterations that contract at the optimum reach it from the pre-trained policy.
+
+    The contraction is a local one, so that theory says nothing of this: it is measured alone.
+    """
     errors = np.asarray(inner.to_optimum).max(axis=-2)
     nested = np.isfinite(errors[..., -1]) & (errors[..., -1] < errors[..., 0])
-    for name, reached in (("whole sweeps", ~result.diverged), ("nested PI-FT", nested)):
-        yield claim(
-            "pift/linear-convergence",
-            proportion(int(reached[contracting].sum()), int(contracting.sum())),
-            Theory(1.0, ">=", "contraction, if it were global"),
-            instance=f"all members with max_t ρ_t < 1, {contracting.sum()} of {contracting.size}",
-            what=f"share on which {name} approach the optimum from the pre-trained policy",
-            sampled=True,
+    for piece in slices(study.axes):
+        contracting = np.asarray(facts.ratio)[piece.index] < 1
+        if not contracting.any():
+            continue
+        words = seeds_words(
+            int(contracting.sum()), contracting.size, "with max_t ρ_t < 1", alike(study)
         )
+        for name, reached in (("whole sweeps", ~result.diverged), ("nested PI-FT", nested)):
+            yield claim(
+                "pift/linear-convergence",
+                share(reached[piece.index][contracting], alike(study)),
+                instance=on(piece, words),
+                what=f"share on which {name} approach the optimum from the pre-trained policy",
+            )
 
 
 def _predicted(rule: str, formula: str) -> Theory | None:

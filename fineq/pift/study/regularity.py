@@ -130,10 +130,14 @@ def _claims(study: Study, found: Measures) -> list[Claim]:
 def _within(
     id: str, name: str, measured: np.ndarray, bound: np.ndarray, formula: str, instance: str
 ) -> Claim:
-    """A measured number over its bound, the largest where there is a bound."""
-    known = np.isfinite(bound) & (bound > 0) & np.isfinite(measured)
+    """A measured number over its bound, the largest where there is a bound.
+
+    A number that does not exist (NaN: one iteration is enough) is left out; an infinite one exceeds
+    every bound.
+    """
+    known = np.isfinite(bound) & (bound > 0) & ~np.isnan(measured)
     share = measured[known] / bound[known]
-    note = "" if known.all() else f"there is a bound for {known.sum()} of {known.size}"
+    note = "" if known.all() else f"there are number and bound for {known.sum()} of {known.size}"
     return claim(
         id,
         Measured.exact(float(share.max())) if share.size else Measured(None, None, None),

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array, lax
 
 from fineq.claims import Claim, Theory
-from fineq.counting import over_seeds
+from fineq.counting import over_seeds, share_tried
 from fineq.fields import replace_at
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
@@ -36,7 +36,6 @@ from fineq.pift.study.common import (
 )
 from fineq.pift.study.instances import Given
 from fineq.pift.tilting import chain_bridge
-from fineq.rates import proportion
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.studies import Slice, dims_of, named_arrays, small_multiples, titled
@@ -235,7 +234,7 @@ def _about(
         found.append(
             claim(
                 "pift/damping" if rescued else "pift/threshold",
-                proportion(int(above.sum()), above.size),
+                share_tried(above),
                 Theory(1.0, ">=", "contraction"),
                 instance=instance,
                 what=f"{what}: share that converges above the plain threshold",
@@ -251,7 +250,7 @@ def _about(
         found.append(
             claim(
                 "pift/damping" if rescued else "pift/threshold",
-                proportion(int(below.sum()), below.size),
+                share_tried(below),
                 expected,
                 instance=instance,
                 what=f"{what}: share that converges below the plain threshold",

@@ -81,7 +81,7 @@ def test_no_cost_lies_below_the_optimum_and_gaps_start_at_one(descents):
 def test_ratio_counts_losses_on_the_side_that_lost():
     inf = np.inf
     ends = np.array([[1.0, inf, 1.0, inf], [2.0, 1.0, inf, inf], [4.0, 3.0, inf, 1.0]])
-    np.testing.assert_array_equal(_against_best(ends), [0.5, inf, 0.0, inf])
+    np.testing.assert_array_equal(_against_best(ends, 1e-14), [0.5, inf, 0.0, inf])
 
 
 @pytest.mark.slow

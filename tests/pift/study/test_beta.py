@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from experiments.compose import compose
+from experiments.pift import AREA
 from fineq.errors import InputError
 from fineq.pift.study import Given, beta
 from fineq.sweep.stages import Stages
@@ -13,6 +15,36 @@ def test_everything_falls_with_the_price():
     result = beta.run(small("beta", "++sweep.beta=[1.0, 10.0, 100.0, 1000.0]"), Given(), Stages())
     for name in ("ratio", "divergence", "gain", "to_tilt"):
         assert np.all(np.diff(result.arrays[name].values, axis=0) < 0), name
+
+
+GIVEN = (
+    *(
+        "profile=smoke",
+        "schedule.num_steps=6",
+        "data.means=[[0.0]]",
+        "data.covariances=[[[1.0]]]",
+    ),
+    *("reward.matrix=[[-1.0]]", "reward.center=[1.0]"),
+)
+
+
+@pytest.mark.parametrize("betas", [[0.1, 0.2, 0.5, 1.0], [1e2, 2e2, 5e2, 1e3]])
+def test_exact_numbers_of_a_problem_that_is_given_have_no_interval(betas):
+    """1/β (1 + O(1/β)): the exponents are -1, -2, -1 to 1% above 100, and not below 1."""
+    config = compose(AREA, ["experiment=pift/beta", *GIVEN, f"++sweep.beta={betas}"])
+    result = beta.run(config, Given(), Stages())
+    assert all("one instance, nothing random" in claim.instance for claim in result.claims)
+    assert all(claim.measured.low == claim.measured.high for claim in result.claims)
+    judged = [claim for claim in result.claims if "exponent" in claim.statement]
+    assert len(judged) == 3
+    if betas[0] == 1e2:
+        assert [claim.verdict for claim in judged] == ["holds"] * 3
+        return
+    # On its way to the limit: another β decides, no seed does.
+    for claim in judged:
+        assert claim.verdict in ("holds", "inconclusive")
+        assert claim.verdict == "holds" or claim.reason.endswith("larger β decide")
+    assert "inconclusive" in [claim.verdict for claim in judged]
 
 
 @pytest.mark.slow

@@ -36,6 +36,15 @@ def test_claims_hold_on_easy_instances(result):
     assert result.status == "complete"
 
 
+def test_what_a_local_contraction_does_from_afar_has_no_theory(result):
+    """Per value of β: two values are two looks at the same six seeds, not twelve trials."""
+    found = claims_about(result, "from the pre-trained policy")
+    assert len(found) == 4
+    assert all((claim.theory, claim.verdict) == (None, None) for claim in found)
+    # Six of six: 0.025^(1/6) = 0.54.
+    assert all(c.measured.low == pytest.approx(0.025 ** (1 / 6)) for c in found)
+
+
 def test_rows_say_what_they_are_judged_on(result):
     claims = [claim for claim in result.claims if isinstance(claim, Claim)]
     for claim in claims:

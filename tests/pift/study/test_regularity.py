@@ -15,7 +15,21 @@ GAUSSIAN = (
     *("reward.name=quadratic", "++sweep.beta=[2.0, 4.0]", "inner.num_inner=6"),
 )
 
-pytestmark = pytest.mark.slow  # every test compiles whole programs
+whole = pytest.mark.slow  # compiles whole programs
+
+
+def test_an_infinite_constant_exceeds_a_finite_bound():
+    """NaN is no number (one iteration is enough) and an infinite bound none; both are left out."""
+    cases = [
+        ([0.5, np.nan, 3.0], [1.0, 1.0, np.inf], ("not refuted", 0.5)),
+        ([0.5, np.inf, 3.0], [1.0, 1.0, np.inf], ("fails", None)),
+        ([np.inf, np.nan], [np.inf, 1.0], ("inconclusive", None)),
+    ]
+    for measured, bound, (verdict, value) in cases:
+        found = regularity._within(
+            "pift/regularity", "Lip V", np.array(measured), np.array(bound), "L", ""
+        )
+        assert (found.verdict, found.measured.value) == (verdict, value)
 
 
 @pytest.fixture(scope="module", name="found")
@@ -24,6 +38,7 @@ def _found():
     return config, regularity.run(config, Given(), Stages())
 
 
+@whole
 def test_constants_of_a_quadratic_are_its_curvature(found):
     """With Gaussian data and a quadratic reward ∇²V_t is P_t, whatever the region."""
     config, result = found
@@ -44,6 +59,7 @@ def test_constants_of_a_quadratic_are_its_curvature(found):
         )
 
 
+@whole
 def test_every_bound_holds(found):
     _, result = found
     judged = [claim for claim in result.claims if claim.verdict is not None]
@@ -52,6 +68,7 @@ def test_every_bound_holds(found):
         assert claim.verdict in ("holds", "not refuted"), claim
 
 
+@whole
 def test_one_grid_serves_no_moving_chain():
     words = ("schedule.name=constant_rate", "sweep.schedule.end=[0.01,0.1]")
     with pytest.raises(InputError, match="regularity sweeps beta and fields of the reward"):

@@ -18,6 +18,8 @@ def result():
 def test_every_claim_with_a_theory_holds(result):
     for claim in result.claims:
         assert claim.verdict in (None, "holds", "not refuted"), claim
+    shares = [claim for claim in result.claims if "share that" in claim.statement]
+    assert all((c.verdict, c.measured.confidence) == ("not refuted", 1.0) for c in shares)
 
 
 def test_rules_converge_where_they_should(result):
