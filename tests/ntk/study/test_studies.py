@@ -1,5 +1,8 @@
 """Studies of score learning: what they report is what plain NumPy finds on the same members."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,12 +11,14 @@ import pytest
 from experiments.ntk import load
 from fineq.errors import InputError
 from fineq.ntk.label_noise import spread as noise_and_signal
+from fineq.ntk.study import sampling
 from fineq.ntk.study.common import with_losses
 from fineq.ntk.study.early_stopping import not_overfitted
 from fineq.ntk.study.instances import make_instance
 from fineq.ntk.study.rules import RULES
 from fineq.ntk.tangent import gram, kernel
 from fineq.results import status_of
+from fineq.sweep import Axis
 from tests.ntk.study.small import run_small, small
 
 
@@ -161,6 +166,28 @@ def test_samples_of_the_exact_score_are_data():
     # Distances of two samples of 400: both are scatter; ten steps of training are not enough.
     assert np.all(exact < 3 * data.max())
     assert np.all(learned > exact[:, None])
+
+
+def test_seeds_that_diverged_are_losses_in_errors_and_named_where_they_have_no_number():
+    """Six seeds at three training times, of which two diverged."""
+    lost = np.arange(6) >= 4
+    study: Any = SimpleNamespace(config=small("sampling"), axes=[Axis("seed", range(6))], d=1)
+    errors = np.where(lost[:, None], np.nan, np.array([[3.0, 1.0, 2.0]]))
+    names = ("distance", "discrepancy", "risk", "score")
+    values = dict.fromkeys(names, errors) | {"diverged": lost}
+    values |= {f"exact_{name}": errors[:, 0] for name in names[:2]}
+    found = sampling._claims(
+        study, np.array([1.0, 2.0, 3.0]), values | {"data_distance": errors[:, 0]}
+    )
+    assert found
+    for claim in found:
+        if "discrepancy of samples to data, last" in claim.statement:
+            # Four of 2 and two infinite: the range of six has no upper end.
+            assert (claim.measured.value, claim.measured.low, claim.measured.high) == (2, 2, None)
+            assert claim.instance.endswith("6 seeds")
+        elif not claim.statement.endswith("best τ") or "discrepancy" not in claim.statement:
+            assert claim.instance.endswith("4 of 6 seeds, those that did not diverge")
+            assert claim.measured.high is not None
 
 
 def test_keys_of_members_do_not_depend_on_the_others():
