@@ -203,7 +203,11 @@ def _without_overridden_axes(composed: Any, given: Mapping[str, Any]) -> Any:
     from omegaconf import OmegaConf, open_dict
 
     swept = tuple(name.removeprefix("sweep.") for name in given if name.startswith("sweep."))
-    axes = flatten(OmegaConf.to_container(composed.sweep))  # type: ignore[arg-type]
+    axes: dict[str, Any] = {}
+    # An experiment may write with dots what the command line nests: what came later counts.
+    for name, values in OmegaConf.to_container(composed.sweep).items():  # type: ignore[union-attr]
+        axes |= flatten({str(name): values})
+    axes |= {path: given[f"sweep.{path}"] for path in swept}
     kept = {path: values for path, values in axes.items() if path not in given or path in swept}
     with open_dict(composed):
         composed.sweep = {}
