@@ -14,7 +14,7 @@ from experiments.nlqr import AREA, load
 from experiments.options import help_text
 from experiments.sentences import CONFIGS
 from experiments.shell import main
-from fineq.errors import EXIT_BAD_INPUT
+from fineq.errors import EXIT_BAD_INPUT, InputError
 from fineq.fields import flatten, leaves
 from tests.experiments.refusal import refused
 
@@ -194,16 +194,27 @@ def test_precedence_is_command_line_profile_experiment_defaults():
     assert quick.descent.step_size == 1.0 != compose(AREA, []).descent.step_size
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.stem for path in (CONFIGS / "experiment" / "nlqr").glob("*.yaml"))
-)
+EXPERIMENTS = sorted(path.stem for path in (CONFIGS / "experiment" / "nlqr").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "demo"])
 @pytest.mark.parametrize("profile", ["smoke", "quick", "full"])
-def test_every_experiment_composes_and_says_how_to_run_it(name, profile):
+def test_every_experiment_composes_at_every_size(name, profile):
     config = compose(AREA, [f"experiment=nlqr/{name}", f"profile={profile}"])
     assert config.study == name
+    assert set(config.profiles) == {"smoke", "quick", "full"}
+
+
+def test_the_demo_has_one_size():
+    assert compose(AREA, ["experiment=nlqr/demo"]).profile == "smoke"
+    with pytest.raises(InputError, match="experiment=nlqr/demo has one size"):
+        compose(AREA, ["experiment=nlqr/demo", "profile=quick"])
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_says_how_to_run_it(name):
     text = (CONFIGS / "experiment" / "nlqr" / f"{name}.yaml").read_text()
     assert f"python -m experiments.nlqr experiment=nlqr/{name}" in text
-    assert set(config.profiles) == {"smoke", "quick", "full"}
 
 
 def test_help_explains_every_field():
