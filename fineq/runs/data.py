@@ -69,8 +69,10 @@ def write_dataset(path: Path, dataset: "xarray.Dataset") -> str:
     disk is met in one place, with nothing half-written.
     """
     plain = {name: {"_FillValue": None} for name in dataset.variables}
-    content = dataset.to_netcdf(path=None, engine="h5netcdf", encoding=plain)
-    return write_atomic(path, bytes(content))
+    # Python 3.13 warns of a buffer that goes while a view of it stands.
+    with memoryview(dataset.to_netcdf(path=None, engine="h5netcdf", encoding=plain)) as view:
+        content = bytes(view)
+    return write_atomic(path, content)
 
 
 def read_dataset(path: Path, digest: str | None = None) -> "xarray.Dataset":
