@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from experiments.sentences import CONFIGS
@@ -43,6 +44,8 @@ def prepare_jax() -> None:
     _choose_cache()
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
+    # Of an entry that another run is just writing: JAX compiles the program itself.
+    warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
     _import_jax()
     switches.pin()
     _find_platform(os.environ.get("JAX_PLATFORMS", "").strip())

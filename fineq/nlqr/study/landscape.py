@@ -47,6 +47,11 @@ ABOUT = {
     "off_delta": "log10 of 3 |K_lin − K*| over the theorem's δ",
     "off_h": "log10 of the theorem's bound on h over h",
 }
+# What rests on the instance and K_lin alone, and is known where K* is not.
+WITHOUT_OPTIMUM = (
+    *("sigma_x", "sigma_x_over_l2", "sigma", "lower_bound", "c1_lin", "rho1_lin"),
+    *("off_lipschitz", "off_gradient"),
+)
 
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
@@ -91,7 +96,7 @@ def _flat_note(flat: np.ndarray) -> str:
 
 
 def measured(study: Study, star: Optimum, facts: Facts) -> dict[str, np.ndarray]:
-    """Every array of `ABOUT`, `[*axes]`; NaN where K* was not found."""
+    """Every array of `ABOUT`, `[*axes]`; NaN where K* was not found and the array rests on it."""
     K, K_lin = np.asarray(star.K), facts.plants.K_lin
     n = facts.plants.A.shape[-1]
     apart = K_lin - K
@@ -121,7 +126,10 @@ def measured(study: Study, star: Optimum, facts: Facts) -> dict[str, np.ndarray]
             "off_delta": np.log10(3 * distance / constants.delta),
             "off_h": np.log10(constants.smoothness / h),
         }
-    return {name: np.where(star.converged, x, np.nan) for name, x in found.items()}
+    return {
+        name: x if name in WITHOUT_OPTIMUM else np.where(star.converged, x, np.nan)
+        for name, x in found.items()
+    }
 
 
 def _size(M: np.ndarray) -> np.ndarray:

@@ -88,11 +88,13 @@ def _chosen(axis: Axis, study: Study) -> list[int]:
 def _values(found: _Found, few: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     ball, known = found.ball, few["converged"][..., None]
     convex = known & (np.asarray(ball.mu) > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mu_share, h_share = ball.mu / few["mu"][..., None], ball.h / few["h"][..., None]
     return {
         "mu_found": np.where(known, ball.mu, np.nan),
         "h_found": np.where(known, ball.h, np.nan),
-        "mu_share": np.where(convex, ball.mu / few["mu"][..., None], np.nan),
-        "h_share": np.where(convex, ball.h / few["h"][..., None], np.nan),
+        "mu_share": np.where(convex, mu_share, np.nan),
+        "h_share": np.where(convex, h_share, np.nan),
         "convexity_radius": np.where(few["converged"], found.radius, np.nan),
     }
 

@@ -117,3 +117,19 @@ def test_extremes_are_exact_numbers():
     values = np.array([3.0, np.nan, 1.0, 2.0])
     assert extreme(np.min, values) == Measured.exact(1.0)
     assert extreme(np.max, values) == Measured.exact(3.0)
+
+
+def test_without_an_isolated_optimum_what_needs_none_is_still_told():
+    """φ = 0: gains on φ act on nothing, so that σ_x = 0 and the cost is least on a whole plane."""
+    config = NlqrConfig(study="landscape", seeds=1)
+    config.kernel.name = "zero"
+    config.system.n, config.system.p = 2, 1
+    config.reference.tail, config.reference.max_horizon = 1e-9, 128
+    config.landscape.num_seeds, config.landscape.num_values = 1, 2
+    found = landscape.run(config, Given(), Stages())
+    assert found.status == "complete"
+    assert "K* is not isolated" in found.notes["minimum"]
+    assert np.all(np.isnan(values(found, "mu")))
+    assert np.all(values(found, "sigma_x") <= 64 * np.finfo(float).eps)
+    # Q = R = I: σ = λ_min(I + B′B) is at least 1.
+    assert np.all(values(found, "sigma") >= 1)
