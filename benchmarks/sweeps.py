@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.timing import Row
-from fineq.nlqr.config import NlqrConfig
 from fineq.nlqr.descent import DescentProblem, has_diverged, make_descent, start_descent
-from fineq.nlqr.study.gradients import zeroth_order
-from fineq.nlqr.study.instances import Given, make_instance, make_plant
+from fineq.studies.nlqr.config import NlqrConfig
+from fineq.studies.nlqr.gradients import zeroth_order
+from fineq.studies.nlqr.instances import Given, make_instance, make_plant
 from fineq.sweep import Axis, Program, SweepResult, sweep
 
 TITLE = "Sweeps: zeroth-order descent, n = p = d = 3, J = 300, T = 10, float64"

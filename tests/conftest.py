@@ -6,7 +6,7 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-os.environ.setdefault("NPROC", "4")  # as `experiments.backend.prepare_jax`
+os.environ.setdefault("NPROC", "4")  # as `fineq.shell.backend.prepare_jax`
 
 import jax
 import pytest

@@ -4,7 +4,7 @@ Programs of tests run for milliseconds: what XLA spends on their speed is not wo
 Only flags that the installed jaxlib knows are printed.
 """
 
-from experiments.xla import hasty_flags
+from fineq.shell.xla import hasty_flags
 
 if __name__ == "__main__":
     print(*hasty_flags())

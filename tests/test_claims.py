@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import fineq.nlqr.claims  # noqa: F401  (registers its claims)
+import fineq.studies.nlqr.claims  # noqa: F401  (registers its claims)
 from fineq.claims import REGISTRY, Claim, Entry, Measured, Theory, judge, make_claim, register
 from fineq.rates import linear_rate, median_interval, proportion
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fineq.claims import Theory, judge
-from fineq.counting import (
+from fineq.claims.counting import (
     counted,
     curved,
     last_of,

@@ -1,6 +1,6 @@
 """What README and docs tell people to type works as it is pasted, in any shell."""
 
-import importlib
+import importlib.util
 import os
 import re
 import shutil
@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import NAMES
-from experiments.compose import compose
-from experiments.options import help_text, parse
+from fineq.shell.compose import compose
+from fineq.shell.options import help_text, parse
+from fineq.studies.area import area_of
 from tests.documented import PAGES, ROOT, Piece, commands, programs, spans, unquoted
 
 COMMANDS = commands()
@@ -91,7 +92,8 @@ def test_modules_named_within_a_line_are_there(piece):
     if package == "benchmarks":
         assert {*words[1:]} - {"quick"} <= {*NAMES}
     else:
-        assert importlib.import_module(f"experiments.{area}").AREA.name == area
+        assert importlib.util.find_spec(f"experiments.{area}")
+        assert area_of(area).name == area
 
 
 @pytest.fixture(scope="module")
@@ -108,20 +110,20 @@ def guided(tmp_path_factory) -> Path:
 
 
 def options_of(piece: Piece) -> tuple[Any, Any]:
-    """The module that a command runs, and its words taken apart."""
-    module = importlib.import_module(piece.words[2])
-    return module, parse(module.AREA, piece.words[3:])
+    """The area of a command, and its words taken apart."""
+    area = area_of(piece.words[2].removeprefix("experiments."))
+    return area, parse(area, piece.words[3:])
 
 
 @by_place(STUDIES)
 def test_the_command_composes_and_what_it_names_loads(piece, guided, monkeypatch):
     monkeypatch.chdir(guided)
     monkeypatch.syspath_prepend(str(guided))
-    module, options = options_of(piece)
+    area, options = options_of(piece)
     if options.help:
-        assert "fields:" in help_text(module.AREA)
+        assert "fields:" in help_text(area)
         return
-    module.begin(compose(module.AREA, options.overrides))
+    area.begin(compose(area, options.overrides))
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import nlqr, ntk, pift
-from experiments.shell import main
 from fineq.errors import ResourceError
 from fineq.iterate.session import memory_errors
+from fineq.shell.main import main
+from fineq.studies.area import area_of
 from fineq.sweep import Axis, Program, sweep
 from fineq.sweep import build as building
 from fineq.sweep import run as running
@@ -140,23 +140,23 @@ def test_ranges_are_not_laid_out():
 @pytest.mark.parametrize(
     ("area", "words", "code", "said"),
     [
-        (nlqr, "experiment=nlqr/exact_recovery seeds=100000000", 4, "at most"),
-        (nlqr, "experiment=nlqr/linear_convergence seeds=100000000", 4, "at most"),
-        (nlqr, "experiment=nlqr/landscape law=sphere system.n=100000", 4, "size of the problem"),
-        (nlqr, "seeds=100000000000", 2, "at most 2147483647, got 100000000000"),
-        (nlqr, "seeds=10000000000000000000", 2, "at most 2147483647"),
-        (nlqr, "descent.num_steps=3000000000", 2, "at most 2147483647"),
-        (nlqr, "sweep.floors.num_steps=[3000000000]", 2, "at most 2147483647"),
-        (pift, "experiment=pift/linear_convergence data.d=100000", 4, "data.d"),
-        (pift, "schedule.num_steps=2000000000", 4, "schedule.num_steps"),
-        (ntk, "experiment=ntk/coupling seeds=100000000", 4, "at most"),
-        (ntk, "experiment=ntk/decomposition data.num_test=2000000000", 4, "size of the problem"),
+        ("nlqr", "experiment=nlqr/exact_recovery seeds=100000000", 4, "at most"),
+        ("nlqr", "experiment=nlqr/linear_convergence seeds=100000000", 4, "at most"),
+        ("nlqr", "experiment=nlqr/landscape law=sphere system.n=100000", 4, "size of the problem"),
+        ("nlqr", "seeds=100000000000", 2, "at most 2147483647, got 100000000000"),
+        ("nlqr", "seeds=10000000000000000000", 2, "at most 2147483647"),
+        ("nlqr", "descent.num_steps=3000000000", 2, "at most 2147483647"),
+        ("nlqr", "sweep.floors.num_steps=[3000000000]", 2, "at most 2147483647"),
+        ("pift", "experiment=pift/linear_convergence data.d=100000", 4, "data.d"),
+        ("pift", "schedule.num_steps=2000000000", 4, "schedule.num_steps"),
+        ("ntk", "experiment=ntk/coupling seeds=100000000", 4, "at most"),
+        ("ntk", "experiment=ntk/decomposition data.num_test=2000000000", 4, "size of the problem"),
     ],
 )
 def test_commands_that_cannot_fit_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture, area: Any, words: str, code: int, said: str
 ):
-    assert main(area.AREA, [*words.split(), f"output={tmp_path / 'out'}"]) == code
+    assert main(area_of(area), [*words.split(), f"output={tmp_path / 'out'}"]) == code
     captured = capsys.readouterr()
     assert captured.err.startswith("fineq: ")
     assert captured.err.count("\n") == 1

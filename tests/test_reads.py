@@ -9,11 +9,12 @@ import importlib
 
 import pytest
 
-from experiments.compose import compose
-from experiments.words import AREAS
-from fineq.config import RunConfig
-from fineq.effects import unread
-from fineq.fields import flatten, leaves
+from fineq.settings.config import RunConfig
+from fineq.settings.effects import unread
+from fineq.settings.fields import flatten, leaves
+from fineq.shell.compose import compose
+from fineq.shell.words import AREAS
+from fineq.studies.area import area_of
 from tests.reads import Traced, recorded
 
 # Read where a study is set up, before it runs; `covariances` stand beside `means`.
@@ -82,22 +83,20 @@ SLOW = (
 )
 def test_a_study_reads_what_its_table_says(line):
     experiment, *words = line.split()
-    module = importlib.import_module(f"experiments.{experiment.partition('/')[0]}")
-    studies = importlib.import_module(f"fineq.{module.AREA.name}.study").STUDIES
-    config = compose(
-        module.AREA, [f"experiment={experiment}", *SIZE.get(experiment, SMOKE), *words]
-    )
-    given = module.load(config).given
+    area = area_of(experiment.partition("/")[0])
+    config = compose(area, [f"experiment={experiment}", *SIZE.get(experiment, SMOKE), *words])
+    study, loaded = area.begin(config)
     with recorded(config) as read:
-        studies[config.study](config, given, Traced())
+        study(config, loaded.given, Traced())
     values = {leaf.path: leaf.value for leaf in leaves(config)}
     known = values | {f"sweep.{path}": axis for path, axis in flatten(config.sweep).items()}
-    idle = {path for path in values if unread(path, module.AREA.effects, known) is not None}
+    idle = {path for path in values if unread(path, area.effects, known) is not None}
     assert values.keys() - idle - read - BEFORE == set()
     assert {path for path in idle & read if config.study not in HARMLESS.get(path, ())} == set()
 
 
 @pytest.mark.parametrize("area", AREAS)
 def test_configurations_name_the_studies_there_are(area):
-    config = importlib.import_module(f"fineq.{area}.config")
-    assert list(config.STUDIES) == sorted(importlib.import_module(f"fineq.{area}.study").STUDIES)
+    assert list(area_of(area).studies) == sorted(area_of(area).studies)
+    for module in area_of(area).studies.values():
+        assert callable(importlib.import_module(f"fineq.studies.{area}.{module}").run)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-import experiments.xla
-from experiments.xla import hasty_flags, hurry, refusal, refuse_flags, unfold
+import fineq.shell.xla
 from fineq.errors import InputError
-from fineq.runs import switches
+from fineq.settings import switches
+from fineq.shell.xla import hasty_flags, hurry, refusal, refuse_flags, unfold
 
 ROOT = Path(__file__).parent.parent
 PINS = [
@@ -85,7 +85,7 @@ def test_hasty_programs_are_had_before_jax_is_loaded_and_leave_what_is_given(mon
     assert os.environ["XLA_FLAGS"].split() == ["--xla_backend_optimization_level=2", *rest]
     monkeypatch.setenv("XLA_FLAGS", "")
     hurry()
-    monkeypatch.setattr(experiments.xla, "refusal", pytest.fail)  # what is known is not tried
+    monkeypatch.setattr(fineq.shell.xla, "refusal", pytest.fail)  # what is known is not tried
     refuse_flags()
     assert os.environ["XLA_FLAGS"].split() == hasty_flags() == switches.flags()
 
@@ -102,7 +102,7 @@ def test_a_file_of_flags_is_the_flags_in_it(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "jax")
     hurry()
     assert set(os.environ["XLA_FLAGS"].split()) == {flag, "--xla_dump_to=here", *hasty_flags()}
-    monkeypatch.setattr(experiments.xla, "refusal", lambda flags: "no" if flag in flags else None)
+    monkeypatch.setattr(fineq.shell.xla, "refusal", lambda flags: "no" if flag in flags else None)
     with pytest.raises(InputError, match=f"^XLA_FLAGS={flag} --xla_dump_to=here is not taken"):
         refuse_flags()
 

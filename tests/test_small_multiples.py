@@ -3,7 +3,7 @@
 import pytest
 
 from fineq.figures import Line, Panel, from_json, to_json
-from fineq.studies import LARGEST, SHOWN, Slice, first_alone, on, small_multiples, titled
+from fineq.studies.common import LARGEST, SHOWN, Slice, first_alone, on, small_multiples, titled
 
 SHARED = Panel("curves", "x", (Line("shared"),))
 

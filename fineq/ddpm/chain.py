@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Gaussian, Law, Mixture
 from fineq.ddpm.schedules import Schedule
-from fineq.random import normal
+from fineq.fast.draws import normal
 
 
 class Score(Protocol):

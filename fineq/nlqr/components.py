@@ -16,10 +16,10 @@ from jax import Array, lax
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
+from fineq.fast.sine import sine
 from fineq.nlqr.features import Sine, Tanh
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
-from fineq.sine import sine
 
 # Entries up to which a product is written out: matrices shared by all lanes, and one per lane.
 LARGEST_SHARED, LARGEST_OWN = 64, 512
@@ -31,7 +31,7 @@ Entries = list[list[Array]]
 
 
 def lane_features(system: System, x: Array) -> Array:
-    """Return φ of each lane, `[n, J] -> [d, J]`; sines by `fineq.sine`."""
+    """Return φ of each lane, `[n, J] -> [d, J]`; sines by `fineq.fast.sine`."""
     function = ELEMENTWISE.get(type(system.phi))
     if function is not None:
         return system.scale * function(x)

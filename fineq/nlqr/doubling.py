@@ -2,7 +2,7 @@
 
 A doubling step squares A, so that k steps sum 2^k terms of X = Σ_t A^t Q (A')^t; a power with
 ‖A^(2^k)‖_F < 1 proves that the spectral radius of A is below 1. Everything here runs on one flat
-batch in a `Layout` of `fineq.lanes`; J is the number of lanes.
+batch in a `Layout` of `fineq.fast.lanes`; J is the number of lanes.
 """
 
 import functools
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.lanes import Layout
+from fineq.fast.lanes import Layout
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
-from fineq.lanes import layout, over_lanes
+from fineq.fast.lanes import layout, over_lanes
 from fineq.nlqr.doubling import Corrected, Point, Status, load, newton, relative, tolerance
 
 product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)

@@ -14,7 +14,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
-from fineq.lanes import Stack, over_lanes, solve_positive
+from fineq.fast.lanes import Stack, over_lanes, solve_positive
 from fineq.nlqr.doubling import STATUS_MESSAGES, Status
 from fineq.nlqr.lyapunov import common, product, solve_lyapunov
 from fineq.nlqr.riccati_batch import DareSolution, solve_batch, symmetric

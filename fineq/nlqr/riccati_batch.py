@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.lanes import Layout, inverse, layout, solve_positive
+from fineq.fast.lanes import Layout, inverse, layout, solve_positive
 from fineq.nlqr.doubling import (
     Corrected,
     Point,

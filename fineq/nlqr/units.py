@@ -4,7 +4,7 @@ What an algorithm judges against rounding (has it converged, is that zero, is th
 in some norm, and a norm adds coordinates as if they had one unit. So plants are first brought to
 units of their own: `x = t x̂`, `u = s û` with exponents that shift by k where the user's units are
 2^k times as large. Powers of two round nothing. Everything here works in the layouts of
-`fineq.lanes`; units are columns `[n, 1]` of binary exponents.
+`fineq.fast.lanes`; units are columns `[n, 1]` of binary exponents.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.lanes import Layout
+from fineq.fast.lanes import Layout
 
 NOTHING = 1e6  # minus this stands for the logarithm of 0: sums with it stay numbers
 FREE = 1e12  # the logarithm of the unit of an input without a price: beyond all paths through 0

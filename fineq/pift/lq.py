@@ -21,7 +21,7 @@ from jax import Array, custom_batching, lax
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
-from fineq.lanes import LARGEST_LANES, Lanes
+from fineq.fast.lanes import LARGEST_LANES, Lanes
 from fineq.pift.problem import AffineMean, Problem
 from fineq.pift.rewards import Quadratic, RunningQuadratic
 

@@ -15,8 +15,8 @@ from jax import Array, lax
 
 from fineq.ddpm.chain import ExactScore, mean_of
 from fineq.errors import InputError
+from fineq.fast.draws import normal
 from fineq.pift.problem import Mean, Problem, ScoreMean
-from fineq.random import normal
 
 
 class Simulation(NamedTuple):

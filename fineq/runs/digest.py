@@ -10,17 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fineq.config import WITHOUT_EFFECT
 from fineq.errors import InputError
 from fineq.runs.files import plain
+from fineq.settings.config import WITHOUT_EFFECT
 
 PACKAGES = ("fineq", "experiments")
 # Sources from which figures are drawn, and those that only speak to a person. No number depends on
 # them: nothing that computes imports them.
 DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
-SPEAKING = ("fineq/console.py", "fineq/streams.py", "fineq/table.py", "fineq/terminal.py")
-SPEAKING += ("experiments/options.py", "experiments/reproduce.py", "experiments/sentences.py")
-SPEAKING += ("experiments/stop.py",)
+_SPEAKING = ("console", "streams", "table", "terminal", "options", "reproduce", "sentences", "stop")
+SPEAKING = tuple(f"fineq/shell/{name}.py" for name in _SPEAKING)
 _LENGTH = 12
 
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fineq.runs import switches
 from fineq.runs.digest import Identity
+from fineq.settings import switches
 
 _LIBRARIES = ("fineq", "jax", "jaxlib", "numpy", "scipy", "optax", "flax")
 _LIBRARIES += ("xarray", "h5netcdf", "h5py", "matplotlib")

@@ -7,7 +7,7 @@ from random import Random
 
 import yaml
 
-from experiments.area import Area
+from fineq.studies.area import Area
 from tests.fuzz import folders, oracle
 from tests.fuzz.files import DOORS, file_words
 from tests.fuzz.lines import check_lists, command_line, list_elements, real_line

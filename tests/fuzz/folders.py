@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -14,10 +13,10 @@ from unittest import mock
 
 import numpy as np
 
-from experiments.area import Area
 from fineq.results import Array, StudyResult
 from fineq.runs import load_run
-from fineq.studies import seed_axis
+from fineq.studies.area import Area
+from fineq.studies.common import seed_axis
 from fineq.sweep.stages import Stages
 from tests.fuzz import oracle
 from tests.fuzz.damage import BYTES, PLACE
@@ -53,10 +52,11 @@ def truth(first_seed: int) -> np.ndarray:
 
 def run(area: Area, first_seed: int = 0, stop: bool = False) -> oracle.Ended:
     """Run `two_stages` below the working folder."""
-    studies = importlib.import_module(f"fineq.{area.name}.study").STUDIES
-    study = {STUDY[area.name]: functools.partial(two_stages, stop=stop)}
-    words = [f"study={STUDY[area.name]}", f"first_seed={first_seed}", *RUN]
-    with mock.patch.dict(studies, study), drawn_plainly():
+    study = STUDY[area.name]
+    module = f"fineq.studies.{area.name}.{area.studies[study]}"
+    stub = functools.partial(two_stages, stop=stop)
+    words = [f"study={study}", f"first_seed={first_seed}", *RUN]
+    with mock.patch(f"{module}.run", stub), drawn_plainly():
         return oracle.end(area, words)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from experiments.area import Area
-from experiments.compose import compose, to_yaml
-from experiments.sentences import CONFIGS
-from fineq.fields import Leaf, flatten, leaves
+from fineq.settings.fields import Leaf, flatten, leaves
+from fineq.shell.compose import compose, to_yaml
+from fineq.shell.sentences import CONFIGS
+from fineq.studies.area import Area
 from tests.fuzz.damage import BYTES, PLACE
 from tests.fuzz.oracle import FaultError
 from tests.fuzz.stub import area_of

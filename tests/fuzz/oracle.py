@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.area import Area
-from experiments.shell import main
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_BAD_INPUT, EXIT_DONE, EXIT_RESOURCES
 from fineq.runs import find_runs, load_run
+from fineq.shell.main import main
+from fineq.studies.area import Area
 
 VALID = (EXIT_DONE, EXIT_ALL_DIVERGED)
 REFUSED = (EXIT_BAD_INPUT, EXIT_RESOURCES)

@@ -10,21 +10,13 @@ from unittest import mock
 
 import numpy as np
 
-from experiments.area import Area
-from experiments.compose import compose
 from fineq.claims import Claim, Measured, Theory
-from fineq.config import RunConfig
 from fineq.figures import Figure, Line, Panel
 from fineq.results import Array, StudyResult
+from fineq.settings.config import RunConfig
+from fineq.shell.compose import compose
+from fineq.studies.area import AREAS, Area, area_of
 from fineq.sweep.stages import Stages
-
-AREAS = ("nlqr", "pift", "ntk")
-
-
-def area_of(name: str) -> Area:
-    """The area of this name."""
-    return importlib.import_module(f"experiments.{name}").AREA
-
 
 # One is judged and one is measured alone.
 CLAIMS = (
@@ -69,13 +61,13 @@ def stubbed() -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         for area in AREAS:
-            studies = importlib.import_module(f"fineq.{area}.study").STUDIES
-            stubs = {name: until_reached(study) for name, study in studies.items()}
-            stack.enter_context(mock.patch.dict(studies, stubs))
+            for name in area_of(area).studies.values():
+                module = importlib.import_module(f"fineq.studies.{area}.{name}")
+                stack.enter_context(mock.patch.object(module, "run", until_reached(module.run)))
         stack.enter_context(mock.patch("fineq.sweep.build.compile_ahead", stop))
         stack.enter_context(mock.patch("fineq.pift.grid.checks._between", stop))
         stack.enter_context(drawn_plainly())
-        stack.enter_context(mock.patch("experiments.multirun.forget_programs"))
+        stack.enter_context(mock.patch("fineq.shell.multirun.forget_programs"))
         yield
 
 
@@ -91,7 +83,7 @@ def remembered() -> Iterator[None]:
     def compose_once(area: Area, words: Sequence[str], source: str | None = None) -> RunConfig:
         return copy.deepcopy(_composed(area.name, tuple(words), source))
 
-    with mock.patch("experiments.shell.compose", compose_once):
+    with mock.patch("fineq.shell.main.compose", compose_once):
         yield
 
 

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from fineq.fields import Leaf
+from fineq.settings.fields import Leaf
 
 EMPTY = ("", " ", "null", "~", "''", "[]", "{}", "[[]]", "[{}]", "[null]", "''''")
 NUMBERS = ("0", "-0.0", "1", "2", "-1", "1.5", "007", "1_000", "0x10", "1e300", "-1e300", "1e-300")

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fineq.errors import InputError
-from fineq.lanes import Stack
+from fineq.fast.lanes import Stack
 from fineq.nlqr.riccati import STATUS_MESSAGES, Status, dare
 from fineq.nlqr.riccati_batch import Plant, evaluate
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fineq.lanes import Lanes, Stack
+from fineq.fast.lanes import Lanes, Stack
 from fineq.nlqr.units import guess, of_value, scale
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from fineq.config import WITHOUT_EFFECT
 from fineq.errors import InputError
 from fineq.runs import identify
 from fineq.runs.digest import DRAWING, PACKAGES, SPEAKING, own_sources, sources_of
+from fineq.settings.config import WITHOUT_EFFECT
 
 ROOT = Path(__file__).parents[2]
 CONFIG = {"seeds": 4, "system": {"lipschitz": 1.0, "path": "plant.npz"}, "precision": "float64"}
@@ -145,7 +145,7 @@ def test_what_draws_or_speaks_does_not_count(copies, name):
 def test_a_change_where_numbers_are_made_counts_in_the_same_copy(copies):
     roots = [copies / package for package in PACKAGES]
     before = sources_of(roots)
-    for name in ("fineq/nlqr/cost.py", "fineq/figures.py", "experiments/execute.py"):
+    for name in ("fineq/nlqr/cost.py", "fineq/figures.py", "fineq/shell/execute.py"):
         text = (copies / name).read_text()
         (copies / name).write_text(text + "# changed\n")
         assert sources_of(roots).computing != before.computing
@@ -157,10 +157,10 @@ def test_a_change_where_numbers_are_made_counts_in_the_same_copy(copies):
     [
         ("plot/style.py", False, True),
         ("runs/drawing.py", False, True),
-        ("console.py", False, False),
-        ("terminal.py", False, False),
+        ("shell/console.py", False, False),
+        ("shell/terminal.py", False, False),
         ("plotting.py", True, False),
-        ("nlqr/study/complexity_views.py", True, False),
+        ("studies/nlqr/complexity_views.py", True, False),
     ],
 )
 def test_sources_that_draw_are_told_from_those_that_compute(sources, name, computes, draws):

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.errors import InputError
+from fineq.fast.sine import cosine, sine
 from fineq.nlqr.gradients.info import GradientInfo
-from fineq.sine import cosine, sine
 
 LARGEST_BLOCK = 2**16  # samples at once: 10 MB of perturbations for n = p = d = 3
 

@@ -1,0 +1,1 @@
+"""The shell: composes configurations, runs studies, speaks with the user; it alone knows all."""

@@ -1,0 +1,276 @@
+"""What a person sees of a run: progress while it runs, a table of claims at the end.
+
+On a terminal a bar with the current error, the measured rate and the time left; elsewhere plain
+lines without control characters; nothing when quiet.
+"""
+
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
+
+import numpy as np
+
+from fineq.shell.streams import Lasting, readable
+from fineq.shell.table import NOTHING, Row, rows_of
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+PLAIN_WIDTH = 100
+WIDEST = 500  # columns of a table, whatever COLUMNS says
+NARROW = 64  # columns below which a table would break its numbers
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Report(Protocol):
+    """What is shown of a running stage; `fineq.iterate.Event` is one.
+
+    `metrics` hold `[records]` of one member or `[members of the block, records]`.
+    """
+
+    @property
+    def stage(self) -> str: ...  # noqa: D102
+    @property
+    def phase(self) -> str: ...  # noqa: D102
+    @property
+    def members_done(self) -> int: ...  # noqa: D102
+    @property
+    def members(self) -> int: ...  # noqa: D102
+    @property
+    def iteration(self) -> int: ...  # noqa: D102
+    @property
+    def num_steps(self) -> int: ...  # noqa: D102
+    @property
+    def iterations(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def metrics(self) -> Mapping[str, np.ndarray]: ...  # noqa: D102
+    @property
+    def elapsed(self) -> float: ...  # noqa: D102
+
+
+class Reading(NamedTuple):
+    """The numbers of one report: fraction done, median error, its ratio per iteration."""
+
+    fraction: float
+    error: float
+    ratio: float
+    diverged: int
+
+    def text(self) -> str:
+        """Return the numbers that are known, in words."""
+        parts = [
+            f"error {self.error:.2e}" if math.isfinite(self.error) else "",
+            f"rate {self.ratio:.4f}/step" if math.isfinite(self.ratio) else "",
+            f"{self.diverged} diverged" if self.diverged else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+def read(report: Report, metric: str = "") -> Reading:
+    """Return what a report says of the named metric, or of its first one.
+
+    The ratio is the median over members of the geometric mean over the later half of the
+    records: a running impression, not the fitted rate.
+    """
+    errors = _errors(report, metric)
+    active = len(errors) if report.phase == "running" and report.iteration < report.num_steps else 0
+    part = active * report.iteration / max(report.num_steps, 1)
+    fraction = 1.0 if report.phase == "finished" else (report.members_done + part) / report.members
+    if not errors.size:
+        return Reading(min(fraction, 1.0), math.nan, math.nan, 0)
+    last = errors[:, -1]
+    good = last[np.isfinite(last)]
+    error = float(np.median(good)) if good.size else math.nan
+    ratio = _ratio(errors, np.asarray(report.iterations, dtype=float))
+    return Reading(min(fraction, 1.0), error, ratio, int((~np.isfinite(last)).sum()))
+
+
+def _errors(report: Report, metric: str) -> np.ndarray:
+    name = metric if metric in report.metrics else next(iter(report.metrics), None)
+    if name is None:
+        return np.zeros((1, 0))
+    values = np.asarray(report.metrics[name], dtype=float)
+    return values.reshape(1, -1) if values.ndim == 1 else values.reshape(len(values), -1)
+
+
+def _ratio(errors: np.ndarray, iterations: np.ndarray) -> float:
+    if len(iterations) < 2 or errors.shape[1] != len(iterations):
+        return math.nan
+    middle = int(np.searchsorted(iterations, iterations[-1] / 2))
+    middle = min(middle, len(iterations) - 2)
+    first, last = errors[:, middle], errors[:, -1]
+    good = (first > 0) & (last > 0) & np.isfinite(first) & np.isfinite(last)
+    if not np.any(good):
+        return math.nan
+    steps = iterations[-1] - iterations[middle]
+    return float(np.exp(np.median(np.log(last[good] / first[good])) / steps))
+
+
+class Console:
+    """Where a command writes what a person should see; made by `make_console`."""
+
+    def __init__(self, rich: "RichConsole", clock: Callable[[], float] = time.monotonic):
+        self._rich = rich
+        self._clock = clock
+
+    @property
+    def live(self) -> bool:
+        """Whether this is a terminal on which a bar may move."""
+        return self._rich.is_terminal and not self._rich.quiet
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        self._rich.print(_safe(text, self._rich), markup=False, highlight=False, soft_wrap=True)
+
+    def release(self) -> None:
+        """Give the terminal back as it was, before the process is ended."""
+        if self.live:
+            self._rich.show_cursor(True)
+
+    @contextmanager
+    def progress(self, metric: str = "") -> Iterator[Callable[[Report], None]]:
+        """Show reports while the block runs; `metric` names the error among the metrics."""
+        if not self.live:
+            yield _Lines(self, metric, self._clock)
+            return
+        from fineq.shell.terminal import Bars
+
+        with Bars(self._rich, metric, self._clock) as bars:
+            yield bars
+
+    def report(self, summary: Mapping[str, Any], files: Sequence[Path]) -> None:
+        """Write how a run ended: the table of its claims, its notes, the paths of its files."""
+        parts = rows_of(summary["claims"])
+        if any(parts) and self._rich.width < NARROW:
+            for row in (row for rows in parts for row in rows):
+                self.line(paragraph(row))
+        elif any(parts):
+            self._table(claims_table(parts, self._rich))
+        if any(row.stands_for > 1 for rows in parts for row in rows):
+            self.line("(n): one row for n claims; they stand one by one in summary.json")
+        for note in filter(None, summary.get("notes", {}).values()):
+            self.line(f"note: {note}")
+        self.line(_ending(summary))
+        for path in files:
+            self.line(f"  {shortest(path)}")
+
+    def _table(self, table: Any) -> None:
+        if self.live:
+            self._rich.print(table)
+            return
+        with self._rich.capture() as captured:
+            self._rich.print(table)
+        for line in captured.get().strip("\n").split("\n"):
+            self.line(line.rstrip())
+
+
+def make_console(
+    quiet: bool = False,
+    stream: TextIO | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Console:
+    """Return the console for a stream (standard output by default)."""
+    from rich.console import Console as RichConsole
+
+    given = sys.stdout if stream is None else stream
+    out: Any = given if isinstance(given, Lasting) else Lasting(given)
+    live = out.isatty() and os.environ.get("TERM") != "dumb"
+    width, height = _told_width(), shutil.get_terminal_size().lines
+    # With both, rich does not ask the environment.
+    options: dict[str, Any] = {"width": width, "height": height} if width else {}
+    if not live:
+        options = {"width": width or PLAIN_WIDTH, "height": height, "color_system": None}
+    return Console(RichConsole(file=out, quiet=quiet, force_terminal=live, **options), clock)
+
+
+def _told_width() -> int:
+    """What the environment says of the width; 0 where it says nothing."""
+    columns = os.environ.get("COLUMNS", "")
+    if not (columns.isascii() and columns.isdigit()):
+        return 0
+    return min(int(columns.lstrip("0")[:4] or 0), WIDEST)
+
+
+class _Lines:
+    """Plain lines: one when a stage compiles, one now and then, one when it ends."""
+
+    def __init__(self, console: Console, metric: str, clock: Callable[[], float]):
+        self._console = console
+        self._metric = metric
+        self._clock = clock
+        self._last = -math.inf
+
+    def __call__(self, report: Report) -> None:
+        due = self._clock() - self._last >= SECONDS_BETWEEN_LINES
+        if report.phase == "running" and not due:
+            return
+        self._last = self._clock()
+        self._console.line(_plain_line(report, read(report, self._metric)))
+
+
+def _plain_line(report: Report, reading: Reading) -> str:
+    if report.phase == "compiling":
+        return f"{report.stage}: compiling"
+    done = f"{100 * reading.fraction:.0f}%, {report.elapsed:.1f} s"
+    return f"{report.stage}: {done}" + (f", {reading.text()}" if reading.text() else "")
+
+
+def claims_table(parts: Sequence[Sequence[Row]], rich: "RichConsole") -> Any:
+    """Return rows as a table, in parts: claim, measured with interval, theory, verdict."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
+    for name, share in (("claim", 5), ("measured", 3), ("theory", 3)):
+        table.add_column(name, ratio=share, overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for rows in parts:
+        for row in rows:
+            about = Text(_safe(row.id, rich), style="bold")
+            about.append("\n" + _safe(row.about, rich), style="not bold")
+            if row.reason:
+                about.append("\n" + _safe(row.reason, rich), style="not bold yellow")
+            cells = (Text(_safe(cell, rich)) for cell in (row.measured, row.theory))
+            table.add_row(about, *cells, Text(_safe(row.ending, rich), _verdict_style(row.verdict)))
+        table.add_section()
+    return table
+
+
+def paragraph(row: Row) -> str:
+    """Return a row of the table as lines, for terminals too narrow for columns."""
+    theory = f"theory {row.theory}" if row.theory != NOTHING else ""
+    parts = (row.about, row.reason, f"measured {row.measured}", theory)
+    lines = [", ".join(part.split("\n")) for part in parts if part]
+    return "\n  ".join([f"{row.id}: {row.ending}", *lines])
+
+
+def _verdict_style(verdict: str | None) -> str:
+    return {"holds": "green", "fails": "bold red", None: "dim"}.get(verdict, "yellow")
+
+
+def _ending(summary: Mapping[str, Any]) -> str:
+    timing = summary.get("timing", {})
+    phases = [f"{name} {value:.1f} s" for name, value in timing.items() if value is not None]
+    return f"{summary['study']}: {summary['status'].replace('_', ' ')}" + (
+        f" ({', '.join(phases)})" if phases else ""
+    )
+
+
+def shortest(path: Path) -> str:
+    """Return the path as seen from the current folder when it lies below it."""
+    try:
+        return str(Path(path).absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _safe(text: str, rich: "RichConsole") -> str:
+    """Return the text in letters that the stream has: widths are measured before it is written."""
+    return readable(text, rich.encoding)

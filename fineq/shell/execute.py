@@ -1,0 +1,150 @@
+"""Carry out one configured study: find its run or open its folder, compute, save, report."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputError
+from fineq.runs import Identity, Run, find_run, identify, open_run
+from fineq.runs.drawing import undrawn
+from fineq.runs.environment import foreseen_platform, present_platform
+from fineq.runs.load import files_of
+from fineq.runs.own_code import own_code
+from fineq.settings import switches
+from fineq.settings.config import RunConfig
+from fineq.shell.backend import prepare_jax
+from fineq.shell.compose import settings
+from fineq.shell.console import Console, make_console
+from fineq.shell.stop import Stop
+from fineq.shell.xla import unfold
+from fineq.studies.area import Area
+from fineq.studies.inputs import Loaded
+
+if TYPE_CHECKING:
+    from fineq.studies.common import Run as Study
+
+
+class Job(NamedTuple):
+    """A configuration of an area, not yet loaded."""
+
+    area: Area
+    config: RunConfig
+
+    @property
+    def target(self) -> str | None:
+        """The `module:function` of the user's that the run imports."""
+        return self.area.target(self.config)
+
+
+def execute(area: Area, config: RunConfig) -> tuple[int, Path]:
+    """Run a study, or find it done, and show what it found.
+
+    A finished run is found before JAX is loaded, unless it may hang on code of the user's, whose
+    extent is known only once it has been imported.
+
+    Returns:
+        The exit code and the run folder.
+
+    Raises:
+        FineqError: bad input, too little memory or disk, interruption.
+    """
+    job = Job(area, config)
+    console = make_console(config.quiet)
+    unfold()
+    run = _found(job)
+    if run is None:
+        prepare_jax()
+        from fineq.iterate.session import memory_errors
+
+        with memory_errors("the configuration"):
+            study, loaded = area.begin(config)
+        run = open_run(job.config.output, _identity(job, loaded.given), force=job.config.force)
+        with run:
+            for sentence in run.damage:
+                console.line(f"{sentence}; it is made again")
+            if not run.complete:
+                _compute(run, job, study, loaded, console)
+                return _report(run, job, console)
+    console.line("this run is complete; force=true computes it again")
+    for remark in run.remarks:
+        console.line(remark)
+    return _report(run, job, console)
+
+
+def _found(job: Job) -> Run | None:
+    platform = foreseen_platform()
+    if job.config.force or job.target is not None or platform is None:
+        return None
+    # A file that cannot be read is named in better words by what needs it.
+    with contextlib.suppress(InputError):
+        return find_run(job.config.output, _identify(job, platform, {}))
+    return None
+
+
+def _identity(job: Job, given: Any) -> Identity:
+    own = {}
+    if job.target is not None:
+        switches.check(job.target)
+        own = own_code(job.target, given.function)
+    return _identify(job, present_platform(), own)
+
+
+def _identify(job: Job, platform: str, own: Mapping[str, str]) -> Identity:
+    config = job.config
+    return identify(
+        job.area.name,
+        config.study,
+        config.name,
+        settings(config),
+        job.area.files(config),
+        platform=platform,
+        own=own,
+        flags=switches.flags(),
+    )
+
+
+def _compute(run: Run, job: Job, study: "Study", loaded: Loaded, console: Console) -> None:
+    from fineq.iterate import interruptible
+    from fineq.iterate.session import memory_errors
+    from fineq.runs.checkpoint import Checkpoints
+    from fineq.sweep.stages import Stages
+
+    read = {field: f"{field}: {words}" for field, words in loaded.read.items()}
+    for sentence in read.values():
+        console.line(sentence)
+    if run.resumed:
+        console.line("going on from where an earlier attempt was interrupted")
+    started = time.monotonic()
+    stages = Stages(
+        store=Checkpoints(run.checkpoints, run.identity.hash, console.line),
+        block_size=job.config.block_size,
+        save_seconds=job.config.save_every,
+    )
+    stop = Stop(console)
+    with console.progress("gap") as progress, interruptible(stop.acknowledge, stop.abandon):
+        stages.progress = progress
+        with memory_errors(job.config.study):
+            result = study(job.config, loaded.given, stages)
+        # Kept with the run, so that a run that is found says it as well.
+        result = dataclasses.replace(result, notes={**read, **result.notes})
+        switches.check(job.target or job.config.study)
+        timing = {**stages.timing, "total": time.monotonic() - started}
+        run.save(result, timing, job.config.precision, stages.blocks)
+
+
+def _report(run: Run, job: Job, console: Console) -> tuple[int, Path]:
+    summary = run.summary()
+    console.report(summary, files_of(run.path, summary))
+    for name, why in undrawn(summary).items():
+        console.line(f"figure {name} not drawn ({why}); the same command draws it again")
+    return _exit_code(summary, job.config.strict), run.path
+
+
+def _exit_code(summary: Mapping[str, Any], strict: bool) -> int:
+    if summary["status"] == "diverged":
+        return EXIT_ALL_DIVERGED
+    failed = any(claim["verdict"] == "fails" for claim in summary["claims"])
+    return EXIT_CLAIM_FAILED if strict and failed else EXIT_DONE

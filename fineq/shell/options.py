@@ -1,0 +1,123 @@
+"""The words of a command line: switches, settings, and what `--help` prints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from fineq.errors import InputError
+from fineq.settings.fields import leaves
+from fineq.shell.sentences import CONFIGS
+from fineq.shell.words import experiments
+from fineq.studies.area import Area
+
+USAGE = """\
+usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...] [options]
+
+  experiment={area}/NAME     one of: {experiments}
+  field=value               set a field (below)
+  'sweep.FIELD=[a,b,...]'   lay an axis over a numeric field, in one program; several axes: product
+  -m field=a,b ...          one run per value (Hydra multirun; hydra/launcher=... for clusters)
+  --cfg                     print the resolved configuration and stop
+  --from FILE               start from a run's config.yaml instead of the defaults; its force,
+                            strict, quiet and output stay behind
+  --traceback               show where an error arose
+  --help                    this text
+"""
+LISTING = """\
+studies of python -m experiments.{area}:
+
+{lines}
+
+Run one in seconds with profile=smoke; quick (minutes) is the default, full takes hours:
+
+  python -m experiments.{area} experiment={first} profile=smoke
+  python -m experiments.{area} --help
+"""
+SWITCHES = ("-m", "--multirun", "--cfg", "--help", "-h", "--traceback")
+
+
+class Options(NamedTuple):
+    """A command line taken apart: words that set something, and switches."""
+
+    overrides: list[str]
+    multirun: bool
+    show: bool
+    help: bool
+    source: str | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether it says nothing of what to run."""
+        return not (self.overrides or self.source or self.show or self.help)
+
+
+def parse(area: Area, arguments: Sequence[str]) -> Options:
+    """Take a command line apart.
+
+    Raises:
+        InputError: for a word that is neither a switch nor a setting.
+    """
+    arguments, source = _source(list(arguments))
+    words = [word for word in arguments if word not in SWITCHES]
+    for word in words:
+        if word.startswith("-") or ("=" not in word and not word.startswith("~")):
+            raise InputError(
+                f"{word!r} is not an option of experiments.{area.name}; settings have the form "
+                "field=value, and --help lists them"
+            )
+    given = set(arguments)
+    return Options(
+        words,
+        multirun=bool(given & {"-m", "--multirun"}),
+        show="--cfg" in given,
+        help=bool(given & {"--help", "-h"}),
+        source=source,
+    )
+
+
+def _source(arguments: list[str]) -> tuple[list[str], str | None]:
+    """The other arguments, and the file that `--from` names."""
+    if "--from" not in arguments:
+        return arguments, None
+    at = arguments.index("--from")
+    rest, named = arguments[:at] + arguments[at + 2 :], arguments[at + 1 : at + 2]
+    if not named or named[0] in SWITCHES or ("=" in named[0] and not Path(named[0]).exists()):
+        raise InputError("--from needs a file: the config.yaml of a run")
+    if "--from" in rest:
+        raise InputError("--from is given twice: drop one of them")
+    return rest, named[0]
+
+
+def listing(area: Area) -> str:
+    """The experiments of an area, a line for each, and how to run one."""
+    names = experiments(area)
+    width = max(map(len, names))
+    lines = [f"  {name:{width}}  {_description(name)}" for name in names]
+    return LISTING.format(area=area.name, lines="\n".join(lines), first=_sized(names))
+
+
+def _sized(names: Sequence[str]) -> str:
+    """The first experiment that has profiles."""
+    import yaml
+
+    texts = ((name, CONFIGS / "experiment" / f"{name}.yaml") for name in names)
+    return next(name for name, path in texts if "profiles" in yaml.safe_load(path.read_text()))
+
+
+def _description(name: str) -> str:
+    """The comment that follows the command in an experiment's file."""
+    lines = (CONFIGS / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return lines[2].removeprefix("#").strip()
+
+
+def help_text(area: Area) -> str:
+    """Every field with its meaning, default, unit and range."""
+    names = ", ".join(name.partition("/")[2] for name in experiments(area))
+    lines = [USAGE.format(area=area.name, experiments=names), "fields:"]
+    for leaf in leaves(area.config_type()):
+        spec = leaf.spec
+        default = "null" if leaf.value is None else leaf.value
+        unit = f" {spec.unit}" if spec.unit else ""
+        allowed = f"; {spec.allowed()}" if spec.allowed() else ""
+        lines += [f"  {leaf.path}={default}{unit}", f"      {spec.help}{allowed}"]
+    return "\n".join(lines)

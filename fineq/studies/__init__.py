@@ -1,0 +1,1 @@
+"""Studies: what an area can be asked, its configuration, and what the user brings."""

@@ -1,0 +1,230 @@
+"""What the studies of every area share: axes from a configuration, names for what they found."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import product
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from fineq.errors import InputError
+from fineq.figures import Figure, Fit, Panel
+from fineq.rates import (
+    PowerLaw,
+)
+from fineq.results import Array as Named
+from fineq.results import Arrays, StudyResult
+from fineq.settings.config import RunConfig
+from fineq.settings.fields import leaves, replace_at, sweep_axes, validate
+from fineq.sweep.axes import Axis
+from fineq.sweep.stages import Member, Stages
+
+ConfigT = TypeVar("ConfigT", bound=RunConfig)
+GivenT = TypeVar("GivenT")
+InstanceT = TypeVar("InstanceT")
+Run = Callable[[Any, Any, Stages], StudyResult]  # of a configuration and what the user brings
+LARGEST = 6  # panels of one figure
+SHOWN = 6  # combinations of swept values that have panels of their own
+_LEFT_OUT = "{} of {} combinations of swept values are drawn; the data hold all"
+LONG_NAMES = {"seed": "seed", "iteration": "iteration"}
+
+
+class Study(NamedTuple, Generic[ConfigT, GivenT, InstanceT]):
+    """What a study works with.
+
+    Attributes:
+        config: the validated configuration.
+        given: what the user brought.
+        stages: runs the sweeps.
+        instance: from a member, `{"seed": 0, "process.T0": 0.1}`, to its instance, pure.
+        axes: swept fields, then seeds.
+    """
+
+    config: ConfigT
+    given: GivenT
+    stages: Stages
+    instance: Callable[[Member], InstanceT]
+    axes: list[Axis]
+
+
+def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:
+    """The axes of `sweep.*`.
+
+    Args:
+        config: validated.
+        shapes: fields that change shapes and may be swept all the same, compiling once per value.
+
+    Raises:
+        InputError: for any other field that changes shapes, and as
+            `fineq.settings.fields.sweep_axes`.
+    """
+    given = sweep_axes(config, config.sweep)
+    for path, (_, static) in given.items():
+        if static and path not in shapes:
+            raise InputError(
+                f"sweep.{path}: {path} changes the shapes of everything; use -m {path}=... for one "
+                "run per value"
+            )
+    for values in product(*(values for values, _ in given.values())):
+        validate(replace_at(config, dict(zip(given, values, strict=True))))
+    return [Axis(path, values, static) for path, (values, static) in given.items()]
+
+
+def seed_axis(config: RunConfig) -> Axis:
+    """Seeds `first_seed, first_seed + 1, ...`."""
+    return Axis("seed", range(config.first_seed, config.first_seed + config.seeds))
+
+
+def drawn_fit(law: PowerLaw, x: list) -> Fit | None:
+    """A fitted power law as figures draw it over x; None where nothing could be fitted."""
+    if not np.isfinite(law.slope):
+        return None
+    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
+    return Fit(law.slope, low, high, float(min(x)), float(max(x)))
+
+
+def dim_name(axis: str) -> str:
+    """The dimension of an axis: the last word of its path."""
+    return axis.rpartition(".")[2]
+
+
+def dims_of(axes: Sequence[Axis]) -> tuple[str, ...]:
+    """One dimension per axis, in order."""
+    return tuple(dim_name(axis.name) for axis in axes)
+
+
+def named_arrays(
+    values: Mapping[str, np.ndarray],
+    dims: Sequence[str],
+    about: Mapping[str, str],
+    *,
+    prefix: str = "",
+    last: Sequence[str] = (),
+) -> Arrays:
+    """Name the arrays that `about` describes.
+
+    Args:
+        values: name to array `[*dims, *last]`; others than those in `about` are left out.
+        dims: leading dimensions.
+        about: name to long name; `long name [unit]` gives a unit, else it is a pure number.
+        prefix: put before each name.
+        last: trailing dimensions, for example `("iteration",)`.
+    """
+    named = {}
+    for name, text in about.items():
+        long_name, _, unit = text.partition(" [")
+        array = np.asarray(values[name])
+        named[prefix + name] = Named(
+            array, (*dims, *last)[: array.ndim], unit.rstrip("]") or "1", long_name
+        )
+    return named
+
+
+class Slice(NamedTuple):
+    """One combination of swept values; all its seeds belong together.
+
+    Attributes:
+        index: into the leading axes of an array over the study's axes.
+        at: dimension to value, as figures select it.
+        label: for people, for example `ℓ = 0.3`.
+    """
+
+    index: tuple[int, ...]  # pyright: ignore[reportIncompatibleMethodOverride]
+    at: dict[str, float]
+    label: str
+
+
+class Names(NamedTuple):
+    """How an area writes its fields.
+
+    Attributes:
+        long: path of a field, or name of a dimension, to what a figure writes on its axis.
+        symbols: dimension to symbol, as in `ℓ = 0.3`.
+    """
+
+    long: Mapping[str, str]
+    symbols: Mapping[str, str]
+
+    def coords_of(self, axes: Sequence[Axis], config: RunConfig, **more: Any) -> Arrays:
+        """The coordinates of the axes, and of further dimensions such as `iteration`."""
+        helps = {leaf.path: leaf.spec.help for leaf in leaves(config)}
+        long = {**helps, **LONG_NAMES, **self.long}
+        named = {}
+        for axis in axes:
+            dim = dim_name(axis.name)
+            named[dim] = Named(np.asarray(axis.values), (dim,), "1", long.get(axis.name, dim))
+        for dim, values in more.items():
+            named[dim] = Named(np.asarray(values), (dim,), "1", long.get(dim, dim))
+        return named
+
+    def slices(self, axes: Sequence[Axis]) -> list[Slice]:
+        """Every combination of the values of the axes before the seeds, in order."""
+        swept = [axis for axis in axes if axis.name != "seed"]
+        found = []
+        for index in np.ndindex(*(len(axis.values) for axis in swept)):
+            at = {dim_name(a.name): a.values[i] for a, i in zip(swept, index, strict=True)}
+            label = ", ".join(self._written(dim, value) for dim, value in at.items())
+            found.append(Slice(index, at, label))
+        return found
+
+    def _written(self, dim: str, value: Any) -> str:
+        if isinstance(value, int | float):
+            return f"{self.symbols.get(dim, dim)} = {value:g}"
+        return str(value)
+
+
+def on(piece: Slice, *more: str) -> str:
+    """The instance of a claim: swept values, where there are any, and more words."""
+    return ", ".join(filter(None, (piece.label, *more)))
+
+
+def titled(text: str, piece: Slice) -> str:
+    """The title of a panel that shows one combination of swept values."""
+    return ", ".join(filter(None, (text, piece.label)))
+
+
+def first_alone(pieces: Sequence[Slice]) -> str:
+    """The note of a figure that shows the first of several combinations of swept values."""
+    if len(pieces) < 2:
+        return ""
+    return f"at {pieces[0].label}, the first of {len(pieces)} combinations of swept values"
+
+
+def small_multiples(
+    name: str,
+    pieces: Sequence[Slice],
+    panels_of: Callable[[Slice], Sequence[Panel]],
+    caption: str = "",
+    more: Sequence[Panel] = (),
+) -> tuple[Figure, ...]:
+    """Figures with the panels of every combination of swept values.
+
+    Of more than `SHOWN` combinations that many are drawn, evenly from the first to the last, and
+    the figures say so.
+
+    Args:
+        name: of the first figure; those after it are numbered.
+        pieces: the combinations.
+        panels_of: the panels of one combination.
+        caption: of each figure.
+        more: panels that show no single combination, after all others.
+    """
+    count = len(pieces)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int))
+    groups = [panels_of(pieces[i]) for i in chosen]
+    most = max((len(group) for group in groups), default=1) or 1
+    # A combination's panels stay together.
+    size = max(LARGEST // most, 1)
+    pages = [
+        [panel for group in groups[i : i + size] for panel in group]
+        for i in range(0, len(groups), size)
+    ]
+    pages = [page for page in pages if page]
+    if more and pages and len(pages[-1]) + len(more) <= LARGEST:
+        pages[-1] += more
+    elif more:
+        pages.append([*more])
+    note = "" if len(chosen) == count else _LEFT_OUT.format(len(chosen), count)
+    return tuple(
+        Figure(name if i == 0 else f"{name}_{i + 1}", tuple(page), caption, note)
+        for i, page in enumerate(pages)
+    )

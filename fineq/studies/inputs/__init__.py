@@ -1,0 +1,10 @@
+"""What the user brings: plants and points from files, and functions from importable modules."""
+
+from fineq.studies.inputs.arrays import Archive as Archive
+from fineq.studies.inputs.arrays import load_npz as load_npz
+from fineq.studies.inputs.files import Loaded as Loaded
+from fineq.studies.inputs.files import named as named
+from fineq.studies.inputs.files import regular_file as regular_file
+from fineq.studies.inputs.functions import load_function as load_function
+from fineq.studies.inputs.points import Points as Points
+from fineq.studies.inputs.points import load_points as load_points

@@ -1,0 +1,227 @@
+"""What the studies of nearly linear-quadratic control share: axes, screening, the optimum K*."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fineq.errors import InputError
+from fineq.nlqr.cost import CostStatus, infinite_cost
+from fineq.nlqr.identification import IdentificationStatus
+from fineq.nlqr.policies import linear_policy
+from fineq.nlqr.problem import System
+from fineq.nlqr.riccati import STATUS_MESSAGES, Status
+from fineq.studies.common import seed_axis, user_axes
+from fineq.studies.nlqr.config import NlqrConfig
+from fineq.studies.nlqr.instances import (
+    Given,
+    Instance,
+    Plant,
+    at_member,
+    identified_start,
+    make_instance,
+    make_plant,
+)
+from fineq.studies.nlqr.reference import DECREMENT as DECREMENT
+from fineq.studies.nlqr.reference import Optimum as Optimum
+from fineq.studies.nlqr.reference import make_objective as make_objective
+from fineq.studies.nlqr.reference import newton as newton
+from fineq.studies.nlqr.reference import optimum as optimum
+from fineq.sweep import Axis
+from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
+
+# Shapes that no later stage depends on: a sweep over them compiles once per value.
+SWEEPABLE_SHAPES = ("estimator.num_rollouts", "descent.horizon")
+
+
+class Screen(NamedTuple):
+    """What is known of each member before anything is run, `[*axes]` each.
+
+    Attributes:
+        plant: the members' systems and linear policies.
+        stable: K_lin stabilises (its infinite-horizon cost is finite).
+        undecided: too slow to be judged within `reference.max_horizon`.
+        horizon: rollout length at which the truncation error is below `reference.tail`.
+        cost: infinite-horizon cost of K_lin, infinite where it does not stabilise.
+    """
+
+    plant: Plant
+    stable: np.ndarray
+    undecided: np.ndarray
+    horizon: np.ndarray
+    cost: np.ndarray
+
+
+class Study(NamedTuple):
+    """What every study works with.
+
+    Attributes:
+        config: the validated configuration.
+        stages: runs the sweeps.
+        instance: from a member to its problem, pure.
+        axes: swept fields, then seeds.
+        screen: what is known of every member, over all seeds.
+        dropped: how many seeds were left out because K_lin does not stabilise.
+        alike: all seeds have the same plant, points and start, so that exact quantities repeat.
+    """
+
+    config: NlqrConfig
+    stages: Stages
+    instance: Callable[[Member], Instance]
+    axes: list[Axis]
+    screen: Screen
+    dropped: int = 0
+    alike: bool = False
+
+    @property
+    def independent(self) -> slice:
+        """The seeds over which an interval of exact quantities means something."""
+        return slice(0, 1) if self.alike else slice(None)
+
+
+def make_study(
+    config: NlqrConfig,
+    given: Given,
+    stages: Stages,
+    *,
+    stable_only: bool = False,
+    random: bool = True,
+) -> Study:
+    """Bind a configuration and screen its members.
+
+    Args:
+        config: validated.
+        given: what the user brought from files.
+        stages: runs the sweeps; the first stage is the screen.
+        stable_only: leave out the seeds whose K_lin does not stabilise at every swept value.
+        random: the study draws by seed, beside its plants; where not, one seed of a plant that is
+            given says all.
+
+    Raises:
+        InputError: when no seed is left.
+    """
+    axes = [*user_axes(config, SWEEPABLE_SHAPES), seed_axis(config)]
+    found = _screen(config, given, stages, axes)
+    study = Study(
+        config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found
+    )
+    study = study._replace(alike=_alike(config, given))
+    study = _stable(study, given) if stable_only else study
+    if study.alike and not random:
+        axes = [Axis(a.name, list(a.values)[:1]) if a.name == "seed" else a for a in study.axes]
+        study = study._replace(axes=axes)
+    return study
+
+
+def _alike(config: NlqrConfig, given: Given) -> bool:
+    if given.system is None or config.descent.start in ("random", "identified"):
+        return False
+    # Points are drawn, by seed, only where no quadrature of the law exists.
+    return config.law.name in ("quadrature", "file") or given.system.n <= 3
+
+
+def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) -> Screen:
+    reference = config.reference
+    plant = make_plant(config, given)
+    instance = make_instance(config, given, plant)
+
+    def look(member: Member) -> Screen:
+        at = instance(member)
+        found = infinite_cost(
+            at.K_lin,
+            at.problem.system,
+            at.points,
+            tolerance=reference.tail,
+            max_horizon=reference.max_horizon,
+        )
+        system = at.problem.system
+        own = Plant(system.A, system.B, system.C, at.K_lin, at.P, at.solved)
+        if config.descent.start == "identified":
+            start = identified_start(at_member(config, member), at)
+            own = own._replace(K_identified=start.K, identification=start.found.status)
+        return Screen(
+            own,
+            found.status == CostStatus.STABLE,  # type: ignore[arg-type]
+            found.status == CostStatus.UNDECIDED,  # type: ignore[arg-type]
+            found.horizon,  # type: ignore[arg-type]
+            found.cost,  # type: ignore[arg-type]
+        )
+
+    return stages.measure("screen", look, axes)
+
+
+def _stable(study: Study, given: Given) -> Study:
+    others = tuple(i for i, axis in enumerate(study.axes) if axis.name != "seed")
+    if not np.all(study.screen.stable, axis=others).any():
+        if given.system is not None:
+            raise InputError(_plant_refused(study, given.system))
+        slow = _undecided(study)
+        raise InputError(
+            f"K_lin is not found to stabilise any of the {study.config.seeds} systems at every "
+            f"swept value ({slow} of them too slow to be judged within reference.max_horizon="
+            f"{study.config.reference.max_horizon}): lower system.lipschitz or law.radius, raise "
+            "reference.max_horizon, or take more seeds"
+        )
+    axes = seeds_kept(study.axes, study.screen.stable)
+    dropped = study.config.seeds - len(seed_values(axes))
+    return study._replace(axes=axes, dropped=dropped)
+
+
+def _plant_refused(study: Study, system: System) -> str:
+    """Why a plant that is given has no stabilising K_lin, and what helps."""
+    status = Status(int(linear_policy(system).status))
+    if status > Status.INACCURATE:
+        return (
+            "the system has no K_lin: its Riccati equation is not solved "
+            f"({STATUS_MESSAGES[status]}): change A, B, Q or R, or take precision=float64 if it "
+            "was float32"
+        )
+    slow = ", which is too slow to be judged" if study.screen.undecided.any() else ""
+    return (
+        f"K_lin is not found to stabilise the system at every swept value{slow} within "
+        f"reference.max_horizon={study.config.reference.max_horizon}: lower system.lipschitz or "
+        "law.radius, or raise reference.max_horizon"
+    )
+
+
+def _undecided(study: Study) -> int:
+    """Seeds too slow to be judged at some swept value."""
+    # Seeds are the last axis: `make_study` lays them there.
+    return int(study.screen.undecided.reshape(-1, study.config.seeds).any(axis=0).sum())
+
+
+def seed_values(axes: Sequence[Axis]) -> list[int]:
+    """The seeds among the axes."""
+    return list(next(axis.values for axis in axes if axis.name == "seed"))
+
+
+def dropped_note(study: Study) -> str:
+    """How many seeds were left out or have no identified start, in words; empty where none."""
+    parts = []
+    if study.dropped:
+        slow = _undecided(study)
+        parts.append(
+            f"{study.dropped} of {study.config.seeds} seeds left out: K_lin is not found to "
+            "stabilise them at every swept value"
+            + (f" ({slow} too slow to be judged; raise reference.max_horizon)" if slow else "")
+        )
+    if study.alike:
+        parts.append(
+            "all seeds have the same plant: exact numbers are those of one, without interval"
+        )
+    found = study.screen.plant.identification
+    missing = 0 if found is None else int(np.sum(found != IdentificationStatus.IDENTIFIED))
+    if found is not None and missing:
+        parts.append(
+            f"{missing} of {np.size(found)} have no start: their samples are rank deficient"
+        )
+    return "; ".join(parts)
+
+
+def exact_horizon(study: Study) -> int:
+    """One static rollout length that leaves every stable member's tail below `reference.tail`.
+
+    Twice the longest that K_lin needs: policies on the way to K* may decay more slowly.
+    """
+    longest = int(np.max(np.where(study.screen.stable, study.screen.horizon, 1)))
+    return min(2 * longest, study.config.reference.max_horizon)

@@ -1,0 +1,252 @@
+"""From a configuration and a member of a sweep to a problem; pure, so a batch is one program."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from fineq.errors import InputError
+from fineq.nlqr.features import Custom, Sine, Tanh, Zero, random_products
+from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere, drawn_points, quadrature, sphere_points
+from fineq.nlqr.policies import IdentifiedPolicy, identified_policy, linear_policy
+from fineq.nlqr.problem import Features, InitialLaw, Problem, System
+from fineq.nlqr.random_systems import random_system
+from fineq.nlqr.riccati import Status
+from fineq.settings.fields import replace_at
+from fineq.studies.nlqr.config import NlqrConfig
+from fineq.traced import traced
+
+# Draws that stand for a law without a quadrature rule (n > 3): Monte Carlo error 1/√256 = 6%.
+NUM_DRAWN_POINTS = 256
+EXTRA_SAMPLES = 16  # beyond the n + p + d unknowns: hardly a system is then left unidentified
+# With an odd φ the rollout from -x mirrors that from x: half of a symmetric rule does.
+ODD = (Sine, Tanh, Zero)
+
+
+class Given(NamedTuple):
+    """What the user brought: a checked system, a law of weighted points, a kernel; each or None."""
+
+    system: System | None = None
+    law: Points | None = None
+    function: Callable[[Array], Array] | None = None
+
+
+class Instance(NamedTuple):
+    """One member's problem.
+
+    Attributes:
+        problem: the system and the law that rollouts sample from.
+        points: weighted points that stand for the law wherever an expectation is computed.
+        K_lin: the linear policy `[p, n+d]`.
+        P: the Riccati solution `[n, n]` behind it.
+        solved: whether the Riccati equation behind K_lin was solved.
+        key: for whatever else this member draws.
+        K_identified: the linear policy of the identified system, NaN where the samples do not
+            determine one; None unless `descent.start=identified`.
+    """
+
+    problem: Problem
+    points: Points
+    K_lin: Array
+    P: Array
+    solved: Array
+    key: Array
+    K_identified: Array | None = None
+
+
+def num_features(config: NlqrConfig, given: Given, n: int) -> int:
+    """The number of features where no plant fixes it: as configured, as returned, or n."""
+    if config.kernel.d is not None or given.function is None:
+        return config.kernel.d or n
+    state = jax.ShapeDtypeStruct((n,), _dtype(config))
+    shape = traced(f"kernel.target={config.kernel.target}", given.function, state, "state", 2).shape
+    if len(shape) != 1:
+        raise InputError(
+            f"kernel.target={config.kernel.target} must return a vector, got shape {shape}"
+        )
+    return shape[0]
+
+
+def make_features(
+    config: NlqrConfig, given: Given, n: int | None = None, d: int | None = None
+) -> Features:
+    """The kernel φ named by the configuration.
+
+    Args:
+        config: validated.
+        given: what the user brought.
+        n: number of states; default that of `given` or of the configuration.
+        d: number of features; likewise.
+
+    Raises:
+        InputError: when d does not fit the kernel.
+    """
+    system = given.system
+    n = n or (config.system.n if system is None else system.n)
+    asked = (
+        f"kernel.d must be {n} or null"
+        if d is None and system is None
+        else (f"system.C must have {n} columns")
+    )
+    d = d or (num_features(config, given, n) if system is None else system.d)
+    if config.kernel.name in ("sin", "tanh") and d != n:
+        raise InputError(
+            f"kernel.name={config.kernel.name} has as many features as states: {asked}, got {d}"
+        )
+    match config.kernel.name:
+        case "sin":
+            return Sine()
+        case "tanh":
+            return Tanh()
+        case "zero":
+            return Zero(d)
+        case "products":
+            # Signs are static: one draw serves all seeds, so that a sweep stays one program.
+            key = jax.random.key(config.first_seed)
+            return random_products(key, n, [config.kernel.degree] * d, radius=config.law.radius)
+        case _:
+            assert given.function is not None
+            return Custom(given.function, d)
+
+
+def at_member(config: NlqrConfig, member: Mapping[str, Any]) -> NlqrConfig:
+    """The configuration with the member's swept values (possibly traced) in their fields."""
+    return replace_at(config, {path: v for path, v in member.items() if "." in path})
+
+
+class Plant(NamedTuple):
+    """The member's own numbers, computed once.
+
+    A, B, C; K_lin with the Riccati solution P it rests on; whether the equation was solved. With
+    `descent.start=identified` also the linear policy of the identified system, and its
+    `IdentificationStatus`.
+    """
+
+    A: Array
+    B: Array
+    C: Array
+    K_lin: Array
+    P: Array
+    solved: Array
+    K_identified: Array | None = None
+    identification: Array | None = None
+
+
+def make_plant(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]], Plant]:
+    """A pure function from a member (`{"seed": ..., "system.lipschitz": ...}`) to its plant."""
+    phi = make_features(config, given)
+
+    def plant(member: Mapping[str, Any]) -> Plant:
+        at = at_member(config, member)
+        system = _system(at, given, phi, _keys(member)[0])
+        linear = linear_policy(system)
+        return Plant(
+            system.A, system.B, system.C, linear.K, linear.P, linear.status == Status.SOLVED
+        )
+
+    return plant
+
+
+def make_instance(
+    config: NlqrConfig, given: Given, plant: Callable[[Mapping[str, Any]], Plant]
+) -> Callable[[Mapping[str, Any]], Instance]:
+    """A pure function from a member to its instance, given its plant."""
+    phi = make_features(config, given)
+
+    def instance(member: Mapping[str, Any]) -> Instance:
+        at = at_member(config, member)
+        own = plant(member)
+        Q, R = _weights(given, own.A, own.B)
+        scale = jnp.asarray(at.system.lipschitz, own.A.dtype)
+        system = System(own.A, own.B, own.C, Q, R, scale, phi)
+        _, key_points, key = _keys(member)
+        law = _law(at, given, system)
+        problem, points = Problem(system, law), _points(at, law, phi, key_points)
+        return Instance(problem, points, own.K_lin, own.P, own.solved, key, own.K_identified)
+
+    return instance
+
+
+def make_problem(
+    config: NlqrConfig, given: Given
+) -> Callable[[Mapping[str, Any]], tuple[Problem, Array]]:
+    """A pure function from a member to its problem alone, and a key for whatever else is drawn."""
+    phi = make_features(config, given)
+
+    def problem(member: Mapping[str, Any]) -> tuple[Problem, Array]:
+        at = at_member(config, member)
+        key_system, _, key = _keys(member)
+        system = _system(at, given, phi, key_system)
+        return Problem(system, _law(at, given, system)), key
+
+    return problem
+
+
+def identified_start(config: NlqrConfig, instance: Instance) -> IdentifiedPolicy:
+    """The linear policy of the system that `descent.num_samples` one-step samples identify."""
+    system = instance.problem.system
+    num = config.descent.num_samples or system.n + system.p + system.d + EXTRA_SAMPLES
+    # A key of its own: a random start draws from `instance.key` itself.
+    return identified_policy(jax.random.fold_in(instance.key, 2), instance.problem, num)
+
+
+def _keys(member: Mapping[str, Any]) -> Array:
+    """Keys for the system, for points drawn from the law, and for whatever else is drawn."""
+    return jax.random.split(jax.random.key(member["seed"]), 3)
+
+
+def _weights(given: Given, A: Array, B: Array) -> tuple[Array, Array]:
+    if given.system is not None:
+        return given.system.Q, given.system.R
+    return jnp.eye(A.shape[-1], dtype=A.dtype), jnp.eye(B.shape[-1], dtype=A.dtype)
+
+
+def _dtype(config: NlqrConfig) -> Any:
+    return jnp.dtype(config.precision)
+
+
+def _system(config: NlqrConfig, given: Given, phi: Features, key: Array) -> System:
+    scale = jnp.asarray(config.system.lipschitz, _dtype(config))
+    if given.system is not None:
+        g = given.system
+        return System(g.A, g.B, g.C, g.Q, g.R, scale, phi)
+    size = config.system.radius if config.system.normalisation == "radius" else 1.0
+    return random_system(
+        key,
+        phi,
+        n=config.system.n,
+        p=config.system.p,
+        normalisation=config.system.normalisation,  # type: ignore[arg-type]
+        size=jnp.asarray(size, _dtype(config)),
+        scale=scale,
+    )
+
+
+def _law(config: NlqrConfig, given: Given, system: System) -> InitialLaw:
+    radius = jnp.asarray(config.law.radius, _dtype(config))
+    match config.law.name:
+        case "sphere":
+            return Sphere(radius, system.n)
+        case "ball":
+            return Ball(radius, system.n)
+        case "gaussian":
+            return Gaussian(radius**2 * jnp.eye(system.n, dtype=radius.dtype))
+        case "quadrature":
+            return sphere_points(system.n, radius, config.law.degree)
+        case _:
+            assert given.law is not None
+            return given.law
+
+
+def _points(config: NlqrConfig, law: InitialLaw, phi: Features, key: Array) -> Points:
+    half = isinstance(phi, ODD)
+    if config.law.name == "quadrature":
+        radius = jnp.asarray(config.law.radius, _dtype(config))
+        return sphere_points(law.n, radius, config.law.degree, half=half)
+    if isinstance(law, Points):
+        return law
+    if law.n <= 3:
+        return quadrature(law, config.law.degree, half=half)
+    return drawn_points(law, key, NUM_DRAWN_POINTS)

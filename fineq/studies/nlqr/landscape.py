@@ -1,0 +1,155 @@
+"""μ, h, the ball of strong convexity and K_lin's distance from K*, against ℓ (`nlqr/landscape`).
+
+Everything at K* is exact to rounding. What is said of balls around K_lin is sampled: bad points
+that were found bound the worst ones from one side. The theorem's constants stand beside them.
+"""
+
+import numpy as np
+
+from fineq.results import Arrays, StudyResult, status_of
+from fineq.studies.nlqr.arrays import coords_of, dims_of, named_arrays
+from fineq.studies.nlqr.common import (
+    DECREMENT,
+    Optimum,
+    Study,
+    dropped_note,
+    exact_horizon,
+    make_study,
+    optimum,
+)
+from fineq.studies.nlqr.config import NlqrConfig
+from fineq.studies.nlqr.facts import Facts, facts_of
+from fineq.studies.nlqr.instances import Given
+from fineq.studies.nlqr.landscape_view import claims, figures, trends
+from fineq.studies.nlqr.probing import Probed, probe
+from fineq.sweep.stages import Stages
+
+ABOUT = {
+    "mu": "smallest Hessian eigenvalue μ at K*",
+    "h": "largest Hessian eigenvalue h at K*",
+    "condition": "condition number h/μ at K*",
+    "sigma_x": "σ_x = λ_min(E ψψ′)",
+    "sigma_x_over_l2": "σ_x/ℓ²",
+    "sigma": "σ = λ_min(R + B′QB)",
+    "lower_bound": "the paper's lower bound σ_x σ on μ",
+    "tightness": "μ over its lower bound σ_x σ",
+    "distance": "|K_lin − K*|",
+    "K1_part": "distance of K_lin from K* in K1",
+    "K2_part": "distance of K_lin from K* in K2",
+    "joint_part": "distance of K_lin from K* in K1 + ℓ K2",
+    "gap": "relative suboptimality of K_lin",
+    "c1_lin": "c1 of the loop A − B K1_lin",
+    "rho1_lin": "ρ1 of the loop A − B K1_lin",
+    "c1": "c1 of the loop A − B K1*",
+    "rho1": "ρ1 of the loop A − B K1*",
+    "off_lipschitz": "log10 of ℓ over the largest ℓ the theorem allows",
+    "off_gradient": "log10 of ℓ′ over the largest ℓ′ the theorem allows",
+    "off_delta": "log10 of 3 |K_lin − K*| over the theorem's δ",
+    "off_h": "log10 of the theorem's bound on h over h",
+}
+# What rests on the instance and K_lin alone, and is known where K* is not.
+WITHOUT_OPTIMUM = (
+    *("sigma_x", "sigma_x_over_l2", "sigma", "lower_bound", "c1_lin", "rho1_lin"),
+    *("off_lipschitz", "off_gradient"),
+)
+
+
+def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
+    """Find K*, measure curvature and distances there, search balls around K_lin."""
+    study = make_study(config, given, stages, stable_only=True, random=False)
+    horizon = exact_horizon(study)
+    star = optimum(study, horizon)
+    facts = facts_of(study, star)
+    flat = _flat(star, facts.sigma_x)
+    values = measured(study, star, facts)
+    probed = probe(study, star, horizon)
+    found = trends(study.axes, values, study.alike)
+    multiples = np.asarray(config.landscape.multiples, float)
+    return StudyResult(
+        _arrays(study, values, probed),
+        {
+            **coords_of(study.axes, config, multiple=multiples),
+            **coords_of(probed.axes[-1:], config),
+        },
+        tuple(claims(study, values, probed, found)),
+        tuple(fit for trend in found for fit in trend.fits.values()),
+        figures(study, values, probed, found),
+        status_of(~np.asarray(star.converged) & ~flat),
+        {"seeds": dropped_note(study), "minimum": _flat_note(flat)},
+    )
+
+
+def _flat(star: Optimum, sigma_x: np.ndarray) -> np.ndarray:
+    """Where the cost is least on a whole plane, `[*axes]`: some gains act on nothing (φ = 0)."""
+    rounding = 64 * np.finfo(sigma_x.dtype).eps
+    ended = np.asarray(star.decrement) <= DECREMENT
+    return ended & ~np.asarray(star.converged) & (np.abs(sigma_x) <= rounding)
+
+
+def _flat_note(flat: np.ndarray) -> str:
+    if not flat.any():
+        return ""
+    return (
+        f"in {int(flat.sum())} of {flat.size} members K* is not isolated: σ_x = λ_min(E ψψ′) is 0, "
+        "as with kernel=zero, so some gains have no effect and nothing is measured at one K*"
+    )
+
+
+def measured(study: Study, star: Optimum, facts: Facts) -> dict[str, np.ndarray]:
+    """Every array of `ABOUT`, `[*axes]`; NaN where K* was not found and the array rests on it."""
+    K, K_lin = np.asarray(star.K), facts.plants.K_lin
+    n = facts.plants.A.shape[-1]
+    apart = K_lin - K
+    mu, h, constants = np.asarray(star.mu), np.asarray(star.h), facts.constants
+    distance = _size(apart)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = {
+            "mu": mu,
+            "h": h,
+            "condition": h / mu,
+            "sigma_x": facts.sigma_x,
+            "sigma_x_over_l2": facts.sigma_x / facts.scale**2,
+            "sigma": facts.sigma,
+            "lower_bound": constants.strong_convexity,
+            "tightness": mu / constants.strong_convexity,
+            "distance": distance,
+            "K1_part": _size(apart[..., :n]),
+            "K2_part": _size(apart[..., n:]),
+            "joint_part": _joint(apart, n, facts.scale),
+            "gap": facts.cost_lin / np.asarray(star.cost) - 1,
+            "c1_lin": facts.c1_lin,
+            "rho1_lin": facts.rho1_lin,
+            "c1": facts.c1,
+            "rho1": facts.rho1,
+            "off_lipschitz": np.log10(facts.lipschitz / constants.lipschitz),
+            "off_gradient": np.log10(facts.gradient_lipschitz / constants.gradient_lipschitz),
+            "off_delta": np.log10(3 * distance / constants.delta),
+            "off_h": np.log10(constants.smoothness / h),
+        }
+    return {
+        name: x if name in WITHOUT_OPTIMUM else np.where(star.converged, x, np.nan)
+        for name, x in found.items()
+    }
+
+
+def _size(M: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(M, axis=(-2, -1))
+
+
+def _joint(apart: np.ndarray, n: int, scale: np.ndarray) -> np.ndarray:
+    """|ΔK1 + ℓ ΔK2|: the gain on a small state, where φ(x) ≈ ℓ x; NaN unless d = n."""
+    if apart.shape[-1] != 2 * n:
+        return np.full(apart.shape[:-2], np.nan)
+    return _size(apart[..., :n] + scale[..., None, None] * apart[..., n:])
+
+
+def _arrays(study: Study, values: dict[str, np.ndarray], probed: Probed) -> Arrays:
+    arrays = named_arrays(values, dims_of(study.axes), ABOUT)
+    about = {
+        "mu_found": "smallest μ found within the ball",
+        "h_found": "largest h found within the ball",
+        "mu_share": "smallest μ found within the ball, over μ at K*, while convex",
+        "h_share": "largest h found within the ball, over h at K*, while convex",
+        "convexity_radius": "radius at which convexity was found lost [|K* − K_lin|]",
+    }
+    return arrays | named_arrays(probed.values, dims_of(probed.axes), about, last=("multiple",))

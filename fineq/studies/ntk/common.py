@@ -1,0 +1,243 @@
+"""What the studies of score learning share: names of fields, axes, instances, notes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.claims import Claim, Measured, Theory
+from fineq.claims.counting import over_seeds, seeds_words
+from fineq.errors import InputError, ResourceError
+from fineq.ntk.memory import Storage, check_memory, memory_bytes
+from fineq.ntk.spectral import stability_limit
+from fineq.ntk.tangent import gram
+from fineq.rates import Interval
+from fineq.studies import common
+from fineq.studies.common import Names, Slice, seed_axis, user_axes
+from fineq.studies.ntk.claims import claim
+from fineq.studies.ntk.config import NtkConfig
+from fineq.studies.ntk.instances import Given, Instance, configured, make_instance
+from fineq.sweep import Axis
+from fineq.sweep.memory import device_bytes
+from fineq.sweep.stages import Member, Stages
+
+NAMES = Names(
+    {
+        "process.T0": "earliest time T0",
+        "process.T": "latest time T",
+        "data.num": "training points N",
+        "num": "training points N",
+        "width": "width m",
+        "time": "training time (steps) τ",
+        "step": "training time (steps) τ",
+        "t": "diffusion time t",
+    },
+    {"T0": "T0", "T": "T", "num": "N", "width": "m", "g": "g", "step": "η"},
+)
+coords_of = NAMES.coords_of
+slices = NAMES.slices
+
+
+class Study(common.Study[NtkConfig, Given, Instance]):
+    """What a study of score learning works with."""
+
+    __slots__ = ()
+
+    def config_at(self, member: Member) -> NtkConfig:
+        """The configuration with a member's values in place of its fields."""
+        return configured(self.config, member)
+
+    @property
+    def d(self) -> int:
+        """Dimension of X_0."""
+        return self.given.target.law.d
+
+
+SWEPT = ("process.g", "process.last", "process.T0", "process.T", "descent.step")
+KRYLOV = ("early_stopping", "generalisation")  # studies that go on where a path ends
+
+
+def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> Study:
+    """Bind a configuration; `own` are the axes that a study lays itself, before those of the user.
+
+    Raises:
+        InputError: as `fineq.studies.common.user_axes`, for a sweep of another field than `SWEPT`,
+            for a Krylov method where it has no use, and for a step size that is not stable.
+        ResourceError: for an N whose Gram matrix would not fit.
+    """
+    axes = [*user_axes(config), seed_axis(config)]
+    for axis in axes[:-1]:
+        if axis.name not in SWEPT:
+            raise InputError(
+                f"sweep.{axis.name}: score learning sweeps {', '.join(SWEPT)} in one program; use "
+                f"-m {axis.name}=... for one run per value"
+            )
+    if config.descent.method != "spectral" and config.study not in KRYLOV:
+        raise InputError(
+            f"descent.method={config.descent.method}: study={config.study} needs all eigenpairs, "
+            f"descent.method=spectral; {' and '.join(KRYLOV)} do not"
+        )
+    study = Study(config, given, stages, make_instance(config, given), axes)
+    sizes = next((axis.values for axis in own if axis.name == "data.num"), None)
+    _check_fits(config, sizes or [config.data.num])
+    _check_steps(study, [*own, *study.axes])
+    return study
+
+
+def _check_fits(config: NtkConfig, sizes: Sequence[int]) -> None:
+    itemsize = np.dtype(config.precision).itemsize
+    method = cast(Storage, config.descent.method)
+    if config.study in KRYLOV:
+        check_memory(max(sizes), method, itemsize)
+        return
+    needed, available = (
+        memory_bytes(max(sizes), method, itemsize),
+        device_bytes(jax.local_devices()),
+    )
+    if needed > available:
+        raise ResourceError(
+            f"eigenpairs of {max(sizes)} points need about {needed / 2**30:.3g} GiB, but there are "
+            f"{available / 2**30:.3g} GiB: take fewer points"
+        )
+
+
+def _check_steps(study: Study, axes: list[Axis]) -> None:
+    """Raise `InputError` when a given step size is not stable on some member's data."""
+    given = study.config.descent.step is not None or any(a.name == "descent.step" for a in axes)
+    if not given or study.config.descent.forced:
+        return
+
+    def excess(member: Member) -> tuple[Array, Array]:
+        z = study.instance(member).train.z
+        limit = stability_limit(jnp.linalg.eigvalsh(gram(z))[-1] / z.shape[0])
+        return jnp.asarray(study.config_at(member).descent.step) / limit, limit
+
+    ratio, limit = (np.asarray(x) for x in study.stages.measure("stability", excess, axes))
+    if np.any(ratio > 1):
+        worst = np.unravel_index(np.argmax(ratio), ratio.shape)
+        raise InputError(
+            f"descent.step must be at most 2/λ_max = {limit[worst]:.4g}, the limit of stability, "
+            f"got {ratio[worst] * limit[worst]:.4g}; descent.forced=true shows how it diverges"
+        )
+
+
+def with_losses(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """`values` with `diverged` where nothing finite is known of a member's `name [*axes, ...]`."""
+    diverged, known = values["diverged"], np.isfinite(values[name])
+    lost = ~known.any(axis=tuple(range(diverged.ndim, known.ndim)))
+    return {**values, "diverged": diverged | lost}
+
+
+def kept(
+    study: Study, values: Mapping[str, np.ndarray]
+) -> Iterator[tuple[Slice, dict[str, np.ndarray]]]:
+    """Slices with their arrays `[seed, ...]`, without seeds, and slices, that have diverged.
+
+    Rows of numbers that a lost seed does not have say that they are of the others (`counting`); in
+    errors it counts as infinite (`with_lost`).
+    """
+    for piece in slices(study.axes):
+        good = ~values["diverged"][piece.index]
+        if good.any():
+            yield piece, {name: x[piece.index][good] for name, x in values.items()}
+
+
+def divergence_note(diverged: np.ndarray) -> dict[str, str]:
+    """How many members diverged; what is no error of theirs is in no median."""
+    if not diverged.any():
+        return {}
+    return {
+        "divergence": f"{int(diverged.sum())} of {diverged.size} members diverged: their step size "
+        "is above 2/λ_max, or their numbers are not finite"
+    }
+
+
+def with_lost(errors: np.ndarray, study: Study) -> np.ndarray:
+    """Errors `[seed]` of the seeds kept, and an infinite one for each seed that diverged."""
+    return np.append(errors, np.full(len(study.axes[-1]) - len(errors), np.inf))
+
+
+def counting(study: Study) -> Callable[..., Claim]:
+    """`fineq.studies.ntk.claims.claim` that adds to the instance of how many seeds a number is.
+
+    With `kept=` a number of seeds, those that did not diverge, it says so where it is of them.
+    """
+    total = len(study.axes[-1])
+
+    def about(
+        id: str,
+        measured: Any,
+        theory: Theory | None = None,
+        *,
+        instance: str,
+        kept: int | None = None,
+        **more: Any,
+    ) -> Claim:
+        alive = total if kept is None else kept
+        who = "that did not diverge" if alive < total else ""
+        if not isinstance(measured, Measured):
+            used = measured.num_values if isinstance(measured, Interval) else measured.seeds_used
+            who = who if used == alive else ""
+            instance = f"{instance}, {seeds_words(used, total, who)}"
+        elif who:
+            instance = f"{instance}, {seeds_words(alive, total, who)}"
+        return claim(id, measured, theory, instance=instance, **more)
+
+    return about
+
+
+def times_of(config: NtkConfig) -> np.ndarray:
+    """Training times τ from 1 to `descent.last`, equally spaced on a log scale, `[K]`."""
+    return np.unique(np.geomspace(1.0, config.descent.last, config.descent.num_times).round())
+
+
+def target_notes(given: Given) -> dict[str, str]:
+    """What was done to the data the user brought."""
+    notes, made = {}, given.target
+    if made.num_merged:
+        notes["duplicates"] = f"{made.num_merged} duplicate points were merged, with weights"
+    if made.scaling is not None:
+        center = ", ".join(f"{x:.3g}" for x in made.scaling.center[:4])
+        more = ", ..." if len(made.scaling.center) > 4 else ""
+        notes["scaling"] = (
+            f"points were moved by -({center}{more}) and divided by {made.scaling.factor:.4g}"
+        )
+    return notes
+
+
+def named_instance(study: Study, piece: Slice, size: str = "") -> str:
+    """Target, number of points, swept values and what is not usual, as claims name them."""
+    config = study.config
+    parts = [config.target.name, f"d = {study.d}", size or f"N = {config.data.num}", piece.label]
+    if not config.data.constant:
+        parts.append("no constant coordinate")
+    if config.data.weight != "regression":
+        parts.append(f"{config.data.weight} weight")
+    if config.data.times != "uniform":
+        parts.append(f"t {config.data.times.replace('_', '-')}")
+    return ", ".join(filter(None, parts))
+
+
+def ratio_interval(values: np.ndarray) -> Interval:
+    """Median of ratios of times on a log scale: that of their logarithms; NaN counts as none."""
+    logs = median(np.log(values))
+    value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
+    return logs._replace(value=value, low=low, high=high)
+
+
+def median(values: np.ndarray) -> Interval:
+    """Median and interval over seeds: NaN is left out, inf is the loss of one that diverged."""
+    return over_seeds(values)
+
+
+def over(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Ratios; NaN where there is nothing to divide by."""
+    return np.divide(values, others, out=np.full(np.shape(values), np.nan), where=others != 0)
+
+
+def widths_of(config: NtkConfig) -> list[int]:
+    """The configured widths m."""
+    return [int(m) for m in config.network.widths]

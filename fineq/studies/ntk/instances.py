@@ -1,0 +1,122 @@
+"""From a configuration to what a member of a sweep learns from: process, target, data."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq.ntk import forward, targets
+from fineq.ntk.forward import Process
+from fineq.ntk.targets import Target
+from fineq.settings.fields import replace_at
+from fineq.studies.ntk.config import NtkConfig
+from fineq.studies.ntk.named import Made, make_target
+from fineq.sweep.stages import Member
+
+OWN = ("seed", "width")  # axes that are no fields
+
+
+class Given(NamedTuple):
+    """What the user brought, or a name stands for.
+
+    Attributes:
+        target: the law of X_0, and what was done to get it.
+    """
+
+    target: Made
+
+
+class Data(NamedTuple):
+    """Points and their labels.
+
+    Attributes:
+        t: times `[N]`.
+        x: states X_t `[N, d]`.
+        z: regression inputs `[N, D]`.
+        noisy: labels X_0, `[N, d]`.
+        clean: f*(t, x), `[N, d]`.
+        weight: factor of the squared error in reports, `[N]`.
+    """
+
+    t: Array
+    x: Array
+    z: Array
+    noisy: Array
+    clean: Array
+    weight: Array
+
+
+class Instance(NamedTuple):
+    """One member: what it learns, from what, and a key for whatever else is drawn."""
+
+    process: Process
+    law: Target
+    train: Data
+    test: Data
+    key: Array
+
+
+def target_of(config: NtkConfig, points: tuple[np.ndarray, np.ndarray | None] | None) -> Made:
+    """The configured law of X_0, from `points` and weights where it is read from a file.
+
+    Raises:
+        InputError: as `fineq.studies.ntk.named.make_target`.
+    """
+    t = config.target
+    return make_target(
+        *(t.name, t.d),
+        num_components=t.num_components,
+        size=t.size,
+        seed=t.draw,
+        given=points,
+        scale=t.scale,
+    )
+
+
+def process_of(config: NtkConfig) -> Process:
+    """The configured forward process, in the configured precision."""
+    p = config.process
+    made = forward.make_process(p.g, p.last, T0=p.T0, T=p.T)
+    return jax.tree.map(lambda x: x.astype(config.precision), made)
+
+
+def data_of(config: NtkConfig, process: Process, law: Target, key: Array, num: int) -> Data:
+    """`num` independent points with noisy and clean labels."""
+    found = forward.triples(process, law, key, num, forward.TIMES[config.data.times])
+    z = forward.inputs(process, found.t, found.x, config.data.constant)
+    clean = targets.denoise(process, law, found.t, found.x)
+    weight = forward.weight(process, found.t, config.data.weight)
+    return Data(found.t, found.x, z, found.x0, clean, weight)
+
+
+def configured(config: NtkConfig, member: Member) -> NtkConfig:
+    """The configuration with a member's values in place of its fields."""
+    return replace_at(config, {k: v for k, v in member.items() if k not in OWN})
+
+
+def make_instance(config: NtkConfig, given: Given) -> Callable[[Member], Instance]:
+    """A pure function from a member (`{"seed": ..., "process.T0": ...}`) to its instance.
+
+    A member's values take the place of fields; `OWN` names axes that are no fields.
+    """
+    law = jax.tree.map(
+        lambda x: (
+            jnp.asarray(x, config.precision)
+            if jnp.issubdtype(jnp.asarray(x).dtype, jnp.floating)
+            else x
+        ),
+        given.target.law,
+    )
+
+    def instance(member: Member) -> Instance:
+        at = configured(config, member)
+        process = process_of(at)
+        keys = jax.random.split(jax.random.key(member["seed"]), 3)
+        train = data_of(at, process, law, keys[0], at.data.num)
+        test = data_of(at, process, law, keys[1], at.data.num_test)
+        return Instance(process, law, train, test, keys[2])
+
+    return instance

@@ -1,0 +1,223 @@
+"""Whole sweeps and inner iterations of policy iteration on linear-quadratic instances."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from fineq.pift import lq
+from fineq.pift.lq import LinearQuadratic, Policy, Solution
+from fineq.pift.rewards import Quadratic
+from fineq.studies.pift.common import Study
+from fineq.sweep import Axis, Program, SweepResult
+from fineq.sweep.stages import Member
+
+
+class Facts(NamedTuple):
+    """What is exact of one linear-quadratic instance.
+
+    Attributes:
+        solution: the optimum.
+        ratio: max_t ρ_t, the spectral radius of S_t P_{t+1}/β_t; NaN unless well posed.
+        ratios: ρ_t, `[T]`.
+        concave: max_t of the negative curvature alone.
+        convex: max_t of the positive curvature alone, what well-posedness bounds by 1.
+        value: J of the optimum.
+        reward: E r of the optimum.
+        divergence: path KL of the optimum.
+        pretrained: E r of the pre-trained chain.
+        mismatch: |V backward - J forward| over |J|.
+    """
+
+    solution: Solution
+    ratio: Array
+    ratios: Array
+    concave: Array
+    convex: Array
+    value: Array
+    reward: Array
+    divergence: Array
+    pretrained: Array
+    mismatch: Array
+
+
+class Quadratics(NamedTuple):
+    """The problem of a sweep: arrays, optimum, moments of Y_0."""
+
+    lq: LinearQuadratic
+    solution: Solution
+    mean: Array
+    covariance: Array
+
+
+def facts_of(study: Study) -> Facts:
+    """The exact facts of every member, leaves `[*axes, ...]`."""
+
+    def look(member: Member) -> Facts:
+        problem = study.instance(member).problem
+        arrays = lq.linear_quadratic(problem)
+        found = lq.optimum(arrays)
+        moments = problem.chain.start.moments()
+        best = lq.objective(arrays, found.policy, *moments)
+        plain = lq.objective(arrays, lq.pretrained(arrays), *moments)
+        ratios = found.ratios
+        backward = lq.expected(found.value, *moments)
+        return Facts(
+            found,
+            jnp.where(found.well_posed, jnp.max(ratios), jnp.nan),
+            ratios,
+            jnp.max(-found.lowest),
+            jnp.max(found.highest),
+            best.objective,
+            best.reward,
+            best.divergence,
+            plain.reward,
+            jnp.abs(backward - best.objective) / jnp.abs(best.objective),
+        )
+
+    return study.stages.measure("facts", look, study.axes)
+
+
+def distance(policy: Policy, star: Policy, scale: Array) -> Array:
+    """Largest difference of two policies' means over steps, `scale` the size of a state.
+
+    The norm of (F - F*, (f - f*)/scale): the error at states of that size.
+    """
+    apart = jnp.concatenate([policy.F - star.F, (policy.f - star.f)[..., None] / scale], axis=-1)
+    sizes = jnp.linalg.norm(apart, axis=(-2, -1))
+    # A vectorised maximum on CPU may pass over NaN: a lost policy is told by hand.
+    return jnp.where(jnp.all(jnp.isfinite(sizes)), jnp.max(sizes), jnp.nan)
+
+
+def sweeps(
+    study: Study,
+    name: str,
+    num_sweeps: int,
+    axes: list[Axis] | None = None,
+    rule: Callable[[dict[str, Any]], lq.Rule] | None = None,
+) -> SweepResult:
+    """Whole-trajectory policy iteration from the pre-trained policy.
+
+    Args:
+        study: bound study.
+        name: of the stage.
+        num_sweeps: evaluations and improvements.
+        axes: further axes before the study's.
+        rule: the inner step of a member's static values; `inner.rule` unless given.
+
+    Returns:
+        Metrics `distance` (to the optimal means) and `gap` (J* - J), recorded at every sweep.
+    """
+    pick = rule or (lambda static: study.config.inner.rule)
+
+    def program(static: dict[str, Any]) -> Program:
+        chosen = pick(static)
+
+        def init(key: Array, member: Member) -> tuple[Policy, Quadratics]:
+            del key
+            problem = study.instance({**member, **static}).problem
+            arrays = lq.linear_quadratic(problem)
+            moments = problem.chain.start.moments()
+            return lq.pretrained(arrays), Quadratics(arrays, lq.optimum(arrays), *moments)
+
+        def kernel(state: Policy, problem: Quadratics) -> tuple[Policy, tuple[()]]:
+            return lq.sweep(problem.lq, state, chosen)[0], ()  # type: ignore[arg-type]
+
+        def metrics(state: Policy, info: object, problem: Quadratics) -> dict[str, Array]:
+            del info
+            size = jnp.sqrt(jnp.trace(problem.covariance) + problem.mean @ problem.mean)
+            best = lq.expected(problem.solution.value, problem.mean, problem.covariance)
+            value = lq.evaluate(problem.lq, state)
+            return {
+                "distance": distance(state, problem.solution.policy, size),
+                "gap": best - lq.expected(value, problem.mean, problem.covariance),
+            }
+
+        record = list(range(num_sweeps + 1))
+        return Program(init, kernel, num_steps=num_sweeps, metrics=metrics, record=record)
+
+    return study.stages.sweep(name, program, [*(axes or []), *study.axes])
+
+
+class Inner(NamedTuple):
+    """Inner iterations of nested PI-FT, `[T, num_inner + 1]`.
+
+    Attributes:
+        to_fixed_point: distance to the fixed point of the current V_{t+1}.
+        to_optimum: distance to u_t*.
+    """
+
+    to_fixed_point: Array
+    to_optimum: Array
+
+
+def inner_errors(study: Study, num_inner: int) -> Inner:
+    """Nested PI-FT of every member, leaves `[*axes, T, num_inner + 1]`."""
+
+    def look(member: Member) -> Inner:
+        problem = study.instance(member).problem
+        arrays = lq.linear_quadratic(problem)
+        # The barrier makes one LAPACK call wait for the other: two at once can hang two cores.
+        star, arrays = lax.optimization_barrier((lq.optimum(arrays).policy, arrays))
+        found = lq.nested(arrays, num_inner, study.config.inner.rule)  # type: ignore[arg-type]
+        after = jax.tree.map(lambda x: x[1:], found.value)
+        times = jnp.arange(arrays.betas.shape[0])
+        fixed = jax.vmap(lambda t, v, A, b: lq.improve(arrays, t, v, A, b, "newton"))(
+            times, after, arrays.A, arrays.b
+        )
+        mean, covariance = problem.chain.start.moments()
+        size = jnp.sqrt(jnp.trace(covariance) + mean @ mean)
+
+        def error(inner: Policy, to: Policy) -> Array:
+            return jax.vmap(lambda i: distance(i, to, size))(inner)
+
+        return Inner(
+            jax.vmap(error)(found.inner, Policy(*fixed)), jax.vmap(error)(found.inner, star)
+        )
+
+    return study.stages.measure("inner", look, study.axes)
+
+
+class Ratios(NamedTuple):
+    """Contraction ratios of the update maps themselves, linearised at the optimum.
+
+    Attributes:
+        sweep: of a whole sweep.
+        steps: of the inner iteration at each t for V*, `[T]`.
+    """
+
+    sweep: Array
+    steps: Array
+
+
+def measured_ratios(study: Study, num: int) -> Ratios:
+    """The ratios by `num` power iterations on the derivatives of the maps, leaves `[*axes, ...]`.
+
+    Errors of an ordinary run reach rounding before all but the slowest mode have died out; the
+    derivative can be iterated for as long as it takes.
+    """
+
+    def ratio(function: Callable[[Policy], Policy], at: Policy) -> Array:
+        def step(v: Policy, _: None) -> tuple[Policy, Array]:
+            moved = jax.jvp(function, (at,), (v,))[1]
+            size = jnp.sqrt(sum(jnp.sum(x * x) for x in moved))
+            return jax.tree.map(lambda x: x / jnp.where(size > 0, size, 1.0), moved), size
+
+        start = jax.tree.map(jnp.ones_like, at)
+        return lax.scan(step, start, length=num)[1][-1]
+
+    def look(member: Member) -> Ratios:
+        arrays = lq.linear_quadratic(study.instance(member).problem)
+        found = lq.optimum(arrays)
+        after = jax.tree.map(lambda x: x[1:], found.value)
+
+        def inner(t: Array, value: Quadratic, F: Array, f: Array) -> Array:
+            return ratio(lambda m: Policy(*lq.improve(arrays, t, value, *m)), Policy(F, f))
+
+        times = jnp.arange(arrays.betas.shape[0])
+        steps = jax.vmap(inner)(times, after, *found.policy)
+        return Ratios(ratio(lambda m: lq.sweep(arrays, m)[0], found.policy), steps)
+
+    return study.stages.measure("ratios", look, study.axes)

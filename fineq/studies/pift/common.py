@@ -1,0 +1,123 @@
+"""What the studies of fine-tuning share: names of fields, axes, instances, text for claims."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fineq.claims.counting import over_seeds
+from fineq.errors import InputError
+from fineq.rates import Interval, Rate, SequenceRate
+from fineq.studies import common
+from fineq.studies.common import Names, seed_axis, user_axes
+from fineq.studies.pift.config import PiftConfig
+from fineq.studies.pift.instances import Given, Instance, is_drawn, make_instance, schedule_of
+from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
+
+NAMES = Names(
+    {
+        "beta": "price β",
+        "reward.scale": "factor of the reward",
+        "schedule.num_steps": "steps T",
+        "t": "generation step t",
+        "inner": "inner iteration",
+        "side": "side",
+        "rule": "inner step",
+        "times": "β over the plain threshold",
+    },
+    {"beta": "β", "scale": "reward x", "end": "ᾱ_T"},
+)
+coords_of = NAMES.coords_of
+slices = NAMES.slices
+
+
+Study = common.Study[PiftConfig, Given, Instance]
+
+
+def is_linear_quadratic(study: Study) -> bool:
+    """Gaussian data and a linear or quadratic reward: everything is exact."""
+    config = study.config
+    return (
+        study.given.points is None
+        and config.data.name == "gaussian"
+        and config.reward.name in ("linear", "quadratic")
+    )
+
+
+def instances_words(study: Study) -> str:
+    """On how many instances exact numbers were found: `32 seeds`, `one instance`."""
+    num = len(study.axes[-1].values)
+    return "one instance" if num == 1 else f"{num} seeds"
+
+
+def schedule_note(config: PiftConfig) -> dict[str, str]:
+    """The floor of the last step's variance, which the posterior's formula puts at 0."""
+    if config.schedule.variance != "posterior" or "schedule" in config.sweep:
+        return {}
+    last = float(schedule_of(config).sigmas[-1]) ** 2
+    kind = "that of the step before" if config.schedule.floor is None else "as given"
+    return {"floor": f"posterior variances; σ² of the last step is floored at {last:.3g}, {kind}"}
+
+
+def alike(study: Study) -> bool:
+    """All seeds have the same problem: exact numbers are those of one, and have no interval."""
+    return not is_drawn(study.config, study.given)
+
+
+def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool = False) -> Study:
+    """Bind a configuration.
+
+    Args:
+        config: validated.
+        given: what the user brought.
+        stages: runs the sweeps.
+        random: the study draws by seed, beside its problems; where not, one seed of a problem that
+            is given says all.
+
+    Raises:
+        InputError: as `fineq.studies.common.user_axes`, and for both a list of prices and a sweep
+            of one.
+    """
+    seeds = seed_axis(config)
+    if not (random or is_drawn(config, given)):
+        seeds = Axis(seeds.name, seeds.values[:1])
+    axes = [*user_axes(config), seeds]
+    if config.betas and any(axis.name == "beta" for axis in axes):
+        raise InputError("betas gives β at every step: drop it, or sweep.beta")
+    return Study(config, given, stages, make_instance(config, given), axes)
+
+
+class Relative(NamedTuple):
+    """Measured over predicted exponents.
+
+    Attributes:
+        over: `[seed]`; NaN where the rate is not linear or not known.
+        used: the fits of the others.
+        interval: over seeds; of a single one that of its regression.
+    """
+
+    over: np.ndarray
+    used: list[SequenceRate]
+    interval: Interval
+
+
+def relative(rate: Rate, exponent: np.ndarray) -> Relative:
+    """Compare a fitted rate with the exponents predicted for its seeds, `[seed]`."""
+    slopes = np.array([fit.slope for fit in rate.per_seed])
+    linear = np.array([fit.verdict == "linear" for fit in rate.per_seed])
+    use = linear & np.isfinite(slopes) & np.isfinite(exponent)
+    over = np.where(use, -slopes / exponent, np.nan)
+    used = [fit for fit, one in zip(rate.per_seed, use, strict=True) if one]
+    interval = over_seeds(over)
+    if rate.seeds == 1 and use.all():
+        found, by = rate.exponent, float(exponent[0])
+        interval = found._replace(value=found.value / by, low=found.low / by, high=found.high / by)
+    return Relative(over, used, interval)
+
+
+def no_rate(rate: Rate, exponent: np.ndarray) -> str:
+    """Why no seed has a linear rate to compare."""
+    if not np.any(exponent > 0):
+        return "no member contracts, max_t ρ_t >= 1: a larger beta decides"
+    counts = ", ".join(f"{number} {verdict}" for verdict, number in rate.verdicts.items())
+    return f"no seed shows a linear rate ({counts}): more of inner.num_sweeps decide"
