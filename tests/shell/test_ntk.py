@@ -8,10 +8,10 @@ import xarray as xr
 
 from fineq.errors import EXIT_ALL_DIVERGED
 from fineq.ntk import forward
-from fineq.studies.ntk import config
 from fineq.shell.compose import compose
 from fineq.shell.main import main
 from fineq.shell.sentences import CONFIGS
+from fineq.studies.ntk import config
 from fineq.studies.ntk.area import AREA
 from tests.shell.refusal import refused
 
