@@ -52,6 +52,11 @@ class Method:
     draws: bool = False
     """Whether the method uses its key."""
 
+    @property
+    def stops(self) -> bool:
+        """Whether `done` ever holds, static: where it does not, no loop asks for it."""
+        return type(self).done is not Method.done
+
     def init(self, key: Array | None, problem: Any, start: Any) -> Any:
         """The state before the first step, from `start`, or the usual one where that is None."""
         raise NotImplementedError
@@ -79,8 +84,3 @@ class Method:
         """What is solved for, from a state."""
         del problem
         return state
-
-
-def stops(found: Method) -> bool:
-    """Whether the method says itself when it is done."""
-    return type(found).done is not Method.done

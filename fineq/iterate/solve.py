@@ -13,8 +13,18 @@ from jax import Array, lax
 from fineq.errors import InputError
 from fineq.iterate.core import blank, choose
 from fineq.iterate.events import Progress, Store
-from fineq.iterate.method import Method, stops
+from fineq.iterate.method import Method
 from fineq.iterate.run import Trace, iterate
+from fineq.iterate.stepping import (
+    Given,
+    Seen,
+    keyless_step,
+    measured,
+    not_done,
+    refused,
+    step_and_judge,
+    stochastic_step,
+)
 from fineq.rates import Rate, linear_rate
 
 
@@ -30,22 +40,6 @@ class Status(enum.IntEnum):
 
 
 STATUSES = {"budget": Status.BUDGET, "tolerance": Status.CONVERGED, "diverged": Status.DIVERGED}
-
-
-class Given(NamedTuple):
-    """What a step is given: all arrays, so that other numbers compile nothing."""
-
-    method: Method
-    problem: Any
-    reference: Any
-
-
-class Seen(NamedTuple):
-    """What a step has seen: the method's own info, and its verdicts on the state it has reached."""
-
-    info: Any
-    done: Array
-    refused: Array
 
 
 class Stats(NamedTuple):
@@ -104,37 +98,6 @@ class Solution:
         kept = self.trace.valid
         steps, errors = self.trace.iterations[kept], measured[quantity][None, kept]
         return linear_rate(steps, errors, quantity=quantity, **options)
-
-
-def _step(key: Array, state: Any, problem: Given) -> tuple[Any, Seen]:
-    return _seen(key, state, problem)
-
-
-def _keyless(state: Any, problem: Given) -> tuple[Any, Seen]:
-    return _seen(None, state, problem)
-
-
-def _seen(key: Array | None, state: Any, given: Given) -> tuple[Any, Seen]:
-    method, problem, reference = given
-    state, info = method.step(key, state, problem)
-    done = jnp.asarray(method.done(state, info, problem, reference))
-    return state, Seen(info, done, jnp.asarray(method.diverged(state, info, problem)))
-
-
-def measured(state: Any, info: Seen, problem: Given) -> dict[str, Array]:
-    """What the method measures of a state."""
-    return problem.method.measure(state, info.info, problem.problem, problem.reference)
-
-
-def not_done(info: Seen) -> Array:
-    """0 where the method is done, else 1."""
-    return jnp.where(info.done, 0.0, 1.0)
-
-
-def refused(state: Any, info: Seen) -> Array:
-    """Whether the method refuses the state."""
-    del state
-    return info.refused
 
 
 @jax.jit
@@ -198,14 +161,14 @@ def solve(
     given = Given(method, problem, reference)
     state = _begin(key_init, given, start) if jit else method.init(key_init, problem, start)
     trace = iterate(
-        _keyless if key_steps is None else _step,
+        keyless_step if key_steps is None else stochastic_step,
         state,
         given,
         num_steps=num_steps,
         key=key_steps,
         metrics=measured,
         record=record,
-        until=not_done if stops(method) else None,
+        until=not_done if method.stops else None,
         tolerance=0.5,
         diverged=refused,
         store=store,
@@ -250,7 +213,9 @@ def unroll(
     given = Given(method, problem, reference)
 
     def step(t: Array, state: Any) -> tuple[Any, Seen]:
-        return _seen(None if key_steps is None else jax.random.fold_in(key_steps, t), state, given)
+        return step_and_judge(
+            None if key_steps is None else jax.random.fold_in(key_steps, t), state, given
+        )
 
     def body(carry: tuple[Any, Seen], t: Array) -> tuple[tuple[Any, Seen], dict[str, Array]]:
         state, seen = carry

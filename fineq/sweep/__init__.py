@@ -4,5 +4,6 @@ from fineq.sweep.axes import Axis
 from fineq.sweep.program import Program
 from fineq.sweep.result import SweepResult
 from fineq.sweep.run import sweep
+from fineq.sweep.solving import Task, solving
 
-__all__ = ["Axis", "Program", "SweepResult", "sweep"]
+__all__ = ["Axis", "Program", "SweepResult", "Task", "solving", "sweep"]
