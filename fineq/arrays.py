@@ -3,12 +3,14 @@
 Types and shapes are known under `jit` and `vmap` too and are checked there; values never are.
 """
 
+import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fineq.errors import InputError
+from fineq.errors import InputError, PrecisionWarning
 
 if TYPE_CHECKING:
     from jax import Array
@@ -58,6 +60,40 @@ def real_array(
         array = jnp.asarray(host_array(name, given, ndim))
     whole = not jnp.issubdtype(array.dtype, jnp.floating)
     return array.astype(float) if floating and whole else array
+
+
+def prefer_float64(reference: str) -> None:
+    """Warn where JAX has no float64, which is its default, and exact truth is asked for.
+
+    Arrays of float32 while JAX has float64 are meant, and pass. The warning names the line outside
+    fineq and JAX that asks, and Python shows it once for each such line. Within `jit` it is given
+    when the program is traced.
+
+    Args:
+        reference: who computes, as the sentence names it, for example `nlqr.dare`.
+    """
+    import jax
+
+    if jax.dtypes.canonicalize_dtype(float) == np.float32:
+        warnings.warn(
+            f"{reference} is meant to be exact and computes in float32: say "
+            'jax.config.update("jax_enable_x64", True) before any array is made',
+            PrecisionWarning,
+            stacklevel=_outside(),
+        )
+
+
+def _outside() -> int:
+    """The level, seen from who calls, of the nearest frame of neither fineq nor JAX."""
+    # From 3.12 on `warnings` takes skip_file_prefixes; the oldest Python here is 3.11.
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and _own(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _own(module: str) -> bool:
+    return module.partition(".")[0] in ("fineq", "jax", "contextlib", "functools")
 
 
 def _check(name: str, array: Any, ndim: int | Sequence[int] | None) -> None:

@@ -29,6 +29,10 @@ class ResourceError(FineqError):
     exit_code: ClassVar[int] = EXIT_RESOURCES
 
 
+class PrecisionWarning(UserWarning):
+    """What is meant as exact truth is computed in float32; said once for each line that asks."""
+
+
 def in_a_line(error: BaseException) -> str:
     """The kind of an error that is not ours, and the first line of what it says."""
     said = str(error).strip().partition("\n")[0]

@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from fineq.arrays import prefer_float64
 from fineq.errors import InputError
 from fineq.fast.lanes import Stack, over_lanes, solve_positive
 from fineq.nlqr.doubling import STATUS_MESSAGES, Status
@@ -42,6 +43,7 @@ def dare(A: ArrayLike, B: ArrayLike, Q: ArrayLike, R: ArrayLike) -> DareSolution
     numbers, that are empty, or whose shapes disagree raise `InputError`.
     Source: arXiv 2303.08431 (K_lin), `nlqr/landscape`.
     """
+    prefer_float64("nlqr.dare")
     A, B, Q, R = common(A, B, Q, R)
     _check_shapes(A, B, Q, R)
     return _dare(A, B, Q, R)

@@ -27,7 +27,7 @@ from jax.core import Tracer
 from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
-from fineq.arrays import real_array
+from fineq.arrays import prefer_float64, real_array
 from fineq.errors import InputError
 from fineq.ntk.memory import check_memory
 from fineq.ntk.tangent import BLOCK, as_points, gram, product
@@ -107,6 +107,7 @@ def eigenpairs(A: Array) -> tuple[Array, Array]:
 
 def spectrum(K: ArrayLike) -> Spectrum:
     """Eigenpairs of K/N for a Gram matrix K `[N, N]`; raises `InputError` for anything else."""
+    prefer_float64("ntk.spectrum")
     K = real_array("K", K, 2)
     if K.shape[0] != K.shape[1] or K.shape[0] == 0:
         raise InputError(f"K must be a square matrix of at least one row, got shape {K.shape}")

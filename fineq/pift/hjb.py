@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.arrays import prefer_float64
 from fineq.ddpm.laws import Law
 from fineq.errors import InputError
 
@@ -162,6 +163,7 @@ def policy_iteration(domain: Domain, reward: Array, beta: Array, num_iterations:
 
 def hopf_cole(domain: Domain, reward: Array, beta: Array) -> Array:
     """V = β log w from the linear equation for w, by the same scheme, `[N + 1, n]`."""
+    prefer_float64("pift.hopf_cole")
     top = jnp.max(reward)
     drift = 0.5 * domain.points[None] + domain.score
     w = backward(domain, drift, jnp.zeros_like(drift), jnp.exp((reward - top) / beta))

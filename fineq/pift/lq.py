@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, custom_batching, lax
 
-from fineq.arrays import real_array
+from fineq.arrays import prefer_float64, real_array
 from fineq.errors import InputError
 from fineq.fast.lanes import LARGEST_LANES, Lanes
 from fineq.pift.problem import AffineMean, Problem
@@ -151,6 +151,7 @@ def pretrained(lq: LinearQuadratic) -> Policy:
 @jax.jit
 def optimum(lq: LinearQuadratic) -> Solution:
     """Solve the Bellman equation exactly, backwards in t."""
+    prefer_float64("pift.lq.optimum")
 
     def step(carry: tuple[Quadratic, Array], now: tuple) -> tuple:
         (after, well_posed), (A, b, L, beta, P, p, c) = carry, now

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.arrays import prefer_float64
 from fineq.pift.grid.bellman import BLOCK, Best, Bracket, in_blocks, joined, maximiser
 from fineq.pift.grid.density import running
 from fineq.pift.grid.tensor import Grid, axis_sigmas, smoothed
@@ -109,6 +110,7 @@ def optimum(problem: Problem, grid: Grid, region: Array, *, block: int = BLOCK) 
         region: where Y_0..Y_T have mass, `[T + 1, P]` (see `carried`).
         block: points at once.
     """
+    prefer_float64("pift.grid.optimum")
     tolerance = TOLERANCE * float(jnp.finfo(region_dtype(grid)).eps)
 
     def step(after: Array, t: Array) -> tuple:
