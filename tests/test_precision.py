@@ -60,7 +60,8 @@ def test_with_float64_there_is_no_warning(name):
 
 
 def test_float32_that_is_meant_passes():
-    assert dare(*np.float32([ONE / 2, ONE, ONE, ONE])).P.dtype == jnp.float32
+    one = np.float32(ONE)
+    assert dare(one / 2, one, one, one).P.dtype == jnp.float32
 
 
 def test_a_loop_is_warned_once_and_two_lines_twice():
