@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -37,6 +38,9 @@ class Study(NamedTuple, Generic[ConfigT, GivenT, InstanceT]):
         stages: runs the sweeps.
         instance: from a member, `{"seed": 0, "process.T0": 0.1}`, to its instance, pure.
         axes: swept fields, then seeds.
+        own: axes that the study lays itself, such as widths, or runs along, such as the β of an
+            exponent in β: no combinations of their values are told apart.
+        alike: all seeds have the same problem, nothing random: exact numbers have no interval.
     """
 
     config: ConfigT
@@ -44,6 +48,8 @@ class Study(NamedTuple, Generic[ConfigT, GivenT, InstanceT]):
     stages: Stages
     instance: Callable[[Member], InstanceT]
     axes: list[Axis]
+    own: tuple[Axis, ...] = ()
+    alike: bool = False
 
 
 def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:
@@ -72,6 +78,11 @@ def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:
 def seed_axis(config: RunConfig) -> Axis:
     """Seeds `first_seed, first_seed + 1, ...`."""
     return Axis("seed", range(config.first_seed, config.first_seed + config.seeds))
+
+
+def seeds_of(axes: Sequence[Axis]) -> list[Any]:
+    """The seeds among the axes."""
+    return list(next(axis.values for axis in axes if axis.name == "seed"))
 
 
 def drawn_fit(law: PowerLaw, x: list) -> Fit | None:
@@ -139,10 +150,16 @@ class Names(NamedTuple):
     Attributes:
         long: path of a field, or name of a dimension, to what a figure writes on its axis.
         symbols: dimension to symbol, as in `ℓ = 0.3`.
+        values: dimension to the words of its values, where they are names.
     """
 
     long: Mapping[str, str]
     symbols: Mapping[str, str]
+    values: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+
+    def words_of(self, dim: str, value: Any) -> str:
+        """A value of a dimension as claims write it."""
+        return self.values.get(dim, {}).get(str(value), str(value))
 
     def coords_of(self, axes: Sequence[Axis], config: RunConfig, **more: Any) -> Arrays:
         """The coordinates of the axes, and of further dimensions such as `iteration`."""

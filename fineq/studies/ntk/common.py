@@ -20,10 +20,12 @@ from fineq.studies.common import Names, Slice, seed_axis, user_axes
 from fineq.studies.ntk.claims import claim
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.instances import Given, Instance, configured, make_instance
+from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.memory import device_bytes
 from fineq.sweep.stages import Member, Stages
 
+STARTS = {"symmetric": "output 0 at start", "subtracted": "f_0 subtracted", "plain": "f_0 kept"}
 NAMES = Names(
     {
         "process.T0": "earliest time T0",
@@ -33,9 +35,11 @@ NAMES = Names(
         "width": "width m",
         "time": "training time (steps) τ",
         "step": "training time (steps) τ",
+        "start": "initialisation",
         "t": "diffusion time t",
     },
     {"T0": "T0", "T": "T", "num": "N", "width": "m", "g": "g", "step": "η"},
+    {"start": STARTS},
 )
 coords_of = NAMES.coords_of
 slices = NAMES.slices
@@ -80,7 +84,7 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> S
             f"descent.method={config.descent.method}: study={config.study} needs all eigenpairs, "
             f"descent.method=spectral; {' and '.join(KRYLOV)} do not"
         )
-    study = Study(config, given, stages, make_instance(config, given), axes)
+    study = Study(config, given, stages, make_instance(config, given), axes, tuple(own))
     sizes = next((axis.values for axis in own if axis.name == "data.num"), None)
     _check_fits(config, sizes or [config.data.num])
     _check_steps(study, [*own, *study.axes])
@@ -241,3 +245,22 @@ def over(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 def widths_of(config: NtkConfig) -> list[int]:
     """The configured widths m."""
     return [int(m) for m in config.network.widths]
+
+
+def bind_widths(config: NtkConfig, given: Given, stages: Stages) -> Study:
+    """A study whose own axis is the width m of networks.
+
+    Raises:
+        InputError: as `make_study`, and for fewer than two widths.
+    """
+    widths = Axis("width", widths_of(config), static=True)
+    study = make_study(config, given, stages)
+    if len(widths) < 2:
+        raise InputError(f"{config.study} needs 2 widths or more, got {config.network.widths}")
+    return study._replace(own=(widths,))
+
+
+def widths_in_words(view: View) -> str:
+    """The range of widths, as claims name it."""
+    widths = view.values_of("width")
+    return f"m = {widths[0]} to {widths[-1]}"

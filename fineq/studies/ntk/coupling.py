@@ -6,187 +6,138 @@ followed over training, for networks that start at output 0 and for those that d
 
 import numpy as np
 
-from fineq.claims import Claim, Theory
-from fineq.claims.counting import curved, unless_holds
-from fineq.errors import InputError
-from fineq.figures import Figure, Line, Panel
+from fineq.claims import Theory
+from fineq.figures import Panel
 from fineq.figures import Theory as Drawn
-from fineq.rates import PowerLaw, power_law
-from fineq.results import Array as Named
-from fineq.results import StudyResult, status_of
-from fineq.studies.common import Slice, dims_of, drawn_fit, small_multiples, titled
+from fineq.studies.found import Found, Quantity
 from fineq.studies.ntk.common import (
+    NAMES,
+    STARTS,
     Study,
-    coords_of,
-    counting,
+    bind_widths,
     divergence_note,
-    make_study,
-    median,
     named_instance,
-    slices,
     target_notes,
-    widths_of,
+    widths_in_words,
 )
-from fineq.studies.ntk.config import NtkConfig
-from fineq.studies.ntk.instances import Given
 from fineq.studies.ntk.networks import (
     kernel_errors,
     network_errors,
     recorded,
     times_with_networks,
 )
-from fineq.sweep.stages import Stages
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exponent, Median
+from fineq.studies.view import View
+from fineq.sweep import Axis
 
 SHORT = 0.1  # of the horizon: where slopes are fitted a second time
 MARGIN = 0.05  # on the exponent -1/2
-STARTS = {"symmetric": "output 0 at start", "subtracted": "f_0 subtracted", "plain": "f_0 kept"}
+QUANTITIES = (
+    Quantity("distance", "distance of network and kernel descent, root mean square", ("time",)),
+    Quantity("gap", "distance of network and kernel descent, largest over training"),
+    Quantity("early_gap", "distance of network and kernel descent, largest over its first tenth"),
+)
+WHOLE, EARLY = (
+    Exponent(name, "width", MARGIN, "larger network.widths") for name in ("gap", "early_gap")
+)
 
 
-def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
-    """Train networks of every width from the configured start, and from a plain one.
-
-    Raises:
-        InputError: for fewer than two widths.
-    """
-    study = make_study(config, given, stages)
-    widths = widths_of(config)
-    if len(widths) < 2:
-        raise InputError(f"coupling needs 2 widths or more, got {config.network.widths}")
-    times = times_with_networks(config)
+def measure(study: Study) -> Found:
+    """Train networks of every width from the configured start, and from a plain one."""
+    times = times_with_networks(study.config)
     kernel = kernel_errors(study, times)
-    starts = list(dict.fromkeys([config.network.start, "plain"]))
+    starts = list(dict.fromkeys([study.config.network.start, "plain"]))
     apart = np.stack([network_errors(study, times, kernel, start)["coupling"] for start in starts])
-    steps = recorded(study, times)
     lost = np.asarray(kernel.diverged)
     apart = np.where(lost[..., None], np.nan, apart)
-    few = steps[steps <= max(SHORT * steps[-1], steps[0])]
-    gaps, short = (np.max(apart[..., : len(part)], axis=-1) for part in (steps, few))
-    laws = [
-        {
-            (start, name): power_law(
-                np.asarray(widths, float),
-                np.moveaxis(values[(i, slice(None), *piece.index)], 0, -1),
-                quantity=f"distance in m, {STARTS[start]}, {name} horizon, {piece.label}",
-            )
-            for i, start in enumerate(starts)
-            for name, values in (("whole", gaps), ("short", short))
-        }
-        for piece in slices(study.axes)
-    ]
-    dims = ("start", "width", *dims_of(study.axes))
-    about = "distance of network and kernel descent"
-    arrays = {
-        "distance": Named(apart, (*dims, "time"), "1", f"{about}, root mean square"),
-        "gap": Named(gaps, dims, "1", f"{about}, largest over training"),
-    }
-    coords = coords_of(study.axes, config, time=steps, width=np.asarray(widths))
-    coords["start"] = Named(np.array(starts), ("start",), "1", "initialisation")
-    return StudyResult(
-        arrays,
-        coords,
-        tuple(_claims(study, starts, gaps, laws, {"whole": steps[-1], "short": few[-1]})),
-        tuple(law for by in laws for law in by.values()),
-        _figures(study, starts, laws),
-        status_of(~np.isfinite(gaps)),
-        {**target_notes(given), **divergence_note(lost)},
+    steps = recorded(study, times)
+    few = steps <= max(SHORT * steps[-1], steps[0])
+    gap = np.max(apart, axis=-1)
+    return Found(
+        {"distance": apart, "gap": gap, "early_gap": np.max(apart[..., few], axis=-1)},
+        [Axis("start", starts, static=True), *study.own],
+        {"time": steps},
+        ~np.isfinite(gap),
+        {**target_notes(study.given), **divergence_note(lost)},
+        more={"whole": steps[-1], "early": steps[few][-1]},
     )
 
 
-def _claims(
-    study: Study,
-    starts: list[str],
-    gaps: np.ndarray,
-    laws: list[dict[tuple[str, str], PowerLaw]],
-    horizons: dict[str, int],
-) -> list[Claim]:
-    claims, about = [], counting(study)
-    widths = widths_of(study.config)
-    for piece, by in zip(slices(study.axes), laws, strict=True):
-        instance = f"{named_instance(study, piece)}, m = {widths[0]} to {widths[-1]}"
-        for i, start in enumerate(starts):
-            # What f_0 leaves is there from the start: one horizon is enough.
-            for name, steps in list(horizons.items())[: 1 if start == "plain" else 2]:
-                theory = Theory(-0.5, "~", "m^-½", margin=MARGIN) if start != "plain" else None
-                law = by[start, name]
-                claims.append(
-                    about(
-                        "ntk/coupling",
-                        law,
-                        theory,
-                        instance=f"{instance}, {steps} steps",
-                        what=f"exponent in m of the largest distance, {STARTS[start]}",
-                        undecided=unless_holds(
-                            law, theory, curved(law, MARGIN, "larger network.widths")
-                        ),
-                    )
-                )
-            last = gaps[(i, -1, *piece.index)]
-            last = np.where(np.isfinite(last), last, np.inf)
-            claims.append(
-                about(
-                    "ntk/coupling",
-                    by[start, "whole"],
-                    Theory(0.0, "<=", "the distance falls with m") if start != "plain" else None,
-                    instance=f"{instance}, {horizons['whole']} steps",
-                    what=f"whether the largest distance falls: exponent in m, {STARTS[start]}",
-                )
-            )
-            claims.append(
-                about(
-                    "ntk/coupling",
-                    median(last),
-                    instance=f"{named_instance(study, piece)}, m = {widths[-1]}",
-                    what=f"largest distance, {STARTS[start]}",
-                )
-            )
-    return claims
+def _plain(view: View) -> bool:
+    return view.at["start"] == "plain"
 
 
-def _figures(
-    study: Study, starts: list[str], laws: list[dict[tuple[str, str], PowerLaw]]
-) -> tuple[Figure, ...]:
-    of = {piece.index: by for piece, by in zip(slices(study.axes), laws, strict=True)}
-    caption = "Network and kernel descent, fresh points."
-    return small_multiples(
-        "coupling",
-        slices(study.axes),
-        lambda piece: _panels(study, starts, piece, of[piece.index]),
-        caption,
-    )
+def _unless_plain(theory: Theory):
+    # What f_0 leaves is there from the start.
+    return lambda view: None if _plain(view) else theory
 
 
-def _panels(
-    study: Study, starts: list[str], piece: Slice, by: dict[tuple[str, str], PowerLaw]
-) -> list[Panel]:
-    """Against the width, and over training."""
-    lines = tuple(
-        Line(
-            "gap",
-            STARTS[start],
-            {**piece.at, "start": start},
-            fit=drawn_fit(by[start, "whole"], widths_of(study.config)),
-        )
-        for start in starts
-    )
-    widths = Panel(
+def _during(horizon: str):
+    return lambda view: f"{widths_in_words(view)}, {view.found.more[horizon]} steps"
+
+
+def _at_largest(view: View) -> np.ndarray:
+    last = view("gap")[-1]
+    return np.where(np.isfinite(last), last, np.inf)
+
+
+def _panels(view: View) -> list[Panel]:
+    """Against the width, and over training from the first start."""
+    starts, widths = view.values_of("start"), view.values_of("width")
+    against = Panel(
         "powerlaw",
         "width",
-        lines,
+        tuple(view.line("gap", STARTS[start], fit=WHOLE, start=start) for start in starts),
         (Drawn("∝ m^-½", exponent=-0.5, line=0),),
-        title=titled("Largest distance", piece),
+        title=view.titled("Largest distance"),
         ylabel="distance, root mean square",
     )
+    first = starts[0]
     over_time = Panel(
         "curves",
         "time",
-        tuple(
-            Line("distance", f"m = {m}", {**piece.at, "start": starts[0], "width": m})
-            for m in widths_of(study.config)
-        ),
-        title=titled(f"Over training, {STARTS[starts[0]]}", piece),
+        tuple(view.line("distance", f"m = {m}", start=first, width=m) for m in widths.tolist()),
+        title=view.titled(f"Over training, {STARTS[first]}"),
         ylabel="distance, root mean square",
         xscale="log",
         yscale="log",
         ordered=True,
     )
-    return [widths, over_time]
+    return [against, over_time]
+
+
+HALF = _unless_plain(Theory(-0.5, "~", "m^-½", margin=MARGIN))
+LARGEST = "exponent in m of the largest distance, {start}"
+
+run = Recipe(
+    bind=bind_widths,
+    measure=measure,
+    names=NAMES,
+    words=named_instance,
+    quantities=QUANTITIES,
+    claims=(
+        Row("ntk/coupling", LARGEST, WHOLE, HALF, ("start",), _during("whole")),
+        Row(
+            *("ntk/coupling", LARGEST, EARLY, HALF, ("start",), _during("early")),
+            when=lambda view: not _plain(view),
+        ),
+        Row(
+            "ntk/coupling",
+            "whether the largest distance falls: exponent in m, {start}",
+            WHOLE,
+            _unless_plain(Theory(0.0, "<=", "the distance falls with m")),
+            ("start",),
+            _during("whole"),
+            undecided=lambda view, got: "",
+        ),
+        Row(
+            "ntk/coupling",
+            "largest distance, {start}",
+            Median(_at_largest),
+            each=("start",),
+            where=lambda view: f"m = {view.values_of('width')[-1]}",
+        ),
+    ),
+    figures=(Draw("coupling", _panels, "Network and kernel descent, fresh points."),),
+)

@@ -1,6 +1,6 @@
 """Whole sweeps and inner iterations of policy iteration on linear-quadratic instances."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -52,8 +52,8 @@ class Quadratics(NamedTuple):
     covariance: Array
 
 
-def facts_of(study: Study) -> Facts:
-    """The exact facts of every member, leaves `[*axes, ...]`."""
+def facts_of(study: Study, axes: Sequence[Axis] | None = None) -> Facts:
+    """The exact facts of every member, leaves `[*axes, ...]`, by default the study's axes."""
 
     def look(member: Member) -> Facts:
         problem = study.instance(member).problem
@@ -77,7 +77,7 @@ def facts_of(study: Study) -> Facts:
             jnp.abs(backward - best.objective) / jnp.abs(best.objective),
         )
 
-    return study.stages.measure("facts", look, study.axes)
+    return study.stages.measure("facts", look, study.axes if axes is None else axes)
 
 
 def distance(policy: Policy, star: Policy, scale: Array) -> Array:

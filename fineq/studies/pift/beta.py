@@ -5,165 +5,101 @@ of the terminal law from the tilt p_pre e^{r/β}/Z of the pre-trained one are ex
 Beside them, densities and controls of one mixture in the plane, solved on a grid.
 """
 
-import numpy as np
-from jax import Array
+from typing import Any
 
-from fineq.claims import Claim, Theory
-from fineq.claims.counting import curved, over_seeds, seeds_words, share_tried, unless_holds
+import numpy as np
+
+from fineq.claims import Theory
 from fineq.errors import InputError
-from fineq.figures import Figure, Fit, Line, Panel
+from fineq.figures import Panel
 from fineq.figures import Theory as Drawn
 from fineq.pift import terminal
-from fineq.rates import PowerLaw, power_law
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies.common import dims_of, named_arrays
+from fineq.results import Array as Named
+from fineq.studies.found import Found, Quantity
 from fineq.studies.pift.affine import Facts, facts_of
-from fineq.studies.pift.claims import claim
-from fineq.studies.pift.common import Study, alike, coords_of, make_study
-from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.instances import Given
-from fineq.studies.pift.linear_convergence import median
+from fineq.studies.pift.common import NAMES, Study, make_study
 from fineq.studies.pift.picture import (
-    Picture,
     check_picture,
     draw_picture,
     picture_arrays,
     picture_claims,
     picture_figures,
 )
-from fineq.sweep.stages import Member, Stages
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exponent, Median, Share
+from fineq.studies.view import View
+from fineq.sweep.stages import Stages
 
-BETA = "beta"
-ABOUT = {
-    "ratio": "ratio of a sweep, max_t ρ_t",
-    "divergence": "path divergence Σ KL_t [nat]",
-    "gain": "reward gained over the pre-trained model",
-    "value": "J*",
-    "to_tilt": "KL of Y_T to the tilted law [nat]",
-}
-POWERS = {-1.0: "∝ β⁻¹", -2.0: "∝ β⁻²"}
 LARGE = 4  # so many of the largest β show the limit β → ∞
 MARGIN = 0.05  # on exponents, limits seen over finitely many values
+QUANTITIES = (
+    Quantity("ratio", "ratio of a sweep, max_t ρ_t"),
+    Quantity("divergence", "path divergence Σ KL_t [nat]"),
+    Quantity("gain", "reward gained over the pre-trained model"),
+    Quantity("value", "J*"),
+    Quantity("to_tilt", "KL of Y_T to the tilted law [nat]"),
+)
+# Quantity, its exponent in β as β → ∞, what a larger β does, the panel's title, theory's line.
+FALLS = (
+    ("ratio", -1.0, "sweeps contract faster", "Speed", "∝ β⁻¹"),
+    ("divergence", -2.0, "the path divergence is smaller", "Closeness", "∝ β⁻²"),
+    ("gain", -1.0, "the reward is smaller", "Reward", "∝ β⁻¹"),
+)
+POWERS = {
+    name: Exponent(*(name, "beta", MARGIN, "larger β", LARGE, exponent), exact=True, lost=False)
+    for name, exponent, *_ in FALLS
+}
 
 
-def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
-    """Solve every instance at every β, and one mixture in the plane at some.
+def bind(config: Any, given: Any, stages: Stages) -> Study:
+    """A study along β.
 
     Raises:
-        InputError: unless β, and nothing else, is swept over `LARGE` values or more.
+        InputError: unless β, and nothing else, is swept over `LARGE` rising values or more.
     """
     study = make_study(config, given, stages)
-    if [axis.name for axis in study.axes[:-1]] != [BETA] or len(study.axes[0]) < LARGE:
+    *swept, _ = study.axes
+    if [axis.name for axis in swept] != ["beta"] or len(swept[0]) < LARGE:
         raise InputError(f"study=beta needs sweep.beta=[...] of {LARGE} values or more, alone")
-    if list(study.axes[0].values) != sorted(study.axes[0].values):
-        raise InputError(f"sweep.beta must rise when study=beta, got {list(study.axes[0].values)}")
+    if list(swept[0].values) != sorted(swept[0].values):
+        raise InputError(f"sweep.beta must rise when study=beta, got {list(swept[0].values)}")
     if config.picture.betas:
         check_picture(config)
-    facts = facts_of(study)
-    to_tilt = stages.measure("tilt", lambda member: _tilt(study, member), study.axes)
+    return study._replace(own=tuple(swept), axes=study.axes[-1:])
+
+
+def measure(study: Study) -> Found:
+    """Solve every instance at every β, and one mixture in the plane at some."""
+    axes = [*study.own, *study.axes]
+    facts = facts_of(study, axes)
+    posed = np.asarray(facts.solution.well_posed)
+
+    def to_tilt(member: Any) -> Any:
+        instance = study.instance(member)
+        return terminal.of_chain(instance.problem, instance.law).own  # type: ignore[arg-type]
+
     values = {
         "ratio": np.asarray(facts.ratio),
         "divergence": np.asarray(facts.divergence),
         "gain": np.asarray(facts.reward) - np.asarray(facts.pretrained),
         "value": np.asarray(facts.value),
-        "to_tilt": np.asarray(to_tilt),
+        "to_tilt": np.asarray(study.stages.measure("tilt", to_tilt, axes)),
     }
-    posed = np.asarray(np.all(np.asarray(facts.solution.well_posed), axis=0))
-    laws = _laws(study, values, posed) if posed.any() else {}
-    picture = draw_picture(study) if config.picture.betas else None
-    arrays, coords = _arrays(study, values, picture)
-    return StudyResult(
-        arrays,
-        coords,
-        (
-            *(_claims(study, values, laws, posed) if laws else ()),
-            *(picture_claims(picture) if picture is not None else ()),
-        ),
-        tuple(laws.values()),
-        _figures(study, laws, picture),
-        status_of(~np.asarray(facts.solution.well_posed)),
-        _notes(facts),
+    picture = draw_picture(study) if study.config.picture.betas else None
+    typical = [np.median(row[np.isfinite(row)]) for row in values["divergence"]]
+    frontier = Named(np.array(typical), ("beta",), "nat", "path divergence Σ KL_t (median)")
+    return Found(
+        values,
+        study.own,
+        lost=~posed,
+        notes=_notes(facts, posed),
+        arrays={"frontier": frontier} | picture_arrays(picture),
+        more=picture,
     )
 
 
-def _tilt(study: Study, member: Member) -> Array:
-    instance = study.instance(member)
-    return terminal.of_chain(instance.problem, instance.law).own  # type: ignore[arg-type]
-
-
-def _betas(study: Study) -> np.ndarray:
-    return np.asarray(study.axes[0].values)
-
-
-def _laws(study: Study, values: dict[str, np.ndarray], posed: np.ndarray) -> dict[str, PowerLaw]:
-    """Exponents in β over the largest ones, of the seeds that are well posed at every β."""
-    betas = _betas(study)
-    return {
-        name: power_law(
-            betas[-LARGE:], values[name][-LARGE:, posed].T, quantity=f"{ABOUT[name]} in β"
-        )
-        for name in ("ratio", "divergence", "gain")
-    }
-
-
-def _claims(
-    study: Study, values: dict[str, np.ndarray], laws: dict[str, PowerLaw], posed: np.ndarray
-) -> list[Claim]:
-    betas = _betas(study)
-    same = alike(study)
-    seeds = seeds_words(int(posed.sum()), posed.size, "well posed at every β", same)
-    instance = f"β = {betas[0]:g} to {betas[-1]:g}, {seeds}"
-    found = []
-    for name, what in (
-        ("ratio", "sweeps contract faster"),
-        ("divergence", "the path divergence is smaller"),
-        ("gain", "the reward is smaller"),
-    ):
-        falls = np.all(np.diff(values[name][:, posed], axis=0) < 0, axis=0)
-        found.append(
-            claim(
-                "pift/beta-tradeoff",
-                share_tried(falls),
-                Theory(1.0, ">=", "every instance"),
-                instance=instance,
-                what=f"the larger β, {what}: share of instances",
-                sampled=True,
-            )
-        )
-    for name, exponent in (("ratio", -1.0), ("divergence", -2.0), ("gain", -1.0)):
-        law, theory = laws[name], Theory(exponent, "~", "β → ∞", margin=MARGIN)
-        # Exact numbers: what the fit of one seed misses is the way to the limit, and no scatter.
-        slopes = over_seeds(law.seed_slopes, same)
-        seeds = seeds_words(law.seeds_used, posed.size, "well posed at every β", same)
-        why = curved(law, MARGIN, "larger β", exponent)
-        found.append(
-            claim(
-                "pift/beta-tradeoff",
-                slopes,
-                theory,
-                instance=f"β = {betas[-LARGE]:g} to {betas[-1]:g}, {seeds}",
-                what=f"exponent in β: {ABOUT[name].partition(' [')[0]}",
-                undecided=unless_holds(slopes, theory, why),
-            )
-        )
-    smallest = values["to_tilt"][0]
-    found.append(
-        claim(
-            "pift/terminal-law",
-            over_seeds(smallest[np.isfinite(smallest)], same),
-            instance=f"β = {betas[0]:g}, T = {study.config.schedule.num_steps}, "
-            + seeds_words(int(np.isfinite(smallest).sum()), smallest.size, "well posed", same),
-            what="KL of Y_T to the tilt of the pre-trained law, smallest β (median)",
-            unit="nat",
-        )
-    )
-    return found
-
-
-def _notes(facts: Facts) -> dict[str, str]:
-    posed = np.asarray(facts.solution.well_posed)
-    beyond = np.asarray(facts.ratio) >= 1
-    notes = {}
+def _notes(facts: Facts, posed: np.ndarray) -> dict[str, str]:
+    beyond, notes = np.asarray(facts.ratio) >= 1, {}
     if beyond.any():
         notes["contraction"] = f"{int(beyond.sum())} of {posed.size} members lie beyond contraction"
     if not posed.all():
@@ -173,52 +109,94 @@ def _notes(facts: Facts) -> dict[str, str]:
     return notes
 
 
-def _arrays(
-    study: Study, values: dict[str, np.ndarray], picture: Picture | None
-) -> tuple[Arrays, Arrays]:
-    arrays = named_arrays(values, dims_of(study.axes), ABOUT)
-    medians = {"frontier": np.array([median(of_beta) for of_beta in values["divergence"]])}
-    arrays |= named_arrays(medians, (BETA,), {"frontier": "path divergence Σ KL_t (median) [nat]"})
-    coords = coords_of(study.axes, study.config)
-    if picture is not None:
-        more, axes = picture_arrays(picture)
-        arrays, coords = arrays | more, coords | axes
-    return arrays, coords
+def _range(view: View, first: int = 0) -> str:
+    betas = view.values_of("beta")
+    return f"β = {betas[first]:g} to {betas[-1]:g}"
 
 
-def _figures(
-    study: Study, laws: dict[str, PowerLaw], picture: Picture | None
-) -> tuple[Figure, ...]:
-    betas = _betas(study)
-    start = float(betas[-LARGE])
+def _falls(name: str) -> Share:
+    return Share(lambda view: np.all(np.diff(view(name, lost=False), axis=0) < 0, axis=0), True)
 
-    def power(name: str, exponent: float, title: str) -> Panel:
-        if name not in laws:
-            return Panel("powerlaw", BETA, (Line(name),), title=title)
-        law = laws[name]
-        fit = Fit(law.value, law.low, law.high, start=start)
-        drawn = (Drawn(POWERS[exponent], exponent=exponent, line=0, start=start),)
-        return Panel("powerlaw", BETA, (Line(name, fit=fit),), drawn, title=title)
 
-    frontier = Panel(
-        "curves",
-        "frontier",
-        (Line("gain"),),
-        title="Reward against divergence",
-        xscale="log",
-        yscale="log",
-    )
-    tilt = Panel("powerlaw", BETA, (Line("to_tilt"),), title="Distance from the tilted law")
-    figures = (
-        Figure(
-            "beta",
-            (
-                power("ratio", -1, "Speed"),
-                power("divergence", -2, "Closeness"),
-                power("gain", -1, "Reward"),
+def _at_smallest(view: View) -> np.ndarray:
+    smallest = view("to_tilt")[0]
+    return smallest[np.isfinite(smallest)]
+
+
+def _power(view: View, name: str, exponent: float, title: str, label: str) -> Panel:
+    if not view.kept.any():
+        return Panel("powerlaw", "beta", (view.line(name),), title=title)
+    start = float(view.values_of("beta")[-LARGE])
+    theory = Drawn(label, exponent=exponent, line=0, start=start)
+    return Panel("powerlaw", "beta", (view.line(name, fit=POWERS[name]),), (theory,), title=title)
+
+
+def _frontier(view: View) -> list[Panel]:
+    log = {"xscale": "log", "yscale": "log"}
+    title = "Reward against divergence"
+    frontier = Panel("curves", "frontier", (view.line("gain"),), title=title, **log)
+    title = "Distance from the tilted law"
+    return [frontier, Panel("powerlaw", "beta", (view.line("to_tilt"),), title=title)]
+
+
+def _posed(view: View) -> bool:
+    return bool(view.kept.any())
+
+
+EVERYWHERE = {"who": "well posed at every β", "when": _posed}
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: "",
+    quantities=QUANTITIES,
+    claims=(
+        *(
+            Row(
+                "pift/beta-tradeoff",
+                f"the larger β, {falls}: share of instances",
+                _falls(name),
+                Theory(1.0, ">=", "every instance"),
+                where=_range,
+                sampled=True,
+                **EVERYWHERE,
+            )
+            for name, _, falls, *_ in FALLS
+        ),
+        *(
+            Row(
+                "pift/beta-tradeoff",
+                f"exponent in β: {quantity.text}",
+                POWERS[name],
+                Theory(exponent, "~", "β → ∞", margin=MARGIN),
+                where=lambda view: _range(view, -LARGE),
+                **EVERYWHERE,
+            )
+            for (name, exponent, *_), quantity in zip(FALLS, QUANTITIES, strict=False)
+        ),
+        Row(
+            "pift/terminal-law",
+            "KL of Y_T to the tilt of the pre-trained law, smallest β (median)",
+            Median(_at_smallest),
+            where=lambda view: (
+                f"β = {view.values_of('beta')[0]:g}, T = {view.study.config.schedule.num_steps}"
             ),
+            unit="nat",
+            who="well posed",
+            when=_posed,
+        ),
+        picture_claims,
+    ),
+    figures=(
+        Draw(
+            "beta",
+            lambda view: [
+                _power(view, name, exponent, title, label)
+                for name, exponent, _, title, label in FALLS
+            ],
             "What the price β buys, exact on linear-quadratic instances.",
         ),
-        Figure("frontier", (frontier, tilt), "Every point is one β."),
-    )
-    return figures + (() if picture is None else picture_figures(picture))
+        Draw("frontier", _frontier, "Every point is one β."),
+        picture_figures,
+    ),
+)

@@ -84,7 +84,8 @@ def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool
     axes = [*user_axes(config), seeds]
     if config.betas and any(axis.name == "beta" for axis in axes):
         raise InputError("betas gives β at every step: drop it, or sweep.beta")
-    return Study(config, given, stages, make_instance(config, given), axes)
+    same = not is_drawn(config, given)
+    return Study(config, given, stages, make_instance(config, given), axes, alike=same)
 
 
 class Relative(NamedTuple):

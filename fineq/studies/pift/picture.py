@@ -1,5 +1,6 @@
 """Fine-tuning one mixture in the plane, solved on a grid: densities of Y_T and controls."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -22,6 +23,7 @@ from fineq.studies.pift.claims import claim
 from fineq.studies.pift.common import Study
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import schedule_of
+from fineq.studies.view import View
 
 OUTSIDE = 1e-10  # mass that the laws of the pre-trained chain may have off the grid
 RADIUS, STD, MODES = 1.6, 0.35, 5  # modes on a circle, so that a reward must choose among them
@@ -135,8 +137,11 @@ def draw_picture(study: Study) -> Picture:
     )
 
 
-def picture_claims(picture: Picture) -> list[Claim]:
+def picture_claims(views: Sequence[View]) -> list[Claim]:
     """What each optimum earns in simulation, beside its densities and beside the certificate."""
+    picture: Picture | None = views[0].found.more
+    if picture is None:
+        return []
     claims = []
     found = zip(picture.betas, picture.objectives, picture.certificates, strict=True)
     for beta, objective, certified in found:
@@ -166,8 +171,10 @@ def _measured(found: Estimate) -> Measured:
     return Measured(float(found.value), float(found.low), float(found.high), confidence=LEVEL)
 
 
-def picture_arrays(picture: Picture) -> tuple[Arrays, Arrays]:
-    """The arrays and coordinates of the picture."""
+def picture_arrays(picture: Picture | None) -> Arrays:
+    """The arrays and coordinates of the picture; none where none was drawn."""
+    if picture is None:
+        return {}
     shown, drawn = ("model", "x", "y"), ("model", "sample")
     push = np.concatenate([np.zeros_like(picture.push[:1]), picture.push])
     arrays = {
@@ -184,7 +191,7 @@ def picture_arrays(picture: Picture) -> tuple[Arrays, Arrays]:
         "sample": Named(np.arange(picture.samples.shape[1]), ("sample",), "1", "sample"),
         "model": Named(np.array(models(picture)), ("model",), "1", "model"),
     }
-    return arrays, coords
+    return arrays | coords
 
 
 def models(picture: Picture) -> list[str]:
@@ -192,8 +199,11 @@ def models(picture: Picture) -> list[str]:
     return [BEFORE, *(f"β = {beta:g}" for beta in picture.betas)]
 
 
-def picture_figures(picture: Picture) -> tuple[Figure, ...]:
+def picture_figures(views: Sequence[View]) -> tuple[Figure, ...]:
     """Densities side by side, from the pre-trained one to the cheapest control."""
+    picture: Picture | None = views[0].found.more
+    if picture is None:
+        return ()
 
     def panel(model: str) -> Panel:
         image, *arrows = (Line(name, "", {"model": model}) for name in SHOWN)

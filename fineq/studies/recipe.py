@@ -1,0 +1,220 @@
+"""A study as a recipe: how it measures, and three tables that say what of it is kept and shown.
+
+    run = Recipe(
+        bind=make_study,
+        measure=measure,
+        words=named_instance,
+        quantities=(Quantity("gap", "distance of network and kernel"),),
+        claims=(Row("ntk/coupling", Exponent("gap", "width", ...), Theory(...), "exponent in m"),),
+        figures=(Draw("coupling", panels, "Network and kernel descent."),),
+    )
+
+The recipe is itself the study, `run(config, given, stages) -> StudyResult`: it owns the
+combinations of swept values and their labels, the seeds that are left out, statuses and notes, and
+refuses claims and figures of quantities that do not exist.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
+from typing import Any
+
+import numpy as np
+
+from fineq.claims import Claim, HasInterval, Measured, Theory, claim
+from fineq.claims.counting import seeds_words, unless_holds
+from fineq.figures import Figure, Panel
+from fineq.results import Arrays, StudyResult, status_of
+from fineq.studies.common import (
+    Named,
+    Names,
+    Study,
+    dims_of,
+    seeds_of,
+    small_multiples,
+)
+from fineq.studies.found import Found, Quantity
+from fineq.studies.statistics import Got
+from fineq.studies.view import View
+from fineq.sweep.stages import Stages
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table of claims; one claim for every combination of swept values.
+
+    Attributes:
+        id: of a registered claim.
+        what: what is measured; `{axis}` stands for the value of an own axis, in words.
+        statistic: from a view to the number, see `fineq.studies.statistics`.
+        theory: what is allowed, or a function of the view to that; None: measured alone.
+        each: dimensions of own axes: a claim for every value.
+        where: more words of the instance, or a function of the view to them.
+        who: which seeds the number is of, where not all: `those that did not diverge`.
+        unit: of the number.
+        sampled: a claim about all x of which some were tried.
+        when: whether the row has something to say at a view.
+        undecided: why numbers that do not hold say nothing; default: what the statistic says.
+    """
+
+    id: str
+    what: str
+    statistic: Callable[[View], Got]
+    theory: Theory | Callable[[View], Theory | None] | None = None
+    each: tuple[str, ...] = ()
+    where: str | Callable[[View], str] = ""
+    who: str = ""
+    unit: str = "1"
+    sampled: bool = False
+    when: Callable[[View], bool] = lambda view: True
+    undecided: Callable[[View, Got], str] = lambda view, got: got.why
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One row of the table of figures: small multiples over the combinations of swept values.
+
+    Attributes:
+        name: of the figure.
+        panels: from a view to the panels of its combination.
+        caption: what is shown.
+        more: panels that show no single combination, from all views.
+    """
+
+    name: str
+    panels: Callable[[View], Sequence[Panel]]
+    caption: str = ""
+    more: Callable[[Sequence[View]], Sequence[Panel]] = lambda views: ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A study; calling it runs it.
+
+    Attributes:
+        bind: `(config, given, stages) -> Study`, which checks what the study needs.
+        measure: `Study -> Found`.
+        names: how the area writes its fields.
+        words: of a combination: `(study, piece) -> str`, as claims name their instance.
+        quantities: what is kept.
+        claims: rows, or functions of all views to claims for what no row can say.
+        figures: rows, or functions of all views to figures.
+    """
+
+    bind: Callable[[Any, Any, Stages], Study]
+    measure: Callable[[Any], Found]
+    names: Names
+    words: Callable[[Any, Any], str]
+    quantities: tuple[Quantity, ...]
+    claims: tuple[Row | Callable[[Sequence[View]], Iterable[Claim]], ...] = ()
+    figures: tuple[Draw | Callable[[Sequence[View]], Iterable[Figure]], ...] = ()
+
+    def __call__(self, config: Any, given: Any, stages: Stages) -> StudyResult:
+        """Run the study.
+
+        Raises:
+            InputError: for a configuration that `bind` refuses.
+            ValueError: for a claim or figure of a quantity that is not in the table.
+        """
+        study = self.bind(config, given, stages)
+        found = self.measure(study)
+        laws: dict[Any, Any] = {}
+        known = {quantity.name: quantity for quantity in self.quantities}
+        pieces = self.names.slices(study.axes)
+        views = [View(study, found, known, piece, {}, laws) for piece in pieces]
+        arrays = self._arrays(study, found)
+        figures = tuple(
+            figure
+            for draw in self.figures
+            for figure in (drawn(draw, views) if isinstance(draw, Draw) else draw(views))
+        )
+        claims = tuple(self._claims(views))
+        coords = self._coords(study, found)
+        _check_lines(figures, {*arrays, *coords})
+        lost = np.zeros(1, bool) if found.lost is None else found.lost
+        return StudyResult(
+            arrays,
+            coords,
+            claims,
+            tuple(laws.values()),
+            figures,
+            found.status or status_of(lost),
+            dict(found.notes),
+        )
+
+    def _arrays(self, study: Study, found: Found) -> Arrays:
+        arrays = {name: x for name, x in found.arrays.items() if x.dims != (name,)}
+        for quantity in self.quantities:
+            values = np.asarray(found.values[quantity.name])
+            dims = (*dims_of(found.axes_of(quantity)), *dims_of(study.axes), *quantity.dims)
+            arrays[quantity.name] = Named(values, dims, quantity.unit, quantity.text)
+        return arrays
+
+    def _coords(self, study: Study, found: Found) -> Arrays:
+        named = {dim: x for dim, x in found.arrays.items() if x.dims == (dim,)}
+        named |= {dim: x for dim, x in found.coords.items() if isinstance(x, Named)}
+        plain = {dim: x for dim, x in found.coords.items() if dim not in named}
+        return self.names.coords_of([*found.axes, *study.axes], study.config, **plain) | named
+
+    def _claims(self, views: Sequence[View]) -> Iterable[Claim]:
+        for plain, rows in groupby(self.claims, lambda row: isinstance(row, Row)):
+            if not plain:
+                yield from (found for function in rows for found in function(views))
+                continue
+            table = list(rows)
+            for view, row in product(views, table):
+                yield from self._of_row(row, view)
+
+    def _of_row(self, row: Row, view: View) -> Iterable[Claim]:
+        for values in product(*(view.values_of(dim) for dim in row.each)):
+            at = view.chosen(**dict(zip(row.each, values, strict=True)))
+            if row.when(at):
+                yield self._claim(row, at)
+
+    def _claim(self, row: Row, view: View) -> Claim:
+        got = row.statistic(view)
+        theory = row.theory(view) if callable(row.theory) else row.theory
+        where = row.where(view) if callable(row.where) else row.where
+        seeds = len(seeds_of(view.study.axes))
+        used = seeds if got.used is None else got.used
+        said = seeds_words(used, seeds, row.who, view.study.alike)
+        words = self.words(view.study, view.piece)
+        values = {dim: self.names.words_of(dim, value) for dim, value in view.at.items()}
+        why = row.undecided(view, got)
+        return claim(
+            row.id,
+            got.measured,
+            theory,
+            instance=", ".join(filter(None, (words, where, said))),
+            what=row.what.format(**values),
+            unit=row.unit,
+            sampled=row.sampled,
+            undecided=undecided(got.measured, theory, why),
+        )
+
+
+def undecided(measured: HasInterval | Measured, theory: Theory | None, why: str) -> str:
+    """`why`, where there is a theory that the number does not meet anyhow."""
+    if not why or theory is None:
+        return ""
+    return why if isinstance(measured, Measured) else unless_holds(measured, theory, why)
+
+
+def drawn(draw: Draw, views: Sequence[View]) -> tuple[Figure, ...]:
+    """The figures of one row: small multiples, and what shows all combinations."""
+    of: Mapping[tuple[int, ...], View] = {view.piece.index: view for view in views}
+    return small_multiples(
+        draw.name,
+        [view.piece for view in views],
+        lambda piece: draw.panels(of[piece.index]),
+        draw.caption,
+        draw.more(views),
+    )
+
+
+def _check_lines(figures: Sequence[Figure], known: set[str]) -> None:
+    for figure in figures:
+        for panel in figure.panels:
+            missing = {line.variable for line in panel.lines} - known
+            if missing:
+                raise ValueError(f"figure {figure.name} draws {sorted(missing)}, which is no array")

@@ -1,0 +1,86 @@
+"""What a claim or a figure sees of a study: the measured arrays at one combination of values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fineq.figures import Line
+from fineq.studies.common import Named, Slice, Study, dim_name, seeds_of, titled
+from fineq.studies.found import Found, Quantity
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The seeds of one combination of swept values, and of the study's own axes where chosen.
+
+    Calling it with a quantity's name gives the array `[*own axes left, seed, *trailing]`.
+
+    Attributes:
+        study: the bound study.
+        found: what was measured.
+        quantities: name to quantity.
+        piece: the combination of swept values.
+        at: dimension of an own axis to the value chosen there.
+        laws: statistics that were computed, shared by claims and figures.
+    """
+
+    study: Study
+    found: Found
+    quantities: Mapping[str, Quantity]
+    piece: Slice
+    at: Mapping[str, Any]
+    laws: dict[Any, Any]
+
+    def chosen(self, **at: Any) -> "View":
+        """The view at values of own axes."""
+        return replace(self, at={**self.at, **at})
+
+    def __call__(self, name: str, *, lost: bool = True) -> np.ndarray:
+        """An array by name, `[*own axes left, seed, *trailing]`.
+
+        Args:
+            name: of a quantity of the recipe.
+            lost: seeds that diverged are among them (as they were measured: infinite or NaN).
+        """
+        quantity = self.quantities[name]
+        index = tuple(self._place(axis) for axis in self.found.axes_of(quantity))
+        values = np.asarray(self.found.values[name])[(*index, *self.piece.index)]
+        if lost:
+            return values
+        seeds = sum(isinstance(place, slice) for place in index)
+        return np.compress(self.kept, values, axis=seeds)
+
+    def _place(self, axis: Any) -> Any:
+        dim = dim_name(axis.name)
+        return list(axis.values).index(self.at[dim]) if dim in self.at else slice(None)
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """Which seeds did not diverge at any value of the own axes, `[seed]`."""
+        lost = self.found.lost
+        if lost is None:
+            return np.ones(len(seeds_of(self.study.axes)), bool)
+        before = tuple(range(lost.ndim - len(self.study.axes)))
+        return ~np.any(lost, axis=before)[self.piece.index]
+
+    def values_of(self, dim: str) -> np.ndarray:
+        """The values along an own axis, or along a trailing dimension."""
+        for axis in self.found.axes:
+            if dim_name(axis.name) == dim:
+                return np.asarray(axis.values)
+        values = self.found.coords[dim]
+        return np.asarray(values.values if isinstance(values, Named) else values)
+
+    def line(self, name: str, label: str = "", *, fit: Any = None, **at: Any) -> Line:
+        """A line of a figure at this combination; `fit` is the statistic whose power law it has."""
+        drawn = None
+        if fit is not None:
+            drawn = fit.drawn(self.chosen(**at))
+        return Line(name, label, {**self.piece.at, **self.at, **at}, fit=drawn)
+
+    def titled(self, text: str) -> str:
+        """A title, with the combination where there are several."""
+        return titled(text, self.piece)

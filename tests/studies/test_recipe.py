@@ -1,0 +1,136 @@
+"""A recipe on numbers in closed form: y = c_s a m^p for seed s, swept value a and width m."""
+
+import numpy as np
+import pytest
+
+from fineq.claims import Entry, Theory, register
+from fineq.figures import Panel
+from fineq.settings.config import RunConfig
+from fineq.studies.common import Names, Study, seed_axis
+from fineq.studies.found import Found, Quantity
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exact, Exponent, Median, Share
+from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
+
+SEEDS, WIDTHS, VALUES, POWER = 7, [1, 2, 4, 8], [0.5, 3.0], -0.5
+FACTORS = 1.0 + np.arange(SEEDS)
+register(Entry("test/recipe", "y falls with m", "fineq", "exponent"))
+SLOPE = Exponent("y", "width", 0.05, "larger m")
+
+
+def bind(config, given, stages):
+    axes = [Axis("system.a", VALUES), seed_axis(config)]
+    own = (Axis("width", WIDTHS, static=True),)
+    return Study(config, given, stages, lambda member: member, axes, own)
+
+
+def measured(lost=None):
+    grid = np.einsum("m,a,s->mas", np.array(WIDTHS, float) ** POWER, VALUES, FACTORS)
+    path = grid[..., None] * np.array([1.0, 0.1])
+    values = {"y": grid, "path": path, "c": np.broadcast_to(FACTORS, (2, SEEDS))}
+    return lambda study: Found(values, study.own, {"time": [1, 2]}, lost, {"note": "said"})
+
+
+def recipe(measure, *, claims=(), figures=()):
+    return Recipe(
+        bind=bind,
+        measure=measure,
+        names=Names({"width": "width m"}, {"a": "a", "width": "m"}),
+        words=lambda study, piece: piece.label,
+        quantities=(
+            Quantity("y", "size of y [J]"),
+            Quantity("path", "y over time", ("time",)),
+            Quantity("c", "factor", own=()),
+        ),
+        claims=claims,
+        figures=figures,
+    )
+
+
+def run(*rows, lost=None, figures=()):
+    made = recipe(measured(lost), claims=rows, figures=figures)
+    return made(RunConfig(seeds=SEEDS), None, Stages())
+
+
+def test_arrays_have_the_axes_units_and_words_of_the_table():
+    found = run()
+    y, path, c = (found.arrays[name] for name in ("y", "path", "c"))
+    assert (y.dims, y.units, y.long_name) == (("width", "a", "seed"), "J", "size of y")
+    assert path.dims == ("width", "a", "seed", "time")
+    assert c.dims == ("a", "seed")
+    assert found.coords["width"].long_name == "width m"
+    np.testing.assert_array_equal(found.coords["time"].values, [1, 2])
+    assert (found.status, found.notes) == ("complete", {"note": "said"})
+
+
+def test_a_row_gives_one_claim_for_every_combination_and_value_of_an_own_axis():
+    row = Row("test/recipe", "y at m = {width}", Median("y"), each=("width",), where="tried")
+    found = run(row).claims
+    assert len(found) == len(VALUES) * len(WIDTHS)
+    middle = np.median(FACTORS)
+    want = [a * m**POWER * middle for a in VALUES for m in WIDTHS]
+    np.testing.assert_allclose([claim.measured.value for claim in found], want, rtol=1e-14)
+    assert found[0].instance == "a = 0.5, tried, 7 seeds"
+    assert "y at m = 1" in found[0].statement
+
+
+def test_an_exponent_is_fitted_once_for_claims_rates_and_figures():
+    row = Row("test/recipe", "exponent", SLOPE, Theory(POWER, "~", "m^-½", margin=0.01))
+    draw = Draw("y", lambda view: [Panel("powerlaw", "width", (view.line("y", fit=SLOPE),))])
+    found = run(row, figures=(draw,))
+    assert [claim.verdict for claim in found.claims] == ["holds", "holds"]
+    assert len(found.rates) == len(VALUES)
+    (figure,) = found.figures
+    fits = [panel.lines[0].fit for panel in figure.panels]
+    np.testing.assert_allclose([fit.exponent for fit in fits], POWER, rtol=1e-12)
+    assert [panel.lines[0].at for panel in figure.panels] == [{"a": a} for a in VALUES]
+
+
+def test_seeds_that_diverged_are_left_out_and_said_so():
+    lost = np.zeros((len(WIDTHS), len(VALUES), SEEDS), bool)
+    lost[2, 1, 0] = True
+    row = Row("test/recipe", "c", Median("c"), who="that did not diverge")
+    found = run(row, lost=lost)
+    assert found.status == "partly_diverged"
+    assert [claim.instance for claim in found.claims] == [
+        "a = 0.5, 7 seeds",
+        "a = 3, 6 of 7 seeds, those that did not diverge",
+    ]
+    assert found.claims[1].measured.value == np.median(FACTORS[1:])
+
+
+def test_rows_may_be_silent_exact_sampled_and_of_their_own_theory():
+    one = Theory(1.0, ">=", "all")
+    found = run(
+        Row("test/recipe", "never", Median("c"), when=lambda view: False),
+        Row("test/recipe", "exact", Exact(lambda view: view("c").max())),
+        Row(
+            *("test/recipe", "share", Share(lambda view: view("c") < SEEDS, tried=True)),
+            theory=lambda view: one if view.piece.at["a"] == VALUES[0] else None,
+            sampled=True,
+        ),
+    ).claims
+    assert [claim.verdict for claim in found] == [None, "fails", None, None]
+    assert found[0].measured.low == found[0].measured.high == SEEDS
+    assert found[1].measured.value == pytest.approx((SEEDS - 1) / SEEDS)
+
+
+def test_what_decides_is_asked_only_where_the_number_does_not_hold():
+    def why(view, got):
+        return "too short"
+
+    rows = [
+        Row("test/recipe", "c", Median("c"), Theory(bound, "<=", "b"), undecided=why)
+        for bound in (100.0, 0.0)
+    ]
+    verdicts = [claim.verdict for claim in run(*rows).claims]
+    assert verdicts == ["holds", "inconclusive"] * len(VALUES)
+
+
+def test_a_figure_of_what_is_no_array_is_refused():
+    draw = Draw("y", lambda view: [Panel("powerlaw", "width", (view.line("z"),))])
+    with pytest.raises(ValueError, match=r"figure y draws \['z'\], which is no array"):
+        run(figures=(draw,))
+    with pytest.raises(KeyError, match="z"):
+        run(Row("test/recipe", "z", Median("z")))
