@@ -157,13 +157,13 @@ class Recipe:
         return self.names.coords_of([*found.axes, *study.axes], study.config, **plain) | named
 
     def _claims(self, views: Sequence[View]) -> Iterable[Claim]:
-        for plain, rows in groupby(self.claims, lambda row: isinstance(row, Row)):
-            if not plain:
-                yield from (found for function in rows for found in function(views))
-                continue
-            table = list(rows)
-            for view, row in product(views, table):
+        for tabled, entries in groupby(self.claims, lambda entry: isinstance(entry, Row)):
+            rows = [entry for entry in entries if isinstance(entry, Row)] if tabled else []
+            for view, row in product(views, rows):
                 yield from self._of_row(row, view)
+            if not tabled:
+                for function in entries:
+                    yield from function(views)  # type: ignore[operator]
 
     def _of_row(self, row: Row, view: View) -> Iterable[Claim]:
         for values in product(*(view.values_of(dim) for dim in row.each)):

@@ -132,9 +132,10 @@ def _power(view: View, name: str, exponent: float, title: str, label: str) -> Pa
 
 
 def _frontier(view: View) -> list[Panel]:
-    log = {"xscale": "log", "yscale": "log"}
     title = "Reward against divergence"
-    frontier = Panel("curves", "frontier", (view.line("gain"),), title=title, **log)
+    frontier = Panel(
+        *("curves", "frontier", (view.line("gain"),)), title=title, xscale="log", yscale="log"
+    )
     title = "Distance from the tilted law"
     return [frontier, Panel("powerlaw", "beta", (view.line("to_tilt"),), title=title)]
 
