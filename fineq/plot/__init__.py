@@ -1,5 +1,6 @@
 """Figures in one style, drawn from named arrays alone."""
 
-from fineq.plot.drawing import KINDS as KINDS
-from fineq.plot.drawing import draw as draw
-from fineq.plot.drawing import render as render
+from fineq.plot.drawing import KINDS, draw, render
+from fineq.plot.style import house_style
+
+__all__ = ["KINDS", "draw", "house_style", "render"]

@@ -1,8 +1,8 @@
 """From a data set and a description to a figure, and from a figure to files."""
 
 import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,6 +30,8 @@ from fineq.plot.style import (
 if TYPE_CHECKING:
     import xarray
 
+Style = str | Mapping[str, Any]
+
 # A new kind of panel is one function and one entry here.
 KINDS: dict[str, Callable[[Sketch], None]] = {
     "convergence": convergence,
@@ -41,12 +43,13 @@ KINDS: dict[str, Callable[[Sketch], None]] = {
 }
 
 
-def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
+def draw(dataset: "xarray.Dataset", figure: Figure, style: Style | None = None) -> Canvas:
     """Draw a figure from the data alone.
 
     Args:
         dataset: named arrays with units and long names.
         figure: what to show.
+        style: laid over the house style: one of matplotlib's by name or path, or settings by name.
 
     Returns:
         A matplotlib figure, laid out and final.
@@ -55,7 +58,7 @@ def draw(dataset: "xarray.Dataset", figure: Figure) -> Canvas:
         ValueError: when the figure names a kind, variable or coordinate value that is not there.
 
     """
-    with house_style():
+    with house_style(style):
         canvas, axes = _grid(figure)
         agg = FigureCanvasAgg(canvas)
         sketches = [Sketch(a, dataset, panel) for a, panel in zip(axes, figure.panels)]
@@ -135,14 +138,14 @@ def _pixels(axes: Axes, points: np.ndarray) -> np.ndarray:
     return np.clip(pixels, np.array(frame.min) - frame.height, np.array(frame.max) + frame.height)
 
 
-def render(canvas: Canvas) -> dict[str, bytes]:
+def render(canvas: Canvas, style: Style | None = None) -> dict[str, bytes]:
     """Return the figure as `png` and `pdf`; the same figure gives the same bytes."""
     metadata = {
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
     }
     files = {}
-    with house_style():
+    with house_style(style):
         for suffix, about in metadata.items():
             buffer = io.BytesIO()
             canvas.savefig(buffer, format=suffix, metadata=about)

@@ -1,12 +1,14 @@
 """One visual style for every figure: legible in a talk, colour-blind-safe, reproducible."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
+
+from fineq.errors import InputError, in_a_line
 
 # Okabe and Ito's palette without its yellow, which vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -49,7 +51,7 @@ STYLE: Any = {
     "mathtext.fontset": "dejavusans",
     "figure.dpi": 100,
     "savefig.dpi": 200,
-    "savefig.facecolor": "white",
+    "figure.facecolor": "white",
     "pdf.fonttype": 42,  # embedded TrueType: text stays text
     "pdf.compression": 9,
     "svg.hashsalt": "fineq",
@@ -62,8 +64,16 @@ _SHOWING = ("backend", "interactive", "toolbar")
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in this style over matplotlib's own defaults, whatever the user's settings are."""
+def house_style(over: str | Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Draw in this style over matplotlib's own defaults, whatever the user's settings are.
+
+    Args:
+        over: laid over it: a style of matplotlib's by name or path, or settings by name.
+
+    Raises:
+        InputError: for a style or a setting that matplotlib does not have.
+
+    """
     with matplotlib.rc_context():
         defaults: Any = {
             name: value
@@ -71,7 +81,18 @@ def house_style() -> Iterator[None]:
             if not name.startswith(_SHOWING)
         }
         matplotlib.rcParams.update({**defaults, **STYLE})
+        if over is not None:
+            _lay(over)
         yield
+
+
+def _lay(style: str | Mapping[str, Any]) -> None:
+    from matplotlib.style import use
+
+    try:
+        use(dict(style) if isinstance(style, Mapping) else style)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"style is none of matplotlib's: {in_a_line(error)}") from error
 
 
 def colours(count: int, ordered: bool) -> list[str]:

@@ -1,17 +1,38 @@
-"""A run on disk: open, write, find, resume, load, draw again."""
+"""Runs on disk, as the command line and `fineq.run` leave them.
 
-from fineq.runs.data import DamagedError as DamagedError
-from fineq.runs.data import figures_of as figures_of
-from fineq.runs.data import to_dataset as to_dataset
-from fineq.runs.digest import Identity as Identity
-from fineq.runs.digest import identify as identify
-from fineq.runs.drawing import redraw as redraw
-from fineq.runs.load import FoundRun as FoundRun
-from fineq.runs.load import LoadedRun as LoadedRun
-from fineq.runs.load import find_runs as find_runs
-from fineq.runs.load import load_run as load_run
-from fineq.runs.overall import Outcome as Outcome
-from fineq.runs.overall import write_overall_summary as write_overall_summary
-from fineq.runs.run import Run as Run
-from fineq.runs.run import find_run as find_run
-from fineq.runs.run import open_run as open_run
+    for found in fineq.runs.find("outputs", study="landscape"):
+        print(found.name, found.state)
+    run = fineq.runs.load(found.path)
+    run.dataset, run.claims, run.rates, run.config
+    fineq.runs.redraw(run, style={"font.size": 16}, to="talk")
+
+A folder `<output>/<area>/<study>/<name>-<hash>/` holds `config.yaml`, `data.nc`, figures and
+`summary.json`; nothing in it is executed. Below are the names by which the shell writes runs:
+`identify`, `open_run` and what they return.
+"""
+
+from fineq.runs.data import DamagedError, figures_of, to_dataset
+from fineq.runs.digest import Identity, identify
+from fineq.runs.drawing import redraw
+from fineq.runs.folders import FoundRun, LoadedRun, SavedRate, find, load
+from fineq.runs.overall import Outcome, write_overall_summary
+from fineq.runs.run import Run, find_run, open_run
+
+__all__ = [
+    "DamagedError",
+    "FoundRun",
+    "Identity",
+    "LoadedRun",
+    "Outcome",
+    "Run",
+    "SavedRate",
+    "figures_of",
+    "find",
+    "find_run",
+    "identify",
+    "load",
+    "open_run",
+    "redraw",
+    "to_dataset",
+    "write_overall_summary",
+]

@@ -2,14 +2,18 @@
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import yaml
 
 from fineq.errors import InputError
 from fineq.figures import Figure, from_json, to_json
 from fineq.results import Array, StudyResult
 from fineq.runs.digest import Identity
+from fineq.runs.environment import commit, versions
 from fineq.runs.files import read_regular, write_atomic
 
 if TYPE_CHECKING:
@@ -57,8 +61,21 @@ def figures_of(dataset: "xarray.Dataset") -> tuple[Figure, ...]:
 
 
 def result_dataset(result: StudyResult, identity: Identity) -> "xarray.Dataset":
-    """Return the arrays, coordinates and figures of a study's result as one dataset."""
-    about = {"study": identity.study, "run": identity.hash}
+    """Return the arrays, coordinates and figures of a study's result as one dataset.
+
+    What made the numbers are attributes of the whole: `area`, `study`, `run` (the hash), `config`
+    (YAML; what does not change a number, such as `output`, is left out), `versions` (JSON) and
+    `commit` (empty outside a checkout).
+    """
+    kept = {k: v for k, v in identity.config.items() if k not in identity.ignored}
+    about = {
+        "area": identity.area,
+        "study": identity.study,
+        "run": identity.hash,
+        "config": yaml.safe_dump(kept, sort_keys=False, allow_unicode=True),
+        "versions": json.dumps(versions()),
+        "commit": commit() or "",
+    }
     return to_dataset(result.arrays, result.coords, result.figures, about)
 
 

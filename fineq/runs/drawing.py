@@ -1,18 +1,20 @@
 """Figures of a run, drawn from its data file alone."""
 
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fineq.errors import InputError
 from fineq.figures import Figure
 from fineq.runs import summary as summaries
 from fineq.runs.data import figures_of
 from fineq.runs.digest import own_sources
-from fineq.runs.files import write_atomic
-from fineq.runs.load import load_run
+from fineq.runs.files import check_writable, disk_errors, local_folder, write_atomic
+from fineq.runs.folders import LoadedRun, load
 from fineq.runs.lock import RunLock
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 
 SUFFIXES = ("png", "pdf")
+Style = str | Mapping[str, Any]  # a style of matplotlib's by name or path, or settings of its own
 UNDRAWN = "undrawn"  # the key of a summary under which `Drawn.failed` is kept
 
 
@@ -36,10 +39,15 @@ class Drawn(NamedTuple):
     failed: dict[str, str]
 
 
-def write_figures(folder: Path, dataset: "xarray.Dataset") -> Drawn:
+def write_figures(folder: Path, dataset: "xarray.Dataset", style: Style | None = None) -> Drawn:
     """Draw every figure that the data describe as PNG and PDF.
 
     A figure that cannot be drawn costs nothing but itself: it is named with the reason.
+
+    Args:
+        folder: where they go.
+        dataset: what they show, and which they are.
+        style: laid over the house style.
 
     Raises:
         ResourceError, InputError: for files that cannot be written, as `write_atomic`.
@@ -48,7 +56,7 @@ def write_figures(folder: Path, dataset: "xarray.Dataset") -> Drawn:
     drawn = Drawn({}, {})
     for figure in figures_of(dataset):
         try:
-            contents = _content(dataset, figure)
+            contents = _content(dataset, figure, style)
         except Exception as error:  # matplotlib raises whatever its parts and settings bring up
             drawn.failed[figure.name] = " ".join(f"{type(error).__name__}: {error}".split())
             for name in _names(figure):  # what is there shows other data
@@ -64,16 +72,23 @@ def _names(figure: Figure) -> list[str]:
     return [f"{figure.name}.{suffix}" for suffix in SUFFIXES]
 
 
-def _content(dataset: "xarray.Dataset", figure: Figure) -> dict[str, bytes]:
+def _content(
+    dataset: "xarray.Dataset", figure: Figure, style: Style | None = None
+) -> dict[str, bytes]:
+    plot = _plot()
+    return plot.render(plot.draw(dataset, figure, style), style)
+
+
+def _plot() -> Any:
+    """`fineq.plot`, whatever the user has told matplotlib."""
     try:
-        from fineq.plot import draw, render
+        return importlib.import_module("fineq.plot")
     except Exception:
         # An unknown backend or an unreadable file of settings stops matplotlib's own import.
         for name in [name for name in sys.modules if name.startswith(("matplotlib", "fineq.plot"))]:
             del sys.modules[name]  # half imported
         with _without_settings():
-            from fineq.plot import draw, render
-    return render(draw(dataset, figure))
+            return importlib.import_module("fineq.plot")
 
 
 @contextlib.contextmanager
@@ -96,15 +111,62 @@ def undrawn(summary: Mapping[str, Any]) -> dict[str, str]:
     return summary.get(UNDRAWN, {})
 
 
-def redraw(path: Path | str) -> list[Path]:
+def redraw(
+    path: Path | str | LoadedRun,
+    *,
+    style: Style | None = None,
+    to: Path | str | None = None,
+    overwrite: bool = False,
+) -> list[Path]:
     """Draw the figures of a run again, with nothing recomputed; return their paths.
 
+    Without `to` they are drawn in the run's own folder, as this fineq draws them. Another style
+    needs another folder: a run's own figures look like those of every other run.
+
+    Args:
+        path: the run folder, or the run that was loaded from it: its `dataset` is drawn as it is.
+        style: laid over the house style: one of matplotlib's by name (`dark_background`), a file of
+            settings, or settings by name (`{"font.size": 16}`).
+        to: a folder for PNG and PDF, made if need be.
+        overwrite: replace files that `to` has already.
+
     Raises:
-        InputError: when another process is writing the run, or its data are damaged.
+        InputError: for a style that matplotlib does not have, a style without `to`, files that are
+            there already, a figure that cannot be drawn, damaged data, and when another process
+            is writing the run.
 
     """
-    with contextlib.closing(RunLock(Path(path))):
-        return redraw_unlocked(Path(path), own_sources().drawing)
+    if to is None:
+        if style is not None:
+            raise InputError("style= needs to=, another folder: a run's own figures have one style")
+        folder = path.path if isinstance(path, LoadedRun) else Path(path)
+        with contextlib.closing(RunLock(folder)):
+            return redraw_unlocked(folder, own_sources().drawing)
+    run = path if isinstance(path, LoadedRun) else load(path)
+    folder = _free_folder(to, run, overwrite)
+    with _plot().house_style(style):  # or it says what is wrong with it
+        pass
+    drawn = write_figures(folder, run.dataset, style)
+    for name, why in drawn.failed.items():
+        raise InputError(f"figure {name} cannot be drawn: {why}")
+    return [folder / name for name in drawn.files]
+
+
+def _free_folder(to: Path | str, run: LoadedRun, overwrite: bool) -> Path:
+    """A folder that is no run's, in which no figure of this run lies unless it may be replaced."""
+    folder = local_folder(to)
+    if (folder / summaries.NAME).exists():
+        raise InputError(f"to={folder} is the folder of a run: name another one")
+    names = [name for figure in run.figures for name in _names(figure)]
+    there = [] if overwrite else [name for name in names if os.path.lexists(folder / name)]
+    if there:
+        raise InputError(
+            f"{folder / there[0]} is there already: overwrite=True replaces it, or name another to="
+        )
+    check_writable(folder)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def redraw_unlocked(path: Path, sources: str) -> list[Path]:
@@ -115,7 +177,7 @@ def redraw_unlocked(path: Path, sources: str) -> list[Path]:
         sources: the digest of the sources that draw.
 
     """
-    run = load_run(path)
+    run = load(path)
     drawn = write_figures(path, run.dataset)
     old = {name for figure in run.figures for name in _names(figure)}
     kept = {name: digest for name, digest in run.summary["files"].items() if name not in old}

@@ -32,7 +32,7 @@ from fineq.runs.files import (
     local_folder,
     write_atomic,
 )
-from fineq.runs.load import CONFIG, LoadedRun, faults, load_run
+from fineq.runs.folders import CONFIG, LoadedRun, faults, load
 from fineq.runs.lock import RunLock
 
 CHECKPOINTS = "checkpoints"
@@ -134,7 +134,7 @@ class Run:
 
     def load(self) -> LoadedRun:
         """Return the run as it is on the disk."""
-        return load_run(self.path)
+        return load(self.path)
 
     def summary(self) -> dict[str, Any]:
         """Return the summary alone, which is on the disk once the run was saved."""

@@ -11,7 +11,7 @@ from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED, EXIT_DONE, InputE
 from fineq.runs import Identity, Run, find_run, identify, open_run
 from fineq.runs.drawing import undrawn
 from fineq.runs.environment import foreseen_platform, present_platform
-from fineq.runs.load import files_of
+from fineq.runs.folders import files_of
 from fineq.runs.own_code import own_code
 from fineq.settings import switches
 from fineq.settings.config import RunConfig

@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 
 from fineq.results import Array, StudyResult
-from fineq.runs import load_run
+from fineq.runs import load
 from fineq.studies.area import Area
 from fineq.studies.common import seed_axis
 from fineq.sweep.stages import Stages
@@ -198,7 +198,7 @@ def check_true(ended: oracle.Ended, ours: Path) -> None:
         raise FaultError("a file outside the run was written")
     if ended.code != 0:
         return
-    loaded = load_run(ours)
+    loaded = load(ours)
     if not np.array_equal(loaded.dataset["measured"], truth(0)):
         raise FaultError(f"what was found is not what this run measures:\n{ended.out}")
     if loaded.config["first_seed"] != 0:

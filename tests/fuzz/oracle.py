@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_BAD_INPUT, EXIT_DONE, EXIT_RESOURCES
-from fineq.runs import find_runs, load_run
+from fineq.runs import find, load
 from fineq.shell.main import main
 from fineq.studies.area import Area
 
@@ -114,8 +114,8 @@ def check_written(before: set[Path], ended: Ended, words: Sequence[str]) -> None
             raise FaultError(f"exit {ended.code}, and left {path}")
     for path in new:
         if path.name == "config.yaml":
-            load_run(path.parent)
-            if find_runs(path.parents[3])[0].state == "damaged":
+            load(path.parent)
+            if find(path.parents[3])[0].state == "damaged":
                 raise FaultError(f"exit {ended.code}, and {path.parent} is damaged")
 
 

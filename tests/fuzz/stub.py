@@ -91,10 +91,10 @@ def remembered() -> Iterator[None]:
 def drawn_plainly() -> Iterator[None]:
     """Figures are small bytes that depend on the data."""
 
-    def draw(dataset: Any, figure: Figure) -> float:
+    def draw(dataset: Any, figure: Figure, style: Any = None) -> float:
         return float(np.nansum(dataset["error"]))
 
-    def render(drawn: float) -> dict[str, bytes]:
+    def render(drawn: float, style: Any = None) -> dict[str, bytes]:
         return {"png": f"{drawn}".encode(), "pdf": b"%PDF"}
 
     with mock.patch("fineq.plot.draw", draw), mock.patch("fineq.plot.render", render):

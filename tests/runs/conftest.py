@@ -129,5 +129,5 @@ def plain_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing: small bytes that depend on the data stand for the figures."""
     from fineq import plot
 
-    monkeypatch.setattr(plot, "draw", lambda dataset, figure: float(np.nansum(dataset["error"])))
-    monkeypatch.setattr(plot, "render", lambda x: {"png": f"{x}".encode(), "pdf": b"%PDF"})
+    monkeypatch.setattr(plot, "draw", lambda dataset, *_: float(np.nansum(dataset["error"])))
+    monkeypatch.setattr(plot, "render", lambda x, _=None: {"png": f"{x}".encode(), "pdf": b"%PDF"})

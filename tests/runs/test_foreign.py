@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from fineq.figures import Figure
-from fineq.runs import DamagedError, Run, find_runs, load_run, redraw
+from fineq.runs import DamagedError, Run, find, load, redraw
 from tests.runs.conftest import copy_run, flip, load_run_summary, rewrite_summary, save, truncate
 
 pytestmark = pytest.mark.usefixtures("plain_figures")
@@ -19,15 +19,15 @@ def test_runs_are_found_by_area_and_study(opened, tmp_path):
     with opened({"seeds": 2}) as other:
         save(other, "diverged")
     (tmp_path / "outputs" / "toy" / "decay" / "not-a-run").mkdir()
-    found = find_runs(tmp_path / "outputs", "toy")
+    found = find(tmp_path / "outputs", "toy")
     assert {(item.path, item.state) for item in found} == {
         (run.path, "complete"),
         (other.path, "diverged"),
     }
     assert {(item.area, item.study, item.name) for item in found} == {("toy", "decay", "run")}
     assert {item.hash for item in found} == {run.identity.hash, other.identity.hash}
-    assert find_runs(tmp_path / "outputs", "toy", "other") == []
-    assert find_runs(tmp_path / "nowhere") == []
+    assert find(tmp_path / "outputs", "toy", "other") == []
+    assert find(tmp_path / "nowhere") == []
 
 
 def test_a_summary_of_another_run_is_not_taken_for_this_one(opened):
@@ -48,12 +48,12 @@ def test_all_files_of_another_run_are_not_this_run(opened):
     shutil.rmtree(run.path)
     copy_run(other.path, run.path)
     with pytest.raises(DamagedError, match="belongs to another run"):
-        load_run(run.path)
+        load(run.path)
     with opened({"first_seed": 0}) as again:
         assert not again.complete
         assert "belongs to another run" in again.damage[0]
         save(again)
-    assert load_run(run.path).dataset["error"].values[0, 0] == 1.0
+    assert load(run.path).dataset["error"].values[0, 0] == 1.0
 
 
 @pytest.mark.parametrize("name", ["data.nc", "config.yaml"])
@@ -70,7 +70,7 @@ def test_one_file_of_another_run_is_not_this_runs_though_the_summary_agrees(open
     rewrite_summary(run.path, files=files)
     if name == "data.nc":
         with pytest.raises(DamagedError, match=r"data\.nc belongs to another run"):
-            load_run(run.path)
+            load(run.path)
     else:
         with opened({"first_seed": 0}) as again:
             assert not again.complete
@@ -81,9 +81,9 @@ def test_a_renamed_folder_still_loads_but_not_under_another_runs_name(opened):
     with opened() as run:
         save(run)
     renamed = run.path.rename(run.path.parent / "figure-3")
-    assert load_run(renamed).summary["hash"] == run.identity.hash
+    assert load(renamed).summary["hash"] == run.identity.hash
     with pytest.raises(DamagedError, match="belongs to another run"):
-        load_run(renamed.rename(run.path.parent / "run-0123456789ab"))
+        load(renamed.rename(run.path.parent / "run-0123456789ab"))
 
 
 def with_data(run: Run, content: bytes) -> None:
@@ -97,7 +97,7 @@ def with_data(run: Run, content: bytes) -> None:
 def test_a_figure_is_never_written_outside_its_folder(opened, tmp_path, name):
     with opened() as run:
         save(run)
-    dataset = load_run(run.path).dataset
+    dataset = load(run.path).dataset
     dataset.attrs["figures"] = dataset.attrs["figures"].replace('"decay"', json.dumps(name))
     with_data(run, bytes(dataset.to_netcdf(path=None, engine="h5netcdf")))
     (tmp_path / "escaped.png").write_text("precious")
@@ -119,7 +119,7 @@ def test_files_of_a_summary_have_plain_names(opened, name):
         save(run)
     rewrite_summary(run.path, files=load_run_summary(run.path)["files"] | {name: "0"})
     with pytest.raises(DamagedError, match="is no plain name of a file"):
-        load_run(run.path)
+        load(run.path)
 
 
 @pytest.mark.parametrize("name", ["data.nc", "config.yaml", "summary.json"])
@@ -128,14 +128,14 @@ def test_a_damaged_run_is_found_damaged(opened, name, damage):
     with opened() as run:
         save(run)
     damage(run.path / name)
-    assert [found.state for found in find_runs(run.path.parents[2])] == ["damaged"]
+    assert [found.state for found in find(run.path.parents[2])] == ["damaged"]
 
 
 def test_a_run_without_its_data_is_found_damaged(opened):
     with opened() as run:
         save(run)
     (run.path / "data.nc").unlink()
-    assert [found.state for found in find_runs(run.path.parents[2])] == ["damaged"]
+    assert [found.state for found in find(run.path.parents[2])] == ["damaged"]
 
 
 def test_a_run_under_the_name_of_another_is_found_damaged(opened):
@@ -143,7 +143,7 @@ def test_a_run_under_the_name_of_another_is_found_damaged(opened):
         save(run)
     copy_run(run.path, run.path.parent / "run-0123456789ab")
     copy_run(run.path, run.path.parent / "figure-3")
-    found = {found.path.name: found.state for found in find_runs(run.path.parents[2])}
+    found = {found.path.name: found.state for found in find(run.path.parents[2])}
     assert found == {
         run.path.name: "complete",
         "figure-3": "complete",

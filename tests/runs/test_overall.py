@@ -16,7 +16,7 @@ def no_figures(monkeypatch):
     from fineq import plot
 
     monkeypatch.setattr(plot, "draw", lambda *_: None)
-    monkeypatch.setattr(plot, "render", lambda _: {})
+    monkeypatch.setattr(plot, "render", lambda *_: {})
 
 
 def test_all_runs_all_claims_and_the_worst_exit(opened, tmp_path):

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from fineq.errors import FineqError, InputError, ResourceError
-from fineq.runs import DamagedError, Run, find_run, find_runs, load_run, redraw
+from fineq.runs import DamagedError, Run, find, find_run, load, redraw
 from fineq.runs import files as files_module
 from fineq.runs.checkpoint import Checkpoints
-from fineq.runs.load import read_config
+from fineq.runs.folders import read_config
 from tests.runs.conftest import (
     TIMING,
     claim,
@@ -39,7 +39,7 @@ def test_a_run_is_written_and_read_back(opened):
         assert run.path.parts[-3:-1] == ("toy", "decay")
         save(run)
     assert sorted(os.listdir(run.path)) == WRITTEN
-    loaded = load_run(run.path)
+    loaded = load(run.path)
     assert loaded.config == {"seeds": 3, "sweep": {"x": [1, 2.5]}, "none": None}
     np.testing.assert_array_equal(loaded.dataset["error"], result().arrays["error"].values)
     assert loaded.figures == result().figures
@@ -94,7 +94,7 @@ def test_force_runs_again(opened):
         assert not run.complete
         assert not (run.path / "summary.json").exists()
         save(run, scale=2.0)
-    assert load_run(run.path).dataset["error"].values[0, 0] == 2.0
+    assert load(run.path).dataset["error"].values[0, 0] == 2.0
 
 
 def test_another_configuration_is_another_folder(opened):
@@ -135,7 +135,7 @@ def stopped(opened, error: BaseException):
 def test_an_interrupted_run_keeps_its_checkpoints_and_is_resumed(opened):
     run = stopped(opened, KeyboardInterrupt())
     assert load_run_summary(run.path)["status"] == "interrupted"
-    assert [found.state for found in find_runs(run.path.parents[2])] == ["interrupted"]
+    assert [found.state for found in find(run.path.parents[2])] == ["interrupted"]
     with opened() as again:
         assert again.resumed
         assert not again.complete
@@ -158,7 +158,7 @@ def test_a_result_that_was_cut_short_stays_resumable(opened):
     with opened() as run:
         checkpoint(run)
         save(run, "interrupted")
-    assert load_run(run.path).summary["status"] == "interrupted"
+    assert load(run.path).summary["status"] == "interrupted"
     with opened() as again:
         assert again.resumed
 
@@ -183,7 +183,7 @@ def test_a_killed_run_is_unfinished_and_its_leftovers_are_swept(opened):
     (run.path / "summary.json").unlink()
     (run.path / ".data.nc.4242.part").write_bytes(b"half")
     (run.path / ".lock").write_text("4242")
-    assert [found.state for found in find_runs(run.path.parents[2])] == ["unfinished"]
+    assert [found.state for found in find(run.path.parents[2])] == ["unfinished"]
     with opened() as again:
         assert again.resumed
         save(again)
@@ -197,12 +197,12 @@ def test_damaged_files_are_named_and_computed_again(opened, name, damage):
         save(run)
     damage(run.path / name)
     with pytest.raises(DamagedError, match=name):
-        load_run(run.path)
+        load(run.path)
     with opened() as again:
         assert not again.complete
         assert any(name in sentence for sentence in again.damage)
         save(again)
-    assert load_run(run.path).summary["status"] == "complete"
+    assert load(run.path).summary["status"] == "complete"
 
 
 @pytest.mark.parametrize("name", ["data.nc", "config.yaml"])
@@ -246,7 +246,7 @@ def test_no_foreign_summary_marks_a_run_complete(opened, content):
         save(run)
     (run.path / "summary.json").write_bytes(content)
     with pytest.raises(DamagedError, match=r"summary\.json is damaged"):
-        load_run(run.path)
+        load(run.path)
     with opened() as again:
         assert not again.complete
 
@@ -256,8 +256,8 @@ def test_a_run_of_schema_version_1_is_older_not_damaged(opened):
     with opened() as run:
         save(run)
     rewrite_summary(run.path, schema_version=1)
-    assert load_run(run.path).summary["claims"][0]["id"] == "x/y"
-    assert [found.state for found in find_runs(run.path.parents[2])] == ["older"]
+    assert load(run.path).summary["claims"][0]["id"] == "x/y"
+    assert [found.state for found in find(run.path.parents[2])] == ["older"]
     with opened() as again:
         assert not again.complete
         assert "is of an older fineq (schema version 1)" in again.damage[0]
@@ -271,7 +271,7 @@ def test_an_unknown_schema_version_is_damage(opened, version):
         save(run)
     rewrite_summary(run.path, schema_version=version)
     with pytest.raises(DamagedError, match=r"summary\.json is damaged: .*version"):
-        load_run(run.path)
+        load(run.path)
 
 
 def test_an_altered_number_in_the_summary_is_damage(opened):
@@ -282,7 +282,7 @@ def test_an_altered_number_in_the_summary_is_damage(opened):
     path.write_text(text.replace('"value": 0.5', '"value": 0.7'))
     assert path.read_text() != text
     with pytest.raises(DamagedError, match=r"summary\.json is damaged: its checksum"):
-        load_run(run.path)
+        load(run.path)
 
 
 def test_a_failed_second_attempt_keeps_the_files_of_the_first(opened):
@@ -351,7 +351,7 @@ def test_names_that_are_no_folder_names_are_refused(opened, tmp_path, name):
 def test_the_longest_name_is_a_folder(opened):
     with opened(name="n" * 200) as run:
         save(run)
-    assert load_run(run.path).summary["name"] == "n" * 200
+    assert load(run.path).summary["name"] == "n" * 200
 
 
 @pytest.mark.parametrize("output", ["gs://bucket", "s3://bucket/runs", "file:///tmp", "a+b://x"])
@@ -379,7 +379,7 @@ def test_redraw_recomputes_nothing_and_keeps_the_run_whole(opened, monkeypatch):
         save(run)
     from fineq import plot
 
-    monkeypatch.setattr(plot, "render", lambda x: {"png": b"new style"})
+    monkeypatch.setattr(plot, "render", lambda x, _=None: {"png": b"new style"})
     assert redraw(run.path) == [run.path / "decay.png"]
     assert (run.path / "decay.png").read_bytes() == b"new style"
     with opened() as again:
@@ -399,7 +399,7 @@ def test_a_figure_that_cannot_be_drawn_costs_only_itself_and_is_drawn_later(open
         save(run)
     why = {"decay": "RuntimeError: latex could not be found"}
     assert sorted(os.listdir(run.path)) == ["config.yaml", "data.nc", "summary.json"]
-    loaded = load_run(run.path)
+    loaded = load(run.path)
     assert loaded.summary["undrawn"] == why
     assert loaded.summary["status"] == "complete"
     assert len(loaded.summary["claims"]) == 1
@@ -424,7 +424,7 @@ def test_a_figure_that_fails_leaves_no_figure_of_other_data(opened, monkeypatch)
 
     with opened() as run:
         save(run)
-    monkeypatch.setattr(plot, "render", lambda _: {}["gone"])
+    monkeypatch.setattr(plot, "render", lambda *_: {}["gone"])
     with opened(force=True) as run:
         save(run, scale=2.0)
     assert sorted(os.listdir(run.path)) == ["config.yaml", "data.nc", "summary.json"]
@@ -454,7 +454,7 @@ def test_figures_are_drawn_under_settings_that_matplotlib_refuses(opened, tmp_pa
 
 def test_an_interrupted_run_loads_without_data(opened):
     run = stopped(opened, KeyboardInterrupt())
-    loaded = load_run(run.path)
+    loaded = load(run.path)
     assert loaded.summary["status"] == "interrupted"
     assert loaded.config == run.identity.config
     assert dict(loaded.dataset) == {}
@@ -541,7 +541,7 @@ def test_what_draws_may_change_and_is_drawn_again_with_nothing_computed(
     from fineq import plot
 
     (sources / "plot" / "style.py").write_text("width = 2\n")
-    monkeypatch.setattr(plot, "render", lambda x: {"png": b"wide", "pdf": b"%PDF wide"})
+    monkeypatch.setattr(plot, "render", lambda x, _=None: {"png": b"wide", "pdf": b"%PDF wide"})
     assert find_run(tmp_path / "outputs", named()) is None
     with opened() as again:
         assert again.complete
@@ -605,7 +605,7 @@ def test_a_result_without_a_finite_number_is_diverged(opened):
     assert result().status == "complete"
     with opened() as run:
         run.save(nothing, TIMING, "float64")
-    assert load_run(run.path).summary["status"] == "diverged"
+    assert load(run.path).summary["status"] == "diverged"
 
 
 def test_the_summary_records_what_made_the_numbers(opened):

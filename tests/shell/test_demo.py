@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from fineq.runs import load_run
+from fineq.runs import load
 from fineq.shell.main import main
 from fineq.studies.nlqr.area import AREA
 from tests.documented import ROOT
@@ -29,7 +29,7 @@ def test_every_claim_holds_and_none_on_fewer_seeds_than_said(demo):
 
 def test_the_rate_is_that_of_the_hessian_found_by_differences_in_numpy(demo):
     """The plant and its cost written out: x' = 0.3 x + u + 0.3 sin x with u = -K (x, sin x)."""
-    data = load_run(demo).dataset
+    data = load(demo).dataset
 
     def cost(K: np.ndarray) -> float:
         x, total = np.array([3.0, -3.0]), 0.0

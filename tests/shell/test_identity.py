@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fineq.results import Array, StudyResult
-from fineq.runs import find_runs, load_run
+from fineq.runs import find, load
 from fineq.settings import switches
 from fineq.shell.main import main
 from fineq.studies.pift.area import AREA
@@ -54,7 +54,7 @@ def command(tmp_path, monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, 
 
 
 def folders(tmp_path: Path) -> list[Path]:
-    return [found.path for found in find_runs(tmp_path / "out")]
+    return [found.path for found in find(tmp_path / "out")]
 
 
 @pytest.mark.parametrize("file", MODULES)
@@ -64,7 +64,7 @@ def test_an_edit_in_any_module_of_the_users_is_another_run(command, tmp_path, fi
     (tmp_path / file).write_text(MODULES[file] + "# edited\n")
     assert "this run is complete" not in command(*OWN)[1]
     assert len(folders(tmp_path)) == 2
-    own = [load_run(folder).summary["sources"]["own"] for folder in folders(tmp_path)]
+    own = [load(folder).summary["sources"]["own"] for folder in folders(tmp_path)]
     assert set(own[0]) == set(own[1]) == {"brought", "helper", "settings"}
 
 
@@ -86,9 +86,9 @@ def test_what_a_module_flips_while_it_is_imported_changes_no_number(command, tmp
     command(*OWN)
     (tmp_path / "settings.py").write_text(f"import jax\n{line}\n" + MODULES["settings.py"])
     assert command(*OWN)[0] == 0
-    plain, flipping = (float(load_run(path).dataset["x"]) for path in folders(tmp_path))
+    plain, flipping = (float(load(path).dataset["x"]) for path in folders(tmp_path))
     assert plain == flipping
-    summaries = [load_run(path).summary["environment"]["switches"] for path in folders(tmp_path)]
+    summaries = [load(path).summary["environment"]["switches"] for path in folders(tmp_path)]
     assert summaries[0] == summaries[1] == switches.state()
 
 
@@ -110,7 +110,7 @@ def test_the_environment_of_the_first_run_is_that_of_the_second(command, tmp_pat
     assert "this run is complete" in command()[1]
     key = jax.random.key(0, impl="threefry2x32")
     (folder,) = folders(tmp_path)
-    assert float(load_run(folder).dataset["x"]) == float(jax.random.normal(key))
+    assert float(load(folder).dataset["x"]) == float(jax.random.normal(key))
 
 
 def test_how_members_lie_in_blocks_is_not_what_a_run_is_but_is_said(command, tmp_path, monkeypatch):
@@ -123,7 +123,7 @@ def test_how_members_lie_in_blocks_is_not_what_a_run_is_but_is_said(command, tmp
     assert "this run is complete" in command("block_size=3")[1]
     assert "this run is complete" in command()[1]
     (folder,) = folders(tmp_path)
-    assert load_run(folder).summary["environment"]["blocks"] == {"first": 2}
+    assert load(folder).summary["environment"]["blocks"] == {"first": 2}
 
 
 def test_another_platform_is_another_run(command, tmp_path, monkeypatch):
@@ -139,13 +139,13 @@ def test_files_of_another_seed_copied_in_are_computed_again(command, tmp_path):
     (other,) = folders(tmp_path)
     command("first_seed=0")
     (run,) = set(folders(tmp_path)) - {other}
-    value = float(load_run(run).dataset["x"])
+    value = float(load(run).dataset["x"])
     for path in other.iterdir():
         (run / path.name).write_bytes(path.read_bytes())
     code, said = command("first_seed=0")
     assert code == 0
     assert "belongs to another run; it is made again" in said
-    assert float(load_run(run).dataset["x"]) == value
+    assert float(load(run).dataset["x"]) == value
 
 
 def test_an_output_elsewhere_is_refused(command, tmp_path, monkeypatch):

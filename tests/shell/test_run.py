@@ -12,7 +12,7 @@ import pytest
 
 from fineq.claims import Claim
 from fineq.errors import EXIT_ALL_DIVERGED, EXIT_CLAIM_FAILED
-from fineq.runs import load_run
+from fineq.runs import load
 from fineq.shell.main import main
 from fineq.studies.nlqr.area import AREA
 
@@ -46,7 +46,7 @@ def test_a_run_folder_describes_itself(first):
     assert {"config.yaml", "data.nc", "summary.json", "linear_convergence.png"} <= names
     assert "linear_convergence.pdf" in names
     assert "checkpoints" not in names
-    run = load_run(folder)
+    run = load(folder)
     assert run.summary["status"] == "complete"
     assert run.summary["timing"]["run"] > 0
     assert run.summary["environment"]["precision"] == "float64"
@@ -148,7 +148,7 @@ def test_a_killed_study_resumes_to_the_same_arrays(first, tmp_path, delay):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "nlqr" / "linear_convergence").iterdir()
-    ours, theirs = load_run(folder).dataset, load_run(first[1]).dataset
+    ours, theirs = load(folder).dataset, load(first[1]).dataset
     assert set(ours) == set(theirs)
     for name in ours:
         np.testing.assert_array_equal(ours[name].values, theirs[name].values)

@@ -2,13 +2,15 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
+from fineq.errors import InputError
 from fineq.figures import Figure
 from fineq.runs import data
 from fineq.runs import summary as summaries
@@ -18,18 +20,106 @@ from fineq.runs.digest import Identity
 if TYPE_CHECKING:
     import xarray
 
+    from fineq.claims import Claim
+
 CONFIG = "config.yaml"
 _HASHED = re.compile(r".*-([0-9a-f]{12})")
+_SHOWN = 6  # names of arrays that a run is shown with
 
 
-@dataclass(frozen=True)
+class SavedRate(NamedTuple):
+    """A fitted rate as it was saved; None where a number is not finite or not known.
+
+    Attributes:
+        quantity: what converges.
+        method: how it was fitted.
+        value: the rate.
+        low: lower end of its interval over seeds.
+        high: upper end.
+        seeds: how many seeds it is of.
+        verdict: what the fits say, for example `linear`.
+    """
+
+    quantity: str
+    method: str
+    value: float | None
+    low: float | None
+    high: float | None
+    seeds: int | None
+    verdict: str | None
+
+
+@dataclass(frozen=True, repr=False)
 class LoadedRun:
-    """A run read from its folder: configuration, data, summary."""
+    """A run read from its folder; `repr` says in a few lines what it holds.
+
+    Attributes:
+        path: the folder.
+        config: the resolved configuration, nested plain values.
+        dataset: every array with named dimensions and coordinates; units and long names are
+            attributes of each, and what made the numbers are attributes of the whole.
+        summary: `summary.json` as it stands, see `fineq.runs.summary`.
+    """
 
     path: Path
     config: dict[str, Any]
     dataset: "xarray.Dataset"
     summary: dict[str, Any]
+
+    def __repr__(self) -> str:
+        size, seeds = self.dataset.sizes, self.config.get("seeds")
+        status = self.status.replace("_", " ")
+        axes = ", ".join(f"{name} {size[name]}" for name in size) or "none"
+        return "\n".join(
+            (
+                f"<run of {self.study}, {status}, seeds {seeds}",
+                f" axes    {axes}",
+                f" arrays  {_listed([str(name) for name in self.dataset.data_vars])}",
+                f" claims  {_counted(self.summary['claims'])}",
+                f" path    {self.path}>",
+            )
+        )
+
+    @property
+    def study(self) -> str:
+        """For example `nlqr/landscape`."""
+        return f"{self.summary['area']}/{self.summary['study']}"
+
+    @property
+    def status(self) -> str:
+        """`complete`, `partly_diverged`, `diverged` (every member) or `interrupted`."""
+        return self.summary["status"]
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """What else is worth knowing, in sentences by topic."""
+        return self.summary["notes"]
+
+    @property
+    def claims(self) -> "tuple[Claim, ...]":
+        """What was claimed, measured and allowed, with the verdicts.
+
+        Raises:
+            InputError: for a run of an older fineq, whose claims say less, or for one that another
+                program has written.
+        """
+        from fineq.claims import Claim
+
+        try:
+            return tuple(Claim.from_dict(claim) for claim in self.summary["claims"])
+        except ValueError as error:
+            raise InputError(
+                f"{self.path / summaries.NAME} holds claims of another kind than this fineq's "
+                f"({error}); `summary` has them as they stand"
+            ) from None
+
+    @property
+    def rates(self) -> tuple[SavedRate, ...]:
+        """The fitted rates."""
+        names = SavedRate._fields
+        return tuple(
+            SavedRate(**{name: rate.get(name) for name in names}) for rate in self.summary["rates"]
+        )
 
     @property
     def files(self) -> list[Path]:
@@ -40,6 +130,16 @@ class LoadedRun:
     def figures(self) -> tuple[Figure, ...]:
         """What can be drawn from the data."""
         return figures_of(self.dataset)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more if names else "none"
+
+
+def _counted(claims: list[dict[str, Any]]) -> str:
+    counts = Counter(claim.get("verdict") or "measured" for claim in claims)
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) or "none"
 
 
 def files_of(folder: Path, summary: Mapping[str, Any]) -> list[Path]:
@@ -71,11 +171,19 @@ class FoundRun:
     hash: str
     state: str
 
+    def load(self) -> LoadedRun:
+        """As `load` of its path."""
+        return load(self.path)
 
-def load_run(path: Path | str) -> LoadedRun:
+
+def load(path: Path | str) -> LoadedRun:
     """Load a finished or interrupted run, also one written by an older fineq.
 
-    One that was interrupted before it had data has an empty dataset.
+    Nothing that lies in the folder is executed. A run that was interrupted before it had data has
+    an empty dataset.
+
+    Args:
+        path: the run folder, `<output>/<area>/<study>/<name>-<hash>`.
 
     Raises:
         DamagedError: (an `InputError`) naming the file that is missing, not as written, or of
@@ -124,9 +232,18 @@ def read_config(path: Path, digest: str | None = None) -> dict[str, Any]:
     return config
 
 
-def find_runs(output: Path | str, area: str = "*", study: str = "*") -> list[FoundRun]:
-    """Return the runs below `output`, sorted by path; `*` means all."""
-    folders = sorted(Path(output).glob(f"{area}/{study}/*-*/"))
+def find(
+    output: Path | str = "outputs", area: str = "*", study: str = "*", name: str = "*"
+) -> list[FoundRun]:
+    """Return the runs below a folder, sorted by path, each with its state.
+
+    Args:
+        output: the folder that holds all runs.
+        area: for example `nlqr`; `*` means all, here and below.
+        study: the study within the area.
+        name: the first part of the folder's name.
+    """
+    folders = sorted(Path(output).glob(f"{area}/{study}/{name}-*/"))
     return [_found(folder) for folder in folders if os.path.exists(folder / CONFIG)]
 
 
