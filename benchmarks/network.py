@@ -10,6 +10,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,8 @@ from jax import Array, lax
 
 from benchmarks.timing import Row, best_times
 from fineq.ntk.network import Weights
-from fineq.ntk.training import Data, begin, gradient_step
+from fineq.ntk.problem import Regression
+from fineq.ntk.training import NetworkTraining
 
 TITLE = "Full-batch steps of the two-layer network, N = 256, D = 4, d = 2, float32"
 PEER = "FINEQ_TORCH_PYTHON"
@@ -59,7 +61,7 @@ for line in sys.stdin:
 """
 
 
-def instance(width: int) -> tuple[Weights, Data]:
+def instance(width: int) -> tuple[Weights, Regression]:
     """Standard normal inputs, labels and weights."""
     rng = np.random.default_rng(0)
 
@@ -67,36 +69,39 @@ def instance(width: int) -> tuple[Weights, Data]:
         return jnp.asarray(rng.normal(size=shape), jnp.float32)
 
     weights = Weights(draw(width, D), jnp.sign(draw(width, OUTPUTS)))
-    return weights, Data(draw(N, D), draw(N, OUTPUTS), draw(1, D), jnp.float32(ETA))
+    return weights, Regression(draw(N, D), draw(N, OUTPUTS), draw(1, D))
 
 
-def fused(weights: Weights, data: Data) -> Callable[[], Array]:
+def fused(weights: Weights, data: Regression) -> Callable[[], Array]:
     """Steps of fineq."""
-    state, problem = begin(weights, data)
+    by = NetworkTraining(np.float32(ETA), weights.W.shape[0])
+    state = by.init(None, data, weights)
 
     @jax.jit
-    def run(state, problem):
-        return lax.fori_loop(0, STEPS, lambda _, s: gradient_step(s, problem)[0], state)
+    def run(by: NetworkTraining, state: Any, problem: Regression) -> Any:
+        return lax.fori_loop(0, STEPS, lambda _, s: by.step(None, s, problem)[0], state)
 
-    return lambda: run(state, problem).W
+    return lambda: run(by, state, data).W
 
 
-def differentiated(weights: Weights, data: Data) -> Callable[[], Array]:
+def differentiated(weights: Weights, data: Regression) -> Callable[[], Array]:
     """The same by `jax.grad` of the loss, compiled."""
     A, scale = weights.A, np.float32(weights.W.shape[0] ** -0.5)
 
-    def loss(W: Array, data: Data) -> Array:
+    def loss(W: Array, data: Regression) -> Array:
         f = scale * jax.nn.relu(data.z @ W.T) @ A
         return jnp.sum((f - data.labels) ** 2) / (2 * N)
 
     @jax.jit
-    def run(W: Array, data: Data) -> Array:
-        return lax.fori_loop(0, STEPS, lambda _, W: W - data.eta * jax.grad(loss)(W, data), W)
+    def run(W: Array, data: Regression) -> Array:
+        return lax.fori_loop(
+            0, STEPS, lambda _, W: W - np.float32(ETA) * jax.grad(loss)(W, data), W
+        )
 
     return lambda: run(weights.W, data)
 
 
-def in_numpy(weights: Weights, data: Data) -> Callable[[], np.ndarray]:
+def in_numpy(weights: Weights, data: Regression) -> Callable[[], np.ndarray]:
     """The same in NumPy."""
     z, y, A, W0 = map(np.asarray, (data.z, data.labels, weights.A, weights.W))
     scale = np.float32(W0.shape[0] ** -0.5)

@@ -3,8 +3,8 @@
     f_i(z) = m^{-1/2} Σ_r A_ri relu(w_r·z),   i = 1..d,
 
 w_r standard normal, A_ri = ±1 fixed; only the w_r are trained (arXiv 2401.15604). Kernel descent
-starts at 0, so its comparison with the network (`ntk/coupling`) wants f_0 = 0: by `symmetric`
-pairs (w, A), (w, -A), or with f_0 `subtracted`; `plain` does neither.
+starts at 0, so its comparison with the network (`ntk/coupling`) wants an initialisation at f_0 = 0:
+by `symmetric` pairs (w, A), (w, -A), or with f_0 `subtracted`; `plain` does neither.
 
 Activations are formed for a group of units at a time, so that they stay in cache and memory does
 not grow with m.
@@ -16,14 +16,14 @@ from typing import Any, Literal, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax import Array, lax
 from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 
-Start = Literal["symmetric", "subtracted", "plain"]
+Initialisation = Literal["symmetric", "subtracted", "plain"]
 
 # Entries of a group of activations: 128 KiB in float32, so that the three that are alive at a time
 # stay in the second-level cache of a core (measured: half or twice as many cost the same).
@@ -45,65 +45,39 @@ class Weights(NamedTuple):
     A: Array
 
 
-def check_width(width: int, start: str) -> None:
-    """Raise `InputError` for no units, an unknown start, or an odd number of paired units."""
-    if start not in get_args(Start):
-        raise InputError(f"network.start must be one of {', '.join(get_args(Start))}, got {start}")
+def check_width(width: int, initialisation: str) -> None:
+    """Raise `InputError` for no units, an unknown initialisation, or an odd number of pairs."""
+    known = get_args(Initialisation)
+    if initialisation not in known:
+        raise InputError(f"initialisation must be one of {', '.join(known)}, got {initialisation}")
     if width < 1:
-        raise InputError(f"network.width must be at least 1, got {width}")
-    if start == "symmetric" and width % 2:
+        raise InputError(f"width must be at least 1, got {width}")
+    if initialisation == "symmetric" and width % 2:
         raise InputError(
-            f"network.width must be even with network.start=symmetric, which pairs units, "
-            f"got {width}"
+            f"width must be even with initialisation=symmetric, which pairs units, got {width}"
         )
 
 
 def draw(
-    key: Array, width: int, D: int, d: int, start: Start = "symmetric", dtype: Any = float
+    key: Array,
+    width: int,
+    D: int,
+    d: int,
+    initialisation: Initialisation = "symmetric",
+    dtype: Any = float,
 ) -> Weights:
-    """A network of `width` units at its start. Raises as `check_width` does."""
-    check_width(width, start)
+    """A network of `width` units at its start, for inputs `[N, D]` and d outputs.
+
+    Raises `InputError` as `check_width` does.
+    """
+    check_width(width, initialisation)
     key_input, key_output = jax.random.split(key)
-    own = width // 2 if start == "symmetric" else width
+    own = width // 2 if initialisation == "symmetric" else width
     W = jax.random.normal(key_input, (own, D), dtype)
     A = jax.random.rademacher(key_output, (own, d), dtype)
-    if start == "symmetric":
+    if initialisation == "symmetric":
         W, A = jnp.concatenate([W, W]), jnp.concatenate([A, -A])
     return Weights(W, A)
-
-
-class TwoLayer(nn.Module):
-    """The network as a Flax module: `params/W` is trained, the collection `fixed` is not.
-
-    Attributes:
-        width: m.
-        d: number of outputs.
-        start: as in the head of this module.
-    """
-
-    width: int
-    d: int
-    start: Start = "symmetric"
-
-    @nn.compact
-    def __call__(self, z: Array) -> Array:
-        """Predictions `[N, d]` at inputs `[N, D]`."""
-        # One key for all, for units are paired. After the start Flax asks for shapes only.
-        key = self.make_rng("params") if self.is_initializing() else jax.random.key(0)
-        W = self.param("W", lambda _: self._draw(key, z).W)
-        A = self.variable("fixed", "A", lambda: self._draw(key, z).A).value
-        f = _outputs(W, A, z)
-        if self.start == "subtracted":
-            first = self.variable("fixed", "W", lambda: self._draw(key, z).W).value
-            f = f - _outputs(first, A, z)
-        return f
-
-    def _draw(self, key: Any, z: Array) -> Weights:
-        return draw(key, self.width, z.shape[-1], self.d, self.start, z.dtype)
-
-
-def _outputs(W: Array, A: Array, z: Array) -> Array:
-    return nn.relu(z @ W.T) @ A / jnp.sqrt(jnp.asarray(W.shape[0], z.dtype))
 
 
 def units_for(num: int, width: int) -> int:
@@ -145,13 +119,39 @@ def sums_over(W: Array, A: Array, z: Array) -> Array:
     return _sums(W, A, z)
 
 
-@partial(jax.jit, static_argnames="units")
-def predict(weights: Weights, z: ArrayLike, units: int | None = None) -> Array:
-    """Predictions `[N, d]` at inputs `[N, D]`; holds activations of `units` units at a time.
+def ungrouped(x: Array, width: int) -> Array:
+    """Rows `[..., m, k]` from their groups `[..., G, k, units]`."""
+    flat = jnp.swapaxes(x, -1, -2)
+    return flat.reshape(*flat.shape[:-3], -1, flat.shape[-1])[..., :width, :]
 
-    Nothing is subtracted; the precision is that of the weights.
+
+def check_weights(weights: Weights) -> Weights:
+    """The weights as arrays of one type; raises `InputError` unless they are `[m, D]`, `[m, d]`."""
+    W, A = (real_array(name, x, 2) for name, x in zip("WA", weights, strict=True))
+    if W.shape[0] != A.shape[0] or 0 in W.shape + A.shape:
+        raise InputError(f"weights must be W [m, D] and A [m, d], got {W.shape} and {A.shape}")
+    return Weights(W, A.astype(W.dtype))
+
+
+def evaluate(weights: Weights, z: ArrayLike, units: int | None = None) -> Array:
+    """Predictions `[N, d]` of a network at inputs `[N, D]`, in the precision of its weights.
+
+    Nothing is subtracted. Activations of `units` units are held at a time.
+
+    Raises:
+        InputError: for weights that are not `[m, D]` and `[m, d]`, inputs that are not `[N, D]`, or
+            fewer than 1 units at a time.
     """
+    W, A = check_weights(weights)
+    z = real_array("z", z, 2).astype(W.dtype)
+    if z.shape[1] != W.shape[1] or not z.size:
+        raise InputError(f"inputs must be [N, {W.shape[1]}] for these weights, got {z.shape}")
+    if units is not None and units < 1:
+        raise InputError(f"units must be at least 1, got {units}")
+    return _evaluate(Weights(W, A), z, units or units_for(z.shape[0], W.shape[0]))
+
+
+@partial(jax.jit, static_argnames="units")
+def _evaluate(weights: Weights, z: Array, units: int) -> Array:
     W, A = weights
-    z = jnp.asarray(z, W.dtype)
-    units = units or units_for(z.shape[0], W.shape[0])
     return _sums(grouped(W, units), grouped(A, units), z) / np.sqrt(W.shape[0])

@@ -8,41 +8,29 @@ more than `N units` activations exist at any time.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.custom_batching import sequential_vmap
-from jax.typing import ArrayLike
 
 from fineq.errors import InputError
-from fineq.iterate import Progress, Store, Trace, iterate
-from fineq.ntk.lanczos import krylov_at, mean_diagonal
-from fineq.ntk.network import Start, Weights, check_width, dot, draw, grouped, sums_over, units_for
-from fineq.ntk.spectral import check_step, default_step, spectrum_at
-from fineq.ntk.tangent import as_points
-from fineq.sweep import Program
+from fineq.iterate import Method, method, non_finite, static
+from fineq.ntk.network import (
+    Initialisation,
+    Weights,
+    check_weights,
+    check_width,
+    dot,
+    draw,
+    grouped,
+    sums_over,
+    ungrouped,
+    units_for,
+)
+from fineq.ntk.problem import Regression, measures
+from fineq.ntk.step_size import step_or_default
 
 # Below the stability limit the loss of kernel descent never rises, and that of a network hardly.
 RISE = 100.0
-# Up to here all eigenvalues are taken; beyond, the largest Ritz value of a few products.
-MOST_EXACT, PRODUCTS = 512, 16
-
-
-class Data(NamedTuple):
-    """What a network is trained on and looked at.
-
-    Attributes:
-        z: training inputs `[N, D]`.
-        labels: y, `[N, d]`.
-        fresh: other inputs at which predictions are recorded, `[M, D]`.
-        eta: step size η.
-    """
-
-    z: Array
-    labels: Array
-    fresh: Array
-    eta: Array
 
 
 class Training(NamedTuple):
@@ -51,31 +39,25 @@ class Training(NamedTuple):
     Attributes:
         W: input weights in groups, `[G, D, units]`; the last is filled up with zeros.
         sums: Σ_r A_r relu(w_r·z_j) at the training inputs, `[N, d]`.
-    """
-
-    W: Array
-    sums: Array
-
-
-class Regression(NamedTuple):
-    """What a run is given.
-
-    Attributes:
-        data: inputs, labels and step size.
-        A: output signs in groups, `[G, d, units]`.
+        A: output signs in groups, `[G, d, units]`; fixed, as is what follows.
         base: what is subtracted from the network at the training inputs, `[N, d]`.
         base_fresh: the same at the fresh inputs, `[M, d]`.
         scale: m^{-1/2}.
     """
 
-    data: Data
+    W: Array
+    sums: Array
     A: Array
     base: Array
     base_fresh: Array
     scale: Array
 
+    def predictions(self) -> Array:
+        """F at the training inputs, `[N, d]`."""
+        return self.scale * self.sums - self.base
 
-class Info(NamedTuple):
+
+class Seen(NamedTuple):
     """What a step saw before it moved.
 
     Attributes:
@@ -87,18 +69,96 @@ class Info(NamedTuple):
     risen: Array
 
 
-def begin(
-    weights: Weights, data: Data, start: Start = "symmetric", units: int | None = None
-) -> tuple[Training, Regression]:
-    """State and problem of a run from these weights, in the precision of the inputs."""
-    dtype = data.z.dtype
-    width, N = weights.W.shape[0], data.z.shape[0]
-    units = units or units_for(N, width)
-    W, A = (grouped(x.astype(dtype), units) for x in weights)
-    scale = jnp.asarray(width**-0.5, dtype)
-    sums, other = sums_over(W, A, data.z), sums_over(W, A, data.fresh)
-    kept = jnp.asarray(start == "subtracted", dtype) * scale
-    return Training(W, sums), Regression(data, A, kept * sums, kept * other, scale)
+@method
+class NetworkTraining(Method):
+    """Gradient descent of a two-layer network on a `Regression`; its value are the `Weights`.
+
+    A step size above 2/λ_max, λ_max the largest eigenvalue of K/N (`largest_eigenvalue`), diverges
+    at large width. Measured: `train`, `fresh`, `loss`, and with a reference `[M, d]` the `distance`
+    (`fineq.ntk.problem.measures`).
+
+    Attributes:
+        step_size: η; None for 1/E κ(z, z).
+        width: m.
+        initialisation: symmetric, subtracted or plain, as in `fineq.ntk.network`.
+        units: in a group; None for what fits the cache.
+    """
+
+    step_size: Any = None
+    width: int = static(default=1024)
+    initialisation: Initialisation = static(default="symmetric")
+    units: int | None = static(default=None)
+
+    draws = True
+
+    def __post_init__(self) -> None:
+        check_width(self.width, self.initialisation)
+        if self.units is not None and self.units < 1:
+            raise InputError(f"units must be at least 1, got {self.units}")
+
+    def init(self, key: Array | None, problem: Regression, start: Weights | None) -> Training:
+        """From the weights `start` of as many units, or from such as are drawn."""
+        z, d = problem.z, problem.labels.shape[1]
+        weights = self._weights(key, problem, start)
+        units = self.units or units_for(z.shape[0], self.width)
+        W, A = (grouped(x.astype(z.dtype), units) for x in weights)
+        scale = jnp.asarray(self.width**-0.5, z.dtype)
+        sums = sums_over(W, A, z)
+        base, base_fresh = jnp.zeros_like(sums), jnp.zeros((len(problem.fresh), d), z.dtype)
+        if self.initialisation == "subtracted":
+            base, base_fresh = scale * sums, scale * sums_over(W, A, problem.fresh)
+        return Training(W, sums, A, base, base_fresh, scale)
+
+    def _weights(self, key: Array | None, problem: Regression, start: Weights | None) -> Weights:
+        D, d = problem.z.shape[1], problem.labels.shape[1]
+        if start is not None:
+            weights = check_weights(start)
+            if weights.W.shape != (self.width, D) or weights.A.shape[1] != d:
+                raise InputError(
+                    f"start must hold W ({self.width}, {D}) and A ({self.width}, {d}), got "
+                    f"{weights.W.shape} and {weights.A.shape}"
+                )
+            return weights
+        if key is None:
+            raise InputError("NetworkTraining draws its weights: give a key, or start")
+        return draw(key, self.width, D, d, self.initialisation, problem.z.dtype)
+
+    def step(self, key: Array | None, state: Training, problem: Regression) -> tuple[Any, Seen]:
+        """One step of full-batch gradient descent.
+
+        w_r <- w_r - (η/N) m^{-1/2} Σ_j 1{w_r·z_j > 0} (A_r·(f(z_j) - y_j)) z_j. About
+        `4 N m (D + d)` multiplications and additions, and `2 N m D` more to recompute activations.
+        """
+        del key
+        z, labels = problem.z, problem.labels
+        N, eta = z.shape[0], step_or_default(self.step_size, z)
+        residual = state.predictions() - labels
+        W, sums = _move(z, eta * state.scale / N * residual, state.W, state.A)
+        loss = jnp.sum(jnp.square(residual)) / (2 * N)
+        most = (
+            jnp.sum(jnp.square(labels)) / (2 * N)
+            + 0.25 * jnp.mean(jnp.sum(jnp.square(z), axis=1)) * labels.shape[1]
+        )
+        return state._replace(W=W, sums=sums), Seen(loss, loss > RISE * most)
+
+    def measure(
+        self, state: Training, info: Seen, problem: Regression, reference: Any
+    ) -> dict[str, Array]:
+        """`train`, `fresh`, `loss` and `distance`."""
+        del info
+        sums = sums_over(state.W, state.A, problem.fresh)
+        fresh = state.scale * sums - state.base_fresh
+        return measures(problem, state.predictions(), fresh, reference)
+
+    def diverged(self, state: Training, info: Seen, problem: Regression) -> Array:
+        """Whether the weights have left the finite numbers, or the loss has risen beyond starts."""
+        del problem
+        return info.risen | non_finite((state.sums, state.W))
+
+    def value(self, state: Training, problem: Regression) -> Weights:
+        """The network; with `subtracted` f_0 is still to be subtracted."""
+        del problem
+        return Weights(*(ungrouped(x, self.width) for x in (state.W, state.A)))
 
 
 @sequential_vmap
@@ -116,167 +176,3 @@ def _move(z: Array, pull: Array, W: Array, A: Array) -> tuple[Array, Array]:
 
     sums, W = lax.scan(group, jnp.zeros_like(pull), (W, A))
     return W, sums
-
-
-def gradient_step(state: Training, problem: Regression) -> tuple[Training, Info]:
-    """One step of full-batch gradient descent: a kernel of `fineq.iterate`.
-
-    w_r <- w_r - (η/N) m^{-1/2} Σ_j 1{w_r·z_j > 0} (A_r·(f(z_j) - y_j)) z_j. About
-    `4 N m (D + d)` multiplications and additions, and `2 N m D` more to recompute the activations.
-    """
-    data, N = problem.data, problem.data.z.shape[0]
-    residual = problem.scale * state.sums - problem.base - data.labels
-    W, sums = _move(data.z, data.eta * problem.scale / N * residual, state.W, problem.A)
-    loss = jnp.sum(jnp.square(residual)) / (2 * N)
-    largest = (
-        jnp.sum(jnp.square(data.labels)) / (2 * N)
-        + 0.25 * jnp.mean(jnp.sum(jnp.square(data.z), axis=1)) * data.labels.shape[1]
-    )
-    return Training(W, sums), Info(loss, loss > RISE * largest)
-
-
-def predictions(state: Training, info: Info, problem: Regression) -> dict[str, Array]:
-    """What is recorded: f on the training and fresh inputs, `[N, d]` and `[M, d]`, and the loss."""
-    del info
-    data = problem.data
-    train = problem.scale * state.sums - problem.base
-    fresh = problem.scale * sums_over(state.W, problem.A, data.fresh) - problem.base_fresh
-    loss = jnp.sum(jnp.square(train - data.labels)) / (2 * data.z.shape[0])
-    return {"train": train, "fresh": fresh, "loss": loss}
-
-
-def with_weights(state: Training, info: Info, problem: Regression) -> dict[str, Array]:
-    """The `predictions`, and W in groups, `[G, D, units]`, for `weights_of`."""
-    return {**predictions(state, info, problem), "W": state.W}
-
-
-def weights_of(W: ArrayLike, width: int) -> Array:
-    """Input weights `[..., m, D]` from their groups `[..., G, D, units]`."""
-    flat = jnp.swapaxes(jnp.asarray(W), -1, -2)
-    return flat.reshape(*flat.shape[:-3], -1, flat.shape[-1])[..., :width, :]
-
-
-def diverged(state: Training, info: Info) -> Array:
-    """Whether a run has left the finite numbers, or its loss has risen beyond all starts."""
-    return info.risen | ~jnp.all(jnp.isfinite(state.sums)) | ~jnp.all(jnp.isfinite(state.W))
-
-
-def largest_eigenvalue(z: ArrayLike) -> Array:
-    """λ_max of K/N at inputs `[N, D]`: a step above 2/λ_max is not stable."""
-    z = jnp.asarray(z)
-    if z.shape[0] <= MOST_EXACT:
-        return spectrum_at(z).values[0]
-    # The eigenvector is near the lengths of the inputs, and a Ritz value is second order in that.
-    start = jnp.linalg.norm(z, axis=1)
-    return jnp.max(krylov_at(z, start, PRODUCTS, storage="blocked").spectrum.values)
-
-
-def make_data(
-    z: ArrayLike,
-    labels: ArrayLike,
-    fresh: ArrayLike | None = None,
-    eta: ArrayLike | None = None,
-    *,
-    force: bool = False,
-) -> Data:
-    """Data in the precision of z, with step size 1/E κ(z, z) unless another is given.
-
-    Without `fresh` predictions are recorded at the training inputs only.
-
-    Raises:
-        InputError: for shapes that disagree, numbers that are not finite, or a step size that is
-            not positive or, unless `force`, above the stability limit 2/λ_max, which is named.
-    """
-    z, other = as_points(z, z if fresh is None else fresh)
-    other = other[:0] if fresh is None else other
-    labels = jnp.asarray(labels, z.dtype)
-    if labels.ndim != 2 or labels.shape[0] != z.shape[0]:
-        raise InputError(f"labels must be [N, d] for the {len(z)} inputs, got {labels.shape}")
-    for name, value in (("inputs", z), ("labels", labels), ("fresh inputs", other)):
-        if not np.all(np.isfinite(value)):
-            raise InputError(f"{name} must be finite")
-    if eta is None:
-        eta = default_step(mean_diagonal(z))
-    else:
-        check_step(eta, largest_eigenvalue(z), force=force)
-    return Data(z, labels, other, jnp.asarray(eta, z.dtype))
-
-
-def train(
-    key: Array,
-    data: Data,
-    width: int,
-    *,
-    num_steps: int,
-    start: Start = "symmetric",
-    record: np.ndarray | list[int] | None = None,
-    keep_weights: bool = False,
-    units: int | None = None,
-    store: Store | None = None,
-    progress: Progress | None = None,
-    name: str = "network",
-) -> Trace:
-    """Train one network for `num_steps` steps with the one driver, `fineq.iterate.iterate`.
-
-    Args:
-        key: of the network.
-        data: see `make_data`.
-        width: m.
-        num_steps: training time.
-        start: symmetric, subtracted or plain.
-        record: times at which `train` `[R, N, d]`, `fresh` `[R, M, d]` and `loss` `[R]` are
-            recorded; default geometric.
-        keep_weights: record the weights too, as `W` `[R, m, D]`.
-        units: in a group; default `network.units_for`.
-        store: keeps the run, which then resumes.
-        progress: receives events.
-        name: of the run in the store.
-
-    A run that diverges is marked so in the trace. Raises `InputError` as `draw` does.
-    """
-    check_width(width, start)
-    z, d = data.z, data.labels.shape[1]
-    weights = draw(key, width, z.shape[1], d, start, z.dtype)
-    state, problem = jax.jit(begin, static_argnames=("start", "units"))(
-        weights, data, start=start, units=units
-    )
-    trace = iterate(
-        gradient_step,
-        state,
-        problem,
-        num_steps=num_steps,
-        metrics=with_weights if keep_weights else predictions,
-        record=record,
-        diverged=diverged,
-        store=store,
-        progress=progress,
-        name=name,
-    )
-    if keep_weights:
-        trace.metrics["W"] = np.asarray(weights_of(trace.metrics["W"], width))
-    return trace
-
-
-def network_program(
-    width: int,
-    start: Start = "symmetric",
-    *,
-    num_steps: int,
-    record: Any = None,
-    dtype: Any = jnp.float32,
-    units: int | None = None,
-) -> Program:
-    """What a member of a sweep does: train the network of its seed on its `data`.
-
-    The sweep gives the data as `inputs={"data": Data}`, each leaf with the axes of the sweep first;
-    it records `train`, `fresh` and `loss` (`predictions`). The network's weights
-    depend on the seed and the width alone. Raises `InputError` for an impossible width.
-    """
-    check_width(width, start)
-
-    def init(key: Array, member: Any) -> tuple[Any, Any]:
-        data = jax.tree.map(lambda x: x.astype(dtype), member["data"])
-        weights = draw(key, width, data.z.shape[1], data.labels.shape[1], start, dtype)
-        return begin(weights, data, start, units)
-
-    return Program(init, gradient_step, num_steps, predictions, record, diverged=diverged)

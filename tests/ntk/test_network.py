@@ -1,6 +1,4 @@
-"""The two-layer network: its Flax module, its start, and what is refused."""
-
-from typing import Any
+"""The two-layer network: its predictions, its start, and what is refused."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +6,7 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
-from fineq.ntk.network import TwoLayer, Weights, draw, predict
+from fineq.ntk.network import Weights, draw, evaluate
 
 
 def normal(seed, *shape):
@@ -19,37 +17,22 @@ def test_prediction_in_groups_is_the_sum_over_units():
     W, A, z = normal(0, 37, 3), np.sign(normal(1, 37, 2)), normal(2, 5, 3)
     expected = np.maximum(z @ W.T, 0) @ A / np.sqrt(37)
     # 37 units in groups of 8: the last group is filled up.
-    found = predict(Weights(jnp.asarray(W), jnp.asarray(A)), z, units=8)
+    found = evaluate(Weights(jnp.asarray(W), jnp.asarray(A)), z, units=8)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)  # order of summation
 
 
 def test_prediction_has_the_derivative_of_the_sum():
     W, A, z = (jnp.asarray(normal(s, *shape)) for s, shape in enumerate([(5, 3), (5, 1), (1, 3)]))
-    found = jax.grad(lambda z: predict(Weights(W, A), z, units=2).sum())(z)
+    found = jax.grad(lambda z: evaluate(Weights(W, A), z, units=2).sum())(z)
     expected = ((W @ z[0] > 0) * A[:, 0]) @ W / np.sqrt(5)
     np.testing.assert_allclose(found[0], expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("start", ["symmetric", "subtracted", "plain"])
-def test_flax_module_has_the_weights_of_the_start(start):
-    z = jnp.asarray(normal(0, 6, 3))
-    module = TwoLayer(10, 2, start)
-    variables: Any = module.init(jax.random.key(3), z)
-    f = module.apply(variables, z)
-    W, A = variables["params"]["W"], variables["fixed"]["A"]
-    own = predict(Weights(W, A), z)
-    assert set(variables["params"]) == {"W"}
-    if start == "plain":
-        np.testing.assert_allclose(f, own, rtol=1e-12, atol=1e-14)
-    else:
-        np.testing.assert_allclose(f, 0, atol=1e-14)  # f_0 = 0 to rounding
-    if start == "symmetric":
-        np.testing.assert_array_equal(W[:5], W[5:])
-        np.testing.assert_array_equal(A[:5], -A[5:])
-    moved = jax.tree.map(lambda x: x, variables) | {"params": {"W": W + 1}}
-    base = 0 if start == "plain" else own
-    expected = predict(Weights(W + 1, A), z) - base
-    np.testing.assert_allclose(module.apply(moved, z), expected, rtol=1e-11, atol=1e-13)
+def test_symmetric_units_come_in_pairs_that_cancel():
+    W, A = draw(jax.random.key(3), 10, 3, 2)
+    np.testing.assert_array_equal(W[:5], W[5:])
+    np.testing.assert_array_equal(A[:5], -A[5:])
+    np.testing.assert_allclose(evaluate(Weights(W, A), normal(0, 6, 3)), 0, atol=1e-14)
 
 
 def test_draw_is_standard_normal_with_fair_signs():
@@ -64,9 +47,23 @@ def test_draw_is_standard_normal_with_fair_signs():
 
 
 @pytest.mark.parametrize(
-    ("width", "start", "words"),
+    ("width", "initialisation", "words"),
     [(3, "symmetric", "even"), (0, "plain", "at least 1"), (4, "zero", "one of symmetric")],
 )
-def test_impossible_networks_are_refused(width, start, words):
+def test_impossible_networks_are_refused(width, initialisation, words):
     with pytest.raises(InputError, match=words):
-        draw(jax.random.key(0), width, 2, 1, start)
+        draw(jax.random.key(0), width, 2, 1, initialisation)
+
+
+@pytest.mark.parametrize(
+    ("W", "A", "z", "words"),
+    [
+        (np.ones((4, 3)), np.ones((5, 1)), np.ones((2, 3)), r"W \[m, D\] and A \[m, d\]"),
+        (np.ones((4, 3)), np.ones((4, 1)), np.ones((2, 2)), r"\[N, 3\] for these weights"),
+        (np.ones((4, 3)), np.ones(4), np.ones((2, 3)), "A must have 2 axes"),
+        (np.ones((4, 3)), np.ones((4, 1)), np.ones((2, 3), complex), "z must hold real numbers"),
+    ],
+)
+def test_bad_weights_and_inputs_are_refused(W, A, z, words):
+    with pytest.raises(InputError, match=words):
+        evaluate(Weights(W, A), z)

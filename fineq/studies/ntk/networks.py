@@ -1,18 +1,22 @@
 """Networks of every width beside kernel descent, on the data of every member."""
 
-from typing import NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from fineq.ntk import forward
-from fineq.ntk.deep import deep_program, make_recipe
-from fineq.ntk.network import Start
-from fineq.ntk.training import Data, network_program
+from fineq.ntk.deep import DeepTraining, Rule
+from fineq.ntk.network import Initialisation, draw
+from fineq.ntk.problem import Regression
+from fineq.ntk.training import NetworkTraining
 from fineq.studies.ntk.common import Study, times_of, widths_of
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.paths import error, kernel_paths, step_of
+from fineq.sweep import Program, Task, solving
 from fineq.sweep.stages import Member
 
 Errors = dict[str, np.ndarray]
@@ -27,7 +31,8 @@ class Kernel(NamedTuple):
         approximation: error between that limit and f*, `[S]`, the same at every time.
         risk: error between descent on noisy labels and f*, `[S]`.
         score: error of its score, `[S]`.
-        data: what networks are trained on.
+        problem: what networks are trained on.
+        step: their step size η.
         seen: predictions of descent on noisy labels at the first R times, `[R, M, d]`.
         clean: f* on the fresh points, `[M, d]`.
         weight: `[M]`.
@@ -39,7 +44,8 @@ class Kernel(NamedTuple):
     approximation: Array
     risk: Array
     score: Array
-    data: Data
+    problem: Regression
+    step: Array
     seen: Array
     clean: Array
     weight: Array
@@ -74,7 +80,8 @@ def kernel_errors(study: Study, times: np.ndarray) -> Kernel:
             jnp.broadcast_to(limit, times.shape),
             error(test, risk),
             error(score, risk),
-            Data(train.z, train.noisy, test.z, step_of(at, train.z)),
+            Regression(train.z, train.noisy, test.z),
+            step_of(at, train.z),
             paths.of_noisy[:num],
             test.clean,
             test.weight,
@@ -90,40 +97,52 @@ def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str =
     `start` takes the place of `network.start`. NaN from where a network has diverged.
     """
     config = study.config.network
-    first = cast(Start, start or config.start)
-    steps = recorded(study, times)
+    first = cast(Initialisation, start or config.start)
     found: dict[str, list[np.ndarray]] = {"coupling": [], "total": []}
     for width in widths_of(study.config):
-        program = network_program(
-            width, first, num_steps=int(steps[-1]), record=steps, dtype=config.precision
-        )
-        result = study.stages.sweep(
-            f"{first}, m = {width}",
-            lambda _, program=program: program,
-            study.axes,
-            inputs={"data": kernel.data},
-        )
-        # The driver records the start as well.
-        fresh = np.asarray(result.metrics["fresh"], float)[..., -steps.size :, :, :]
+
+        def task(key: Array, member: Any, width: int = width) -> Task:
+            problem = _cast(member["problem"], config.precision)
+            step = member["step"].astype(config.precision)
+            shapes = width, problem.z.shape[1], problem.labels.shape[1]
+            weights = draw(key, *shapes, first, problem.z.dtype)
+            return Task(problem, NetworkTraining(step, width, first), weights)
+
+        fresh = _trained(study, times, kernel, f"{first}, m = {width}", task)
         found["coupling"].append(_error(kernel.weight, fresh - np.asarray(kernel.seen)))
-        found["total"].append(
-            _error(kernel.weight, fresh - np.asarray(kernel.clean)[..., None, :, :])
-        )
+        found["total"].append(_total(kernel, fresh))
     return {name: np.stack(values) for name, values in found.items()}
 
 
 def deep_errors(study: Study, times: np.ndarray, kernel: Kernel) -> np.ndarray:
     """Total error of the deeper network of `deep`, after as many steps, `[*axes, R]`."""
-    config, steps = study.config.deep, recorded(study, times)
-    recipe = make_recipe(
-        *(config.width, config.depth, study.d, config.rule, config.learning_rate, config.batch)
-    )
-    program = deep_program(
-        recipe, num_steps=int(steps[-1]), record=steps, dtype=study.config.network.precision
-    )
-    inputs = {"data": kernel.data}
-    result = study.stages.sweep("deep", lambda _: program, study.axes, inputs=inputs)
-    fresh = np.asarray(result.metrics["fresh"], float)[..., -steps.size :, :, :]
+    c = study.config.deep
+    by = DeepTraining(c.learning_rate, c.width, c.depth, cast(Rule, c.rule), c.batch)
+
+    def task(key: Array, member: Any) -> Task:
+        problem = _cast(member["problem"], study.config.network.precision)
+        return Task(problem, by, by.parameters(key, problem))
+
+    return _total(kernel, _trained(study, times, kernel, "deep", task))
+
+
+def _trained(
+    study: Study, times: np.ndarray, kernel: Kernel, name: str, task: Callable[[Array, Any], Task]
+) -> np.ndarray:
+    """Predictions at the fresh inputs after each of the recorded steps, `[*axes, R, M, d]`."""
+    steps = recorded(study, times)
+    program: Program = solving(task, num_steps=int(steps[-1]), record=steps)
+    inputs = {"problem": kernel.problem, "step": kernel.step}
+    result = study.stages.sweep(name, lambda _: program, study.axes, inputs=inputs)
+    # The driver records the start as well.
+    return np.asarray(result.metrics["fresh"], float)[..., -steps.size :, :, :]
+
+
+def _cast(problem: Regression, dtype: str) -> Regression:
+    return jax.tree.map(lambda x: x.astype(dtype), problem)
+
+
+def _total(kernel: Kernel, fresh: np.ndarray) -> np.ndarray:
     return _error(kernel.weight, fresh - np.asarray(kernel.clean)[..., None, :, :])
 
 
