@@ -225,7 +225,7 @@ def _report(changes: list[Change], chosen: list[int], workers: int) -> Iterator[
 
 def main() -> None:
     """Draw, try, and print the share that is caught."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Which changes would the tests catch?")
     parser.add_argument("rooms", nargs="*", default=list(ROOMS))
     parser.add_argument("--number", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
