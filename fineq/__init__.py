@@ -8,8 +8,12 @@ A *problem* is what is given, a *method* makes one step, and `solve` repeats it 
 The areas: `fineq.nlqr` (nearly linear-quadratic control, arXiv 2303.08431), `fineq.pift`
 (fine-tuning diffusion models as stochastic control, arXiv 2412.18164), `fineq.ntk` (learning the
 score with wide networks, arXiv 2401.15604) and, under the last two, `fineq.ddpm` (the chain).
-`fineq.rates` measures how fast, `fineq.sweep` lays axes over pure functions, `fineq.runs` finds and
-loads what the command line has computed, which `fineq.run` calls from Python.
+`fineq.rates` measures how fast, `fineq.sweep` lays axes over pure functions. The studies of the
+papers run as on the command line, and what they have computed is found and loaded:
+
+    run = fineq.run("nlqr/landscape", {"system.lipschitz": 0.3}, seeds=16, profile="smoke")
+    run.dataset, run.claims
+    fineq.runs.find("outputs")
 """
 
 import importlib
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from fineq.iterate import solve as solve
     from fineq.iterate import static as static
     from fineq.iterate import unroll as unroll
+    from fineq.shell.call import run as run
 
 try:
     __version__ = version("fineq")
@@ -31,12 +36,11 @@ except PackageNotFoundError:  # a checkout that is not installed
     __version__ = "0+unknown"
 
 # JAX takes a second to load, and what only reads runs does without: names are loaded when used.
-_NAMES = dict.fromkeys(
-    ("Method", "Solution", "Status", "method", "solve", "static", "unroll"), "fineq.iterate"
-)
+_ITERATE = ("Method", "Solution", "Status", "method", "solve", "static", "unroll")
+_NAMES = {**dict.fromkeys(_ITERATE, "fineq.iterate"), "run": "fineq.shell.call"}
 _ROOMS = ("ddpm", "nlqr", "ntk", "pift", "rates", "runs", "sweep")
 
-__all__ = [*_NAMES, *_ROOMS, "__version__"]
+__all__ = [*_NAMES, *_ROOMS, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

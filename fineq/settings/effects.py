@@ -1,9 +1,12 @@
 """Which fields a run reads, as a table: what was given and is not read is refused by name.
 
 An area declares, field by field, under which choices a field has an effect; a field in no entry has
-one always. Entries that name the same field must all agree. The conditions of an axis over a field
-are those of the field, unless the table names `sweep.FIELD` itself: there is no axis where a study
-reads the field once for all its members.
+one always. Entries that name the same field must all agree.
+
+An axis lies over a plain number that is read, and over a field that fixes shapes, such as `seeds`,
+only where the table names `sweep.FIELD` in full. What the table says of `sweep.FIELD` is asked of
+an axis beside what is asked of the field: there is none where a study reads the field once for all
+its members.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -106,6 +109,7 @@ def settle(
     """
     effects = (*COMMON, *effects)
     axes = flatten(config.sweep)
+    shapes = {leaf.path for leaf in leaves(config) if leaf.spec.shape}
     usual = {leaf.path: leaf.value for leaf in leaves(type(config)())}
     values = {leaf.path: leaf.value for leaf in leaves(config)}
     known = {**values, **{f"sweep.{path}": axis for path, axis in axes.items()}}
@@ -122,7 +126,7 @@ def settle(
             raise InputError(_sentence(path, (value, usual[path]), why, known, given[path]))
         changes[path] = usual[path]
     for path in axes:
-        if axis_unread(path, effects, known) is None:
+        if _is_axis(path, path in shapes, effects, known):
             continue
         if f"sweep.{path}" in given:
             raise InputError(_of_axis(path, effects, known))
@@ -134,7 +138,7 @@ def unread(path: str, effects: Iterable[Effect], known: Mapping[str, Any]) -> li
     """What would have to be for the field to be read, in the cases that lack least; None if it is.
 
     Args:
-        path: of the field, `sweep.FIELD` for an axis by conditions of its own.
+        path: of the field, `sweep.FIELD` for what is asked of an axis beside it.
         effects: the table.
         known: path to value, axes among them.
     """
@@ -152,13 +156,11 @@ def _lacking(case: Case, known: Mapping[str, Any]) -> Case:
     return tuple((path, need) for path, need in case if not need.holds(known.get(path)))
 
 
-def axis_unread(
-    path: str, effects: Sequence[Effect], known: Mapping[str, Any]
-) -> list[Case] | None:
-    """As `unread`, of an axis over the field at `path`."""
-    axis = f"sweep.{path}"
-    own = any(fnmatchcase(axis, pattern) for entry in effects for pattern in entry.patterns)
-    return unread(axis if own else path, effects, known)
+def _is_axis(path: str, shape: bool, effects: Sequence[Effect], known: Mapping[str, Any]) -> bool:
+    """Whether an axis over the field at `path`, which may fix shapes, has an effect."""
+    named = any(f"sweep.{path}" in entry.patterns for entry in effects)
+    read = all(unread(name, effects, known) is None for name in (path, f"sweep.{path}"))
+    return read and (named or not shape)
 
 
 def _beside(path: str, effects: Iterable[Effect], known: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import difflib
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 from fineq.errors import InputError
@@ -152,6 +153,17 @@ def sweep_axes(config: Any, sweep: dict[str, Any]) -> dict[str, tuple[list, bool
     """
     known = {leaf.path: leaf for leaf in leaves(config)}
     return {path: _axis(path, values, known) for path, values in flatten(sweep).items()}
+
+
+def validate_members(config: Any) -> None:
+    """Apply `validate` to every combination of the values of a configuration's axes.
+
+    Raises:
+        InputError: as `validate` and `sweep_axes`.
+    """
+    axes = sweep_axes(config, config.sweep)
+    for values in product(*(values for values, _ in axes.values())):
+        validate(replace_at(config, dict(zip(axes, values, strict=True))))
 
 
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,8 +5,11 @@ can flip them. They are set when all that a user brings has been imported, check
 tried and again when everything is computed, and written into the run's summary.
 """
 
+import contextlib
 import os
 import re
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 from fineq.errors import InputError
@@ -63,11 +66,27 @@ def moved() -> dict[str, Any]:
     return {name: value for name, value in state().items() if value != PINNED[name]}
 
 
+_borrowed: list[dict[str, Any] | None] = []  # of each `lent` block, what it found
+
+
+@contextlib.contextmanager
+def lent() -> Iterator[None]:
+    """Put the switches back, at the end of the block, as `pin` first found them in it."""
+    _borrowed.append(None)
+    try:
+        yield
+    finally:
+        for name, value in (_borrowed.pop() or {}).items():
+            sys.modules["jax"].config.update(name, value)
+
+
 def pin() -> dict[str, Any]:
     """Give every switch its value; return those that had another one, with that."""
     import jax
 
     found = moved()
+    if _borrowed and _borrowed[-1] is None:
+        _borrowed[-1] = found
     for name in found:
         jax.config.update(name, PINNED[name])
     return found

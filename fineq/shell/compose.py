@@ -13,7 +13,7 @@ from typing import Any
 from fineq.errors import InputError, in_a_line
 from fineq.settings.config import PROFILES, RunConfig
 from fineq.settings.effects import settle
-from fineq.settings.fields import flatten, leaves, sweep_axes, validate
+from fineq.settings.fields import flatten, leaves, sweep_axes, validate, validate_members
 from fineq.shell.sentences import CONFIGS, one_sentence
 from fineq.shell.words import Word, check_field, files_of, groups, read_words
 from fineq.studies.area import Area
@@ -25,20 +25,27 @@ CHOICES = "choices"  # name under which Hydra finds the files chosen beside a sa
 
 
 def compose(area: Area, overrides: Sequence[str], source: str | None = None) -> Any:
-    """Compose and validate the configuration.
+    """Compose and validate the configuration that `field=value` words ask for.
+
+    Arguments and errors as for `compose_words`.
+    """
+    return compose_words(area, read_words(area, overrides), source)
+
+
+def compose_words(area: Area, words: Sequence[Word], source: str | None = None) -> Any:
+    """Compose and validate a configuration.
 
     Args:
         area: the area whose primary config is composed.
-        overrides: `field=value` words.
+        words: what is set and chosen.
         source: a run's config.yaml to start from instead of defaults and experiment.
 
     Raises:
         InputError: unknown field, wrong type, value out of range, fields that disagree, a field
-            that was given and has no effect.
+            that was given and has no effect, an axis that the study does not have.
     """
     from omegaconf import OmegaConf
 
-    words = read_words(area, overrides)
     chosen = [word for word in words if word.file]
     given = {path: value for word in words if not word.file for path, value in word.fields.items()}
     where = dict.fromkeys((*given, *(path for word in chosen for path in word.fields)), "")
@@ -56,7 +63,9 @@ def compose(area: Area, overrides: Sequence[str], source: str | None = None) -> 
         _lay(area, composed, given)
     config = _typed(area, _without_overridden_axes(composed, given))
     _check_profile(config, usual, source, chosen)
-    return settle(config, area.effects, where, idle)
+    settled = settle(config, area.effects, where, idle)
+    validate_members(settled)
+    return settled
 
 
 def register(area: Area) -> None:
@@ -73,12 +82,13 @@ def _hydra(area: Area, name: str, chosen: Sequence[Word]) -> Any:
     from hydra.core.global_hydra import GlobalHydra
 
     register(area)
-    GlobalHydra.instance().clear()
+    # The program that calls `fineq.run` may be one of Hydra's itself.
+    of_caller, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
     try:
         with one_sentence(), initialize_config_dir(str(CONFIGS), version_base="1.3"):
             return hydra_compose(name, [text for word in chosen for text in files_of(word)])
     finally:
-        GlobalHydra.instance().clear()
+        GlobalHydra.instance().hydra = of_caller
 
 
 def _from_saved(

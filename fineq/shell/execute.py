@@ -28,10 +28,17 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """A configuration of an area, not yet loaded."""
+    """A configuration of an area, not yet loaded.
+
+    Attributes:
+        area: of its study.
+        config: validated.
+        alone: whether the process may be ended by a second Ctrl-C while it compiles.
+    """
 
     area: Area
     config: RunConfig
+    alone: bool
 
     @property
     def target(self) -> str | None:
@@ -39,11 +46,16 @@ class Job(NamedTuple):
         return self.area.target(self.config)
 
 
-def execute(area: Area, config: RunConfig) -> tuple[int, Path]:
+def execute(area: Area, config: RunConfig, *, alone: bool = True) -> tuple[int, Path]:
     """Run a study, or find it done, and show what it found.
 
     A finished run is found before JAX is loaded, unless it may hang on code of the user's, whose
     extent is known only once it has been imported.
+
+    Args:
+        area: of the study.
+        config: validated.
+        alone: whether the process may be ended by a second Ctrl-C while it compiles.
 
     Returns:
         The exit code and the run folder.
@@ -51,7 +63,7 @@ def execute(area: Area, config: RunConfig) -> tuple[int, Path]:
     Raises:
         FineqError: bad input, too little memory or disk, interruption.
     """
-    job = Job(area, config)
+    job = Job(area, config, alone)
     console = make_console(config.quiet)
     unfold()
     run = _found(job)
@@ -124,7 +136,8 @@ def _compute(run: Run, job: Job, study: "Study", loaded: Loaded, console: Consol
         save_seconds=job.config.save_every,
     )
     stop = Stop(console)
-    with console.progress("gap") as progress, interruptible(stop.acknowledge, stop.abandon):
+    abandon = stop.abandon if job.alone else None
+    with console.progress("gap") as progress, interruptible(stop.acknowledge, abandon):
         stages.progress = progress
         with memory_errors(job.config.study):
             result = study(job.config, loaded.given, stages)

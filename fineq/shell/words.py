@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -47,7 +47,31 @@ def read_words(area: Area, texts: Sequence[str], *, many: bool = False) -> list[
         InputError: for a word that cannot be read, a name that is unknown, a field given twice, or
             several values where one is asked for.
     """
-    words = [_read(area, text, many) for text in texts]
+    return _once([_read(area, text, many) for text in texts])
+
+
+def words_of(area: Area, fields: Mapping[str, Any]) -> list[Word]:
+    """What a program sets, as words.
+
+    Args:
+        area: whose fields they are.
+        fields: plain values by the names that stand before `=` on a command line.
+
+    Raises:
+        InputError: for a name that is unknown, and a field given twice.
+    """
+    words = []
+    for name, value in fields.items():
+        if name in groups(area):
+            words.append(_choice(area, f"{name}={value}", name, value))
+        else:
+            nested = flatten({name: value})
+            words.append(Word(name, name, value, _checked(area, nested), False, False))
+    return _once(words)
+
+
+def _once(words: list[Word]) -> list[Word]:
+    """The words, of which no two set the same field."""
     seen: set[str] = set()
     for word in words:
         for path in (word.key, *word.fields) if word.file else word.fields or (word.key,):

@@ -1,13 +1,11 @@
 """What the studies of every area share: axes from a configuration, names for what they found."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from fineq.errors import InputError
 from fineq.figures import Figure, Fit, Panel
 from fineq.rates import (
     PowerLaw,
@@ -15,7 +13,7 @@ from fineq.rates import (
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.settings.config import RunConfig
-from fineq.settings.fields import leaves, replace_at, sweep_axes, validate
+from fineq.settings.fields import leaves, sweep_axes
 from fineq.sweep.axes import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -52,26 +50,13 @@ class Study(NamedTuple, Generic[ConfigT, GivenT, InstanceT]):
     alike: bool = False
 
 
-def user_axes(config: RunConfig, shapes: Collection[str] = ()) -> list[Axis]:
-    """The axes of `sweep.*`.
+def user_axes(config: RunConfig) -> list[Axis]:
+    """The axes of `sweep.*`; those over fields that fix shapes compile once per value.
 
     Args:
-        config: validated.
-        shapes: fields that change shapes and may be swept all the same, compiling once per value.
-
-    Raises:
-        InputError: for any other field that changes shapes, and as
-            `fineq.settings.fields.sweep_axes`.
+        config: validated, its axes as the area's table of effects has them.
     """
     given = sweep_axes(config, config.sweep)
-    for path, (_, static) in given.items():
-        if static and path not in shapes:
-            raise InputError(
-                f"sweep.{path}: {path} changes the shapes of everything; use -m {path}=... for one "
-                "run per value"
-            )
-    for values in product(*(values for values, _ in given.values())):
-        validate(replace_at(config, dict(zip(given, values, strict=True))))
     return [Axis(path, values, static) for path, (values, static) in given.items()]
 
 

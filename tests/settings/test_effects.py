@@ -31,6 +31,7 @@ EFFECTS = (
     effect("part.size", {"part.means": EMPTY, "part.kind": but("c")}),
     effect("part.rate", {"part.names": holding("y"), "part.size": at_most(3)}),
     effect("sweep.part.rate"),
+    effect("sweep.part.size", {"study": "one"}),
 )
 
 
@@ -110,6 +111,25 @@ def test_a_field_that_is_read_once_for_all_members_is_no_axis():
         InputError, match=r"part.rate is no axis of one: -m part.rate=... makes one"
     ):
         settled("sweep.part.rate", {"part": {"rate": [1.0, 2.0]}}, names=["y"])
+
+
+@pytest.mark.parametrize(
+    ("axis", "study"), [("seeds", "one"), ("first_seed", "one"), ("part.size", "two")]
+)
+def test_a_field_that_fixes_shapes_is_an_axis_only_where_the_table_says_so(axis, study):
+    config = Config(study=study, sweep={axis: [2, 3]})
+    with pytest.raises(InputError) as found:
+        settle(config, EFFECTS, {f"sweep.{axis}": ""})
+    assert str(found.value) == (
+        f"sweep.{axis} is no axis of {study}: -m {axis}=... makes one run per value"
+    )
+    assert settle(config, EFFECTS, {}).sweep == {}
+    assert settled("sweep.part.size", {"part.size": [2, 3]}).sweep == {"part.size": [2, 3]}
+
+
+def test_an_axis_needs_what_its_field_needs_and_more():
+    with pytest.raises(InputError, match=r"sweep.part.size has no effect when part.kind=c"):
+        settled("sweep.part.size", {"part.size": [2, 3]}, kind="c")
 
 
 def test_a_value_beside_its_axis_has_no_effect():

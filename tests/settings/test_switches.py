@@ -70,6 +70,19 @@ def test_who_flips_a_switch_when_called_is_refused():
     assert switches.moved() == {}
 
 
+def test_lent_switches_are_given_back_as_they_were_found():
+    jax.config.update("jax_enable_x64", False)
+    with switches.lent():
+        switches.pin()
+        jax.config.update("jax_debug_nans", True)  # by code that runs inside
+        switches.pin()
+        assert switches.moved() == {}
+    assert switches.moved() == {"jax_enable_x64": False}
+    with switches.lent():
+        pass  # nothing was pinned
+    assert switches.moved() == {"jax_enable_x64": False}
+
+
 DRAW = """
 import json, sys
 from fineq.shell.backend import prepare_jax

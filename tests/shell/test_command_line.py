@@ -71,7 +71,7 @@ def plant(tmp_path):
         (["sweep.system.lipschitz=[-1]"], "sweep.system.lipschitz must be at least 0, got -1"),
         (["sweep.system.lipschitz=[1,1]"], "repeats a value"),
         (["sweep.system.normalisation=[own]"], "is not a numeric field"),
-        (["sweep.system.n=[2,3]"], "use -m system.n="),
+        (["sweep.system.n=[2,3]"], "no axis of linear_convergence: -m system.n="),
         (["--from", "nowhere.yaml"], "there is no such file"),
         (["--from"], "--from needs a file"),
         (["--from", "Makefile"], "--from Makefile: not"),

@@ -30,9 +30,6 @@ from fineq.studies.nlqr.reference import optimum as optimum
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
 
-# Shapes that no later stage depends on: a sweep over them compiles once per value.
-SWEEPABLE_SHAPES = ("estimator.num_rollouts", "descent.horizon")
-
 
 class Screen(NamedTuple):
     """What is known of each member before anything is run, `[*axes]` each.
@@ -100,7 +97,7 @@ def make_study(
     Raises:
         InputError: when no seed is left.
     """
-    axes = [*user_axes(config, SWEEPABLE_SHAPES), seed_axis(config)]
+    axes = [*user_axes(config), seed_axis(config)]
     found = _screen(config, given, stages, axes)
     study = Study(
         config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found

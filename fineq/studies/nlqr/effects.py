@@ -54,11 +54,10 @@ EFFECTS = (
         {"study": "sample_complexity"},
     ),
     effect("beside.estimator.num_rollouts", {"study": "sample_complexity"}),
-    effect("estimator.radius", {"study": PAPER, "estimator.name": but("exact")}),
     effect(
-        "sweep.estimator.radius",
+        "estimator.radius",
         {"study": PAPER, "estimator.name": but("exact")},
-        {"study": "sample_complexity"},
+        {"study": "sample_complexity", "sweep.estimator.radius": GIVEN},
     ),
     effect("descent.num_steps descent.step_size", {"study": (*PAPER, "linear_convergence")}),
     effect("descent.rule sweep.descent.step_size", {"study": PAPER}),

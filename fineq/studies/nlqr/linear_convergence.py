@@ -11,13 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.iterate import every
 from fineq.rates import linear_rate
 from fineq.results import Arrays, StudyResult, status_of
-from fineq.settings.fields import flatten
 from fineq.studies.common import small_multiples, titled
 from fineq.studies.nlqr.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.studies.nlqr.common import (
@@ -51,9 +49,6 @@ ABOUT = {"gap": "relative suboptimality (C − C*)/C*", "distance": "|K − K*|"
 
 def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     """Descend by exact, natural and zeroth-order gradients to the optimum of the same instances."""
-    for path in flatten(config.sweep):
-        if path.startswith("floors."):
-            raise InputError(f"sweep.{path}: use -m {path}=... for one run per value")
     study = make_study(config, given, stages, stable_only=True)
     horizon = exact_horizon(study)
     star = optimum(study, horizon)

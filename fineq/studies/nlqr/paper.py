@@ -21,7 +21,6 @@ from fineq.nlqr.cost import CostStatus, InfiniteCost, infinite_cost
 from fineq.settings.fields import flatten, replace_at
 from fineq.studies.common import user_axes
 from fineq.studies.nlqr.common import (
-    SWEEPABLE_SHAPES,
     Optimum,
     Study,
     dropped_note,
@@ -62,7 +61,7 @@ def bind(
     descents = replace_at(config, {"sweep": {path: paths[path] for path in own}})
     stable = config.system.keep == "stable"
     study = make_study(plants, given, stages, stable_only=stable, random=random)
-    return study, user_axes(descents, SWEEPABLE_SHAPES)
+    return study, user_axes(descents)
 
 
 def _is_of_descents(path: str) -> bool:

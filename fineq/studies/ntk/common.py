@@ -60,7 +60,6 @@ class Study(common.Study[NtkConfig, Given, Instance]):
         return self.given.target.law.d
 
 
-SWEPT = ("process.g", "process.last", "process.T0", "process.T", "descent.step")
 KRYLOV = ("early_stopping", "generalisation")  # studies that go on where a path ends
 
 
@@ -68,17 +67,10 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> S
     """Bind a configuration; `own` are the axes that a study lays itself, before those of the user.
 
     Raises:
-        InputError: as `fineq.studies.common.user_axes`, for a sweep of another field than `SWEPT`,
-            for a Krylov method where it has no use, and for a step size that is not stable.
+        InputError: for a Krylov method where it has no use, and for a step size that is not stable.
         ResourceError: for an N whose Gram matrix would not fit.
     """
     axes = [*user_axes(config), seed_axis(config)]
-    for axis in axes[:-1]:
-        if axis.name not in SWEPT:
-            raise InputError(
-                f"sweep.{axis.name}: score learning sweeps {', '.join(SWEPT)} in one program; use "
-                f"-m {axis.name}=... for one run per value"
-            )
     if config.descent.method != "spectral" and config.study not in KRYLOV:
         raise InputError(
             f"descent.method={config.descent.method}: study={config.study} needs all eigenpairs, "

@@ -34,4 +34,6 @@ EFFECTS = (
     effect("generalisation.*", {"study": ("generalisation", "inputs")}),
     effect("assumptions.*", {"study": "assumptions"}),
     effect("sampling.*", {"study": SAMPLED}),
+    # All members have one law and one network.
+    effect("sweep.target.* sweep.descent.last sweep.deep.* sweep.stopping.*"),
 )

@@ -65,8 +65,6 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         InputError: for a sweep, and for nothing but the double well.
     """
     del given
-    if config.sweep:
-        raise InputError("study=benchmark_problems takes no sweep: its problems are fixed")
     if config.benchmark.problems == [WELL]:
         raise InputError("benchmark.problems must hold another one beside double_well")
     cases = {name: make_case(config, name) for name in config.benchmark.problems if name != WELL}

@@ -6,6 +6,11 @@ MANY = ("terminal_law", "continuous_limit")  # chains of many lengths, with both
 # Gaussian data and a linear or quadratic reward are solved exactly, others on a grid.
 EXACT = {"data.name": "gaussian", "reward.name": ("linear", "quadratic")}
 ON_GRID = ({"data.name": but("gaussian")}, {"reward.name": but("linear", "quadratic")})
+# Members that move the data or the chain have no grid in common.
+MOVING = (
+    {"study": but("regularity", "linear_convergence")},
+    {"study": "linear_convergence", **EXACT},
+)
 
 EFFECTS = (
     effect("beta betas schedule.* data.* reward.*", {"study": but("benchmark_problems")}),
@@ -56,5 +61,8 @@ EFFECTS = (
     effect("parametric.num_features", {"parametric.classes": holding("fourier", "radial")}),
     effect("benchmark.*", {"study": "benchmark_problems"}),
     effect("benchmark.well_*", {"benchmark.problems": holding("double_well")}),
-    effect("sweep.regularity.* sweep.parametric.* sweep.benchmark.*"),
+    effect("sweep.*", {"study": but("parametric", "benchmark_problems")}),
+    effect("sweep.schedule.* sweep.data.*", *MOVING),
+    effect("sweep.schedule.end", {"study": but("terminal_law")}),  # it has terminal.ends
+    effect("sweep.regularity.*"),
 )

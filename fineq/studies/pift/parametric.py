@@ -54,8 +54,6 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
         InputError: for axes other than seeds, or a problem without an exact reference here.
     """
     study = make_study(config, given, stages, random=True)
-    if len(study.axes) > 1:
-        raise InputError("study=parametric takes no sweep: use -m FIELD=... for one run per value")
     p = config.parametric
     exact = _exact(study)
     facing = stages.measure("reference", partial(_facing, study, exact), study.axes)

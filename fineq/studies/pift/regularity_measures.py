@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from fineq.errors import InputError
 from fineq.pift.grid import checks, density, nested, regularity, solve, threshold
 from fineq.pift.grid.regularity import Constants
 from fineq.pift.grid.tensor import Grid, axis_sigmas, law_bounds, make_grid, smoothed
@@ -80,16 +79,9 @@ def grid_of(study: Study) -> Grid:
     """The grid of a study, checked on its first member: fine, wide and small enough.
 
     Raises:
-        InputError: for swept fields that move the data or the chain, for laws in more than two
-            dimensions, and as `checks.check_grid`.
+        InputError: for laws in more than two dimensions, and as `checks.check_grid`.
         ResourceError: when the arrays would not fit.
     """
-    for axis in study.axes:
-        if axis.name not in ("beta", "seed") and not axis.name.startswith("reward."):
-            raise InputError(
-                f"sweep.{axis.name}: regularity sweeps beta and fields of the reward on one grid; "
-                f"use -m {axis.name}=... for one run per value"
-            )
     config = study.config
     first, seeds = _first(study), next(a for a in study.axes if a.name == "seed").values
     bounds = [

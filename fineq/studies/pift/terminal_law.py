@@ -87,9 +87,6 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
 def _check(study: Study) -> bool:
     """Whether everything is exact by moments; else data on a line are needed."""
     config = study.config
-    for axis in study.axes:
-        if axis.name == "schedule.end":
-            raise InputError("sweep.schedule.end: terminal_law has its own values, terminal.ends")
     if config.betas:
         raise InputError("terminal_law needs one beta, not betas: a schedule has no tilted law")
     first = study.instance({"seed": config.first_seed})

@@ -217,11 +217,6 @@ def test_a_krylov_path_ends_where_it_is_not_known_and_agrees_before():
     assert "Krylov" in found.notes
 
 
-def test_fields_that_no_member_may_change_are_not_swept():
-    with pytest.raises(InputError, match=r"sweep\.target\.size: score learning sweeps"):
-        run_small("early_stopping", "target.name=mixture", "++sweep.target.size=[0.1, 0.3]")
-
-
 def test_a_step_that_is_not_stable_for_some_member_is_refused():
     with pytest.raises(InputError, match="the limit of stability"):
         run_small("early_stopping", "descent.step=1.6", "data.num=16")
