@@ -5,8 +5,8 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.ntk import data
+from fineq.ntk.named import make_target, point_target
 from fineq.studies.ntk.config import TARGETS
-from fineq.studies.ntk.named import make_target, point_target
 
 
 @pytest.fixture(name="reduced", scope="module")

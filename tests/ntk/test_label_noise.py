@@ -10,7 +10,7 @@ from fineq.ddpm.laws import gaussian, points
 from fineq.errors import InputError
 from fineq.ntk import label_noise
 from fineq.ntk.forward import alpha, fixed, log_uniform, make_process, triples, variance
-from fineq.studies.ntk.named import make_target
+from fineq.ntk.named import make_target
 
 PROCESS = make_process()
 PAIR = points([[-0.6], [0.6]])

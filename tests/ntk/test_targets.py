@@ -12,9 +12,9 @@ from fineq.ddpm.laws import gaussian, mixture, points
 from fineq.errors import InputError
 from fineq.ntk import targets
 from fineq.ntk.forward import alpha, fixed, make_process, triples, variance
+from fineq.ntk.named import make_target
 from fineq.ntk.targets import posterior
 from fineq.ntk.truncated import box_mixture, truncated_mixture
-from fineq.studies.ntk.named import make_target
 
 PROCESS = make_process(T0=0.01)
 TIMES = (0.01, 0.1, 1.0, 6.0)

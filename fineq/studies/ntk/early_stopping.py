@@ -10,6 +10,7 @@ from fineq.claims import Claim, Theory
 from fineq.claims.counting import unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
+from fineq.ntk.rules import RULES, Rules
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies.common import Slice, dims_of, named_arrays, small_multiples, titled
@@ -31,7 +32,7 @@ from fineq.studies.ntk.common import (
 )
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.instances import Given
-from fineq.studies.ntk.rules import RULES, Rules, rules
+from fineq.studies.ntk.paths import stop_by_rules
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -58,7 +59,7 @@ def stops(study: Study, times: np.ndarray) -> Callable[[Member], Rules]:
 
     def look(member: Member) -> Rules:
         at = study.config_at(member)
-        return rules(at, study.instance(member), jnp.asarray(times, at.precision))
+        return stop_by_rules(at, study.instance(member), jnp.asarray(times, at.precision))
 
     return look
 

@@ -5,6 +5,7 @@ import numpy as np
 from fineq.claims import Claim, Theory
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
+from fineq.ntk.rules import RULES, Rules
 from fineq.rates import PowerLaw, power_law
 from fineq.results import StudyResult, status_of
 from fineq.studies.common import Slice, drawn_fit, small_multiples, titled
@@ -30,7 +31,6 @@ from fineq.studies.ntk.early_stopping import (
     stops,
 )
 from fineq.studies.ntk.instances import Given
-from fineq.studies.ntk.rules import RULES, Rules
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 

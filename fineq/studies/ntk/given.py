@@ -8,7 +8,7 @@ def load(config: NtkConfig) -> Loaded:
     """Load and check what the configuration names.
 
     Raises:
-        InputError: for a file that cannot be loaded, and as `fineq.studies.ntk.named.make_target`.
+        InputError: for a file that cannot be loaded, and as `fineq.ntk.named.make_target`.
     """
     from fineq.studies.ntk.instances import Given, target_of
 

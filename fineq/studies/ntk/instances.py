@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.ntk import forward, targets
+from fineq.ntk import forward
 from fineq.ntk.forward import Process
+from fineq.ntk.instance import Instance, Labelled, draw_labelled
+from fineq.ntk.named import Made, make_target
 from fineq.ntk.targets import Target
 from fineq.settings.fields import replace_at
 from fineq.studies.ntk.config import NtkConfig
-from fineq.studies.ntk.named import Made, make_target
 from fineq.sweep.stages import Member
 
 OWN = ("seed", "width")  # axes that are no fields
@@ -29,41 +30,11 @@ class Given(NamedTuple):
     target: Made
 
 
-class Data(NamedTuple):
-    """Points and their labels.
-
-    Attributes:
-        t: times `[N]`.
-        x: states X_t `[N, d]`.
-        z: regression inputs `[N, D]`.
-        noisy: labels X_0, `[N, d]`.
-        clean: f*(t, x), `[N, d]`.
-        weight: factor of the squared error in reports, `[N]`.
-    """
-
-    t: Array
-    x: Array
-    z: Array
-    noisy: Array
-    clean: Array
-    weight: Array
-
-
-class Instance(NamedTuple):
-    """One member: what it learns, from what, and a key for whatever else is drawn."""
-
-    process: Process
-    law: Target
-    train: Data
-    test: Data
-    key: Array
-
-
 def target_of(config: NtkConfig, points: tuple[np.ndarray, np.ndarray | None] | None) -> Made:
     """The configured law of X_0, from `points` and weights where it is read from a file.
 
     Raises:
-        InputError: as `fineq.studies.ntk.named.make_target`.
+        InputError: as `fineq.ntk.named.make_target`.
     """
     t = config.target
     return make_target(
@@ -83,13 +54,15 @@ def process_of(config: NtkConfig) -> Process:
     return jax.tree.map(lambda x: x.astype(config.precision), made)
 
 
-def data_of(config: NtkConfig, process: Process, law: Target, key: Array, num: int) -> Data:
+def data_of(config: NtkConfig, process: Process, law: Target, key: Array, num: int) -> Labelled:
     """`num` independent points with noisy and clean labels."""
-    found = forward.triples(process, law, key, num, forward.TIMES[config.data.times])
-    z = forward.inputs(process, found.t, found.x, config.data.constant)
-    clean = targets.denoise(process, law, found.t, found.x)
-    weight = forward.weight(process, found.t, config.data.weight)
-    return Data(found.t, found.x, z, found.x0, clean, weight)
+    c = config.data
+    return draw_labelled(
+        *(process, law, key, num),
+        times=forward.TIMES[c.times],
+        weights=c.weight,
+        constant=c.constant,
+    )
 
 
 def configured(config: NtkConfig, member: Member) -> NtkConfig:

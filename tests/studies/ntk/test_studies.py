@@ -10,6 +10,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.ntk.label_noise import spread as noise_and_signal
+from fineq.ntk.rules import RULES
 from fineq.ntk.tangent import gram, kernel
 from fineq.results import status_of
 from fineq.studies.ntk import sampling
@@ -17,7 +18,6 @@ from fineq.studies.ntk.common import with_losses
 from fineq.studies.ntk.early_stopping import not_overfitted
 from fineq.studies.ntk.given import load
 from fineq.studies.ntk.instances import make_instance
-from fineq.studies.ntk.rules import RULES
 from fineq.sweep import Axis
 from tests.studies.ntk.small import run_small, small
 

@@ -11,7 +11,8 @@ from fineq.errors import InputError
 from fineq.ntk.data import FIELD, Scaling, check_cube, digits, merge, to_cube
 from fineq.ntk.targets import Target
 from fineq.ntk.truncated import box_mixture, truncated_mixture
-from fineq.studies.ntk.config import TARGETS
+
+NAMES = ("three_points", "five_points", "mixture", "boxes", "digits", "points")
 
 
 class Made(NamedTuple):
@@ -82,8 +83,8 @@ def make_target(
         if given is None:
             raise InputError("target.path must name a file of points when target.name=points")
         return point_target(*given, scale=scale)
-    if name not in TARGETS:
-        raise InputError(f"target.name must be one of {', '.join(TARGETS)}, got {name}")
+    if name not in NAMES:
+        raise InputError(f"target.name must be one of {', '.join(NAMES)}, got {name}")
     return Made(_drawn(name, 2 if d is None else d, num_components, size, seed), 0, None)
 
 
