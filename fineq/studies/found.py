@@ -18,12 +18,14 @@ class Quantity(NamedTuple):
         words: what figures write on its axis; `words [unit]` gives a unit, else a pure number.
         dims: dimensions after those of the members, for example `("time",)`.
         own: names of the study's own axes that lead it; None: all of them.
+        seeds: whether there is one for every seed; else it has no dimension of seeds.
     """
 
     name: str
     words: str
     dims: tuple[str, ...] = ()
     own: tuple[str, ...] | None = None
+    seeds: bool = True
 
     @property
     def text(self) -> str:
@@ -41,7 +43,8 @@ class Found:
     """What was measured.
 
     Attributes:
-        values: quantity to array `[*own axes, *study axes, *trailing]`.
+        values: quantity to array `[*own axes, *study axes, *trailing]`; one that this problem has
+            not is left out.
         axes: own axes of the study, such as widths, which lead its arrays.
         coords: values along trailing dimensions; an array with a name of its own is one as well.
         lost: members that diverged, `[*own axes, *study axes]` or without the own axes; None: none.

@@ -96,7 +96,7 @@ class Recipe:
         measure: `Study -> Found`.
         names: how the area writes its fields.
         words: of a combination: `(study, piece) -> str`, as claims name their instance.
-        quantities: what is kept.
+        quantities: what is kept, of what was measured.
         claims: rows, or functions of all views to claims for what no row can say.
         figures: rows, or functions of all views to figures.
     """
@@ -145,8 +145,11 @@ class Recipe:
     def _arrays(self, study: Study, found: Found) -> Arrays:
         arrays = {name: x for name, x in found.arrays.items() if x.dims != (name,)}
         for quantity in self.quantities:
+            if quantity.name not in found.values:
+                continue
             values = np.asarray(found.values[quantity.name])
-            dims = (*dims_of(found.axes_of(quantity)), *dims_of(study.axes), *quantity.dims)
+            members = [axis for axis in study.axes if quantity.seeds or axis.name != "seed"]
+            dims = (*dims_of(found.axes_of(quantity)), *dims_of(members), *quantity.dims)
             arrays[quantity.name] = Named(values, dims, quantity.unit, quantity.text)
         return arrays
 
@@ -178,6 +181,7 @@ class Recipe:
         seeds = len(seeds_of(view.study.axes))
         used = seeds if got.used is None else got.used
         said = seeds_words(used, seeds, row.who, view.study.alike)
+        said = said if got.said is None else got.said
         words = self.words(view.study, view.piece)
         values = {dim: self.names.words_of(dim, value) for dim, value in view.at.items()}
         why = row.undecided(view, got)

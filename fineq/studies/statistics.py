@@ -5,13 +5,21 @@ it. What is computed once at a combination is shared by claims and figures.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fineq.claims import HasInterval, Measured
-from fineq.claims.counting import curved, over_seeds, share, share_tried
+from fineq.claims.counting import (
+    curved,
+    last_of,
+    lost_words,
+    over_seeds,
+    share,
+    share_tried,
+    still_falling,
+)
 from fineq.figures import Fit
 from fineq.rates import PowerLaw, power_law
 from fineq.studies.common import drawn_fit
@@ -25,20 +33,25 @@ class Got(NamedTuple):
         measured: the number with its interval.
         used: of how many seeds it speaks; None: of all that there are.
         why: why it cannot say either, where it cannot; empty where it can.
+        said: words in place of how many seeds it speaks of; None: how many.
     """
 
     measured: HasInterval | Measured
     used: int | None = None
     why: str = ""
+    said: str | None = None
 
 
 @dataclass(frozen=True)
 class Exponent:
     """The exponent of a power law of a quantity along an axis, fitted seed by seed.
 
+    Of a problem that is given nothing is random: what the fit misses is no scatter, and the number
+    has no interval.
+
     Attributes:
         quantity: its name.
-        over: dimension along which it is fitted.
+        over: dimension along which it is fitted: of an own axis, or a trailing one.
         margin: on the exponent; a range whose local exponents change by more is no limit yet.
         larger: what to raise, to come closer to the limit.
         last: how many of the largest values are used; None: all.
@@ -61,17 +74,22 @@ class Exponent:
 
     def __call__(self, view: View) -> Got:
         """The exponent at a view."""
-        key = self._key(view)
-        if key not in view.laws:
-            view.laws[key] = self._fitted(view)
-        law: PowerLaw = view.laws[key]
-        measured = over_seeds(law.seed_slopes, view.study.alike) if self.exact else law
+        law = self.law(view)
+        alike = view.study.alike
+        measured = over_seeds(law.seed_slopes, alike) if self.exact or alike else law
         return Got(measured, law.seeds_used, curved(law, self.margin, self.larger, self.limit))
 
     def drawn(self, view: View) -> Fit | None:
         """The fitted law as figures draw it."""
-        self(view)
-        return drawn_fit(view.laws[self._key(view)], list(self._range(view)))
+        drawn = drawn_fit(self.law(view), list(self._range(view)))
+        return replace(drawn, low=None, high=None) if drawn and view.study.alike else drawn
+
+    def law(self, view: View) -> PowerLaw:
+        """The fitted law at a view."""
+        key = self._key(view)
+        if key not in view.laws:
+            view.laws[key] = self._fitted(view)
+        return view.laws[key]
 
     def _key(self, view: View) -> tuple[Any, ...]:
         return (self, view.piece.index, tuple(sorted(view.at.items())))
@@ -82,7 +100,7 @@ class Exponent:
 
     def _fitted(self, view: View) -> PowerLaw:
         x = self._range(view)
-        y = np.moveaxis(view(self.quantity, lost=self.lost), 0, -1)
+        y = view.along(self.quantity, self.over, lost=self.lost)
         words = self.words or f"{view.quantities[self.quantity].text} in {self.over}"
         at = [str(value) for value in view.at.values()]
         quantity = ", ".join(filter(None, (words, *at, view.piece.label)))
@@ -114,7 +132,7 @@ class Share:
     """The share of seeds for which something holds.
 
     Attributes:
-        holds: a function of the view to booleans `[seed]`.
+        holds: a function of the view to booleans `[seed]`, or `[*tried, seed]`.
         tried: a claim about all x, of which these were tried: exact, and one against it refutes it.
     """
 
@@ -125,15 +143,45 @@ class Share:
         """The share at a view."""
         mask = np.asarray(self.holds(view), bool)
         alike = view.study.alike
-        return Got(share_tried(mask) if self.tried else share(mask, alike), mask.size)
+        return Got(share_tried(mask) if self.tried else share(mask, alike), mask.shape[-1])
 
 
 @dataclass(frozen=True)
 class Exact:
-    """A number that is known to rounding, from a function of the view."""
+    """A number that is known to rounding, from a function of the view.
+
+    Attributes:
+        of: the function.
+        said: words in place of how many seeds it speaks of; None: how many.
+    """
 
     of: Callable[[View], Any]
+    said: str | None = None
 
     def __call__(self, view: View) -> Got:
         """The number at a view."""
-        return Got(Measured.exact(float(self.of(view))))
+        return Got(Measured.exact(float(self.of(view))), said=self.said)
+
+
+@dataclass(frozen=True)
+class Last:
+    """The median over seeds of a quantity after its last iteration, its last dimension.
+
+    A seed that diverged counts as infinite, and the instance says how many did.
+
+    Attributes:
+        quantity: its name.
+        over: another quantity `[seed]` that it is divided by.
+        longer: what to raise for errors that still fall; empty: they may.
+    """
+
+    quantity: str
+    over: str = ""
+    longer: str = ""
+
+    def __call__(self, view: View) -> Got:
+        """The median at a view."""
+        errors = view(self.quantity)
+        ends = last_of(errors) / (view(self.over) if self.over else 1.0)
+        why = still_falling(errors, self.longer) if self.longer else ""
+        return Got(over_seeds(ends), why=why, said=lost_words(errors))

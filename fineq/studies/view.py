@@ -53,6 +53,14 @@ class View:
         seeds = sum(isinstance(place, slice) for place in index)
         return np.compress(self.kept, values, axis=seeds)
 
+    def along(self, name: str, dim: str, *, lost: bool = True) -> np.ndarray:
+        """An array by name, a dimension of it put last: `[*others, dim]`."""
+        quantity = self.quantities[name]
+        own = [dim_name(axis.name) for axis in self.found.axes_of(quantity)]
+        left = [name for name in own if name not in self.at]
+        dims = [*left, *(["seed"] if quantity.seeds else []), *quantity.dims]
+        return np.moveaxis(self(name, lost=lost), dims.index(dim), -1)
+
     def _place(self, axis: Any) -> Any:
         dim = dim_name(axis.name)
         return list(axis.values).index(self.at[dim]) if dim in self.at else slice(None)

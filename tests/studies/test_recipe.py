@@ -1,5 +1,7 @@
 """A recipe on numbers in closed form: y = c_s a m^p for seed s, swept value a and width m."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from fineq.settings.config import RunConfig
 from fineq.studies.common import Names, Study, seed_axis
 from fineq.studies.found import Found, Quantity
 from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Exact, Exponent, Median, Share
+from fineq.studies.statistics import Exact, Exponent, Last, Median, Share
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -29,7 +31,10 @@ def measured(lost=None):
     grid = np.einsum("m,a,s->mas", np.array(WIDTHS, float) ** POWER, VALUES, FACTORS)
     path = grid[..., None] * np.array([1.0, 0.1])
     values = {"y": grid, "path": path, "c": np.broadcast_to(FACTORS, (2, SEEDS))}
-    return lambda study: Found(values, study.own, {"time": [1, 2]}, lost, {"note": "said"})
+    values |= {"trail": np.moveaxis(grid, 0, -1), "grid": grid[..., 0]}
+    return lambda study: Found(
+        values, study.own, {"time": [1, 2], "m": WIDTHS}, lost, {"note": "said"}
+    )
 
 
 def recipe(measure, *, claims=(), figures=()):
@@ -42,6 +47,9 @@ def recipe(measure, *, claims=(), figures=()):
             Quantity("y", "size of y [J]"),
             Quantity("path", "y over time", ("time",)),
             Quantity("c", "factor", own=()),
+            Quantity("trail", "y, widths last", ("m",), own=()),
+            Quantity("grid", "y of the first seed", seeds=False),
+            Quantity("other", "what this problem does not have"),
         ),
         claims=claims,
         figures=figures,
@@ -59,6 +67,9 @@ def test_arrays_have_the_axes_units_and_words_of_the_table():
     assert (y.dims, y.units, y.long_name) == (("width", "a", "seed"), "J", "size of y")
     assert path.dims == ("width", "a", "seed", "time")
     assert c.dims == ("a", "seed")
+    assert found.arrays["trail"].dims == ("a", "seed", "m")
+    assert found.arrays["grid"].dims == ("width", "a")
+    assert "other" not in found.arrays
     assert found.coords["width"].long_name == "width m"
     np.testing.assert_array_equal(found.coords["time"].values, [1, 2])
     assert (found.status, found.notes) == ("complete", {"note": "said"})
@@ -85,6 +96,58 @@ def test_an_exponent_is_fitted_once_for_claims_rates_and_figures():
     fits = [panel.lines[0].fit for panel in figure.panels]
     np.testing.assert_allclose([fit.exponent for fit in fits if fit], [POWER] * 2, rtol=1e-12)
     assert [panel.lines[0].at for panel in figure.panels] == [{"a": a} for a in VALUES]
+
+
+@pytest.mark.parametrize(("name", "over"), [("trail", "m"), ("grid", "width")])
+def test_an_exponent_is_fitted_along_any_dimension(name, over):
+    found = run(Row("test/recipe", "exponent", Exponent(name, over, 0.05, "larger m"))).claims
+    np.testing.assert_allclose([claim.measured.value for claim in found], POWER, rtol=1e-12)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_a_fit_to_a_problem_that_is_given_has_no_interval(alike):
+    """y = 1/m + 1/m²: one exponent misses it, which is scatter only where seeds are drawn."""
+    m = np.array(WIDTHS, float)
+    y = np.broadcast_to((1 / m + 1 / m**2)[:, None, None], (len(WIDTHS), len(VALUES), 1))
+
+    def one(config, given, stages):
+        study = bind(config, given, stages)
+        return study._replace(axes=[study.axes[0], Axis("seed", [0])], alike=alike)
+
+    draw = Draw("y", lambda view: [Panel("powerlaw", "width", (view.line("y", fit=SLOPE),))])
+    made = recipe(
+        lambda study: Found({"y": y}, study.own),
+        claims=(Row("test/recipe", "exponent", SLOPE),),
+        figures=(draw,),
+    )
+    found = replace(made, bind=one)(RunConfig(seeds=1), None, Stages())
+    assert all((c.measured.low == c.measured.high) is alike for c in found.claims)
+    fits = [panel.lines[0].fit for panel in found.figures[0].panels]
+    assert all((fit.low is None) is alike for fit in fits if fit)
+
+
+def test_the_last_iteration_counts_what_diverged_and_says_so():
+    errors = np.broadcast_to([1.0, 0.5, 0.25], (len(VALUES), SEEDS, 3)).copy()
+    errors[0, :2, 2] = np.inf
+    rows = [Row("test/recipe", "last", Last("path", longer=more)) for more in ("", "more steps")]
+    rows = [replace(row, theory=Theory(0.1, "<=", "a tenth")) for row in rows]
+    made = recipe(lambda study: Found({"path": errors}, (), {"time": [0, 1, 2]}), claims=rows)
+    made = replace(made, quantities=(Quantity("path", "error", ("time",)),))
+    found = made(RunConfig(seeds=SEEDS), None, Stages()).claims
+    assert [claim.measured.value for claim in found] == [0.25] * 4
+    assert found[0].instance == "a = 0.5, 7 seeds, 2 diverged"
+    assert [claim.verdict for claim in found[2:]] == ["fails", "inconclusive"]
+
+
+def test_words_may_take_the_place_of_how_many_seeds():
+    (claim, _) = run(Row("test/recipe", "n", Exact(lambda view: 1.0, "of no seed"))).claims
+    assert claim.instance == "a = 0.5, of no seed"
+
+
+def test_a_share_of_all_that_was_tried_counts_seeds_once():
+    tried = Share(lambda view: view("y") > 0, tried=True)
+    (claim, _) = run(Row("test/recipe", "positive", tried)).claims
+    assert (claim.measured.value, claim.instance) == (1.0, "a = 0.5, 7 seeds")
 
 
 def test_seeds_that_diverged_are_left_out_and_said_so():
