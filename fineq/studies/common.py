@@ -39,6 +39,7 @@ class Study(NamedTuple, Generic[ConfigT, GivenT, InstanceT]):
         own: axes that the study lays itself, such as widths, or runs along, such as the β of an
             exponent in β: no combinations of their values are told apart.
         alike: all seeds have the same problem, nothing random: exact numbers have no interval.
+        screen: what the area knows of every member before the study runs, where it asks.
     """
 
     config: ConfigT
@@ -48,6 +49,7 @@ class Study(NamedTuple, Generic[ConfigT, GivenT, InstanceT]):
     axes: list[Axis]
     own: tuple[Axis, ...] = ()
     alike: bool = False
+    screen: Any = None
 
 
 def user_axes(config: RunConfig) -> list[Axis]:

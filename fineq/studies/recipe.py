@@ -15,7 +15,7 @@ refuses claims and figures of quantities that do not exist.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, product
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from fineq.claims import Claim, HasInterval, Measured, Theory, claim
 from fineq.claims.counting import seeds_words, unless_holds
 from fineq.figures import Figure, Panel
+from fineq.rates import PowerLaw, Rate
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies.common import (
     Named,
@@ -55,6 +56,8 @@ class Row:
         sampled: a claim about all x of which some were tried.
         when: whether the row has something to say at a view.
         undecided: why numbers that do not hold say nothing; default: what the statistic says.
+        premature: why no number says anything yet, not even one that holds.
+        chance: there is chance in the number, though all seeds have the same problem.
     """
 
     id: str
@@ -68,6 +71,8 @@ class Row:
     sampled: bool = False
     when: Callable[[View], bool] = lambda view: True
     undecided: Callable[[View, Got], str] = lambda view, got: got.why
+    premature: Callable[[View], str] = lambda view: ""
+    chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class Recipe:
         quantities: what is kept, of what was measured.
         claims: rows, or functions of all views to claims for what no row can say.
         figures: rows, or functions of all views to figures.
+        rates: of a view, what is fitted for no claim and no figure.
     """
 
     bind: Callable[[Any, Any, Stages], Study]
@@ -108,6 +114,7 @@ class Recipe:
     quantities: tuple[Quantity, ...]
     claims: tuple[Row | Callable[[Sequence[View]], Iterable[Claim]], ...] = ()
     figures: tuple[Draw | Callable[[Sequence[View]], Iterable[Figure]], ...] = ()
+    rates: Callable[[View], Iterable[Rate | PowerLaw]] = lambda view: ()
 
     def __call__(self, config: Any, given: Any, stages: Stages) -> StudyResult:
         """Run the study.
@@ -136,7 +143,7 @@ class Recipe:
             arrays,
             coords,
             claims,
-            tuple(laws.values()),
+            (*laws.values(), *(rate for view in views for rate in self.rates(view))),
             figures,
             found.status or status_of(lost),
             dict(found.notes),
@@ -175,6 +182,8 @@ class Recipe:
                 yield self._claim(row, at)
 
     def _claim(self, row: Row, view: View) -> Claim:
+        if row.chance:
+            view = replace(view, study=view.study._replace(alike=False))
         got = row.statistic(view)
         theory = row.theory(view) if callable(row.theory) else row.theory
         where = row.where(view) if callable(row.where) else row.where
@@ -184,7 +193,7 @@ class Recipe:
         said = said if got.said is None else got.said
         words = self.words(view.study, view.piece)
         values = {dim: self.names.words_of(dim, value) for dim, value in view.at.items()}
-        why = row.undecided(view, got)
+        premature, why = row.premature(view), row.undecided(view, got)
         return claim(
             row.id,
             got.measured,
@@ -193,7 +202,7 @@ class Recipe:
             what=row.what.format(**values),
             unit=row.unit,
             sampled=row.sampled,
-            undecided=undecided(got.measured, theory, why),
+            undecided=premature or undecided(got.measured, theory, why),
         )
 
 

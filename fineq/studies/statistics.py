@@ -134,14 +134,17 @@ class Share:
     Attributes:
         holds: a function of the view to booleans `[seed]`, or `[*tried, seed]`.
         tried: a claim about all x, of which these were tried: exact, and one against it refutes it.
+        among: which seeds are asked, booleans `[seed]`; None: all.
     """
 
     holds: Callable[[View], np.ndarray]
     tried: bool = False
+    among: Callable[[View], np.ndarray] | None = None
 
     def __call__(self, view: View) -> Got:
         """The share at a view."""
         mask = np.asarray(self.holds(view), bool)
+        mask = mask if self.among is None else mask[self.among(view)]
         alike = view.study.alike
         return Got(share_tried(mask) if self.tried else share(mask, alike), mask.shape[-1])
 

@@ -7,6 +7,7 @@ import pytest
 
 from fineq.claims import Entry, Theory, register
 from fineq.figures import Panel
+from fineq.rates import power_law
 from fineq.settings.config import RunConfig
 from fineq.studies.common import Names, Study, seed_axis
 from fineq.studies.found import Found, Quantity
@@ -37,7 +38,7 @@ def measured(lost=None):
     )
 
 
-def recipe(measure, *, claims=(), figures=()):
+def recipe(measure, *, claims=(), figures=(), bind=bind, rates=lambda view: ()):
     return Recipe(
         bind=bind,
         measure=measure,
@@ -53,11 +54,12 @@ def recipe(measure, *, claims=(), figures=()):
         ),
         claims=claims,
         figures=figures,
+        rates=rates,
     )
 
 
-def run(*rows, lost=None, figures=()):
-    made = recipe(measured(lost), claims=rows, figures=figures)
+def run(*rows, lost=None, figures=(), **more):
+    made = recipe(measured(lost), claims=rows, figures=figures, **more)
     return made(RunConfig(seeds=SEEDS), None, Stages())
 
 
@@ -189,6 +191,36 @@ def test_what_decides_is_asked_only_where_the_number_does_not_hold():
     ]
     verdicts = [claim.verdict for claim in run(*rows).claims]
     assert verdicts == ["holds", "inconclusive"] * len(VALUES)
+
+
+def test_what_is_premature_says_nothing_even_where_it_holds():
+    row = Row(
+        "test/recipe", "c", Median("c"), Theory(100.0, "<=", "b"), premature=lambda view: "early"
+    )
+    assert {(claim.verdict, claim.reason) for claim in run(row).claims} == {
+        ("inconclusive", "early")
+    }
+
+
+def test_seeds_that_are_alike_have_no_interval_unless_there_is_chance_in_the_number():
+    rows = [Row("test/recipe", "c", Median("c"), chance=chance) for chance in (False, True)]
+    exact, drawn = run(*rows, bind=lambda *given: bind(*given)._replace(alike=True)).claims[:2]
+    assert exact.instance == "a = 0.5, one instance, nothing random"
+    assert exact.measured.low == exact.measured.high
+    assert drawn.instance == "a = 0.5, 7 seeds"
+    assert drawn.measured.low < drawn.measured.high
+
+
+def test_a_share_may_be_among_some_seeds():
+    few = Share(lambda view: view("c") > 2, among=lambda view: view("c") < 4)
+    claim = run(Row("test/recipe", "c", few, who="below 4")).claims[0]
+    assert claim.measured.value == pytest.approx(1 / 3)
+    assert claim.instance == "a = 0.5, 3 of 7 seeds, those below 4"
+
+
+def test_rates_that_no_claim_needs_are_told():
+    found = run(rates=lambda view: [power_law(np.array(WIDTHS, float), view("y").T)])
+    assert [rate.slope for rate in found.rates] == pytest.approx([POWER] * 2)
 
 
 def test_a_figure_of_what_is_no_array_is_refused():

@@ -1,6 +1,5 @@
 """What the studies of nearly linear-quadratic control share: axes, screening, the optimum K*."""
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,8 @@ from fineq.nlqr.identification import IdentificationStatus
 from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System
 from fineq.nlqr.riccati import STATUS_MESSAGES, Status
-from fineq.studies.common import seed_axis, user_axes
+from fineq.studies import common
+from fineq.studies.common import seed_axis, seeds_of, user_axes
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import (
     Given,
@@ -40,6 +40,7 @@ class Screen(NamedTuple):
         undecided: too slow to be judged within `reference.max_horizon`.
         horizon: rollout length at which the truncation error is below `reference.tail`.
         cost: infinite-horizon cost of K_lin, infinite where it does not stabilise.
+        alike: one boolean: all seeds have the same plant, points and start.
     """
 
     plant: Plant
@@ -47,33 +48,10 @@ class Screen(NamedTuple):
     undecided: np.ndarray
     horizon: np.ndarray
     cost: np.ndarray
+    alike: bool
 
 
-class Study(NamedTuple):
-    """What every study works with.
-
-    Attributes:
-        config: the validated configuration.
-        stages: runs the sweeps.
-        instance: from a member to its problem, pure.
-        axes: swept fields, then seeds.
-        screen: what is known of every member, over all seeds.
-        dropped: how many seeds were left out because K_lin does not stabilise.
-        alike: all seeds have the same plant, points and start, so that exact quantities repeat.
-    """
-
-    config: NlqrConfig
-    stages: Stages
-    instance: Callable[[Member], Instance]
-    axes: list[Axis]
-    screen: Screen
-    dropped: int = 0
-    alike: bool = False
-
-    @property
-    def independent(self) -> slice:
-        """The seeds over which an interval of exact quantities means something."""
-        return slice(0, 1) if self.alike else slice(None)
+Study = common.Study[NlqrConfig, Given, Instance]
 
 
 def make_study(
@@ -98,12 +76,10 @@ def make_study(
         InputError: when no seed is left.
     """
     axes = [*user_axes(config), seed_axis(config)]
-    found = _screen(config, given, stages, axes)
-    study = Study(
-        config, stages, make_instance(config, given, lookup(axes, found.plant)), axes, found
-    )
-    study = study._replace(alike=_alike(config, given))
-    study = _stable(study, given) if stable_only else study
+    screen = _screen(config, given, stages, axes)._replace(alike=_alike(config, given))
+    instance = make_instance(config, given, lookup(axes, screen.plant))
+    study = Study(config, given, stages, instance, axes, alike=screen.alike, screen=screen)
+    study = _stable(study) if stable_only else study
     if study.alike and not random:
         axes = [Axis(a.name, list(a.values)[:1]) if a.name == "seed" else a for a in study.axes]
         study = study._replace(axes=axes)
@@ -142,16 +118,17 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
             found.status == CostStatus.UNDECIDED,  # type: ignore[arg-type]
             found.horizon,  # type: ignore[arg-type]
             found.cost,  # type: ignore[arg-type]
+            alike=False,
         )
 
     return stages.measure("screen", look, axes)
 
 
-def _stable(study: Study, given: Given) -> Study:
+def _stable(study: Study) -> Study:
     others = tuple(i for i, axis in enumerate(study.axes) if axis.name != "seed")
     if not np.all(study.screen.stable, axis=others).any():
-        if given.system is not None:
-            raise InputError(_plant_refused(study, given.system))
+        if study.given.system is not None:
+            raise InputError(_plant_refused(study, study.given.system))
         slow = _undecided(study)
         raise InputError(
             f"K_lin is not found to stabilise any of the {study.config.seeds} systems at every "
@@ -159,9 +136,7 @@ def _stable(study: Study, given: Given) -> Study:
             f"{study.config.reference.max_horizon}): lower system.lipschitz or law.radius, raise "
             "reference.max_horizon, or take more seeds"
         )
-    axes = seeds_kept(study.axes, study.screen.stable)
-    dropped = study.config.seeds - len(seed_values(axes))
-    return study._replace(axes=axes, dropped=dropped)
+    return study._replace(axes=seeds_kept(study.axes, study.screen.stable))
 
 
 def _plant_refused(study: Study, system: System) -> str:
@@ -187,22 +162,24 @@ def _undecided(study: Study) -> int:
     return int(study.screen.undecided.reshape(-1, study.config.seeds).any(axis=0).sum())
 
 
-def seed_values(axes: Sequence[Axis]) -> list[int]:
-    """The seeds among the axes."""
-    return list(next(axis.values for axis in axes if axis.name == "seed"))
+def independent(study: Study) -> slice:
+    """The seeds over which an interval of exact quantities means something."""
+    return slice(0, 1) if study.alike else slice(None)
 
 
 def dropped_note(study: Study) -> str:
     """How many seeds were left out or have no identified start, in words; empty where none."""
     parts = []
-    if study.dropped:
+    # Seeds that are all alike are all kept, and one of them may stand for the others.
+    dropped = 0 if study.screen.alike else study.config.seeds - len(seeds_of(study.axes))
+    if dropped:
         slow = _undecided(study)
         parts.append(
-            f"{study.dropped} of {study.config.seeds} seeds left out: K_lin is not found to "
+            f"{dropped} of {study.config.seeds} seeds left out: K_lin is not found to "
             "stabilise them at every swept value"
             + (f" ({slow} too slow to be judged; raise reference.max_horizon)" if slow else "")
         )
-    if study.alike:
+    if study.screen.alike:
         parts.append(
             "all seeds have the same plant: exact numbers are those of one, without interval"
         )

@@ -11,7 +11,7 @@ from fineq.rates import LEVEL, Rate, power_law, values_for
 from fineq.studies.common import on
 from fineq.studies.nlqr.arrays import Slice, slices
 from fineq.studies.nlqr.claims import claim
-from fineq.studies.nlqr.common import Study
+from fineq.studies.nlqr.common import Study, independent
 from fineq.sweep import SweepResult
 
 
@@ -91,8 +91,8 @@ def _about(
 ) -> list[Claim]:
     """What exact and natural descents say of theory, at one combination of swept values."""
     goal, steps = GOALS[study.config.precision].reached, study.config.descent.num_steps
-    theory = exponent[piece.index][study.independent]
-    gaps = runs["exact"].metrics["gap"][piece.index][study.independent]
+    theory = exponent[piece.index][independent(study)]
+    gaps = runs["exact"].metrics["gap"][piece.index][independent(study)]
     within, total, alike = budget(gaps, theory, goal, steps), len(gaps), study.alike
     short = too_short(within, steps, alike)
 
@@ -132,7 +132,7 @@ def _about(
 
 
 def _natural(study: Study, result: SweepResult, piece: Slice, goal: float) -> Claim:
-    gaps = result.metrics["gap"][piece.index][study.independent]
+    gaps = result.metrics["gap"][piece.index][independent(study)]
     steps = _steps_to(result.iterations, gaps, goal)
     return claim(
         "nlqr/linear-convergence",

@@ -17,7 +17,8 @@ from fineq.nlqr.theorem import (
     best_theorem_constants,
     excitation,
 )
-from fineq.studies.nlqr.common import Optimum, Study, seed_values
+from fineq.studies.common import seeds_of
+from fineq.studies.nlqr.common import Optimum, Study
 from fineq.sweep.stages import Member
 
 
@@ -119,5 +120,5 @@ def _or_nan(found: Array | None, like: Array) -> Array:
 
 def kept(study: Study, values: np.ndarray) -> np.ndarray:
     """Of an array over all seeds `[*axes]`, as the screen's, those that the study kept."""
-    positions = [seed - study.config.first_seed for seed in seed_values(study.axes)]
+    positions = [seed - study.config.first_seed for seed in seeds_of(study.axes)]
     return np.take(values, positions, axis=len(study.axes) - 1)

@@ -23,6 +23,7 @@ from fineq.studies.nlqr.common import (
     Study,
     dropped_note,
     exact_horizon,
+    independent,
     make_study,
     optimum,
 )
@@ -132,9 +133,9 @@ def _rates(study: Study, result: SweepResult) -> Rates:
         {
             name: linear_rate(
                 result.iterations,
-                result.metrics[name][piece.index][study.independent],
-                valid=(result.valid & near)[piece.index][study.independent],
-                diverged=result.diverged[piece.index][study.independent],
+                result.metrics[name][piece.index][independent(study)],
+                valid=(result.valid & near)[piece.index][independent(study)],
+                diverged=result.diverged[piece.index][independent(study)],
                 quantity=f"{text}, exact gradient, {piece.label}",
             )
             for name, text in ABOUT.items()

@@ -10,6 +10,7 @@ from fineq.results import StudyResult, status_of
 from fineq.studies.common import small_multiples
 from fineq.studies.nlqr.arrays import Slice, slices
 from fineq.studies.nlqr.claims import claim
+from fineq.studies.nlqr.common import independent
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Given
 from fineq.studies.nlqr.paper import Descents, bind, run_descents
@@ -80,7 +81,7 @@ def _claims(descents: Descents, piece: Slice) -> list[Claim]:
 
 def _at_optimum(descents: Descents, piece: Slice) -> Claim:
     mask = descents.star_unstable[piece.index]
-    mask = mask[descents.study.independent]
+    mask = mask[independent(descents.study)]
     about = where(descents.study.config, piece.label, mask.size)
     return hidden(mask, "K*", about, descents.study.alike)
 

@@ -12,7 +12,7 @@ from fineq.results import Arrays
 from fineq.settings.fields import flatten
 from fineq.studies.nlqr.arrays import Slice, coords_of, dims_of, named_arrays, slices
 from fineq.studies.nlqr.claims import claim
-from fineq.studies.nlqr.common import Study
+from fineq.studies.nlqr.common import Study, independent
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.paper import Descents, rounding
 
@@ -177,6 +177,6 @@ def hidden_at_start(study: Study, piece: Slice) -> Claim:
     Loops too slow to be judged are not counted: their cost is finite as far as it is known.
     """
     unstable = ~np.isfinite(study.screen.cost[piece.index])
-    unstable = unstable[study.independent]
+    unstable = unstable[independent(study)]
     about = where(study.config, piece.label, unstable.size)
     return hidden(unstable, "K_lin", about, study.alike)
