@@ -1,5 +1,7 @@
 """A measured quantity against a parameter: plain curves, power laws, fractions."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from fineq.figures import Fit, Line, Theory
@@ -18,6 +20,8 @@ from fineq.plot.base import (
     tag_end,
 )
 from fineq.plot.measured import Drawn, fractions, values
+
+_APART = 0.015  # of the axis: between the intervals of two shares at one x
 
 
 def curves(sketch: Sketch) -> None:
@@ -56,12 +60,21 @@ def fraction_panel(sketch: Sketch) -> None:
     else:
         sketch.axes.set_ylim(-0.04, 1.04)
     for index, (line, drawn) in enumerate(zip(panel.lines, sketch.drawn)):
+        drawn = _beside_others(sketch, index, drawn)
         intervals(sketch, index, drawn, line)
         tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
     _theory(sketch)
     label_axes(sketch)
     trials = max(drawn.total for drawn in sketch.drawn)
     sketch.note = f"fraction of {trials}, 95% intervals"
+
+
+def _beside_others(sketch: Sketch, index: int, drawn: Drawn) -> Drawn:
+    """A line's points moved a little along x, so that intervals at one x stand side by side."""
+    to_axes = sketch.axes.transScale + sketch.axes.transLimits
+    points = to_axes.transform(np.stack([drawn.x, np.full(drawn.x.size, 0.5)], axis=1))
+    points[:, 0] += _APART * (index - (len(sketch.drawn) - 1) / 2)
+    return replace(drawn, x=to_axes.inverted().transform(points)[:, 0])
 
 
 def _measured(sketch: Sketch, x_scale: str, y_scale: str) -> None:

@@ -9,6 +9,7 @@ from fineq.errors import InputError
 from fineq.rates import Interval, Rate, SequenceRate
 from fineq.studies import common
 from fineq.studies.common import Names, seed_axis, user_axes
+from fineq.studies.pift import claims as claims  # registers them
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import Given, Instance, is_drawn, make_instance, schedule_of
 from fineq.sweep import Axis
@@ -24,6 +25,7 @@ NAMES = Names(
         "side": "side",
         "rule": "inner step",
         "times": "β over the plain threshold",
+        "num_steps": "steps T",
     },
     {"beta": "β", "scale": "reward x", "end": "ᾱ_T"},
 )

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from fineq.pift.thresholds import LOW
 from fineq.studies.pift import threshold
 from fineq.studies.pift.instances import Given
-from fineq.studies.pift.threshold import _too_few
+from fineq.studies.pift.threshold import too_few
 from fineq.sweep.stages import Stages
 from tests.studies.pift.small import small
 
@@ -37,8 +38,8 @@ def test_iterations_that_cannot_have_converged_refute_nothing(result):
     """Above the threshold by 1% a factor 0.99 an iteration is left: log(1/CLOSE)/log(1.01)."""
     config = small("threshold", "threshold.multiples=[0.8, 1.01]", "inner.num_inner=200")
     needed = np.log(1 / threshold.CLOSE) / np.log(1.01)
-    assert f"{needed:.0f} inner iterations are needed and 200 were made" in _too_few(config)
-    assert _too_few(small("threshold", f"inner.num_inner={int(needed) + 1}")) == ""
+    assert f"{needed:.0f} inner iterations are needed and 200 were made" in too_few(config)
+    assert too_few(small("threshold", f"inner.num_inner={int(needed) + 1}")) == ""
 
 
 def test_one_step_in_one_dimension_is_a_formula():
@@ -50,4 +51,4 @@ def test_one_step_in_one_dimension_is_a_formula():
     plain, posed = (found.arrays[name].values for name in ("plain", "posed"))
     np.testing.assert_allclose(plain[0], plain[1], rtol=1e-9)  # the same |P| on both sides
     np.testing.assert_allclose(posed[1], plain[1], rtol=1e-9)
-    assert np.all(posed[0] <= threshold.LOW * 1.01)
+    assert np.all(posed[0] <= LOW * 1.01)
