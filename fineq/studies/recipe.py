@@ -46,12 +46,13 @@ class Row:
 
     Attributes:
         id: of a registered claim.
-        what: what is measured; `{axis}` stands for the value of an own axis, in words.
+        what: what is measured; `{axis}` stands for the value along a dimension of `each`, in words.
         statistic: from a view to the number, see `fineq.studies.statistics`.
         theory: what is allowed, or a function of the view to that; None: measured alone.
-        each: dimensions of own axes: a claim for every value.
+        each: dimensions of own axes, or trailing ones: a claim for every value.
         where: more words of the instance, or a function of the view to them.
-        who: which seeds the number is of, where not all: `those that did not diverge`.
+        who: which seeds the number is of, where not all; default: those that did not diverge,
+            where these are as many.
         unit: of the number.
         sampled: a claim about all x of which some were tried.
         when: whether the row has something to say at a view.
@@ -105,6 +106,7 @@ class Recipe:
         claims: rows, or functions of all views to claims for what no row can say.
         figures: rows, or functions of all views to figures.
         rates: of a view, what is fitted for no claim and no figure.
+        when: whether rows have something to say of a combination, for example a seed is left.
     """
 
     bind: Callable[[Any, Any, Stages], Study]
@@ -115,6 +117,7 @@ class Recipe:
     claims: tuple[Row | Callable[[Sequence[View]], Iterable[Claim]], ...] = ()
     figures: tuple[Draw | Callable[[Sequence[View]], Iterable[Figure]], ...] = ()
     rates: Callable[[View], Iterable[Rate | PowerLaw]] = lambda view: ()
+    when: Callable[[View], bool] = lambda view: True
 
     def __call__(self, config: Any, given: Any, stages: Stages) -> StudyResult:
         """Run the study.
@@ -128,7 +131,7 @@ class Recipe:
         laws: dict[Any, Any] = {}
         known = {quantity.name: quantity for quantity in self.quantities}
         pieces = self.names.slices(study.axes)
-        views = [View(study, found, known, piece, {}, laws) for piece in pieces]
+        views = [View(study, found, known, piece, {}, laws, self.names) for piece in pieces]
         arrays = self._arrays(study, found)
         figures = tuple(
             figure
@@ -169,7 +172,7 @@ class Recipe:
     def _claims(self, views: Sequence[View]) -> Iterable[Claim]:
         for tabled, entries in groupby(self.claims, lambda entry: isinstance(entry, Row)):
             rows = [entry for entry in entries if isinstance(entry, Row)] if tabled else []
-            for view, row in product(views, rows):
+            for view, row in product(filter(self.when, views), rows):
                 yield from self._of_row(row, view)
             if not tabled:
                 for function in entries:
@@ -187,23 +190,30 @@ class Recipe:
         got = row.statistic(view)
         theory = row.theory(view) if callable(row.theory) else row.theory
         where = row.where(view) if callable(row.where) else row.where
-        seeds = len(seeds_of(view.study.axes))
-        used = seeds if got.used is None else got.used
-        said = seeds_words(used, seeds, row.who, view.study.alike)
-        said = said if got.said is None else got.said
         words = self.words(view.study, view.piece)
-        values = {dim: self.names.words_of(dim, value) for dim, value in view.at.items()}
+        values = {dim: view.word(dim) for dim in view.at}
         premature, why = row.premature(view), row.undecided(view, got)
         return claim(
             row.id,
             got.measured,
             theory,
-            instance=", ".join(filter(None, (words, where, said))),
+            instance=", ".join(filter(None, (words, where, seeds_said(view, got, row.who)))),
             what=row.what.format(**values),
             unit=row.unit,
             sampled=row.sampled,
             undecided=premature or undecided(got.measured, theory, why),
         )
+
+
+def seeds_said(view: View, got: Got, who: str = "") -> str:
+    """Of how many seeds a number is, in words, or what it says instead."""
+    if got.said is not None:
+        return got.said
+    seeds = len(seeds_of(view.study.axes))
+    used = seeds if got.used is None else got.used
+    if not who and used == view.kept.sum():
+        who = "that did not diverge"
+    return seeds_words(used, seeds, who, view.study.alike)
 
 
 def undecided(measured: HasInterval | Measured, theory: Theory | None, why: str) -> str:

@@ -23,6 +23,7 @@ from fineq.claims.counting import (
 from fineq.figures import Fit
 from fineq.rates import PowerLaw, power_law
 from fineq.studies.common import drawn_fit
+from fineq.studies.numbers import Numbers, numbers
 from fineq.studies.view import View
 
 
@@ -102,7 +103,7 @@ class Exponent:
         x = self._range(view)
         y = view.along(self.quantity, self.over, lost=self.lost)
         words = self.words or f"{view.quantities[self.quantity].text} in {self.over}"
-        at = [str(value) for value in view.at.values()]
+        at = [view.word(dim) for dim in view.at]
         quantity = ", ".join(filter(None, (words, *at, view.piece.label)))
         return power_law(x, y[..., -x.size :], quantity=quantity)
 
@@ -114,16 +115,23 @@ class Median:
     Attributes:
         of: the quantity, or a function of the view to numbers `[seed]`; NaN leaves a seed out,
             inf is a loss.
-        lost: seeds that diverged count as they were measured; else they are left out.
+        lost: seeds that diverged count as infinite; else they are left out.
+        log: that of the logarithms, as ratios of times have it.
     """
 
-    of: str | Callable[[View], np.ndarray]
+    of: Numbers
     lost: bool = False
+    log: bool = False
 
     def __call__(self, view: View) -> Got:
         """The median at a view."""
-        values = view(self.of, lost=self.lost) if isinstance(self.of, str) else self.of(view)
-        found = over_seeds(values, alike=view.study.alike)
+        values = numbers(self.of, view)
+        if self.lost:
+            values = np.append(values, np.full(np.sum(~view.kept), np.inf))
+        found = over_seeds(np.log(values) if self.log else values, alike=view.study.alike)
+        if self.log:
+            value, low, high = np.exp([found.value, found.low, found.high]).tolist()
+            found = found._replace(value=value, low=low, high=high)
         return Got(found, found.num_values)
 
 

@@ -8,23 +8,24 @@ from typing import Any
 import numpy as np
 
 from fineq.figures import Line
-from fineq.studies.common import Named, Slice, Study, dim_name, seeds_of, titled
+from fineq.studies.common import Named, Names, Slice, Study, dim_name, seeds_of, titled
 from fineq.studies.found import Found, Quantity
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The seeds of one combination of swept values, and of the study's own axes where chosen.
+    """The seeds of one combination of swept values, and of other dimensions where chosen.
 
-    Calling it with a quantity's name gives the array `[*own axes left, seed, *trailing]`.
+    Calling it with a quantity's name gives the array `[*own axes left, seed, *trailing left]`.
 
     Attributes:
         study: the bound study.
         found: what was measured.
         quantities: name to quantity.
         piece: the combination of swept values.
-        at: dimension of an own axis to the value chosen there.
+        at: dimension of an own axis, or a trailing one, to the value chosen there.
         laws: statistics that were computed, shared by claims and figures.
+        names: how the area writes its fields.
     """
 
     study: Study
@@ -33,37 +34,37 @@ class View:
     piece: Slice
     at: Mapping[str, Any]
     laws: dict[Any, Any]
+    names: Names
 
     def chosen(self, **at: Any) -> "View":
-        """The view at values of own axes."""
+        """The view at values of own axes, or of trailing dimensions."""
         return replace(self, at={**self.at, **at})
 
     def __call__(self, name: str, *, lost: bool = True) -> np.ndarray:
-        """An array by name, `[*own axes left, seed, *trailing]`.
+        """An array by name, `[*own axes left, seed, *trailing left]`.
 
         Args:
             name: of a quantity of the recipe.
             lost: seeds that diverged are among them (as they were measured: infinite or NaN).
         """
         quantity = self.quantities[name]
-        index = tuple(self._place(axis) for axis in self.found.axes_of(quantity))
+        index = [self._place(dim_name(axis.name)) for axis in self.found.axes_of(quantity)]
         values = np.asarray(self.found.values[name])[(*index, *self.piece.index)]
-        if lost:
-            return values
-        seeds = sum(isinstance(place, slice) for place in index)
-        return np.compress(self.kept, values, axis=seeds)
+        left = sum(isinstance(place, slice) for place in index)
+        last = (self._place(dim) for dim in quantity.dims)
+        values = values[(*[slice(None)] * (left + quantity.seeds), *last)]
+        return values if lost else np.compress(self.kept, values, axis=left)
 
     def along(self, name: str, dim: str, *, lost: bool = True) -> np.ndarray:
         """An array by name, a dimension of it put last: `[*others, dim]`."""
         quantity = self.quantities[name]
         own = [dim_name(axis.name) for axis in self.found.axes_of(quantity)]
-        left = [name for name in own if name not in self.at]
-        dims = [*left, *(["seed"] if quantity.seeds else []), *quantity.dims]
-        return np.moveaxis(self(name, lost=lost), dims.index(dim), -1)
+        dims = [*own, *(["seed"] if quantity.seeds else []), *quantity.dims]
+        left = [dim for dim in dims if dim not in self.at]
+        return np.moveaxis(self(name, lost=lost), left.index(dim), -1)
 
-    def _place(self, axis: Any) -> Any:
-        dim = dim_name(axis.name)
-        return list(axis.values).index(self.at[dim]) if dim in self.at else slice(None)
+    def _place(self, dim: str) -> Any:
+        return list(self.values_of(dim)).index(self.at[dim]) if dim in self.at else slice(None)
 
     @cached_property
     def kept(self) -> np.ndarray:
@@ -81,6 +82,10 @@ class View:
                 return np.asarray(axis.values)
         values = self.found.coords[dim]
         return np.asarray(values.values if isinstance(values, Named) else values)
+
+    def word(self, dim: str) -> str:
+        """The value chosen along a dimension, as claims write it."""
+        return self.names.words_of(dim, self.at[dim])
 
     def line(self, name: str, label: str = "", *, fit: Any = None, **at: Any) -> Line:
         """A line of a figure at this combination; `fit` is the statistic whose power law it has."""

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fineq.claims import Entry, Theory, register
+from fineq.claims import Entry, Measured, Theory, register
 from fineq.figures import Panel
 from fineq.rates import power_law
 from fineq.settings.config import RunConfig
 from fineq.studies.common import Names, Study, seed_axis
 from fineq.studies.found import Found, Quantity
 from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Exact, Exponent, Last, Median, Share
+from fineq.studies.statistics import Exact, Exponent, Got, Last, Median, Share
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -229,3 +229,28 @@ def test_a_figure_of_what_is_no_array_is_refused():
         run(figures=(draw,))
     with pytest.raises(KeyError, match="z"):
         run(Row("test/recipe", "z", Median("z")))
+
+
+def test_seeds_that_are_left_out_are_told_where_the_number_is_of_all_others():
+    lost = np.zeros((len(WIDTHS), len(VALUES), SEEDS), bool)
+    lost[:, :, 0] = True
+
+    def some(view):
+        return np.where(np.arange(SEEDS - 1) > 0, view("c", lost=False), np.nan)
+
+    made = recipe(
+        measured(lost),
+        claims=(
+            Row("test/recipe", "c", Median("c")),
+            Row("test/recipe", "some", Median(some)),
+            Row("test/recipe", "none", lambda view: Got(Measured.exact(1.0), said="")),
+        ),
+    )
+    found = replace(made, when=lambda view: view.piece.at["a"] == VALUES[1])(
+        RunConfig(seeds=SEEDS), None, Stages()
+    )
+    assert [claim.instance for claim in found.claims] == [
+        "a = 3, 6 of 7 seeds, those that did not diverge",
+        "a = 3, 5 of 7 seeds",
+        "a = 3",
+    ]
