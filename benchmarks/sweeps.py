@@ -3,14 +3,13 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from benchmarks.timing import Row
-from fineq.nlqr.descent import DescentProblem, has_diverged, make_descent, start_descent
+from fineq.nlqr.gradients import OnePoint
+from fineq.nlqr.policy_gradient import PolicyGradient
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.gradients import zeroth_order
 from fineq.studies.nlqr.instances import Given, make_instance, make_plant
-from fineq.sweep import Axis, Program, SweepResult, sweep
+from fineq.sweep import Axis, SweepResult, Task, solving, sweep
 
 TITLE = "Sweeps: zeroth-order descent, n = p = d = 3, J = 300, T = 10, float64"
 SIZES = (16, 64, 128, 384)
@@ -44,14 +43,13 @@ def _sweep(block_size: int | None, steps: int) -> SweepResult:
     config.law.name, config.law.radius = "sphere", 1.0
     config.system.normalisation = "own"
     instance = make_instance(config, Given(), make_plant(config, Given()))
-    gradient = zeroth_order("one_point", 300, 10)
+    by = PolicyGradient(1e-4, OnePoint(300, 10), radius=0.6, limit=1e9)
 
-    def init(key: jax.Array, member: dict[str, Any]) -> tuple[Any, Any]:
+    def make(key: jax.Array, member: dict[str, Any]) -> Task:
         at = instance(member)
-        step, radius, cost, limit = map(jnp.asarray, (1e-4, 0.6, 1.0, 1e9))
-        problem = DescentProblem(at.problem, at.points, step, radius, at.K_lin, cost, limit)
-        return start_descent(at.K_lin), problem
+        return Task(at.at_horizon(10), by, at.K_lin)
 
-    program = Program(init, make_descent(gradient), num_steps=steps, diverged=has_diverged)
+    # Nothing is recorded but first and last: the cost of measuring is no part of this.
+    program = solving(make, num_steps=steps, record=[0, steps])
     axes = [Axis("system.lipschitz", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), Axis("seed", range(64))]
     return sweep(lambda static: program, axes, block_size=block_size)

@@ -17,7 +17,7 @@ from fineq.errors import InputError
 from fineq.nlqr.features import Custom, Sine
 from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere
 from fineq.nlqr.modes import fixed_modes, name_mode, unit_diagonal
-from fineq.nlqr.problem import Features, InitialLaw, Problem, System
+from fineq.nlqr.problem import Features, InitialLaw, System
 from fineq.traced import traced
 
 SYSTEM_KEYS = ("A", "B", "C", "Q", "R")
@@ -236,13 +236,6 @@ def _check_points(law: Points, owner: str = "") -> None:
         raise InputError(
             f"{owner}points are all 0: a state at rest stays there whatever the policy"
         )
-
-
-def check_problem(problem: Problem) -> Problem:
-    """Return the same `problem` after `check_system` and `check_law`; raises `InputError`."""
-    check_system(problem.system)
-    check_law(problem.law, problem.system.n)
-    return problem
 
 
 def _check_keys(arrays: Mapping[str, Any]) -> None:

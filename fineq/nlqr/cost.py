@@ -18,6 +18,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
+from fineq.errors import InputError
 from fineq.nlqr.adjoint import LONGEST_STORED, cost_and_gradient
 from fineq.nlqr.components import check_policy, lane_features, matmul
 from fineq.nlqr.infinite import CostStatus as CostStatus
@@ -125,24 +126,6 @@ def regressor_sum(K: Array, system: System, points: Points, horizon: int) -> Arr
     return repeat(advance, start, horizon)[1]
 
 
-def truncation_error(
-    K: Array,
-    system: System,
-    points: Points,
-    horizon: int,
-    *,
-    tolerance: ArrayLike = 1e-12,
-    max_horizon: int = 2**16,
-) -> Array:
-    """Return `C(K) - C_T(K)`, a scalar: what T steps leave out of the infinite-horizon cost.
-
-    inf where K does not stabilise; a lower bound where that stayed undecided. Known to about
-    `tolerance · C(K)`. Arguments as for `infinite_cost`.
-    """
-    whole = infinite_cost(K, system, points, tolerance=tolerance, max_horizon=max_horizon)
-    return whole.cost - cost(K, system, points, horizon)
-
-
 def choose_horizon(
     K: Array,
     system: System,
@@ -154,7 +137,7 @@ def choose_horizon(
     """Return a horizon T with truncation error at most `tolerance · C(K)`, a number on the host.
 
     K is `[p, n + d]`, or several policies `[..., p, n + d]` of the one system: then the longest
-    that any of them needs. Raises `ValueError` where one of them is not found stable.
+    that any of them needs. Raises `InputError` where one of them is not found stable.
     """
     K = jnp.asarray(K)
     flat = K.reshape(-1, *K.shape[-2:])
@@ -165,7 +148,7 @@ def choose_horizon(
     found = jax.jit(jax.vmap(look))(flat)
     stable = np.asarray(found.status) == CostStatus.STABLE
     if not stable.all():
-        raise ValueError(
+        raise InputError(
             f"no horizon is long enough: {int((~stable).sum())} of {len(flat)} policies were not "
             f"found stable within {max_horizon} steps"
         )

@@ -19,6 +19,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
+from fineq.nlqr.problem import Features
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,11 @@ class Products:
     def gradient_lipschitz(self, scale: ArrayLike) -> Array:
         """Bound ℓ' on the ball by √Σ ℓ'_i² with `ℓ'_i = a_i N_i (N_i-1) n^{N_i/2} M0^{N_i-2}`."""
         return self._root_sum_squares(2, scale)
+
+
+def is_odd(phi: Features) -> bool:
+    """Say whether φ(-x) = -φ(x) is known of a kernel."""
+    return isinstance(phi, Sine | Tanh | Zero)
 
 
 def random_products(key: Array, n: int, degrees: Sequence[int], *, radius: float = 1.0) -> Products:

@@ -60,9 +60,9 @@ class Identification(NamedTuple):
 
 def one_step_samples(key: Array, problem: Problem, num: int) -> Samples:
     """Draw `num` samples: x0 from the law, u0 from N(0, I) with probability 1/2 and else 0."""
-    system, law = problem
+    system = problem.system
     key_x, key_u, key_active = jax.random.split(key, 3)
-    x0 = law.sample(key_x, num)
+    x0 = problem.law.sample(key_x, num)
     u0 = jax.random.normal(key_u, (num, system.p), x0.dtype)
     active = jax.random.bernoulli(key_active, 0.5, (num, 1))
     u0 = jnp.where(active, u0, 0.0)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.nlqr.optimum import Expand, Objective, differentiated
+from fineq.nlqr.objective import Expand, Objective, expander
 
 
 class Curvature(NamedTuple):
@@ -26,7 +26,7 @@ def curvature(
     objective: Objective, K: Array, problem: Any, expand: Expand | None = None
 ) -> Curvature:
     """Extreme eigenvalues of the Hessian of the objective at K."""
-    expand = expand or differentiated(objective)
+    expand = expander(objective, expand)
     values = jnp.linalg.eigvalsh(expand(K, problem).hessian)
     return Curvature(values[0], values[-1])
 
@@ -87,7 +87,7 @@ def curvature_profile(
         `mu [R]`, an upper bound on the least μ of each sphere, and `h [R]`, a lower bound on the
         largest h; -inf and inf where the Hessian of some point is not finite.
     """
-    expand = expand or differentiated(objective)
+    expand = expander(objective, expand)
     first = jax.vmap(_unit)(jax.random.normal(key, (2 * num_chains, *centre.shape), centre.dtype))
 
     def look(chain: _Chain, radius: Array) -> tuple[_Chain, Curvature]:

@@ -236,12 +236,6 @@ def quadrature(law: InitialLaw, degree: int = 20, *, half: bool = False) -> Poin
     raise InputError(f"no quadrature rule is known for an initial law of type {type(law).__name__}")
 
 
-def regressor_moment(system: System, law: Points) -> Array:
-    """Return `E ψψ' [n + d, n + d]` over weighted points, ψ = (x, φ(x))."""
-    regressors = jax.vmap(lambda x: psi(system, x))(law.points)
-    return jnp.einsum("s,si,sj->ij", law.weights, regressors, regressors)
-
-
 def sigma_x(system: System, law: Points) -> Array:
     """Return `σ_x = λ_min(E ψψ')`, a scalar: how well the law excites state and features.
 

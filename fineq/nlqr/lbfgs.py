@@ -1,4 +1,4 @@
-"""Reference optimum without a dense Hessian: L-BFGS, and what certifies where it ended.
+"""L-BFGS on the cost of a policy, and what certifies where it ended without a dense Hessian.
 
 The p(n+d) entries of a policy of a large system make a Hessian that does not fit. L-BFGS needs
 gradients alone. Its own estimate of the cost left to gain rests on the directions it has seen, so
@@ -14,9 +14,13 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 from jax.scipy.sparse.linalg import cg
+from jax.typing import ArrayLike
 
+from fineq.iterate import Method, method, static
 from fineq.nlqr.landscape import Curvature
-from fineq.nlqr.optimum import Objective
+from fineq.nlqr.objective import Objective, expected_cost
+from fineq.nlqr.policies import initial_policy
+from fineq.nlqr.reference import against
 
 MEMORY = 20  # pairs of steps and gradient changes kept
 
@@ -43,28 +47,47 @@ class LbfgsInfo(NamedTuple):
     step: Array
 
 
-def start_lbfgs(K: Array, cost: Array) -> LbfgsState:
-    """L-BFGS before its first step."""
-    return LbfgsState(K, cost, optax.lbfgs(memory_size=MEMORY).init(K))
+@method
+class LBFGS(Method):
+    """L-BFGS on a cost: directions and the strong Wolfe line search are those of `optax.lbfgs`.
 
+    It measures `cost`, `decrement` (an estimate, over the cost) and `step`, beside a reference also
+    `gap` and `distance`; with `certify` the decrement is measured anew, and `mu` and `h` with it.
 
-def make_lbfgs(objective: Objective) -> Callable:
-    """A deterministic kernel `(state, problem) -> (state, info)` that minimises `objective`.
-
-    Directions and the strong Wolfe line search are those of `optax.lbfgs`.
-
-    Args:
-        objective: `(K, problem) -> scalar`, differentiable.
+    Attributes:
+        tolerance: relative decrement, as estimated, at which it is done; None goes on for the whole
+            budget. The estimate is often too low.
+        objective: `(K, problem) -> scalar`, differentiable; default the cost of a `Problem`.
+        certify: measure decrement, μ and h by products with the Hessian, some hundred a record.
     """
-    optimiser = optax.lbfgs(memory_size=MEMORY)
 
-    def step(state: LbfgsState, problem: Any) -> tuple[LbfgsState, LbfgsInfo]:
+    tolerance: Any = None
+    objective: Objective = static(default=expected_cost)
+    certify: bool = static(default=False)
+
+    @property
+    def stops(self) -> bool:
+        """Whether there is a tolerance."""
+        return self.tolerance is not None
+
+    def init(self, key: Array | None, problem: Any, start: ArrayLike | None) -> LbfgsState:
+        """At `start [p, n + d]`, or at K_lin."""
+        del key
+        K = initial_policy(problem, start)
+        return LbfgsState(K, self.objective(K, problem), _optimiser().init(K))
+
+    def step(
+        self, key: Array | None, state: LbfgsState, problem: Any
+    ) -> tuple[LbfgsState, LbfgsInfo]:
+        """Make one step along the direction of L-BFGS."""
+        del key
+
         def value(K: Array) -> Array:
-            cost = objective(K, problem)
+            cost = self.objective(K, problem)
             return jnp.where(jnp.isfinite(cost), cost, jnp.inf)
 
         cost, gradient = jax.value_and_grad(value)(state.K)
-        found = optimiser.update(
+        found = _optimiser().update(
             gradient, state.optimiser, state.K, value=cost, grad=gradient, value_fn=value
         )
         moved, inner = cast("tuple[Array, Any]", found)
@@ -75,7 +98,31 @@ def make_lbfgs(objective: Objective) -> Callable:
         info = LbfgsInfo(decrement, decrement / cost, length)
         return LbfgsState(K, value(K), inner), info
 
-    return step
+    def measure(
+        self, state: LbfgsState, info: LbfgsInfo, problem: Any, reference: Any
+    ) -> dict[str, Array]:
+        """See the class."""
+        known = against(reference, state.K, state.cost)
+        if not self.certify:
+            return {**known, "decrement": info.relative_decrement, "step": info.step}
+        found = extreme_curvature(self.objective, jax.random.key(0), state.K, problem)
+        decrement = newton_decrement(self.objective, state.K, problem) / state.cost
+        seen = {"decrement": jnp.abs(decrement), "mu": found.mu, "h": found.h, "step": info.step}
+        return {**known, **seen}
+
+    def done(self, state: LbfgsState, info: LbfgsInfo, problem: Any, reference: Any) -> Array:
+        """Whether the relative decrement, as estimated, has fallen to the tolerance."""
+        del state, problem, reference
+        return info.relative_decrement <= self.tolerance if self.stops else jnp.bool_(False)
+
+    def value(self, state: LbfgsState, problem: Any) -> Array:
+        """K, `[p, n + d]`."""
+        del problem
+        return state.K
+
+
+def _optimiser() -> Any:
+    return optax.lbfgs(memory_size=MEMORY)
 
 
 def hessian_product(objective: Objective, K: Array, problem: Any) -> Callable[[Array], Array]:

@@ -4,13 +4,15 @@ A policy is a matrix K `[p, n + d]` that plays `u = -K ψ(x)`. Source: arXiv 230
 (`nlqr/initialisation`).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
+from fineq.errors import InputError
 from fineq.nlqr.identification import (
     Identification,
     IdentificationStatus,
@@ -83,3 +85,21 @@ def random_policy(key: Array, system: System, radius: ArrayLike = 1.0) -> Array:
     """Draw K `[p, n + d]` uniformly from the Frobenius sphere `|K|_F = radius`."""
     draw = jax.random.normal(key, system.policy_shape, system.A.dtype)
     return jnp.asarray(radius, draw.dtype) * draw / jnp.linalg.norm(draw)
+
+
+def initial_policy(problem: Any, start: ArrayLike | None) -> Array:
+    """The first policy of a method: `start [p, n + d]`, or K_lin where that is None.
+
+    Raises:
+        InputError: for a start that does not fit the problem.
+    """
+    if not isinstance(problem, Problem):
+        return real_array("start", start, 2)
+    if start is None:
+        return linear_policy(problem.system).K
+    K = real_array("start", start, 2).astype(problem.system.A.dtype)
+    if K.shape != problem.system.policy_shape:
+        raise InputError(
+            f"start must have shape {problem.system.policy_shape} (p, n + d), got {K.shape}"
+        )
+    return K

@@ -11,12 +11,15 @@ Nothing here looks at values: `fineq.nlqr.checks` does that once, on the host.
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from fineq.nlqr.laws import Points
 
 
 @runtime_checkable
@@ -108,11 +111,30 @@ class System:
         return self.p, self.n + self.d
 
 
-class Problem(NamedTuple):
-    """A control problem: the system with its cost, and the law of the initial state."""
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["system", "law", "points"],
+    meta_fields=["horizon"],
+)
+@dataclass(frozen=True)
+class Problem:
+    """A control problem: minimise `C_T(K) = E Σ_{t<T} x'Qx + u'Ru` over policies K.
+
+    `fineq.nlqr.build_problem` makes one that is checked, with points and a horizon that fit.
+
+    Attributes:
+        system: the dynamics and the cost of one step.
+        law: of the initial state, from which rollouts start.
+        points: weighted points that stand for the law in exact expectations; None for a law that
+            has a quadrature rule of its own (`fineq.nlqr.laws.quadrature`).
+        horizon: T, the number of steps that cost anything; static. None where only one-step samples
+            are drawn.
+    """
 
     system: System
     law: InitialLaw
+    points: "Points | None" = None
+    horizon: int | None = None
 
 
 def psi(system: System, x: Array) -> Array:

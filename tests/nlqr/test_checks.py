@@ -10,7 +10,6 @@ from fineq.errors import InputError
 from fineq.nlqr.checks import (
     build_system,
     check_law,
-    check_problem,
     check_system,
     law_from_arrays,
     system_from_arrays,
@@ -18,7 +17,6 @@ from fineq.nlqr.checks import (
 from fineq.nlqr.features import Custom, Products, Sine, Tanh, Zero
 from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere
 from fineq.nlqr.modes import fixed_modes, name_mode, uncontrollable_modes
-from fineq.nlqr.problem import Problem
 from fineq.nlqr.random_systems import random_system
 
 
@@ -202,14 +200,11 @@ def test_a_batch_is_refused_with_its_shape():
 def test_bad_laws_are_refused(law, message):
     with pytest.raises(InputError, match=message):
         check_law(law, 2)
-    system = system_from_arrays(good())
-    with pytest.raises(InputError, match=message):
-        check_problem(Problem(system, law))
 
 
-def test_a_good_problem_is_returned_as_it_is():
-    problem = Problem(system_from_arrays(good()), Sphere(1.0, 2))
-    assert check_problem(problem) is problem
+def test_a_good_law_is_returned_as_it_is():
+    law = Sphere(1.0, 2)
+    assert check_law(law, 2) is law
 
 
 def test_laws_from_arrays():

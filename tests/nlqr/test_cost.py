@@ -17,7 +17,6 @@ from fineq.nlqr.cost import (
     cost,
     infinite_cost,
     regressor_sum,
-    truncation_error,
 )
 from fineq.nlqr.features import Custom, Products, Sine, Tanh, Zero
 from fineq.nlqr.laws import Points
@@ -183,7 +182,7 @@ def test_lqr_cost_is_the_trace_of_the_lyapunov_solution(num_features):
     # What T steps leave out is the cost from the states they end in.
     power = np.linalg.matrix_power(loop, 5)
     left = np.trace(P @ power @ np.asarray(points.second_moment()) @ power.T)
-    error = jax.jit(truncation_error, static_argnums=3)(K, system, points, 5)
+    error = found.cost - cost(K, system, points, 5)
     np.testing.assert_allclose(error, left, rtol=1e-9)
 
 
@@ -397,7 +396,7 @@ def test_the_horizon_found_is_the_shortest_multiple_of_8(tolerance):
     assert 0.95 ** (2 * horizon) <= tolerance
     assert 0.95 ** (2 * (horizon - 8)) > tolerance / 2
     assert horizon % 8 == 0
-    error = truncation_error(K, system, points, horizon)
+    error = infinite(K, system, points, tolerance=tolerance).cost - cost(K, system, points, horizon)
     np.testing.assert_allclose(error, exact * 0.95 ** (2 * horizon), rtol=1e-3, atol=1e-12 * exact)
 
 
@@ -409,7 +408,7 @@ def test_choose_horizon_takes_the_longest_of_several_policies():
     K = jnp.array([[[1.1]], [[0.3]]])  # closed loops 0.1 and 0.9
     points = make_points([1.0])
     assert choose_horizon(K, system, points) == choose_horizon(K[1], system, points)
-    with pytest.raises(ValueError, match="1 of 2 policies were not found stable"):
+    with pytest.raises(InputError, match="1 of 2 policies were not found stable"):
         choose_horizon(K.at[0].set(0.0), system, points)
 
 

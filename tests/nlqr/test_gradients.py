@@ -19,13 +19,13 @@ from fineq.errors import InputError
 from fineq.nlqr.cost import cost
 from fineq.nlqr.features import Sine, Zero
 from fineq.nlqr.gradients import (
+    Baseline,
+    Coordinates,
+    Exact,
     GradientInfo,
-    make_baseline,
-    make_coordinates,
-    make_exact,
-    make_natural,
-    make_one_point,
-    make_two_point,
+    Natural,
+    OnePoint,
+    TwoPoint,
     natural,
     sampling,
 )
@@ -60,9 +60,9 @@ def plane():
 
 
 def plane_parts():
-    system, law = plane()[0]
-    assert isinstance(law, Points)
-    return system, law, plane()[1]
+    problem, K = plane()
+    assert isinstance(problem.law, Points)
+    return problem.system, problem.law, K
 
 
 def smoothed(function, K, radius, degree=16):
@@ -98,10 +98,10 @@ def assert_mean(samples, truth, resolution):
 
 
 ZEROTH_ORDER = {
-    "one-point": make_one_point,
-    "two-point": make_two_point,
-    "baseline": make_baseline,
-    "independent baseline": functools.partial(make_baseline, same_state=False),
+    "one-point": OnePoint,
+    "two-point": TwoPoint,
+    "baseline": Baseline,
+    "independent baseline": functools.partial(Baseline, same_state=False),
 }
 
 
@@ -166,15 +166,15 @@ def test_noise_against_the_radius():
 def test_coordinates_are_exact_on_a_quadratic():
     system, law = make_system(6, 2, 2, Sine()), make_points(7, 2)
     K = jnp.asarray(np.random.default_rng(8).normal(size=system.policy_shape))
-    found = jax.jit(make_coordinates(1))(None, K, Problem(system, law), 0.5)
-    exact = jax.jit(make_exact(1))(None, K, Problem(system, law), 0.5)
+    found = jax.jit(Coordinates(1))(None, K, Problem(system, law), 0.5)
+    exact = jax.jit(Exact(1))(None, K, Problem(system, law), 0.5)
     np.testing.assert_allclose(found.gradient, exact.gradient, rtol=1e-12)
 
 
 def test_coordinates_converge_at_second_order():
     problem, K = plane()
-    differences = jax.jit(make_coordinates(4))
-    exact = jax.jit(make_exact(4))(None, K, problem, 1.0).gradient
+    differences = jax.jit(Coordinates(4))
+    exact = jax.jit(Exact(4))(None, K, problem, 1.0).gradient
     errors = [
         np.linalg.norm(differences(None, K, problem, r).gradient - exact) for r in (0.04, 0.02)
     ]
@@ -184,9 +184,9 @@ def test_coordinates_converge_at_second_order():
 
 ALL = {
     **{name: make(6, 3) for name, make in ZEROTH_ORDER.items()},
-    "coordinates": make_coordinates(3, 6),
-    "exact": make_exact(3, 6),
-    "natural": make_natural(make_exact(3, 6), 3, 6),
+    "coordinates": Coordinates(3),
+    "exact": Exact(3),
+    "natural": Natural(Exact(3), 3),
 }
 
 
@@ -213,7 +213,7 @@ def test_every_estimator_has_the_same_face(name, dtype):
 
 def test_exact_is_the_gradient_of_the_cost():
     system, law, K = plane_parts()
-    found = jax.jit(make_exact(40))(None, K, Problem(system, law), 1.0)
+    found = jax.jit(Exact(40))(None, K, Problem(system, law), 1.0)
     value, gradient = jax.jit(jax.value_and_grad(lambda K: cost(K, system, law, 40)))(K)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-13)
     np.testing.assert_allclose(found.cost, value, rtol=1e-13)
@@ -229,7 +229,7 @@ def test_natural_gradient_of_the_regulator(num_features):
     P = solve_discrete_lyapunov((A - B @ K1).T, np.eye(2) + K1.T @ R @ K1)
     radius = np.max(np.abs(np.linalg.eigvals(A - B @ K1)))
     horizon = int(np.ceil(np.log(1e-16) / np.log(radius)))
-    found = jax.jit(make_natural(make_exact(horizon), horizon))(None, K, Problem(system, law), 1.0)
+    found = jax.jit(Natural(Exact(horizon), horizon))(None, K, Problem(system, law), 1.0)
     want = 2 * ((R + B.T @ P @ B) @ K1 - B.T @ P @ A)
     # Features that are always 0 have neither gradient nor moment: 0, not NaN.
     want = np.concatenate([want, np.zeros((2, num_features))], axis=1)
@@ -283,9 +283,23 @@ def test_blocks_cover_every_sample_once(monkeypatch, num):
     np.testing.assert_allclose(total.square, sum(seen), rtol=1e-13)
 
 
+def test_the_horizon_is_the_problems_unless_the_gradient_has_its_own():
+    problem, K = plane()
+    system, law = problem.system, problem.law
+    key = jax.random.key(0)
+    for of in (Exact, Coordinates, functools.partial(TwoPoint, 4), functools.partial(OnePoint, 4)):
+        own = jax.jit(of(3))(key, K, Problem(system, law, horizon=9), 0.5)
+        shared = jax.jit(of())(key, K, Problem(system, law, horizon=3), 0.5)
+        np.testing.assert_array_equal(own.gradient, shared.gradient)
+        assert of(3) == of(3)
+        assert hash(of(3)) == hash(of(3))
+    with pytest.raises(InputError, match="give the problem or the gradient a horizon"):
+        Exact()(None, K, problem, 0.5)
+
+
 def test_one_rollout_has_unknown_noise():
     problem, K = plane()
-    found = jax.jit(make_one_point(1, 2))(jax.random.key(0), K, problem, 0.5)
+    found = jax.jit(OnePoint(1, 2))(jax.random.key(0), K, problem, 0.5)
     assert np.isfinite(found.gradient).all()
     assert np.isnan(found.noise)
 
@@ -293,11 +307,11 @@ def test_one_rollout_has_unknown_noise():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: make_one_point(0, 1), "num_rollouts must be at least 1, got 0"),
-        (lambda: make_two_point(7, 1), "num_rollouts must be a positive multiple of 2, got 7"),
-        (lambda: make_baseline(0, 1), "num_rollouts must be a positive multiple of 2, got 0"),
-        (lambda: make_exact(0), "horizon must be at least 1, got 0"),
-        (lambda: make_coordinates(0), "horizon must be at least 1, got 0"),
+        (lambda: OnePoint(0, 1), "num_rollouts must be at least 1, got 0"),
+        (lambda: TwoPoint(7, 1), "num_rollouts must be a positive multiple of 2, got 7"),
+        (lambda: Baseline(0, 1), "num_rollouts must be a positive multiple of 2, got 0"),
+        (lambda: Exact(0), "horizon must be at least 1, got 0"),
+        (lambda: Coordinates(0), "horizon must be at least 1, got 0"),
     ],
 )
 def test_bad_counts_are_named(make, message):

@@ -109,9 +109,6 @@ def test_sigma_x_of_the_sine_kernel(scale):
     # the least, about 0.02 ℓ, is known to 1e-15/(0.02 ℓ) relative, twice that after squaring.
     tolerance = 1e-11 + 1e-13 / scale
     assert float(laws.sigma_x(system, rule)) == pytest.approx(least, rel=tolerance)
-    moment = np.asarray(laws.regressor_moment(system, rule))
-    np.testing.assert_allclose(moment[0, [0, 3]], [a, scale * b], rtol=1e-13)
-    np.testing.assert_allclose(moment[3, 3], scale**2 * c, rtol=1e-13)
 
 
 def test_sigma_x_with_fewer_points_than_regressors_is_zero():

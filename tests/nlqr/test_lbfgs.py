@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fineq.nlqr.lbfgs import extreme_curvature, make_lbfgs, newton_decrement, start_lbfgs
+from fineq.nlqr.lbfgs import LBFGS, extreme_curvature, newton_decrement
 
 EPS = np.finfo(np.float64).eps
 
@@ -25,8 +25,9 @@ def problem(condition, size=6):
 def test_lbfgs_reaches_the_minimum_of_a_quadratic():
     H, centre = problem(100.0)
     start = centre + 1.0
-    state = start_lbfgs(start, quadratic(start, (H, centre)))
-    step = jax.jit(make_lbfgs(quadratic))
+    by = LBFGS(objective=quadratic)
+    state = by.init(None, (H, centre), start)
+    step = jax.jit(lambda state, problem: by.step(None, state, problem))
     for _ in range(39):
         state, _ = step(state, (H, centre))
     state, info = step(state, (H, centre))

@@ -1,21 +1,21 @@
-"""Gradients of the cost, one method a file: `make_x(...) -> (key, K, problem, radius) -> info`."""
+"""Gradients of the cost, one a file: frozen objects, called with `(key, K, problem, radius)`."""
 
-from fineq.nlqr.gradients.baseline import make_baseline
-from fineq.nlqr.gradients.coordinates import make_coordinates
-from fineq.nlqr.gradients.exact import make_exact
+from fineq.nlqr.gradients.baseline import Baseline
+from fineq.nlqr.gradients.coordinates import Coordinates
+from fineq.nlqr.gradients.exact import Exact
 from fineq.nlqr.gradients.info import Estimator, GradientInfo
-from fineq.nlqr.gradients.natural import make_natural, natural
-from fineq.nlqr.gradients.one_point import make_one_point
-from fineq.nlqr.gradients.two_point import make_two_point
+from fineq.nlqr.gradients.natural import Natural, natural
+from fineq.nlqr.gradients.one_point import OnePoint
+from fineq.nlqr.gradients.two_point import TwoPoint
 
 __all__ = [
+    "Baseline",
+    "Coordinates",
     "Estimator",
+    "Exact",
     "GradientInfo",
-    "make_baseline",
-    "make_coordinates",
-    "make_exact",
-    "make_natural",
-    "make_one_point",
-    "make_two_point",
+    "Natural",
+    "OnePoint",
+    "TwoPoint",
     "natural",
 ]

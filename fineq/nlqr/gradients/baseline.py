@@ -7,11 +7,14 @@ noise stays bounded as r -> 0; with y_j drawn independently only the mean cost c
 Not in arXiv 2303.08431.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
+from fineq.nlqr.gradients.info import GradientInfo, Scalar, horizon_of
 from fineq.nlqr.gradients.sampling import (
     Sums,
     check_counts,
@@ -24,24 +27,33 @@ from fineq.nlqr.problem import Problem
 from fineq.nlqr.rollout import rollout_costs
 
 
-def make_baseline(num_rollouts: int, horizon: int, *, same_state: bool = True) -> Estimator:
-    """Bind J = `num_rollouts`, those of the baseline counted, T = `horizon` and the baseline.
+@dataclass(frozen=True)
+class Baseline:
+    """The estimate from J = `num_rollouts`, those of the baseline counted, of T = `horizon` steps.
 
     `same_state`: the baseline starts from the same initial state as its partner; otherwise from
-    one drawn independently. Returns `(key, K, problem, radius) -> GradientInfo`; raises
-    `InputError` unless J is even and both are positive. Memory is bounded for any J.
+    one drawn independently. The horizon is the problem's by default. Raises `InputError` unless J
+    is even and both are positive.
     """
-    check_counts(horizon, num_rollouts, least=2)
-    num_pairs = num_rollouts // 2
 
-    def estimate(key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
-        system, law = problem
+    num_rollouts: int
+    horizon: int | None = None
+    same_state: bool = True
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_counts(self.horizon, self.num_rollouts, least=2)
+
+    def __call__(self, key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        """The estimate at K with smoothing radius `radius`; memory is bounded for any J."""
+        system, law = problem.system, problem.law
+        horizon, num_pairs = horizon_of(problem, self.horizon), self.num_rollouts // 2
 
         def sums(key: Array, num: int) -> Sums:
             key_direction, key_state, key_baseline = jax.random.split(key, 3)
             directions = sphere_directions(key_direction, num, K.shape, K.dtype)
             x0 = law.sample(key_state, num).T
-            y0 = x0 if same_state else law.sample(key_baseline, num).T
+            y0 = x0 if self.same_state else law.sample(key_baseline, num).T
 
             # A loop over both, not one batch: XLA would draw the directions anew for each.
             def moved(given: tuple[Array, Array]) -> Array:
@@ -53,5 +65,3 @@ def make_baseline(num_rollouts: int, horizon: int, *, same_state: bool = True) -
             return weighted_sums(directions, K.size / radius * (costs - baseline), costs)
 
         return mean_of(sum_in_blocks(sums, key, num_pairs), num_pairs)
-
-    return estimate

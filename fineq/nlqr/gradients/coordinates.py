@@ -5,29 +5,35 @@ the two-point estimator becomes when it uses all directions and all initial stat
 against the gradient is `r²/6` times a third derivative, and rounding `ε C/r`.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
+from fineq.nlqr.gradients.info import GradientInfo, Scalar, horizon_of, points_of
 from fineq.nlqr.gradients.sampling import check_counts
-from fineq.nlqr.laws import quadrature
 from fineq.nlqr.problem import Problem
 from fineq.nlqr.rollout import rollout_costs
 
 
-def make_coordinates(horizon: int, degree: int = 20) -> Estimator:
-    """Bind T = `horizon` and the degree of the quadrature that stands for the initial law.
+@dataclass(frozen=True)
+class Coordinates:
+    """Central differences of step r of the cost of T = `horizon` steps, default the problem's.
 
-    Returns `(key, K, problem, radius) -> GradientInfo` that ignores its key; the law is taken as
-    `make_exact` takes it. Raises `InputError` for a horizon below 1.
+    Raises `InputError` for a horizon below 1.
     """
-    check_counts(horizon, 1)
 
-    def differences(key: Any, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+    horizon: int | None = None
+    draws: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_counts(self.horizon, 1)
+
+    def __call__(self, key: Any, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        """The differences at K; the key is not used."""
         del key
-        points = quadrature(problem.law, degree)
+        points, horizon = points_of(problem), horizon_of(problem, self.horizon)
         x0, num = points.points.T, points.points.shape[0]
         steps = radius * jnp.eye(K.size, dtype=K.dtype)
         moved = K.ravel()[:, None] + jnp.concatenate([steps, -steps], axis=1)
@@ -36,5 +42,3 @@ def make_coordinates(horizon: int, degree: int = 20) -> Estimator:
         ahead, back = jnp.sum(costs.reshape(2, K.size, num) * points.weights[None, None], axis=2)
         gradient = ((ahead - back) / (2 * radius)).reshape(K.shape)
         return GradientInfo(gradient, jnp.mean(ahead + back) / 2, jnp.zeros((), K.dtype))
-
-    return differences

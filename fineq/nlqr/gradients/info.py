@@ -1,10 +1,11 @@
 """What every gradient of the cost has in common: its signature and what it returns."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from jax import Array
 
+from fineq.errors import InputError
+from fineq.nlqr.laws import Points, quadrature
 from fineq.nlqr.problem import Problem
 
 Scalar = Array | float
@@ -26,6 +27,31 @@ class GradientInfo(NamedTuple):
     noise: Array
 
 
-# `(key, K, problem, radius) -> GradientInfo`: K is `[p, n + d]`, the radius r of smoothing a
-# positive scalar that may be traced. Exact methods take a key and a radius too and ignore them.
-Estimator = Callable[[Any, Array, Problem, Scalar], GradientInfo]
+class Estimator(Protocol):
+    """A gradient of the cost: a hashable object (a frozen dataclass), static under jit.
+
+    Called with `(key, K [p, n + d], problem, radius)`, the radius r of smoothing a positive scalar
+    that may be traced. Exact ones take a key and a radius too and ignore them.
+    """
+
+    @property
+    def draws(self) -> bool:
+        """Whether it uses its key."""
+        ...
+
+    def __call__(self, key: Any, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        """The gradient at K, or an estimate of it."""
+        ...
+
+
+def horizon_of(problem: Problem, own: int | None) -> int:
+    """T of a gradient: its own, or the problem's; `InputError` where neither has one."""
+    horizon = problem.horizon if own is None else own
+    if horizon is None:
+        raise InputError("give the problem or the gradient a horizon: neither has one")
+    return horizon
+
+
+def points_of(problem: Problem) -> Points:
+    """The weighted points that stand for the law, `InputError` where there are none."""
+    return quadrature(problem.law) if problem.points is None else problem.points

@@ -4,14 +4,17 @@ For the linear-quadratic regulator it is `2 (R + B'PB)K - 2 B'PA`, P the value m
 the initial law: far better conditioned than the gradient where x and φ(x) are nearly collinear.
 """
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.nlqr.cost import regressor_sum
-from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
-from fineq.nlqr.laws import Points, quadrature
+from fineq.nlqr.gradients.exact import Exact
+from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar, horizon_of, points_of
+from fineq.nlqr.gradients.sampling import check_counts
+from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import Problem, System
 
 
@@ -30,18 +33,28 @@ def natural(gradient: Array, K: Array, system: System, points: Points, horizon: 
     return jnp.matmul(rotated, vectors.T, precision=highest)
 
 
-def make_natural(estimator: Estimator, horizon: int, degree: int = 20) -> Estimator:
-    """Bind an estimator of the gradient: its result is multiplied by the exact `Σ_ψψ^{-1}`.
+@dataclass(frozen=True)
+class Natural:
+    """A gradient times the exact `Σ_ψψ^{-1}` over T = `horizon` steps, default the problem's.
 
-    The law is taken as `make_exact` takes it. `noise` is no longer known and becomes NaN unless it
-    was 0. Other fields are the estimator's.
+    `noise` is no longer known and becomes NaN unless it was 0. Other fields are the gradient's.
     """
 
-    def estimate(key: Any, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
-        found = estimator(key, K, problem, radius)
-        points = quadrature(problem.law, degree)
-        direction = natural(found.gradient, K, problem.system, points, horizon)
+    gradient: Estimator = field(default_factory=Exact)
+    horizon: int | None = None
+
+    def __post_init__(self) -> None:
+        check_counts(self.horizon, 1)
+
+    @property
+    def draws(self) -> bool:
+        """Whether the gradient draws."""
+        return self.gradient.draws
+
+    def __call__(self, key: Any, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        """The natural gradient at K."""
+        found = self.gradient(key, K, problem, radius)
+        horizon = horizon_of(problem, self.horizon)
+        direction = natural(found.gradient, K, problem.system, points_of(problem), horizon)
         noise = jnp.where(found.noise == 0, found.noise, jnp.nan)
         return GradientInfo(direction, found.cost, noise)
-
-    return estimate

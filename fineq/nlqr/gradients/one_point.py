@@ -6,10 +6,13 @@ cost `C_r(K) = E C_T(K + V)`, V uniform on the ball `|V|_F <= r`; near a minimum
 vanish but grows like `D C / (r √J)`. Source: arXiv 2303.08431, Algorithm 1.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import jax
 from jax import Array
 
-from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
+from fineq.nlqr.gradients.info import GradientInfo, Scalar, horizon_of
 from fineq.nlqr.gradients.sampling import (
     Sums,
     check_counts,
@@ -22,16 +25,24 @@ from fineq.nlqr.problem import Problem
 from fineq.nlqr.rollout import rollout_costs
 
 
-def make_one_point(num_rollouts: int, horizon: int) -> Estimator:
-    """Bind J = `num_rollouts` and T = `horizon`.
+@dataclass(frozen=True)
+class OnePoint:
+    """The paper's estimate from J = `num_rollouts` rollouts of T = `horizon` steps each.
 
-    Returns `(key, K, problem, radius) -> GradientInfo`; raises `InputError` unless both are
-    positive. Memory is bounded for any J.
+    The horizon is the problem's by default. Raises `InputError` unless both are positive.
     """
-    check_counts(horizon, num_rollouts)
 
-    def estimate(key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
-        system, law = problem
+    num_rollouts: int
+    horizon: int | None = None
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_counts(self.horizon, self.num_rollouts)
+
+    def __call__(self, key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        """The estimate at K with smoothing radius `radius`; memory is bounded for any J."""
+        system, law = problem.system, problem.law
+        horizon = horizon_of(problem, self.horizon)
 
         def sums(key: Array, num: int) -> Sums:
             key_direction, key_state = jax.random.split(key)
@@ -40,6 +51,4 @@ def make_one_point(num_rollouts: int, horizon: int) -> Estimator:
             costs = rollout_costs(K[:, :, None] + radius * directions, x0, system, horizon)
             return weighted_sums(directions, K.size / radius * costs, costs)
 
-        return mean_of(sum_in_blocks(sums, key, num_rollouts), num_rollouts)
-
-    return estimate
+        return mean_of(sum_in_blocks(sums, key, self.num_rollouts), self.num_rollouts)

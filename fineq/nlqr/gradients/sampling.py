@@ -81,9 +81,9 @@ def mean_of(total: Sums, num: int) -> GradientInfo:
     return GradientInfo(mean, total.cost / num, noise)
 
 
-def check_counts(horizon: int, num_rollouts: int, least: int = 1) -> None:
+def check_counts(horizon: int | None, num_rollouts: int, least: int = 1) -> None:
     """Raise `InputError` for too few rollouts, a number not divisible by `least`, or no step."""
-    if horizon < 1:
+    if horizon is not None and horizon < 1:
         raise InputError(f"horizon must be at least 1, got {horizon}")
     if num_rollouts < least or num_rollouts % least:
         multiple = "at least 1" if least == 1 else f"a positive multiple of {least}"

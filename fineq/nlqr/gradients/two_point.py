@@ -6,11 +6,14 @@ its noise stays bounded as r -> 0, about the gradient's own size times `√(2 D/
 the two rollouts share cancels. Not in arXiv 2303.08431; Nesterov and Spokoiny 2017.
 """
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar
+from fineq.nlqr.gradients.info import GradientInfo, Scalar, horizon_of
 from fineq.nlqr.gradients.sampling import (
     Sums,
     check_counts,
@@ -23,17 +26,25 @@ from fineq.nlqr.problem import Problem
 from fineq.nlqr.rollout import rollout_costs
 
 
-def make_two_point(num_rollouts: int, horizon: int) -> Estimator:
-    """Bind J = `num_rollouts`, both of each pair counted, and T = `horizon`.
+@dataclass(frozen=True)
+class TwoPoint:
+    """The estimate from J = `num_rollouts`, both of each pair counted, of T = `horizon` steps each.
 
-    Returns `(key, K, problem, radius) -> GradientInfo`; raises `InputError` unless J is even and
-    both are positive. Memory is bounded for any J.
+    The horizon is the problem's by default. Raises `InputError` unless J is even and both are
+    positive.
     """
-    check_counts(horizon, num_rollouts, least=2)
-    num_pairs = num_rollouts // 2
 
-    def estimate(key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
-        system, law = problem
+    num_rollouts: int
+    horizon: int | None = None
+    draws: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_counts(self.horizon, self.num_rollouts, least=2)
+
+    def __call__(self, key: Array, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
+        """The estimate at K with smoothing radius `radius`; memory is bounded for any J."""
+        system, law = problem.system, problem.law
+        horizon, num_pairs = horizon_of(problem, self.horizon), self.num_rollouts // 2
 
         def sums(key: Array, num: int) -> Sums:
             key_direction, key_state = jax.random.split(key)
@@ -50,5 +61,3 @@ def make_two_point(num_rollouts: int, horizon: int) -> Estimator:
             return weighted_sums(directions, K.size * slopes, (ahead + back) / 2)
 
         return mean_of(sum_in_blocks(sums, key, num_pairs), num_pairs)
-
-    return estimate

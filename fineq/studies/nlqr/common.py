@@ -22,9 +22,7 @@ from fineq.studies.nlqr.instances import (
     make_instance,
     make_plant,
 )
-from fineq.studies.nlqr.reference import DECREMENT as DECREMENT
 from fineq.studies.nlqr.reference import Optimum as Optimum
-from fineq.studies.nlqr.reference import make_objective as make_objective
 from fineq.studies.nlqr.reference import newton as newton
 from fineq.studies.nlqr.reference import optimum as optimum
 from fineq.sweep import Axis

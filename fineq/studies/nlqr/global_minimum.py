@@ -17,7 +17,7 @@ from fineq.claims import Claim, Theory
 from fineq.claims.counting import counted, share, share_tried
 from fineq.figures import Figure, Line, Panel
 from fineq.nlqr.cost import CostStatus, infinite_cost
-from fineq.nlqr.optimum import distinct_minima, stabilising_starts
+from fineq.nlqr.minima import distinct_minima, stabilising_starts
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies.common import on, small_multiples, titled
 from fineq.studies.nlqr.arrays import Slice, coords_of, dims_of, named_arrays, slices

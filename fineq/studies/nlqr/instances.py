@@ -1,6 +1,7 @@
 """From a configuration and a member of a sweep to a problem; pure, so a batch is one program."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fineq.errors import InputError
-from fineq.nlqr.features import Custom, Sine, Tanh, Zero, random_products
+from fineq.nlqr.features import Custom, Sine, Tanh, Zero, is_odd, random_products
 from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere, drawn_points, quadrature, sphere_points
 from fineq.nlqr.policies import IdentifiedPolicy, identified_policy, linear_policy
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
@@ -21,8 +22,6 @@ from fineq.traced import traced
 # Draws that stand for a law without a quadrature rule (n > 3): Monte Carlo error 1/√256 = 6%.
 NUM_DRAWN_POINTS = 256
 EXTRA_SAMPLES = 16  # beyond the n + p + d unknowns: hardly a system is then left unidentified
-# With an odd φ the rollout from -x mirrors that from x: half of a symmetric rule does.
-ODD = (Sine, Tanh, Zero)
 
 
 class Given(NamedTuple):
@@ -37,8 +36,8 @@ class Instance(NamedTuple):
     """One member's problem.
 
     Attributes:
-        problem: the system and the law that rollouts sample from.
-        points: weighted points that stand for the law wherever an expectation is computed.
+        problem: the system, the law that rollouts sample from, and weighted points that stand for
+            it wherever an expectation is computed; without a horizon.
         K_lin: the linear policy `[p, n+d]`.
         P: the Riccati solution `[n, n]` behind it.
         solved: whether the Riccati equation behind K_lin was solved.
@@ -48,12 +47,21 @@ class Instance(NamedTuple):
     """
 
     problem: Problem
-    points: Points
     K_lin: Array
     P: Array
     solved: Array
     key: Array
     K_identified: Array | None = None
+
+    @property
+    def points(self) -> Points:
+        """The weighted points."""
+        assert self.problem.points is not None
+        return self.problem.points
+
+    def at_horizon(self, horizon: int) -> Problem:
+        """The problem of minimising the cost of `horizon` steps."""
+        return replace(self.problem, horizon=horizon)
 
 
 def num_features(config: NlqrConfig, given: Given, n: int) -> int:
@@ -163,8 +171,8 @@ def make_instance(
         system = System(own.A, own.B, own.C, Q, R, scale, phi)
         _, key_points, key = _keys(member)
         law = _law(at, given, system)
-        problem, points = Problem(system, law), _points(at, law, phi, key_points)
-        return Instance(problem, points, own.K_lin, own.P, own.solved, key, own.K_identified)
+        problem = Problem(system, law, _points(at, law, phi, key_points))
+        return Instance(problem, own.K_lin, own.P, own.solved, key, own.K_identified)
 
     return instance
 
@@ -241,7 +249,8 @@ def _law(config: NlqrConfig, given: Given, system: System) -> InitialLaw:
 
 
 def _points(config: NlqrConfig, law: InitialLaw, phi: Features, key: Array) -> Points:
-    half = isinstance(phi, ODD)
+    # With an odd φ the rollout from -x mirrors that from x: half of a symmetric rule does.
+    half = is_odd(phi)
     if config.law.name == "quadrature":
         radius = jnp.asarray(config.law.radius, _dtype(config))
         return sphere_points(law.n, radius, config.law.degree, half=half)

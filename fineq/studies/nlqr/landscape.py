@@ -6,10 +6,10 @@ that were found bound the worst ones from one side. The theorem's constants stan
 
 import numpy as np
 
+from fineq.nlqr.minimise import DECREMENT
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies.nlqr.arrays import coords_of, dims_of, named_arrays
 from fineq.studies.nlqr.common import (
-    DECREMENT,
     Optimum,
     Study,
     dropped_note,

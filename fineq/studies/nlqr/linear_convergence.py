@@ -14,6 +14,7 @@ from jax import Array
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
 from fineq.iterate import every
+from fineq.nlqr.gradients import Exact, Natural
 from fineq.rates import linear_rate
 from fineq.results import Arrays, StudyResult, status_of
 from fineq.studies.common import small_multiples, titled
@@ -36,8 +37,8 @@ from fineq.studies.nlqr.convergence_claims import (
     floor_claims,
     floor_of,
 )
-from fineq.studies.nlqr.descents import Method, descend
-from fineq.studies.nlqr.gradients import exact, natural, zeroth_order
+from fineq.studies.nlqr.descents import Descent, descend
+from fineq.studies.nlqr.gradients import ZEROTH_ORDER
 from fineq.studies.nlqr.instances import Given, Instance
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Stages
@@ -53,7 +54,7 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     study = make_study(config, given, stages, stable_only=True)
     horizon = exact_horizon(study)
     star = optimum(study, horizon)
-    runs = {name: descend(study, name, m, star) for name, m in _methods(config, horizon).items()}
+    runs = {name: descend(study, name, m, star) for name, m in _descents(config, horizon).items()}
     floors = {name: _floors(study, star, name) for name in NAMES if name in config.descent.others}
     exponent = -np.log1p(-config.descent.step_size * star.mu / star.h)
     rates = _rates(study, runs["exact"])
@@ -69,11 +70,11 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
     )
 
 
-def _methods(config: NlqrConfig, horizon: int) -> dict[str, Method]:
+def _descents(config: NlqrConfig, horizon: int) -> dict[str, Descent]:
     steps = config.descent.num_steps
     record = every(steps, max(steps // NUM_RECORDS, 1))
-    plain = Method(
-        exact(horizon),
+    plain = Descent(
+        Exact(),
         horizon,
         steps,
         record,
@@ -85,7 +86,7 @@ def _methods(config: NlqrConfig, horizon: int) -> dict[str, Method]:
     few = every(NATURAL_STEPS)
     return {
         "exact": plain,
-        "natural": Method(natural(horizon), horizon, NATURAL_STEPS, few, natural_step),
+        "natural": Descent(Natural(), horizon, NATURAL_STEPS, few, natural_step),
     }
 
 
@@ -102,12 +103,12 @@ def _floors(study: Study, star: Optimum, name: str) -> SweepResult:
     steps = floors.num_steps
     multiple = floors.step_size if name == "two_point" else floors.one_point_step_size
 
-    def method(static: dict[str, int]) -> Method:
-        gradient = zeroth_order(name, static["estimator.num_rollouts"], horizon)
+    def descent(static: dict[str, int]) -> Descent:
+        gradient = ZEROTH_ORDER[name](static["estimator.num_rollouts"], horizon)
         record = every(steps, max(steps // NUM_RECORDS, 1))
-        return Method(gradient, exact_horizon(study), steps, record, over_h(multiple))
+        return Descent(gradient, exact_horizon(study), steps, record, over_h(multiple))
 
-    return descend(study, name, method, star, _floor_axes(study.config))
+    return descend(study, name, descent, star, _floor_axes(study.config))
 
 
 def over_h(multiple: float) -> Callable[[NlqrConfig, Optimum, Instance], Array]:

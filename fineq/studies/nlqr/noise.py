@@ -16,9 +16,11 @@ from jax import Array, lax
 
 from fineq.iterate import every
 from fineq.nlqr.gradients import Estimator
-from fineq.studies.nlqr.common import Optimum, Study, make_objective
+from fineq.nlqr.objective import expected_cost
+from fineq.nlqr.problem import Problem
+from fineq.studies.nlqr.common import Optimum, Study
 from fineq.studies.nlqr.gradients import ZEROTH_ORDER
-from fineq.studies.nlqr.instances import Instance, at_member
+from fineq.studies.nlqr.instances import at_member
 from fineq.studies.nlqr.probe import Probe
 from fineq.sweep import Axis, Program, SweepResult
 from fineq.sweep.stages import Member, lookup
@@ -47,7 +49,7 @@ class Collected(NamedTuple):
 class Collecting(NamedTuple):
     """What one member needs: see `Case`; at most `budget` steps; the cost that is too much."""
 
-    instance: Instance
+    problem: Problem
     blocks: Array
     radius: Array
     step_size: Array
@@ -107,7 +109,6 @@ def measure_noise(
 
     def program(static: dict[str, Any]) -> Program:
         horizon = static.get("descent.horizon", study.config.descent.horizon)
-        objective = make_objective(horizon)
 
         def init(key: Array, member: Member) -> tuple[Collected, Collecting]:
             del key
@@ -117,7 +118,7 @@ def measure_noise(
             descends, num_rollouts, radius = (column[member["case"]] for column in table)
             K = jnp.where(descends, best.K, still)
             problem = Collecting(
-                study.instance(values),
+                study.instance(values).at_horizon(horizon),
                 num_rollouts // share,
                 radius.astype(K.dtype),
                 jnp.where(descends, step_size / best.h, 0.0),
@@ -130,12 +131,12 @@ def measure_noise(
 
         def gap(state: Collected, info: Collection, problem: Collecting) -> dict[str, Array]:
             del info
-            cost = objective(state.K, problem.instance)
+            cost = expected_cost(state.K, problem.problem)
             return {"gap": (cost - problem.cost_star) / problem.cost_star}
 
         return Program(
             init,
-            make_collector(ZEROTH_ORDER[name](share, horizon)),
+            make_collector(ZEROTH_ORDER[name](share)),
             num_steps=max(steps, repeats),
             metrics=gap,
             record=every(max(steps, repeats), max(steps // NUM_RECORDS, 1)),
@@ -154,8 +155,8 @@ def make_collector(estimator: Estimator) -> Callable:
 
     def step(key: Array, state: Collected, problem: Collecting) -> tuple[Collected, Collection]:
         def add(i: Array, total: tuple[Array, Array]) -> tuple[Array, Array]:
-            member = problem.instance.problem
-            found = estimator(jax.random.fold_in(key, i), state.K, member, problem.radius)
+            at = jax.random.fold_in(key, i)
+            found = estimator(at, state.K, problem.problem, problem.radius)
             return total[0] + found.gradient, total[1] + found.cost
 
         zero = (jnp.zeros_like(state.K), jnp.zeros((), state.K.dtype))

@@ -28,7 +28,7 @@ from fineq.studies.nlqr.common import (
     newton,
 )
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.descents import STARTS, Method, descend, start_at
+from fineq.studies.nlqr.descents import STARTS, Descent, descend, start_at
 from fineq.studies.nlqr.gradients import configured
 from fineq.studies.nlqr.instances import Given, Instance
 from fineq.sweep import Axis, SweepResult
@@ -117,7 +117,7 @@ def run_descents(study: Study, axes: Sequence[Axis], starts: Sequence[str] = ())
     """
     star, minima = lowest_optimum(study)
     indices = [Axis("start", [STARTS.index(name) for name in starts])] if starts else []
-    result = descend(study, "descents", _method(study.config), star, [*indices, *axes])
+    result = descend(study, "descents", _descent(study.config), star, [*indices, *axes])
     cost = result.metrics["cost"]
     star, lower = _lowest_of_all(star, cost, len(indices) + len(axes))
     shown = [*(Axis("start", starts, static=True) for _ in indices), *axes, *study.axes]
@@ -155,21 +155,21 @@ def _left(excess: np.ndarray, above: np.ndarray) -> np.ndarray:
     )
 
 
-def _method(config: NlqrConfig) -> Callable[[dict[str, Any]], Method]:
-    def method(static: dict[str, Any]) -> Method:
+def _descent(config: NlqrConfig) -> Callable[[dict[str, Any]], Descent]:
+    def descent(static: dict[str, Any]) -> Descent:
         at = replace_at(config, static)
         steps = at.descent.num_steps
-        return Method(
-            configured(at.estimator, at.descent.horizon),
+        return Descent(
+            configured(at.estimator),
             at.descent.horizon,
             steps,
             every(steps, max(steps // NUM_RECORDS, 1)),
             step_size,
-            rule=at.descent.rule,
+            rule="adam" if at.descent.rule == "adam" else "fixed",
             policy=True,
         )
 
-    return method
+    return descent
 
 
 def step_size(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:

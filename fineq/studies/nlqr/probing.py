@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from fineq.nlqr.landscape import Curvature, convexity_radius, curvature_profile, over_balls
+from fineq.nlqr.objective import expected_cost
 from fineq.studies.nlqr.common import Optimum, Study
-from fineq.studies.nlqr.reference import make_expansion, make_objective
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member
 
@@ -47,20 +47,18 @@ def probe(study: Study, star: Optimum, horizon: int) -> Probed:
         for name in ("K", "mu", "h", "converged")
     }
     multiples = jnp.asarray(about.multiples, dtype=study.config.precision)
-    objective, expand = make_objective(horizon), make_expansion(horizon)
 
     def look(member: Member) -> _Found:
         instance = study.instance(member)
         unit = jnp.linalg.norm(member["K"] - instance.K_lin)
         profile = curvature_profile(
-            objective,
+            expected_cost,
             instance.key,
             instance.K_lin,
             unit * multiples,
-            instance,
+            instance.at_horizon(horizon),
             num_chains=about.num_chains,
             num_steps=about.num_looks,
-            expand=expand,
         )
         return _Found(over_balls(profile), convexity_radius(multiples, profile.mu))
 

@@ -130,7 +130,12 @@ def arrays_of(descents: Descents) -> tuple[Arrays, Arrays]:
         "unstable_start": descents.unstable[..., 0],
         "unstable_end": descents.unstable[..., -1],
     }
-    of_star = {**star._asdict(), "optimum": star.cost, "star_unstable": descents.star_unstable}
+    of_star = {
+        **star._asdict(),
+        "converged": star.converged,
+        "optimum": star.cost,
+        "star_unstable": descents.star_unstable,
+    }
     arrays = {
         **named_arrays(over_time, dims, OVER_TIME, last=("iteration",)),
         **named_arrays(at_moments, dims, AT_MOMENTS, last=("moment",)),

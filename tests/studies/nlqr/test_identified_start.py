@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fineq.nlqr.features import Sine
+from fineq.nlqr.gradients import Exact
 from fineq.nlqr.identification import IdentificationStatus
 from fineq.nlqr.laws import Sphere
 from fineq.nlqr.policies import identified_policy, linear_policy
@@ -13,8 +14,7 @@ from fineq.nlqr.random_systems import random_system
 from fineq.settings.fields import replace_at
 from fineq.studies.nlqr.common import dropped_note, make_study, optimum
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.descents import Method, descend, start_policy
-from fineq.studies.nlqr.gradients import exact
+from fineq.studies.nlqr.descents import Descent, descend, start_policy
 from fineq.studies.nlqr.instances import Given, make_instance, make_plant
 from fineq.sweep.stages import Stages
 
@@ -47,8 +47,8 @@ def test_members_start_from_the_identified_system_or_are_marked():
     assert np.all(none.screen.plant.identification == IdentificationStatus.RANK_DEFICIENT)
     assert "8 of 8 have no start" in dropped_note(none)
     star = optimum(none, 5)
-    method = Method(exact(5), 5, 3, [0, 3], lambda at, star, instance: 0.5 / star.h)
-    result = descend(none, "descent", method, star)
+    descent = Descent(Exact(), 5, 3, [0, 3], lambda at, star, instance: 0.5 / star.h)
+    result = descend(none, "descent", descent, star)
     assert np.all(result.diverged)
     np.testing.assert_array_equal(result.diverged_at, 1)
     assert np.all(np.isnan(result.metrics["gap"]))

@@ -7,7 +7,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.nlqr.cost import cost
-from fineq.nlqr.gradients import make_one_point
+from fineq.nlqr.gradients import OnePoint
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import control, next_state, stage_cost
 from fineq.settings.fields import replace_at
@@ -86,9 +86,9 @@ def test_smoothing_bias_is_the_gradient_of_the_laplacian(instance, K):
 
 
 def test_collector_averages_blocks_and_sums_over_steps(instance, K):
-    estimator = make_one_point(3, HORIZON)
+    estimator = OnePoint(3, HORIZON)
     problem = Collecting(
-        instance,
+        instance.problem,
         jnp.int32(2),
         jnp.asarray(0.2),
         jnp.asarray(0.5),

@@ -12,13 +12,9 @@ from fineq.nlqr.cost import cost
 from fineq.nlqr.expansion import expansion
 from fineq.nlqr.features import Zero
 from fineq.nlqr.laws import sphere_points
-from fineq.nlqr.optimum import (
-    NewtonState,
-    distinct_minima,
-    hessian,
-    make_newton,
-    stabilising_starts,
-)
+from fineq.nlqr.minima import distinct_minima, stabilising_starts
+from fineq.nlqr.newton import Newton, NewtonState
+from fineq.nlqr.objective import hessian
 from fineq.nlqr.problem import System
 
 EPS = np.finfo(np.float64).eps
@@ -37,6 +33,11 @@ def quadratic_problem(size=6):
     return jnp.asarray((H + H.T) / 2), jnp.asarray(rng.normal(size=(2, size // 2)))
 
 
+def stepper(objective, expand=None):
+    by = Newton(objective=objective, expand=expand)
+    return jax.jit(lambda state, problem: by.step(None, state, problem))
+
+
 def test_hessian_of_a_quadratic_is_its_matrix():
     H, centre = quadratic_problem()
     found = hessian(quadratic, centre + 1.0, (H, centre))
@@ -47,7 +48,7 @@ def test_hessian_of_a_quadratic_is_its_matrix():
 def test_one_newton_step_minimises_a_quadratic():
     H, centre = quadratic_problem()
     start = NewtonState(centre + 1.0, quadratic(centre + 1.0, (H, centre)))
-    state, info = make_newton(quadratic)(start, (H, centre))
+    state, info = Newton(objective=quadratic).step(None, start, (H, centre))
     # The error of the solve is cond(H) eps times the step, cond = 1e4.
     np.testing.assert_allclose(state.K, centre, atol=1e4 * 20 * EPS)
     np.testing.assert_allclose(info.decrement, start.cost - 1.0, rtol=1e-10)
@@ -60,7 +61,7 @@ def test_newton_descends_through_negative_curvature():
     def well(K, problem):
         return 1.0 + jnp.sum((K**2 - 1.0) ** 2)
 
-    step = jax.jit(make_newton(well))
+    step = stepper(well)
     state = NewtonState(jnp.full((1, 2), 0.1), well(jnp.full((1, 2), 0.1), None))
     first = step(state, None)[1]
     assert first.mu < 0
@@ -75,7 +76,7 @@ def test_newton_converges_quadratically():
     def objective(K, problem):
         return jnp.sum(jnp.exp(K) - 2.0 * K)
 
-    step = jax.jit(make_newton(objective))
+    step = stepper(objective)
     state = NewtonState(jnp.full((1, 1), 1.5), objective(jnp.full((1, 1), 1.5), None))
     errors = []
     for _ in range(6):
@@ -92,7 +93,7 @@ def test_newton_refuses_steps_to_infinite_cost():
         return jnp.sum(K - jnp.log(K))
 
     state = NewtonState(jnp.full((1, 1), 1e-3), barrier(jnp.full((1, 1), 1e-3), None))
-    step = jax.jit(make_newton(barrier))
+    step = stepper(barrier)
     for _ in range(20):
         state, _ = step(state, None)
     # f resolves K to sqrt(eps) only; the last full steps are taken on the Newton direction alone.
@@ -135,7 +136,7 @@ def test_without_nonlinearity_the_optimum_is_the_riccati_gain():
     def objective(K, problem):
         return cost(K, system, points, horizon)
 
-    step = jax.jit(make_newton(objective, lambda K, _: expansion(K, system, points, horizon)))
+    step = stepper(objective, lambda K, _: expansion(K, system, points, horizon))
     state = NewtonState(start, objective(start, None))
     for _ in range(7):
         state, _ = step(state, None)
