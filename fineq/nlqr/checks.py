@@ -111,7 +111,7 @@ def check_features(
 
     The sentence calls φ by `name`, and says by `asked` what wants d features; default: system.C.
     """
-    x = jnp.zeros(n, scale.dtype)
+    x = jnp.zeros(n, jax.dtypes.canonicalize_dtype(scale.dtype))
 
     def function(x: jax.Array) -> jax.Array:
         phi.num_features(n)
@@ -148,8 +148,8 @@ def build_system(
     A: ArrayLike,
     B: ArrayLike,
     C: ArrayLike,
-    Q: ArrayLike,
-    R: ArrayLike,
+    Q: ArrayLike | None = None,
+    R: ArrayLike | None = None,
     *,
     phi: Features,
     scale: ArrayLike = 1.0,
@@ -157,11 +157,14 @@ def build_system(
 ) -> System:
     """Build one checked `System` from host arrays A `[n,n]`, B `[n,p]`, C `[n,d]`, Q, R.
 
-    Raises `InputError` unless the shapes agree, all entries are finite, Q is symmetric positive
-    semidefinite and R positive definite, `scale >= 0`, φ takes n states to d features with
-    φ(0) = 0, (A, B) is stabilisable and (A, Q) detectable; modes within 1e-8 of the unit circle
-    count as on it. `dtype` is that of the result, by default JAX's default float.
+    Q and R are identities where they are not given. Raises `InputError` unless the shapes agree,
+    all entries are finite, Q is symmetric positive semidefinite and R positive definite,
+    `scale >= 0`, φ takes n states to d features with φ(0) = 0, (A, B) is stabilisable and (A, Q)
+    detectable; modes within 1e-8 of the unit circle count as on it. `dtype` is that of the result,
+    by default JAX's default float.
     """
+    Q = np.eye(check_array("system.A", A, 2).shape[0]) if Q is None else Q
+    R = np.eye(check_array("system.B", B, 2).shape[1]) if R is None else R
     given = dict(zip(SYSTEM_KEYS, (A, B, C, Q, R), strict=True))
     matrices = {name: check_array(f"system.{name}", M, 2) for name, M in given.items()}
     _check_shapes(matrices)
@@ -249,13 +252,6 @@ def _check_keys(arrays: Mapping[str, Any]) -> None:
         raise InputError(f"the arrays of a system hold unknown {', '.join(unknown)}; {allowed}")
 
 
-def _weight(arrays: Mapping[str, ArrayLike], key: str, of: str, axis: int) -> ArrayLike:
-    """The cost matrix `key`, by default the identity of the size of an axis of the matrix `of`."""
-    if key in arrays:
-        return arrays[key]
-    return np.eye(check_array(f"system.{of}", arrays[of], 2).shape[axis])
-
-
 def system_from_arrays(
     arrays: Mapping[str, ArrayLike],
     *,
@@ -270,9 +266,8 @@ def system_from_arrays(
     as `build_system` and for missing or unknown names.
     """
     _check_keys(arrays)
-    costs = {"Q": _weight(arrays, "Q", "A", 0), "R": _weight(arrays, "R", "B", 1)}
-    matrices = [{**arrays, **costs}[key] for key in SYSTEM_KEYS]
-    return build_system(*matrices, phi=Sine() if phi is None else phi, scale=scale, dtype=dtype)
+    matrices: Any = {key: arrays.get(key) for key in SYSTEM_KEYS}
+    return build_system(**matrices, phi=Sine() if phi is None else phi, scale=scale, dtype=dtype)
 
 
 def law_from_arrays(arrays: Mapping[str, ArrayLike], n: int, *, dtype: Any = None) -> Points | None:

@@ -1,12 +1,12 @@
 """The reference optimum K*: Newton's method to the last digits, or L-BFGS for large policies."""
 
-import warnings
 from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from fineq.arrays import prefer_float64
 from fineq.errors import InputError
 from fineq.iterate import Solution, Status, solve
 from fineq.nlqr.lbfgs import LBFGS
@@ -64,17 +64,12 @@ def optimum(
         InputError: for a start that does not fit, or another method.
 
     Warns:
-        UserWarning: for a problem in single precision.
+        PrecisionWarning: where JAX has no float64: the optimum is no exact reference then.
     """
     if method not in (None, "newton", "lbfgs"):
         raise InputError(f"method must be 'newton' or 'lbfgs', got {method!r}")
+    prefer_float64("nlqr.optimum")
     dtype = problem.system.A.dtype
-    if jnp.finfo(dtype).bits < 64:
-        warnings.warn(
-            f"the optimum is computed in {dtype.name}: it is no exact reference; say "
-            'jax.config.update("jax_enable_x64", True) first, and build the problem in float64',
-            stacklevel=2,
-        )
     p, m = problem.system.policy_shape
     name = method or ("newton" if p * m <= LARGEST_DENSE else "lbfgs")
     by = minimiser(name, dtype)
