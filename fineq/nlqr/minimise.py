@@ -79,6 +79,6 @@ def optimum(
 
 def _optimum(found: Solution) -> Optimum:
     last = {name: values[-1] for name, values in found.trace.metrics.items()}
-    seen = [jnp.asarray(last[name]) for name in ("mu", "h", "decrement")]
-    status = ending(last["decrement"], last["mu"], found.status == Status.DIVERGED)
-    return Optimum(found.value, found.trace.state.cost, *seen, jnp.asarray(status))
+    mu, h, decrement = (jnp.asarray(last[name]) for name in ("mu", "h", "decrement"))
+    status = ending(decrement, mu, found.status == Status.DIVERGED)
+    return Optimum(found.value, found.trace.state.cost, mu, h, decrement, jnp.asarray(status))

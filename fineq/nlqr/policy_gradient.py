@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from fineq.errors import InputError
 from fineq.iterate import Method, method, static
 from fineq.nlqr.gradients import Estimator, Exact
+from fineq.nlqr.gradients.info import draws
 from fineq.nlqr.objective import expected_cost
 from fineq.nlqr.policies import initial_policy
 from fineq.nlqr.problem import Problem
@@ -69,7 +70,7 @@ class PolicyGradient(Method):
     @property
     def draws(self) -> bool:  # type: ignore[override]
         """Whether the gradient draws."""
-        return self.gradient.draws
+        return draws(self.gradient)
 
     @property
     def stops(self) -> bool:

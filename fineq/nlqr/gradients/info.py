@@ -28,20 +28,21 @@ class GradientInfo(NamedTuple):
 
 
 class Estimator(Protocol):
-    """A gradient of the cost: a hashable object (a frozen dataclass), static under jit.
+    """A gradient of the cost: a hashable object (a frozen dataclass, a function), static under jit.
 
     Called with `(key, K [p, n + d], problem, radius)`, the radius r of smoothing a positive scalar
-    that may be traced. Exact ones take a key and a radius too and ignore them.
+    that may be traced. Exact ones take a key and a radius too and ignore them, and say so by an
+    attribute `draws` that is False.
     """
-
-    @property
-    def draws(self) -> bool:
-        """Whether it uses its key."""
-        ...
 
     def __call__(self, key: Any, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
         """The gradient at K, or an estimate of it."""
         ...
+
+
+def draws(gradient: Estimator) -> bool:
+    """Whether a gradient uses its key; so it does unless it says otherwise."""
+    return getattr(gradient, "draws", True)
 
 
 def horizon_of(problem: Problem, own: int | None) -> int:

@@ -12,7 +12,7 @@ from jax import Array, lax
 
 from fineq.nlqr.cost import regressor_sum
 from fineq.nlqr.gradients.exact import Exact
-from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar, horizon_of, points_of
+from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar, draws, horizon_of, points_of
 from fineq.nlqr.gradients.sampling import check_counts
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import Problem, System
@@ -49,7 +49,7 @@ class Natural:
     @property
     def draws(self) -> bool:
         """Whether the gradient draws."""
-        return self.gradient.draws
+        return draws(self.gradient)
 
     def __call__(self, key: Any, K: Array, problem: Problem, radius: Scalar) -> GradientInfo:
         """The natural gradient at K."""
