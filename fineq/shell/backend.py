@@ -9,7 +9,7 @@ from pathlib import Path
 from fineq.errors import InputError
 from fineq.settings import switches
 from fineq.settings.values import shortened
-from fineq.shell.sentences import CONFIGS
+from fineq.shell.places import program_cache
 from fineq.shell.xla import refuse_flags
 
 CACHE = "JAX_COMPILATION_CACHE_DIR"
@@ -33,8 +33,8 @@ def forget_programs(beyond: int = 0) -> None:
 def prepare_jax() -> None:
     """Give JAX's global switches their values and keep compiled programs between runs.
 
-    Compiled programs go to `.cache/jax` beside `configs/`, unless JAX_COMPILATION_CACHE_DIR says
-    otherwise. JAX's notes about backends that are absent are silenced.
+    Compiled programs go to `fineq.shell.places.program_cache()`, unless JAX_COMPILATION_CACHE_DIR
+    says otherwise. JAX's notes about backends that are absent are silenced.
 
     Raises:
         InputError: for XLA_FLAGS that the installed jaxlib does not take, a JAX_* variable that JAX
@@ -57,7 +57,7 @@ def prepare_jax() -> None:
 
 def _choose_cache() -> None:
     """Where the user names no cache and ours cannot be written, there is none."""
-    named, own = os.environ.get(CACHE, ""), CONFIGS.parent / ".cache" / "jax"
+    named, own = os.environ.get(CACHE, ""), program_cache()
     if "://" in named:  # of a remote store, which JAX asks itself
         return
     if named and not _takes_files(Path(named)):

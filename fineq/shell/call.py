@@ -10,7 +10,8 @@ from fineq.settings import switches
 from fineq.shell.backend import forget_programs
 from fineq.shell.compose import compose_words, literal
 from fineq.shell.execute import execute
-from fineq.shell.words import experiments, words_of
+from fineq.shell.experiments import names
+from fineq.shell.words import words_of
 from fineq.studies.area import AREAS, Area, area_of
 
 # A process may have 65,530 on Linux, and every study takes some thousands for its programs.
@@ -67,11 +68,11 @@ def run(
 
 
 def _area(experiment: str) -> Area:
-    name = str(experiment).partition("/")[0]
-    if name not in AREAS:
-        known = [name for area in AREAS for name in experiments(area_of(area))]
+    area = str(experiment).partition("/")[0]
+    if area not in AREAS:
+        known = [name for each in AREAS for name in names(area_of(each))]
         raise InputError(f"experiment must be one of {', '.join(known)}, got {experiment!r}")
-    return area_of(name)
+    return area_of(area)
 
 
 def _plain(settings: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

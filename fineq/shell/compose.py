@@ -14,7 +14,8 @@ from fineq.errors import InputError, in_a_line
 from fineq.settings.config import PROFILES, RunConfig
 from fineq.settings.effects import settle
 from fineq.settings.fields import flatten, leaves, sweep_axes, validate, validate_members
-from fineq.shell.sentences import CONFIGS, one_sentence
+from fineq.shell.places import CONFIGS
+from fineq.shell.sentences import one_sentence
 from fineq.shell.words import Word, check_field, files_of, groups, read_words
 from fineq.studies.area import Area
 from fineq.studies.inputs.files import regular

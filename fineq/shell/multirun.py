@@ -13,9 +13,11 @@ from fineq.settings.values import shortened
 from fineq.shell.backend import forget_programs
 from fineq.shell.compose import compose, register
 from fineq.shell.execute import execute
+from fineq.shell.experiments import names
+from fineq.shell.places import CONFIGS
 from fineq.shell.reports import report_error
-from fineq.shell.sentences import CONFIGS, one_sentence
-from fineq.shell.words import Word, experiments, files_of, read_words
+from fineq.shell.sentences import one_sentence
+from fineq.shell.words import Word, files_of, read_words
 from fineq.shell.xla import hurry
 from fineq.studies.area import Area, area_of
 
@@ -131,7 +133,7 @@ def _names_folder(words: Sequence[Word]) -> bool:
 def _nothing(area: Area, words: Sequence[Word]) -> str:
     globs = [word for word in words if "glob(" in word.text]
     own = any(word.key == "experiment" for word in globs)
-    known = ", ".join(experiments(area)) if own else "the files there are"
+    known = ", ".join(names(area)) if own else "the files there are"
     return f"-m has nothing to run: {' and '.join(w.text for w in globs)} matches none of {known}"
 
 

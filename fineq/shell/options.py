@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from fineq.errors import InputError
 from fineq.settings.fields import leaves
-from fineq.shell.sentences import CONFIGS
-from fineq.shell.words import experiments
+from fineq.shell.experiments import experiments
 from fineq.studies.area import Area
 
 USAGE = """\
@@ -90,29 +89,16 @@ def _source(arguments: list[str]) -> tuple[list[str], str | None]:
 
 def listing(area: Area) -> str:
     """The experiments of an area, a line for each, and how to run one."""
-    names = experiments(area)
-    width = max(map(len, names))
-    lines = [f"  {name:{width}}  {_description(name)}" for name in names]
-    return LISTING.format(area=area.name, lines="\n".join(lines), first=_sized(names))
-
-
-def _sized(names: Sequence[str]) -> str:
-    """The first experiment that has profiles."""
-    import yaml
-
-    texts = ((name, CONFIGS / "experiment" / f"{name}.yaml") for name in names)
-    return next(name for name, path in texts if "profiles" in yaml.safe_load(path.read_text()))
-
-
-def _description(name: str) -> str:
-    """The comment that follows the command in an experiment's file."""
-    lines = (CONFIGS / "experiment" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-    return lines[2].removeprefix("#").strip()
+    found = experiments(area)
+    width = max(len(one.name) for one in found)
+    lines = [f"  {one.name:{width}}  {one.about}" for one in found]
+    first = next(one.name for one in found if one.sized)
+    return LISTING.format(area=area.name, lines="\n".join(lines), first=first)
 
 
 def help_text(area: Area) -> str:
     """Every field with its meaning, default, unit and range."""
-    names = ", ".join(name.partition("/")[2] for name in experiments(area))
+    names = ", ".join(one.name.partition("/")[2] for one in experiments(area))
     lines = [USAGE.format(area=area.name, experiments=names), "fields:"]
     for leaf in leaves(area.config_type()):
         spec = leaf.spec

@@ -15,56 +15,11 @@ from fineq.settings.config import RunConfig
 from fineq.shell.backend import forget_programs
 from fineq.shell.compose import compose
 from fineq.shell.execute import execute
+from fineq.shell.experiments import reproduced
 from fineq.shell.reports import report_error, report_interrupt
 from fineq.shell.streams import lasting_streams
 from fineq.shell.xla import hurry
-from fineq.studies.area import Area, area_of
-
-PAPER_FIGURES = ("initialisation", "lipschitz_sweep", "robustness")
-STUDIES: dict[str, list[list[str]]] = {
-    "nlqr": [
-        *(
-            [f"experiment=nlqr/{name}", f"setting={setting}"]
-            for name in PAPER_FIGURES
-            for setting in ("printed", "clear")
-        ),
-        ["experiment=nlqr/linear_convergence"],
-        ["experiment=nlqr/landscape"],
-        ["experiment=nlqr/exact_recovery"],
-        ["experiment=nlqr/sample_complexity"],
-        ["experiment=nlqr/global"],
-    ],
-    "pift": [
-        [f"experiment=pift/{name}"]
-        for name in (
-            "linear_convergence",
-            "linear_convergence_mixture",
-            "beta",
-            "threshold",
-            "regularity",
-            "terminal_law",
-            "terminal_law_mixture",
-            "continuous_limit",
-            "parametric",
-            "parametric_mixture",
-            "benchmark_problems",
-        )
-    ],
-    "ntk": [
-        [f"experiment=ntk/{name}"]
-        for name in (
-            "kernel_limit",
-            "coupling",
-            "early_stopping",
-            "inputs",
-            "generalisation",
-            "decomposition",
-            "assumptions",
-            "sampling",
-            "digits",
-        )
-    ],
-}
+from fineq.studies.area import AREAS, Area, area_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,11 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(words: list[str], alone: bool) -> int:
     """`alone`: whether the process is there for this command only."""
     overrides = [word for word in words if "=" in word]
-    areas = [word for word in words if "=" not in word] or list(STUDIES)
+    areas = [word for word in words if "=" not in word] or list(AREAS)
     try:
-        unknown = [area for area in areas if area not in STUDIES]
+        unknown = [area for area in areas if area not in AREAS]
         if unknown:
-            raise InputError(f"area must be one of {', '.join(STUDIES)}, got {unknown[0]}")
+            raise InputError(f"area must be one of {', '.join(AREAS)}, got {unknown[0]}")
         return _run_all(areas, overrides, alone)
     except FineqError as error:
         return report_error(error)
@@ -89,8 +44,8 @@ def _command(words: list[str], alone: bool) -> int:
 
 
 def _run_all(areas: Sequence[str], overrides: Sequence[str], alone: bool) -> int:
-    jobs = [(area, [*words, *overrides]) for area in areas for words in STUDIES[area]]
     modules = {name: area_of(name) for name in areas}
+    jobs = [(area, [*words, *overrides]) for area in areas for words in reproduced(modules[area])]
     # Composed first: a wrong setting ends the command before anything has run.
     configs = [compose(modules[area], words) for area, words in jobs]
     if alone and all(config.profile == "smoke" for config in configs):

@@ -1,15 +1,10 @@
 """Hydra's and OmegaConf's errors, each in one sentence."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 from fineq.errors import InputError
 from fineq.settings.values import shortened
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-# Beside the package in a checkout, inside it where fineq was installed as a wheel.
-CONFIGS = next(p for p in (_PACKAGE.parent / "configs", _PACKAGE / "configs") if p.is_dir())
 
 
 class one_sentence:  # noqa: N801 (used as a function)

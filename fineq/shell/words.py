@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from fineq.errors import InputError
 from fineq.settings.fields import flatten, leaves
 from fineq.settings.values import shortened
-from fineq.shell.sentences import CONFIGS
+from fineq.shell.experiments import names as experiment_names
+from fineq.shell.places import CONFIGS
 from fineq.studies.area import AREAS, Area, area_of
 
 OF_HYDRA = re.compile(r"hydra[./]")
@@ -202,12 +203,6 @@ def files_of(word: Word) -> list[str]:
     return [] if word.file and not word.several and word.value is None else [word.text]
 
 
-def experiments(area: Area) -> list[str]:
-    """The area's experiments, as they are named on a command line."""
-    found = (CONFIGS / "experiment" / area.name).glob("*.yaml")
-    return sorted(f"{area.name}/{path.stem}" for path in found)
-
-
 def _choice(area: Area, text: str, key: str, value: Any) -> Word:
     """A word such as `experiment=nlqr/global` or `system=file`."""
     import yaml
@@ -217,7 +212,7 @@ def _choice(area: Area, text: str, key: str, value: Any) -> Word:
     if key == "experiment":
         if value is None:
             return Word(text, key, None, {}, False, True)
-        known = experiments(area)
+        known = experiment_names(area)
         if str(value) not in known:
             raise InputError(_no_experiment(area, str(value), known))
         return Word(text, key, value, {}, False, True)

@@ -11,7 +11,7 @@ import yaml
 
 from fineq.settings.fields import Leaf, flatten, leaves
 from fineq.shell.compose import compose, to_yaml
-from fineq.shell.sentences import CONFIGS
+from fineq.shell.places import CONFIGS
 from fineq.studies.area import Area
 from tests.fuzz.damage import BYTES, PLACE
 from tests.fuzz.oracle import FaultError

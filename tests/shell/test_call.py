@@ -15,9 +15,9 @@ from fineq.shell.compose import compose, settings
 from fineq.shell.main import main
 from fineq.studies.area import area_of
 
-SMALL = {"sweep.beta": [1, 2], "schedule.num_steps": 4}
+SMALL = {"sweep.beta": [1, 2, 20, 30], "picture.betas": [], "schedule.num_steps": 4}
 WORDS = ["experiment=pift/beta", "seeds=6", "profile=smoke"]
-WORDS += ["sweep.beta=[1,2]", "schedule.num_steps=4"]
+WORDS += ["sweep.beta=[1,2,20,30]", "schedule.num_steps=4"]
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_text_stands_for_itself(composed):
 @pytest.mark.parametrize(
     ("args", "fields", "sentence"),
     [
-        (("landscape",), {}, r"experiment must be one of nlqr/demo, .*, got 'landscape'"),
+        (("landscape",), {}, r"experiment must be one of nlqr/initialisation, .*, got 'landscape'"),
         (("nlqr/landscpe",), {}, "did you mean nlqr/landscape"),
         (("nlqr/landscape",), {"seed": 3}, "seed is not a field; did you mean seeds"),
         (("nlqr/landscape", {"seeds": 2}), {"seeds": 2}, "seeds is given twice"),

@@ -14,7 +14,7 @@ from fineq.settings.fields import flatten, leaves
 from fineq.shell.compose import compose
 from fineq.shell.main import main
 from fineq.shell.options import help_text
-from fineq.shell.sentences import CONFIGS
+from fineq.shell.places import CONFIGS
 from fineq.studies.nlqr.area import AREA
 from fineq.studies.nlqr.given import load
 from tests.shell.refusal import refused

@@ -10,7 +10,7 @@ from fineq.errors import EXIT_ALL_DIVERGED
 from fineq.ntk import forward
 from fineq.shell.compose import compose
 from fineq.shell.main import main
-from fineq.shell.sentences import CONFIGS
+from fineq.shell.places import CONFIGS
 from fineq.studies.ntk import config
 from fineq.studies.ntk.area import AREA
 from tests.shell.refusal import refused

@@ -7,7 +7,7 @@ import pytest
 
 from fineq.shell.compose import compose
 from fineq.shell.main import main
-from fineq.shell.sentences import CONFIGS
+from fineq.shell.places import CONFIGS
 from fineq.studies.pift.area import AREA
 from fineq.studies.pift.given import load
 from tests.shell.refusal import refused

@@ -5,7 +5,7 @@ import yaml
 
 from fineq.confidence import LEVEL
 from fineq.rates import values_for
-from fineq.shell.sentences import CONFIGS
+from fineq.shell.places import CONFIGS
 
 FILES = sorted((CONFIGS / "experiment").glob("*/*.yaml"))
 # Laws and rewards are given: there is one instance, and nothing to draw.

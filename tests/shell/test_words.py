@@ -6,9 +6,9 @@ import pytest
 
 from fineq.errors import EXIT_BAD_INPUT
 from fineq.shell.compose import compose
+from fineq.shell.experiments import names
 from fineq.shell.main import main
 from fineq.shell.options import listing
-from fineq.shell.words import experiments
 from fineq.studies import area
 from fineq.studies.area import area_of
 from tests.shell.refusal import refused
@@ -195,7 +195,7 @@ def test_without_words_the_studies_are_listed(area, words, capsys):
     printed = capsys.readouterr()
     assert printed.err == "fineq: there is nothing to run: give experiment=NAME\n"
     assert printed.out == listing(AREAS[area])
-    for name in experiments(AREAS[area]):
+    for name in names(AREAS[area]):
         (line,) = re.findall(rf"^  {name} +(.*)$", printed.out, re.M)
         assert len(line) > 20
         assert not line.startswith("python")

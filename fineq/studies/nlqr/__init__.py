@@ -1,15 +1,16 @@
 """The studies of nearly linear-quadratic control.
 
-`STUDIES`: name to module, which has `run(config, given, stages) -> StudyResult`.
+`STUDIES`: name to module, which has `run(config, given, stages) -> StudyResult`; in the order
+in which they are listed and reproduced.
 """
 
 STUDIES = {
-    "exact_recovery": "exact_recovery",
-    "global": "global_minimum",
     "initialisation": "initialisation",
-    "landscape": "landscape",
-    "linear_convergence": "linear_convergence",
     "lipschitz_sweep": "lipschitz_sweep",
     "robustness": "robustness",
+    "linear_convergence": "linear_convergence",
+    "landscape": "landscape",
+    "exact_recovery": "exact_recovery",
     "sample_complexity": "sample_complexity",
+    "global": "global_minimum",
 }

@@ -1,16 +1,17 @@
 """The studies of score learning with wide networks.
 
-`STUDIES`: name to module, which has `run(config, given, stages) -> StudyResult`.
+`STUDIES`: name to module, which has `run(config, given, stages) -> StudyResult`; in the order
+in which they are listed and reproduced.
 """
 
 STUDIES = {
-    "assumptions": "assumptions",
-    "coupling": "coupling",
-    "decomposition": "decomposition",
-    "digits": "digits",
-    "early_stopping": "early_stopping",
-    "generalisation": "generalisation",
-    "inputs": "inputs",
     "kernel_limit": "kernel_limit",
+    "coupling": "coupling",
+    "early_stopping": "early_stopping",
+    "inputs": "inputs",
+    "generalisation": "generalisation",
+    "decomposition": "decomposition",
+    "assumptions": "assumptions",
     "sampling": "sampling",
+    "digits": "digits",
 }

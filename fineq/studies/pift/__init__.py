@@ -1,15 +1,16 @@
 """The studies of fine-tuning as stochastic control.
 
-`STUDIES`: name to module, which has `run(config, given, stages) -> StudyResult`.
+`STUDIES`: name to module, which has `run(config, given, stages) -> StudyResult`; in the order
+in which they are listed and reproduced.
 """
 
 STUDIES = {
-    "benchmark_problems": "benchmark_problems",
-    "beta": "beta",
-    "continuous_limit": "continuous_limit",
     "linear_convergence": "linear_convergence",
-    "parametric": "parametric",
+    "beta": "beta",
+    "threshold": "threshold",
     "regularity": "regularity",
     "terminal_law": "terminal_law",
-    "threshold": "threshold",
+    "continuous_limit": "continuous_limit",
+    "parametric": "parametric",
+    "benchmark_problems": "benchmark_problems",
 }

@@ -1,0 +1,48 @@
+"""A study is registered once: what is listed, explained, reproduced and tabulated follows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fineq.shell.compose import compose
+from fineq.shell.experiments import experiments, names, reproduced
+from fineq.shell.options import help_text, listing
+from fineq.shell.places import CONFIGS
+from fineq.studies.area import AREAS, area_of
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+each_area = pytest.mark.parametrize("area", [area_of(name) for name in AREAS], ids=AREAS)
+
+
+@each_area
+def test_every_study_has_an_experiment_and_the_order_is_that_of_registration(area):
+    found = experiments(area)
+    files = (CONFIGS / "experiment" / area.name).glob("*.yaml")
+    assert sorted(one.name for one in found) == sorted(f"{area.name}/{f.stem}" for f in files)
+    assert list(dict.fromkeys(one.study for one in found)) == list(area.studies)
+    shown = [re.findall(r"^  (\S+/\S+)", listing(area), re.M), names(area)]
+    assert shown[0] == shown[1]
+    for name in names(area):
+        assert name.partition("/")[2] in help_text(area)
+
+
+@each_area
+def test_all_but_demonstrations_are_reproduced_in_every_setting(area):
+    configs = [compose(area, words) for words in reproduced(area)]
+    assert [c.study for c in configs] == sorted(
+        (c.study for c in configs), key=list(area.studies).index
+    )
+    runs = [" ".join(words) for words in reproduced(area)]
+    assert len(set(runs)) == len(runs)
+    chosen = {words[0].removeprefix("experiment=") for words in reproduced(area)}
+    assert set(names(area)) - chosen == ({"nlqr/demo"} if area.name == "nlqr" else set())
+    settings = {words[1] for words in reproduced(area) if len(words) > 1}
+    assert settings == ({"setting=printed", "setting=clear"} if area.name == "nlqr" else set())
+
+
+@each_area
+def test_the_readme_has_a_row_for_every_experiment_that_is_reproduced(area):
+    section = README.partition(f"experiment={area.name}/<study>`")[2].partition("\n### ")[0]
+    rows = set(re.findall(r"^\| `(\w+)`", section, re.M))
+    assert rows == {words[0].partition("/")[2] for words in reproduced(area)}
