@@ -71,8 +71,8 @@ def test_paths_are_those_of_plain_descent(instance):
 @pytest.mark.parametrize("storage", ["stored", "blocked"])
 def test_krylov_paths_are_known_early_and_end_late(instance, storage):
     exact = kernel_paths(instance, TIMES, ETA)
-    found = kernel_paths(instance, TIMES, ETA, storage, num_products=2)
-    # Two products of labels and probes, 20 vectors, hold one step exactly.
+    found = kernel_paths(instance, TIMES, ETA, storage, num_products=3)
+    # Three products of labels and probes, 30 vectors, hold one step exactly.
     assert found.known[0]
     assert not found.known[-1]
     for a, b in ((found.of_noisy, exact.of_noisy), (found.of_clean, exact.of_clean)):
