@@ -24,7 +24,7 @@ from jax import Array
 from benchmarks.kernel import PEER, Peer
 from benchmarks.timing import Row, best_times
 from fineq.ntk import lanczos, spectral, stopping
-from fineq.ntk.accuracy import accuracy
+from fineq.ntk.accuracy import error_bounds
 from fineq.ntk.tangent import gram
 
 TITLE = "Kernel gradient descent at 100 training times up to 10^4, with the stopping time"
@@ -68,7 +68,7 @@ def krylov_fit(data: Data, storage: lanczos.Storage = "float64") -> Fit:
     space = lanczos.krylov_at(data.z, data.labels, storage=storage)
     eta = spectral.default_step(space.trace)
     path = spectral.descend(space.spectrum, data.labels, eta, TIMES, "flow")
-    bound = accuracy(space, eta, TIMES, "flow").fitted
+    bound = error_bounds(space, eta, TIMES, "flow").fitted
     ahead = spectral.predict(data.fresh, data.z, path.coefficients)
     known = space.spectrum.values
     bracket = stopping.complexity_bracket(known, space.trace, eta, TIMES, len(data.z))

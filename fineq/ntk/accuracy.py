@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 
 from fineq.errors import InputError
 from fineq.ntk.lanczos import Krylov, length
-from fineq.ntk.spectral import Freedom, Method, filters
+from fineq.ntk.spectral import Freedom, Kind, filters
 
 NODES = 200  # training times at which the defect of the Krylov path is looked at
 
@@ -35,15 +35,15 @@ class Accuracy(NamedTuple):
     until: Array
 
 
-@partial(jax.jit, static_argnames="method")
-def accuracy(
+@partial(jax.jit, static_argnames="kind")
+def error_bounds(
     space: Krylov,
     eta: ArrayLike,
     times: ArrayLike,
-    method: Method = "steps",
+    kind: Kind = "steps",
     tolerance: ArrayLike = 1e-6,
 ) -> Accuracy:
-    """What to think of `descend(space.spectrum, labels, eta, times, method)`, for η ≤ 2/λ_max.
+    """What to think of `descend(space.spectrum, labels, eta, times, kind)`, for η ≤ 2/λ_max.
 
     The Krylov path obeys the recursion of gradient descent up to a defect η F e_τ, e_τ the last
     coordinates of its residual. A stable descent never magnifies a defect, so their sum over steps
@@ -55,16 +55,16 @@ def accuracy(
     scale = jnp.linalg.norm(space.loads, axis=0) / jnp.sqrt(count)
 
     def defects(at: Array) -> tuple[Array, Array]:
-        taken = filters(values, eta, at, method)
+        taken = filters(values, eta, at, kind)
         left, slope = (
             jnp.einsum("cp,sp,pl->scl", space.ends, factor, space.loads) / jnp.sqrt(count)
             for factor in (taken.left, taken.slope)
         )
         # Of the predictions on the points, and of the coefficients in the norm of the RKHS.
-        predicted = slope if method == "ridge" else left
+        predicted = slope if kind == "ridge" else left
         return length(space.beyond[0], predicted), length(space.beyond[1], slope)
 
-    if method == "ridge":
+    if kind == "ridge":
         fitted, norm = defects(times)
         norm = eta * times[:, None] * norm
     else:
@@ -86,9 +86,9 @@ def _upper_sum(times: Array, nodes: Array, x: Array) -> Array:
     return jnp.where(jnp.isinf(times)[:, None], jnp.inf, inside @ highest)
 
 
-@partial(jax.jit, static_argnames="method")
+@partial(jax.jit, static_argnames="kind")
 def estimated_freedom(
-    space: Krylov, eta: ArrayLike, times: ArrayLike, method: Method = "steps"
+    space: Krylov, eta: ArrayLike, times: ArrayLike, kind: Kind = "steps"
 ) -> tuple[Freedom, Freedom]:
     """Degrees of freedom at times `[S]`, and their standard errors over the probes (two or more).
 
@@ -96,7 +96,7 @@ def estimated_freedom(
     """
     if space.probe_loads.shape[1] < 2:
         raise InputError("degrees of freedom need a Krylov space with two probes or more")
-    taken = filters(space.spectrum.values, eta, times, method)
+    taken = filters(space.spectrum.values, eta, times, kind)
     squares = jnp.square(space.probe_loads)
     each = Freedom(taken.fitted @ squares, jnp.square(taken.left) @ squares)
     count = squares.shape[1] ** 0.5

@@ -28,7 +28,7 @@ class Distances(NamedTuple):
     operator: Array
 
 
-def distances(W: Array, A: Array, z: Array) -> Distances:
+def kernel_distances(W: Array, A: Array, z: Array) -> Distances:
     """The distances of one two-layer network.
 
     Args:

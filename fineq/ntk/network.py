@@ -58,7 +58,7 @@ def check_width(width: int, initialisation: str) -> None:
         )
 
 
-def draw(
+def draw_weights(
     key: Array,
     width: int,
     D: int,

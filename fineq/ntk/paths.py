@@ -11,7 +11,7 @@ from jax import Array
 
 from fineq.errors import InputError
 from fineq.ntk import lanczos, spectral, stopping
-from fineq.ntk.accuracy import accuracy, estimated_freedom
+from fineq.ntk.accuracy import error_bounds, estimated_freedom
 from fineq.ntk.instance import Instance, Labelled
 from fineq.ntk.memory import Storage
 from fineq.ntk.spectral import Freedom, Path, Spectrum
@@ -119,5 +119,5 @@ def _krylov(
     freedom = estimated_freedom(found, eta, times)[0]
     top = found.spectrum.values[:NUM_TOP]
     complexity = stopping.complexity_bracket(top, found.trace, eta, times, len(labels)).high
-    known = jnp.all(accuracy(found, eta, times, tolerance=TOLERANCE).converged, axis=1)
+    known = jnp.all(error_bounds(found, eta, times, tolerance=TOLERANCE).converged, axis=1)
     return _Space(found.spectrum, freedom, complexity, known)

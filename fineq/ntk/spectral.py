@@ -32,7 +32,7 @@ from fineq.errors import InputError
 from fineq.ntk.memory import check_memory
 from fineq.ntk.tangent import BLOCK, as_points, gram, product
 
-Method = Literal["steps", "flow", "ridge"]
+Kind = Literal["steps", "flow", "ridge"]
 
 
 class Spectrum(NamedTuple):
@@ -126,8 +126,8 @@ def spectrum_at(z: ArrayLike, available: int | None = None) -> Spectrum:
     return spectrum(gram(z))
 
 
-@partial(jax.jit, static_argnames="method")
-def filters(values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "steps") -> Filter:
+@partial(jax.jit, static_argnames="kind")
+def filters(values: Array, eta: ArrayLike, times: ArrayLike, kind: Kind = "steps") -> Filter:
     """r_τ(λ) and what follows from it at eigenvalues `[P]` and times `[S]`, which may be infinite.
 
     At τ = ∞ eigenvalues at rounding of the largest count as zero. Between whole steps "steps"
@@ -137,14 +137,14 @@ def filters(values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "s
     times = jnp.atleast_1d(jnp.asarray(times, values.dtype))[:, None]
     t = jnp.where(jnp.isinf(times), 1, times)
     x = (eta * values)[None, :]
-    if method == "steps":
+    if kind == "steps":
         small = x < 1
         excess = jnp.maximum(jnp.abs(x - 1), jnp.finfo(values.dtype).tiny)
         power = t * jnp.where(small, jnp.log1p(-jnp.where(small, x, 0)), jnp.log(excess))
         odd = ~small & (jnp.round(t) % 2 == 1)
         left = jnp.where(odd, -1, 1) * jnp.exp(power)
         fitted = jnp.where(odd, 1 - left, -jnp.expm1(power))
-    elif method == "flow":
+    elif kind == "flow":
         left, fitted = jnp.exp(-x * t), -jnp.expm1(-x * t)
     else:
         left, fitted = 1 / (1 + x * t), x * t / (1 + x * t)
@@ -169,7 +169,7 @@ def descend(
     labels: ArrayLike,
     eta: ArrayLike,
     times: ArrayLike,
-    method: Method = "steps",
+    kind: Kind = "steps",
     *,
     force: bool = False,
 ) -> Path:
@@ -180,7 +180,7 @@ def descend(
         labels: Y.
         eta: step size η; `default_step` gives the usual one.
         times: numbers of steps τ.
-        method: what is done for τ steps, see the head of this module.
+        kind: what is done for τ steps, see the head of this module.
         force: let "steps" diverge above the stability limit, and mark it so.
 
     Raises:
@@ -193,22 +193,22 @@ def descend(
             f"labels must be as many as the {spectrum.vectors.shape[0]} points, "
             f"got shape {labels.shape}"
         )
-    if method not in get_args(Method):
-        raise InputError(f"method must be one of {', '.join(get_args(Method))}, got {method}")
+    if kind not in get_args(Kind):
+        raise InputError(f"kind must be one of {', '.join(get_args(Kind))}, got {kind}")
     if not isinstance(times, Tracer) and not np.all(np.asarray(times) >= 0):
         raise InputError("training times must be 0 or more")
-    check_step(eta, spectrum.values[0], force=force or method != "steps")
-    return _descend(spectrum, labels, eta, times, method)
+    check_step(eta, spectrum.values[0], force=force or kind != "steps")
+    return _descend(spectrum, labels, eta, times, kind)
 
 
-@partial(jax.jit, static_argnames="method")
+@partial(jax.jit, static_argnames="kind")
 def _descend(
-    spectrum: Spectrum, labels: Array, eta: ArrayLike, times: ArrayLike, method: Method
+    spectrum: Spectrum, labels: Array, eta: ArrayLike, times: ArrayLike, kind: Kind
 ) -> Path:
     values, vectors = spectrum
     count, shape = labels.shape[0], labels.shape[1:]
     loads = vectors.T @ labels.reshape(count, -1)
-    taken = filters(values, eta, times, method)
+    taken = filters(values, eta, times, kind)
 
     def shaped(x: Array) -> Array:
         return x.reshape(*x.shape[:-1], *shape)
@@ -224,22 +224,22 @@ def _descend(
         lifted(taken.fitted),
         shaped(loss),
         shaped(norm),
-        _has_diverged(jnp.asarray(eta * values[0]), method),
+        _has_diverged(jnp.asarray(eta * values[0]), kind),
     )
 
 
-def _has_diverged(largest: Array, method: Method) -> Array:
+def _has_diverged(largest: Array, kind: Kind) -> Array:
     """Whether training diverges at η λ_max: above 2 with "steps", and where that is no number."""
-    stable = (largest <= 2) if method == "steps" else jnp.isfinite(largest)
+    stable = (largest <= 2) if kind == "steps" else jnp.isfinite(largest)
     return ~stable
 
 
-@partial(jax.jit, static_argnames="method")
+@partial(jax.jit, static_argnames="kind")
 def degrees_of_freedom(
-    values: Array, eta: ArrayLike, times: ArrayLike, method: Method = "steps"
+    values: Array, eta: ArrayLike, times: ArrayLike, kind: Kind = "steps"
 ) -> Freedom:
     """Degrees of freedom at times `[S]`, from all N eigenvalues."""
-    taken = filters(values, eta, times, method)
+    taken = filters(values, eta, times, kind)
     return Freedom(jnp.sum(taken.fitted, axis=1), jnp.sum(jnp.square(taken.left), axis=1))
 
 

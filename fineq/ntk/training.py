@@ -20,7 +20,7 @@ from fineq.ntk.network import (
     check_weights,
     check_width,
     dot,
-    draw,
+    draw_weights,
     grouped,
     sums_over,
     ungrouped,
@@ -121,7 +121,7 @@ class NetworkTraining(Method):
             return weights
         if key is None:
             raise InputError("NetworkTraining draws its weights: give a key, or start")
-        return draw(key, self.width, D, d, self.initialisation, problem.z.dtype)
+        return draw_weights(key, self.width, D, d, self.initialisation, problem.z.dtype)
 
     def step(self, key: Array | None, state: Training, problem: Regression) -> tuple[Any, Seen]:
         """One step of full-batch gradient descent.

@@ -7,7 +7,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.ntk import lanczos, spectral
-from fineq.ntk.accuracy import accuracy, estimated_freedom
+from fineq.ntk.accuracy import error_bounds, estimated_freedom
 from fineq.ntk.tangent import gram
 from tests.ntk.small import N, make_problem
 
@@ -39,7 +39,7 @@ def test_bounds_hold_and_are_not_idle(problem, exact, eta, method):
     short = lanczos.krylov(gram(z), labels, 12)
     ours = spectral.descend(short.spectrum, labels, eta, TIMES, method)
     truth = spectral.descend(exact, labels, eta, TIMES, method)
-    bound = accuracy(short, eta, TIMES, method)
+    bound = error_bounds(short, eta, TIMES, method)
     error = rms(ours.fitted - truth.fitted)
     assert np.all(error <= bound.fitted)
     change = ours.coefficients - truth.coefficients
@@ -64,10 +64,10 @@ def test_first_steps_are_exact_and_later_ones_are_marked(problem, exact, eta):
     np.testing.assert_allclose(ours.fitted[:2], truth.fitted[:2], atol=1e-13)
     np.testing.assert_allclose(ours.loss[:2], truth.loss[:2], atol=1e-13)
     np.testing.assert_allclose(ours.norm[:2], truth.norm[:2], atol=1e-13)
-    marks = accuracy(short, eta, times)
+    marks = error_bounds(short, eta, times)
     np.testing.assert_array_equal(np.all(marks.converged, axis=1), [True, True, False, False])
     assert marks.until == 7
-    assert np.isnan(accuracy(short, eta, times, tolerance=0.0).until)
+    assert np.isnan(error_bounds(short, eta, times, tolerance=0.0).until)
 
 
 def test_degrees_of_freedom_are_estimated(problem, exact, eta):
@@ -97,7 +97,7 @@ def test_the_rounding_of_equal_entries_is_bounded(storage):
         space = lanczos.krylov_at(z, labels, 2, storage=storage)
         found = spectral.descend(space.spectrum, labels.astype(z.dtype), eta, time).fitted[0]
         exact = -np.expm1(time * np.log1p(-eta * np.sum(row.astype(float) ** 2) / 2))
-        bound = float(accuracy(space, eta, jnp.array([time])).fitted[0, 0])
+        bound = float(error_bounds(space, eta, jnp.array([time])).fitted[0, 0])
         assert np.abs(found - exact).max() <= bound
         worst = max(worst, np.abs(found - exact).max() / bound)
     assert worst > (0.2 if storage == "float32" else 1e-3)

@@ -7,7 +7,7 @@ import pytest
 
 from fineq.errors import InputError, ResourceError
 from fineq.ntk import lanczos, spectral
-from fineq.ntk.accuracy import accuracy
+from fineq.ntk.accuracy import error_bounds
 from fineq.ntk.tangent import gram
 from tests.ntk.small import D, N, make_problem
 
@@ -45,7 +45,7 @@ def test_every_way_to_hold_the_matrix_agrees(problem, space):
     halved = lanczos.krylov_at(z, labels, 20, probes, storage="float32")
     assert halved.spectrum.vectors.dtype == jnp.float64
     change = spectral.descend(halved.spectrum, labels, eta, 300.0).fitted - stored
-    bound = accuracy(halved, eta, 300.0).fitted
+    bound = error_bounds(halved, eta, 300.0).fitted
     assert np.all(rms(change) <= bound)
     assert np.all(bound < 1e-4)
 
@@ -81,7 +81,7 @@ def test_a_space_that_is_exhausted(problem):
     truth = spectral.descend(spectral.spectrum_at(z), labels, 0.5, jnp.array([4.0, 1e4]))
     np.testing.assert_allclose(ours.fitted, truth.fitted, atol=1e-11)
     np.testing.assert_allclose(ours.norm, truth.norm, atol=1e-11)
-    assert np.all(accuracy(space, 0.5, jnp.array([4.0, 1e4])).converged)
+    assert np.all(error_bounds(space, 0.5, jnp.array([4.0, 1e4])).converged)
 
 
 def test_more_products_than_points_leave_no_false_bound():
@@ -112,7 +112,7 @@ def test_seeds_in_one_program_equal_one_by_one(problem):
         space = lanczos.krylov(gram(z), problem[1], 6)
         return (
             spectral.descend(space.spectrum, problem[1], 0.2, 30.0).fitted,
-            accuracy(space, 0.2, jnp.array([30.0])).fitted,
+            error_bounds(space, 0.2, jnp.array([30.0])).fitted,
         )
 
     together = jax.jit(jax.vmap(fit))(many)

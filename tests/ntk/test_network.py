@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
-from fineq.ntk.network import Weights, draw, evaluate
+from fineq.ntk.network import Weights, draw_weights, evaluate
 
 
 def normal(seed, *shape):
@@ -29,21 +29,21 @@ def test_prediction_has_the_derivative_of_the_sum():
 
 
 def test_symmetric_units_come_in_pairs_that_cancel():
-    W, A = draw(jax.random.key(3), 10, 3, 2)
+    W, A = draw_weights(jax.random.key(3), 10, 3, 2)
     np.testing.assert_array_equal(W[:5], W[5:])
     np.testing.assert_array_equal(A[:5], -A[5:])
     np.testing.assert_allclose(evaluate(Weights(W, A), normal(0, 6, 3)), 0, atol=1e-14)
 
 
 def test_draw_is_standard_normal_with_fair_signs():
-    W, A = draw(jax.random.key(0), 20_000, 3, 2)
+    W, A = draw_weights(jax.random.key(0), 20_000, 3, 2)
     n = 10_000  # independent units, for they come in pairs
     assert set(np.unique(A)) == {-1.0, 1.0}
     # Five standard errors.
     np.testing.assert_allclose(np.mean(W, axis=0), 0, atol=5 / np.sqrt(n))
     np.testing.assert_allclose(np.cov(W[:n].T), np.eye(3), atol=5 * np.sqrt(2 / n))
     np.testing.assert_allclose(A[:n].T @ A[:n] / n, np.eye(2), atol=5 / np.sqrt(n))
-    assert draw(jax.random.key(0), 4, 3, 2, dtype=jnp.float32).W.dtype == jnp.float32
+    assert draw_weights(jax.random.key(0), 4, 3, 2, dtype=jnp.float32).W.dtype == jnp.float32
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_draw_is_standard_normal_with_fair_signs():
 )
 def test_impossible_networks_are_refused(width, initialisation, words):
     with pytest.raises(InputError, match=words):
-        draw(jax.random.key(0), width, 2, 1, initialisation)
+        draw_weights(jax.random.key(0), width, 2, 1, initialisation)
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_bad_input_has_a_sentence(problem, spectrum):
         spectral.descend(spectrum, problem[1], 0.1, -1.0)
     with pytest.raises(InputError, match="step size must be positive"):
         spectral.descend(spectrum, problem[1], 0.0, 1.0)
-    with pytest.raises(InputError, match="method must be one of"):
+    with pytest.raises(InputError, match="kind must be one of"):
         spectral.descend(spectrum, problem[1], 0.1, 1.0, "newton")
 
 

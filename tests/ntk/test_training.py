@@ -12,7 +12,7 @@ import fineq
 from fineq.errors import InputError
 from fineq.iterate import Interrupted
 from fineq.ntk.kernel_descent import KernelDescent
-from fineq.ntk.network import Weights, draw, evaluate
+from fineq.ntk.network import Weights, draw_weights, evaluate
 from fineq.ntk.problem import make_regression
 from fineq.ntk.step_size import largest_eigenvalue
 from fineq.ntk.training import NetworkTraining
@@ -36,7 +36,7 @@ def plain(W, A, z):
 )
 def test_a_step_is_the_gradient_of_the_loss_by_differentiation(initialisation, units):
     given, eta = problem(), 0.3
-    first = draw(KEY, 22, 3, 2, initialisation)
+    first = draw_weights(KEY, 22, 3, 2, initialisation)
     kept = float(initialisation == "subtracted")
 
     def f(W, z):
@@ -63,7 +63,7 @@ def test_a_step_is_the_gradient_of_the_loss_by_differentiation(initialisation, u
 @pytest.mark.parametrize(("dtype", "atol"), [(np.float64, 1e-12), (np.float32, 2e-5)])
 def test_recorded_predictions_are_those_of_a_plain_loop(dtype, atol):
     given, eta = problem(dtype), 0.3
-    first = draw(KEY, 16, 3, 2, dtype=dtype)
+    first = draw_weights(KEY, 16, 3, 2, dtype=dtype)
     found = fineq.solve(
         given, NetworkTraining(eta, 16), start=first, key=KEY, num_steps=20, record=[5]
     )

@@ -6,7 +6,7 @@ import numpy as np
 from fineq.claims import Theory
 from fineq.figures import Panel
 from fineq.figures import Theory as Drawn
-from fineq.ntk.limit import Distances, distances
+from fineq.ntk.limit import Distances, kernel_distances
 from fineq.studies.found import Found, Quantity
 from fineq.studies.ntk.common import (
     NAMES,
@@ -56,7 +56,7 @@ def _drawn(d: int, member: Member) -> Distances:
     width, z = int(member["width"]), member["z"]
     key_w, key_a = jax.random.split(jax.random.fold_in(jax.random.key(member["seed"]), width))
     W = jax.random.normal(key_w, (width, z.shape[1]), z.dtype)
-    return distances(W, jax.random.rademacher(key_a, (width, d), z.dtype), z)
+    return kernel_distances(W, jax.random.rademacher(key_a, (width, d), z.dtype), z)
 
 
 def _panels(view: View) -> list[Panel]:

@@ -10,7 +10,7 @@ from jax import Array
 
 from fineq.ntk import forward
 from fineq.ntk.deep import DeepTraining, Rule
-from fineq.ntk.network import Initialisation, draw
+from fineq.ntk.network import Initialisation, draw_weights
 from fineq.ntk.problem import Regression
 from fineq.ntk.training import NetworkTraining
 from fineq.studies.ntk.common import Study, times_of, widths_of
@@ -105,7 +105,7 @@ def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str =
             problem = _cast(member["problem"], config.precision)
             step = member["step"].astype(config.precision)
             shapes = width, problem.z.shape[1], problem.labels.shape[1]
-            weights = draw(key, *shapes, first, problem.z.dtype)
+            weights = draw_weights(key, *shapes, first, problem.z.dtype)
             return Task(problem, NetworkTraining(step, width, first), weights)
 
         fresh = _trained(study, times, kernel, f"{first}, m = {width}", task)
