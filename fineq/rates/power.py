@@ -51,6 +51,13 @@ class PowerLaw:
         """The exponent: the number that `low` and `high` bracket."""
         return self.slope
 
+    @property
+    def extrapolated(self) -> float:
+        """Where exponents between x, 2x, 4x, ... tend to, were they affine in 1/x; from three."""
+        if self.local_slopes.size < 2:
+            return float("nan")
+        return float(2 * self.local_slopes[-1] - self.local_slopes[-2])
+
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the fitted law at x, of the shape of x."""
         return np.exp(self.intercept) * np.asarray(x, dtype=float) ** self.slope

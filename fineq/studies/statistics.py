@@ -109,6 +109,18 @@ class Exponent:
 
 
 @dataclass(frozen=True)
+class Extrapolated:
+    """The exponent that a power law's neighbouring points tend to, see `PowerLaw.extrapolated`."""
+
+    exponent: Exponent
+
+    def __call__(self, view: View) -> Got:
+        """The exponent at a view, exact."""
+        law = self.exponent.law(view)
+        return Got(Measured.exact(law.extrapolated), law.seeds_used)
+
+
+@dataclass(frozen=True)
 class Median:
     """The median over seeds of a number per seed.
 

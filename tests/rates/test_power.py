@@ -101,3 +101,11 @@ def test_as_plain_data():
 def test_bad_arguments(x, y, options, words):
     with pytest.raises(ValueError, match=words):
         power_law(x, y, **options)
+
+
+def test_extrapolated_exponent():
+    x = np.array([40.0, 80.0, 160.0, 320.0])
+    law = power_law(x, x**-2 * (1 + 8 / x))
+    # Its own error is of second order in 8/x, not of first as the last local exponent's.
+    assert law.extrapolated == pytest.approx(-2, abs=5e-3)
+    assert abs(law.local_slopes[-1] + 2) > 2e-2

@@ -28,6 +28,7 @@ NAMES = Names(
         "num_steps": "steps T",
     },
     {"beta": "β", "scale": "reward x", "end": "ᾱ_T"},
+    {"variance": {"forward": "σ² = b", "posterior": "posterior variance"}},
 )
 coords_of = NAMES.coords_of
 slices = NAMES.slices

@@ -36,7 +36,7 @@ from fineq.studies.pift.continuous_views import (
     grid_claims,
     orders,
 )
-from fineq.studies.pift.drawn import VARIANCES, Drawn, draw, over_steps, refuse_lost
+from fineq.studies.pift.drawn import VARIANCES, Problems, draw, over_steps, refuse_lost
 from fineq.studies.pift.instances import Given
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
@@ -84,7 +84,7 @@ def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     _check(study)
     steps = Axis("schedule.num_steps", config.continuous.num_steps, static=True)
     grids = Axis("num_times", config.continuous.num_times, static=True)
-    found = over_steps(study, draw(study), steps, _apart)
+    found = over_steps(study, draw(study), config.continuous.num_steps, _apart)
     found: Apart = jax.tree.map(lambda x: np.moveaxis(np.asarray(x), -1, 0), found)
     refuse_lost(study, found.value)
     refined = _refined(study, grids)
@@ -125,7 +125,7 @@ def mean_square(value: Quadratic, mean: Array, covariance: Array) -> Array:
     return center**2 + slope @ covariance @ slope + 0.5 * jnp.trace(PC @ PC)
 
 
-def _apart(drawn: Drawn, schedule: Schedule) -> Apart:
+def _apart(drawn: Problems, schedule: Schedule) -> Apart:
     problem = drawn.problem(schedule)
     arrays = lq.linear_quadratic(problem)
     best = lq.optimum(arrays)

@@ -4,7 +4,7 @@ Programs that differ in their number of steps are compiled one by one; drawing l
 each would take longer to compile than the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,10 +23,11 @@ from fineq.sweep import Axis
 from fineq.sweep.stages import Member
 
 VARIANCES = ("forward", "posterior")
+VARYING = Axis("schedule.variance", VARIANCES, static=True)
 
 
-class Drawn(NamedTuple):
-    """Law of the data, reward and price."""
+class Problems(NamedTuple):
+    """Law of the data, reward and price: what a problem of any schedule has."""
 
     law: Law
     reward: Reward
@@ -37,12 +38,12 @@ class Drawn(NamedTuple):
         return make_problem(ddpm_chain(self.law, schedule), self.reward, self.beta)
 
 
-def draw(study: Study) -> Drawn:
+def draw(study: Study) -> Problems:
     """Everything for all members, leaves `[*axes, ...]`: one stage of the study."""
 
-    def at(member: Member) -> Drawn:
+    def at(member: Member) -> Problems:
         instance = study.instance(member)
-        return Drawn(instance.law, instance.problem.reward, instance.problem.betas[0])
+        return Problems(instance.law, instance.problem.reward, instance.problem.betas[0])
 
     return study.stages.measure("instances", at, study.axes)
 
@@ -55,9 +56,9 @@ def schedule_at(study: Study, member: Member) -> Schedule:
 
 def over_steps(
     study: Study,
-    drawn: Drawn,
-    steps: Axis,
-    one: Callable[[Drawn, Schedule], Any],
+    drawn: Problems,
+    num_steps: Sequence[int],
+    one: Callable[[Problems, Schedule], Any],
 ) -> Any:
     """Evaluate `one` for every T, member and variance; leaves `[*axes, T, variance, ...]`.
 
@@ -74,6 +75,7 @@ def over_steps(
             f"study={study.config.study} varies the number of steps: take a named schedule, not "
             "schedule.name=list"
         )
+    steps = Axis("schedule.num_steps", num_steps, static=True)
     given = jax.tree.map(lambda x: np.broadcast_to(x, (len(steps), *np.shape(x))), drawn)
     found = study.stages.measure("steps", at, [steps, *study.axes], {"drawn": given})
     return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), 0, len(study.axes)), found)

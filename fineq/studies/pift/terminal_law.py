@@ -7,199 +7,303 @@ against ᾱ of the noisiest level. Gaussian data and a linear or quadratic rewar
 by moments; other data on a line are followed by their densities on a grid.
 """
 
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from fineq.claims import Theory
 from fineq.ddpm.laws import Gaussian, standard_normal
 from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
+from fineq.figures import Figure, Panel
+from fineq.figures import Theory as Drawn
 from fineq.pift import terminal
 from fineq.pift.grid.checks import OUTSIDE, check_grid, check_memory, memory_bytes
-from fineq.pift.grid.density import densities, mass_outside, pretrained
-from fineq.pift.grid.solve import optimum
+from fineq.pift.grid.ending import Ending, ending
 from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
 from fineq.pift.rewards import Quadratic
 from fineq.pift.terminal import Terminal
-from fineq.results import StudyResult, status_of
-from fineq.studies.common import dims_of, named_arrays
-from fineq.studies.pift.common import Study, coords_of, make_study
+from fineq.rates import PowerLaw, power_law
+from fineq.results import Arrays
+from fineq.studies.common import Named, first_alone, seeds_of
+from fineq.studies.found import Found, Quantity
+from fineq.studies.pift.common import NAMES, Study, make_study
 from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.drawn import VARIANCES, Drawn, draw, over_steps, refuse_lost, schedule_at
-from fineq.studies.pift.instances import Given
-from fineq.studies.pift.terminal_views import (
-    ABOUT,
-    LAWS,
-    density_figure,
-    end_claims,
-    end_figure,
-    fits,
-    step_claims,
-    steps_figure,
+from fineq.studies.pift.drawn import (
+    VARIANCES,
+    VARYING,
+    Problems,
+    draw,
+    over_steps,
+    refuse_lost,
+    schedule_at,
 )
-from fineq.sweep import Axis
+from fineq.studies.pift.instances import Given
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exponent, Extrapolated, Got
+from fineq.studies.view import View
 from fineq.sweep.stages import Member, Stages
 
+Kept = dict[str, np.ndarray]  # divergences of processes that start at noise levels ᾱ
 SHOWN = 1e-3  # of the largest density: what is below it is not drawn
+MARGIN = 0.1  # on an exponent seen over a finite range
+LEAST = 3  # points of a fitted order
+ABOUT = {
+    "own": "KL to the tilt of the chain's own law",
+    "data": "KL to the tilt of the data law",
+    "pretrained": "KL of the pre-trained law to the data",
+}
+TARGETS = ("own", "data")
+LAWS = {"pretrained": "pre-trained", "optimal": "fine-tuned", "target": "tilt of the data law"}
+ORDERS = {name: Exponent(name, "num_steps", MARGIN, "larger T") for name in TARGETS}
+COSTS = {name: Exponent(f"kept_{name}", "end", MARGIN, "smaller terminal.ends") for name in TARGETS}
 
 
-def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
-    """Divergences against T for both variances, and against ᾱ_end."""
-    study = make_study(config, given, stages)
-    exact = _check(study)
-    steps = Axis("schedule.num_steps", config.terminal.num_steps, static=True)
-    axes = [Axis("schedule.variance", VARIANCES, static=True), *study.axes, steps]
-    drawn = draw(study)
-    grid = None if exact else _grid(study)
-    found = _against_steps(study, drawn, grid, steps)
-    refuse_lost(study, found.own)
-    laws = fits(study, found, config.terminal.num_steps)
-    arrays = named_arrays(found._asdict(), dims_of(axes), ABOUT)
-    coords = coords_of(axes, config)
-    claims, figures = step_claims(study, laws), [*steps_figure(study, laws)]
-    if grid is None:
-        ends = Axis("schedule.end", config.terminal.ends)
-        kept = _against_ends(study, drawn, ends)
-        arrays |= named_arrays(kept._asdict(), dims_of([*study.axes, ends]), ABOUT, prefix="kept_")
-        coords |= coords_of([ends], config)
-        orders = fits(study, kept, config.terminal.ends, kinds=())
-        claims += end_claims(study, orders)
-        figures += end_figure(study, orders)
-    else:
-        y, shown = _densities(study, drawn, grid)
-        about = {name: f"density, {text}" for name, text in LAWS.items()}
-        arrays |= named_arrays(shown, ("variance", "y"), about, prefix="density_")
-        coords |= coords_of([], config, y=y)
-        figures.append(density_figure(study))
-    return StudyResult(
-        arrays,
-        coords,
-        tuple(claims),
-        tuple(law for by in laws for law in by.values()),
-        tuple(figures),
-        status_of(~np.isfinite(found.own)),
+def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
+    """Either everything is exact by moments, or data lie on a line."""
+    study = make_study(config, given, stages)._replace(own=(VARYING,))
+    if config.betas:
+        raise InputError("terminal_law needs one beta, not betas: a schedule has no tilted law")
+    problem = study.instance({"seed": config.first_seed}).problem
+    if not _exact(study) and problem.d != 1:
+        raise InputError(
+            "terminal_law needs Gaussian data and a linear or quadratic reward, or data on a line, "
+            f"got data.name={config.data.name}, reward.name={config.reward.name}, d = {problem.d}"
+        )
+    return study
+
+
+def _exact(study: Study) -> bool:
+    first = study.instance({"seed": study.config.first_seed})
+    return isinstance(first.law, Gaussian) and isinstance(first.problem.reward, Quadratic)
+
+
+def measure(study: Study) -> Found:
+    """Divergences against T for both variances, and against ᾱ_end or densities."""
+    drawn, config = draw(study), study.config.terminal
+    found, kept, shown = (_by_moments if _exact(study) else _on_line)(study, drawn)
+    values = {name: np.moveaxis(np.asarray(x), -1, 0) for name, x in found._asdict().items()}
+    refuse_lost(study, values["own"])
+    return Found(
+        {**values, **kept},
+        study.own,
+        {"num_steps": config.num_steps, **({"end": config.ends} if kept else {})},
+        arrays=shown,
     )
 
 
-def _check(study: Study) -> bool:
-    """Whether everything is exact by moments; else data on a line are needed."""
-    config = study.config
-    if config.betas:
-        raise InputError("terminal_law needs one beta, not betas: a schedule has no tilted law")
-    first = study.instance({"seed": config.first_seed})
-    exact = isinstance(first.law, Gaussian) and isinstance(first.problem.reward, Quadratic)
-    if not exact and first.problem.d != 1:
+def _by_moments(study: Study, drawn: Problems) -> tuple[Terminal, Kept, Arrays]:
+    """Divergences `[*axes, T, variance]`, and in continuous time `[*axes, ᾱ]`."""
+
+    def moments(drawn: Problems, schedule: Schedule) -> Any:
+        return terminal.chain_moments(drawn.problem(schedule))
+
+    def apart(member: Member) -> Terminal:
+        law, reward, beta = member["drawn"]
+
+        def one(moments: tuple[terminal.Moments, terminal.Moments]) -> Terminal:
+            return terminal.divergences(*moments, law, reward, beta)
+
+        return jax.vmap(jax.vmap(one))(member["moments"])
+
+    def at_ends(member: Member) -> Terminal:
+        law, reward, beta = member["drawn"]
+        start = standard_normal(law.d, law.mean.dtype)
+        bars = jnp.asarray(study.config.terminal.ends, law.mean.dtype)
+        return jax.vmap(lambda bar: terminal.of_process(law, reward, beta, bar, start))(bars)
+
+    # What no number of steps changes the shape of is compiled once for all of them.
+    steps = over_steps(study, drawn, study.config.terminal.num_steps, moments)
+    inputs = {"drawn": drawn, "moments": steps}
+    found = study.stages.measure("divergences", apart, study.axes, inputs)
+    kept = study.stages.measure("ends", at_ends, study.axes, {"drawn": drawn})
+    return found, {f"kept_{name}": x for name, x in kept._asdict().items()}, {}
+
+
+def _on_line(study: Study, drawn: Problems) -> tuple[Terminal, Kept, Arrays]:
+    """Divergences `[*axes, T, variance]`, and densities of Y_T at the fewest steps."""
+    grid, config = _grid(study), study.config.terminal
+
+    def end(drawn: Problems, schedule: Schedule) -> Ending:
+        return ending(drawn.problem(schedule), drawn.law, grid)
+
+    def apart(drawn: Problems, schedule: Schedule) -> tuple[Terminal, jax.Array]:
+        found = end(drawn, schedule)
+        return found.apart, found.lost
+
+    found, lost = over_steps(study, drawn, config.num_steps, apart)
+    if lost.max() > OUTSIDE:
         raise InputError(
-            "terminal_law needs Gaussian data and a linear or quadratic reward, or data on a line, "
-            f"got data.name={config.data.name}, reward.name={config.reward.name}, "
-            f"d = {first.problem.d}"
+            f"the controlled chain has mass {lost.max():.2g} outside the grid, at most "
+            f"{OUTSIDE:g} is allowed: its reward pushes beyond where the data lie; raise beta"
         )
-    return exact
+    first: Problems = jax.tree.map(lambda x: jnp.asarray(x)[(0,) * len(study.axes)], drawn)
+    at = {axis.name: axis.values[0] for axis in study.axes}
+    at["schedule.num_steps"] = min(config.num_steps)
+    ends = [end(first, schedule_at(study, {**at, VARYING.name: kind})) for kind in VARIANCES]
+    return found, {}, _densities(np.asarray(grid.axes[0]), ends)
 
 
 def _grid(study: Study) -> Grid:
-    """A grid for data on a line that covers every seed's laws, checked at the finest steps."""
-    config = study.config
-    seeds = next(axis for axis in study.axes if axis.name == "seed").values
-    first, *others = (study.instance({"seed": seed}) for seed in seeds)
-    bounds = [law_bounds(at.law, at.schedule) for at in (first, *others)]
+    """A grid for data on a line that covers every member's laws, checked at the finest steps."""
+    config = study.config.terminal
+    names, values = [a.name for a in study.axes], product(*(a.values for a in study.axes))
+    members = [dict(zip(names, at, strict=True)) for at in values]
+    instances = [study.instance(member) for member in members]
+    bounds = [law_bounds(at.law, at.schedule) for at in instances]
     low, high = (f([b[i] for b in bounds], axis=0) for i, f in enumerate((np.min, np.max)))
-    most = max(config.terminal.num_steps)
-    check_memory(memory_bytes(1, config.terminal.num_points, most, batch=len(VARIANCES)))
-    grid = make_grid(low, high, config.terminal.num_points)
-    for kind in VARIANCES:
-        at = {"schedule.num_steps": most, "schedule.variance": kind}
-        drawn = Drawn(first.law, first.problem.reward, first.problem.betas[0])
-        check_grid(drawn.problem(schedule_at(study, at)), grid)
+    most = max(config.num_steps)
+    check_memory(memory_bytes(1, config.num_points, most, batch=len(VARIANCES)))
+    grid = make_grid(low, high, config.num_points)
+    for member, at in zip(members, instances, strict=True):
+        if member["seed"] == study.config.first_seed:
+            drawn = Problems(at.law, at.problem.reward, at.problem.betas[0])
+            for kind in VARIANCES:
+                finest = {**member, "schedule.num_steps": most, VARYING.name: kind}
+                check_grid(drawn.problem(schedule_at(study, finest)), grid)
     return grid
 
 
-def _against_steps(study: Study, drawn: Drawn, grid: Grid | None, steps: Axis) -> Terminal:
-    """Divergences `[variance, *axes, T]`."""
-    if grid is not None:
-
-        def on_line(drawn: Drawn, schedule: Schedule) -> tuple[Terminal, Array]:
-            divergences, _, lost = _on_line(drawn, schedule, grid)
-            return divergences, lost
-
-        found, lost = over_steps(study, drawn, steps, on_line)
-        if lost.max() > OUTSIDE:
-            raise InputError(
-                f"the controlled chain has mass {lost.max():.2g} outside the grid, at most "
-                f"{OUTSIDE:g} is allowed: its reward pushes beyond where the data lie; raise beta"
-            )
-    else:
-
-        def moments(drawn: Drawn, schedule: Schedule) -> Any:
-            return terminal.chain_moments(drawn.problem(schedule))
-
-        # What no number of steps changes the shape of is compiled once for all of them.
-        inputs = {"drawn": drawn, "moments": over_steps(study, drawn, steps, moments)}
-        found = study.stages.measure("divergences", _apart, study.axes, inputs)
-    return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), -1, 0), found)
-
-
-def _apart(member: Member) -> Terminal:
-    """Divergences `[T, variance]` of one member's moments of Y_T."""
-    law, reward, beta = member["drawn"]
-
-    def one(moments: tuple[terminal.Moments, terminal.Moments]) -> Terminal:
-        found, before = moments
-        return terminal.divergences(found, before, law, reward, beta)
-
-    return jax.vmap(jax.vmap(one))(member["moments"])
-
-
-def _against_ends(study: Study, drawn: Drawn, ends: Axis) -> Terminal:
-    """Divergences in continuous time of processes that start at noise levels ᾱ, `[*axes, ᾱ]`."""
-
-    def at(member: Member) -> Terminal:
-        law, reward, beta = member["drawn"]
-        start = standard_normal(law.d, law.mean.dtype)
-        bars = jnp.asarray(ends.values, law.mean.dtype)
-        return jax.vmap(lambda bar: terminal.of_process(law, reward, beta, bar, start))(bars)
-
-    return study.stages.measure("ends", at, study.axes, {"drawn": drawn})
-
-
-def _on_line(
-    drawn: Drawn, schedule: Schedule, grid: Grid
-) -> tuple[Terminal, dict[str, Array], Array]:
-    """Divergences and densities of Y_T for data on a line, and the most mass off the grid."""
-    problem, points = drawn.problem(schedule), grid.points()
-    everywhere = jnp.ones((problem.num_steps + 1, grid.num), bool)
-    controlled = densities(problem, grid, optimum(problem, grid, everywhere).mean)
-    lost = jnp.max(mass_outside(grid, controlled))
-    tuned, base = controlled[-1], densities(problem, grid, pretrained(problem, grid))[-1]
-    gained = jax.vmap(drawn.reward)(points) / drawn.beta
-    log_data = jax.vmap(drawn.law.log_density)(points)
-    log_base = jnp.log(jnp.maximum(base, jnp.finfo(base.dtype).tiny))
-    target = jnp.exp(log_data + gained - jnp.max(log_data + gained))
-
-    def apart(density: Array, log_target: Array) -> Array:
-        return terminal.grid_divergence(density, log_target, grid.cell)
-
-    divergences = Terminal(
-        apart(tuned, log_base + gained), apart(tuned, log_data + gained), apart(base, log_data)
-    )
-    target = target / (jnp.sum(target) * grid.cell)
-    return divergences, {"pretrained": base, "optimal": tuned, "target": target}, lost
-
-
-def _densities(study: Study, drawn: Drawn, grid: Grid) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Points, and densities of Y_T at the fewest steps `[variance, y]`, of the first member."""
-    fewest = min(study.config.terminal.num_steps)
-    first: Drawn = jax.tree.map(lambda x: jnp.asarray(x)[(0,) * len(study.axes)], drawn)
-    at = {axis.name: axis.values[0] for axis in study.axes} | {"schedule.num_steps": fewest}
-    found = [
-        _on_line(first, schedule_at(study, {**at, "schedule.variance": kind}), grid)[1]
-        for kind in VARIANCES
-    ]
-    laws = {name: np.stack([np.asarray(x[name]) for x in found]) for name in LAWS}
+def _densities(y: np.ndarray, found: Sequence[Ending]) -> Arrays:
+    """Densities `[variance, y]` where there is something to see."""
+    laws = {name: np.stack([np.asarray(getattr(x, name)) for x in found]) for name in LAWS}
     high = np.max([np.max(p, axis=0) for p in laws.values()], axis=0)
     shown = np.flatnonzero(high > SHOWN * high.max())
     inside = slice(shown[0], shown[-1] + 1)
-    return np.asarray(grid.axes[0])[inside], {k: p[:, inside] for k, p in laws.items()}
+    named = {
+        f"density_{name}": Named(p[:, inside], ("variance", "y"), "1", f"density, {LAWS[name]}")
+        for name, p in laws.items()
+    }
+    return {**named, "y": Named(y[inside], ("y",), "1", "y")}
+
+
+def _single(view: View) -> bool:
+    """Of one instance there is no scatter, but a bend: exponents are extrapolated to T = ∞."""
+    return len(seeds_of(view.study.axes)) == 1
+
+
+def _order(name: str) -> Callable[[View], Got]:
+    exponent = ORDERS[name]
+    return lambda view: Extrapolated(exponent)(view) if _single(view) else exponent(view)
+
+
+def _range(view: View) -> str:
+    steps = view.values_of("num_steps")
+    return f"extrapolated from T = {steps[-3]:g} to {steps[-1]:g}" if _single(view) else ""
+
+
+def _logarithmic(view: View) -> PowerLaw:
+    """What (log T/T)² shows over these T."""
+    T = np.asarray(view.values_of("num_steps"), float)
+    return power_law(T, (np.log(T) / T) ** 2)
+
+
+def _theory(view: View) -> Theory:
+    if view.at["variance"] == "forward":
+        return Theory(-2.0, "~", "T^-2", margin=MARGIN)
+    shown = _logarithmic(view)
+    value = shown.extrapolated if _single(view) else shown.slope
+    return Theory(value, "<=", "(log T/T)² over the same T", margin=MARGIN)
+
+
+def _against_steps(view: View, name: str, title: str) -> Panel:
+    fit = None if _single(view) else ORDERS[name]
+    words = NAMES.values["variance"]
+    slow = Drawn(r"slope of $(\log T/T)^2$", exponent=_logarithmic(view).slope, line=1)
+    return Panel(
+        "powerlaw",
+        "num_steps",
+        tuple(view.line(name, words[kind], fit=fit, variance=kind) for kind in VARIANCES),
+        (Drawn(r"slope of $T^{-2}$", exponent=-2.0, line=0), slow),
+        title=view.titled(title),
+        ylabel="KL divergence of the law of $Y_T$",
+    )
+
+
+def _against_ends(view: View) -> list[Panel]:
+    if "kept_own" not in view.found.values:
+        return []
+    texts = {"own": "own law's tilt", "data": "data law's tilt"}
+    return [
+        Panel(
+            "powerlaw",
+            "end",
+            tuple(view.line(f"kept_{name}", texts[name], fit=COSTS[name]) for name in TARGETS),
+            (Drawn(r"slope of $\bar\alpha^2$", exponent=2.0, line=0),),
+            title=view.titled("Cost of keeping $Y_0$ ~ N(0, I)"),
+            xlabel=r"$\bar\alpha$ of the noisiest level",
+            ylabel="KL divergence of the law of $Y_T$",
+        )
+    ]
+
+
+def _density_figure(views: Sequence[View]) -> list[Figure]:
+    """The laws of Y_T at the fewest steps, one panel per variance, at the first swept values."""
+    first = views[0]
+    if not first.found.arrays:
+        return []
+
+    def panel(view: View) -> Panel:
+        lines = tuple(view.line(f"density_{name}", text) for name, text in LAWS.items())
+        title = f"{min(view.values_of('num_steps'))} steps, {view.word('variance')}"
+        return Panel("curves", "y", lines, over=(), title=title, ylabel="density")
+
+    panels = tuple(panel(first.chosen(variance=kind)) for kind in VARIANCES)
+    caption = "Y_T before and after fine-tuning, and its target."
+    return [Figure("densities", panels, caption, first_alone([v.piece for v in views]))]
+
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label,
+    quantities=(
+        *(Quantity(name, text, ("num_steps",)) for name, text in ABOUT.items()),
+        *(Quantity(f"kept_{name}", text, ("end",), own=()) for name, text in ABOUT.items()),
+    ),
+    claims=(
+        *(
+            Row(
+                "pift/terminal-law",
+                f"exponent in T of the {ABOUT[name]}, {{variance}}",
+                _order(name),
+                _theory,
+                each=("variance",),
+                where=_range,
+                when=lambda view: len(view.values_of("num_steps")) >= LEAST,
+            )
+            for name in TARGETS
+        ),
+        *(
+            Row(
+                "pift/terminal-law",
+                f"exponent in ᾱ_end of the {ABOUT[name]}, continuous time, Y₀ ~ N(0, I)",
+                COSTS[name],
+                Theory(2.0, "~", "ᾱ_end²", margin=MARGIN),
+                when=lambda view: len(view.found.coords.get("end", ())) >= LEAST,
+            )
+            for name in TARGETS
+        ),
+    ),
+    figures=(
+        Draw(
+            "terminal_law",
+            lambda view: [
+                _against_steps(view, "own", "Tilt of the chain's own law"),
+                _against_steps(view, "data", "Tilt of the data law"),
+            ],
+            "How far from its target the optimal chain ends.",
+        ),
+        Draw(
+            "start",
+            _against_ends,
+            "Continuous time: no step size, only the start is wrong.",
+        ),
+        _density_figure,
+    ),
+)

@@ -6,11 +6,9 @@ import pytest
 from fineq.ddpm.laws import standard_normal
 from fineq.errors import InputError
 from fineq.pift import terminal
-from fineq.rates import power_law
 from fineq.settings.fields import replace_at
 from fineq.studies.pift import terminal_law
 from fineq.studies.pift.instances import Given, make_instance
-from fineq.studies.pift.terminal_views import limit
 from fineq.sweep.stages import Stages
 from tests.studies.pift.small import small
 
@@ -72,12 +70,13 @@ def test_densities_on_a_line():
     np.testing.assert_allclose(right["optimal"], right["target"], atol=0.1)
 
 
-def test_extrapolated_exponent():
-    x = np.array([40.0, 80.0, 160.0, 320.0])
-    law = power_law(x, x**-2 * (1 + 8 / x))
-    # Its own error is of second order in 8/x, not of first as the last local exponent's.
-    assert limit(law) == pytest.approx(-2, abs=5e-3)
-    assert abs(law.local_slopes[-1] + 2) > 2e-2
+@pytest.mark.slow
+def test_the_grid_of_a_line_covers_the_laws_of_every_swept_value():
+    """Means with a spread of 4 lie off a grid for those of the configured 1."""
+    words = ("data.means=[]", "data.covariances=[]", "data.d=1", "sweep.data.spread=[1.0, 4.0]")
+    more = ("seeds=2", "terminal.num_steps=[8, 16]", "terminal.num_points=601")
+    result = terminal_law.run(small("terminal_law_mixture", *more, *words), Given(), Stages())
+    assert np.all(np.isfinite(result.arrays["own"].values))
 
 
 def test_bad_input():
@@ -86,7 +85,7 @@ def test_bad_input():
     with pytest.raises(InputError, match="one beta, not betas"):
         terminal_law.run(small("terminal_law", f"betas={[1] * 20}"), Given(), Stages())
     words = ("schedule.name=constant_rate", "sweep.schedule.end=[0.1,0.2]")
-    with pytest.raises(InputError, match="terminal_law has its own values"):
+    with pytest.raises(InputError, match="is no axis of terminal_law"):
         terminal_law.run(small("terminal_law", *words), Given(), Stages())
     with pytest.raises(InputError, match="must hold rising values"):
         small("terminal_law", "terminal.num_steps=[20, 10]")
