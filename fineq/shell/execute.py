@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,11 +34,13 @@ class Job(NamedTuple):
         area: of its study.
         config: validated.
         alone: whether the process may be ended by a second Ctrl-C while it compiles.
+        farewell: said beside where it is.
     """
 
     area: Area
     config: RunConfig
-    alone: bool
+    alone: bool = True
+    farewell: Callable[[], None] | None = None
 
     @property
     def target(self) -> str | None:
@@ -46,7 +48,13 @@ class Job(NamedTuple):
         return self.area.target(self.config)
 
 
-def execute(area: Area, config: RunConfig, *, alone: bool = True) -> tuple[int, Path]:
+def execute(
+    area: Area,
+    config: RunConfig,
+    *,
+    alone: bool = True,
+    farewell: Callable[[], None] | None = None,
+) -> tuple[int, Path]:
     """Run a study, or find it done, and show what it found.
 
     A finished run is found before JAX is loaded, unless it may hang on code of the user's, whose
@@ -56,6 +64,7 @@ def execute(area: Area, config: RunConfig, *, alone: bool = True) -> tuple[int, 
         area: of the study.
         config: validated.
         alone: whether the process may be ended by a second Ctrl-C while it compiles.
+        farewell: called, in a thread, before it is.
 
     Returns:
         The exit code and the run folder.
@@ -63,7 +72,7 @@ def execute(area: Area, config: RunConfig, *, alone: bool = True) -> tuple[int, 
     Raises:
         FineqError: bad input, too little memory or disk, interruption.
     """
-    job = Job(area, config, alone)
+    job = Job(area, config, alone, farewell)
     console = make_console(config.quiet)
     unfold()
     run = _found(job)
@@ -135,7 +144,7 @@ def _compute(run: Run, job: Job, study: "Study", loaded: Loaded, console: Consol
         block_size=job.config.block_size,
         save_seconds=job.config.save_every,
     )
-    stop = Stop(console)
+    stop = Stop(console, job.farewell)
     abandon = stop.abandon if job.alone else None
     with console.progress("gap") as progress, interruptible(stop.acknowledge, abandon):
         stages.progress = progress

@@ -1,10 +1,12 @@
 """One run per combination of comma lists, by Hydra's sweeper and launcher; one table at the end."""
 
+import math
 import os
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from fineq.shell.experiments import names
 from fineq.shell.places import CONFIGS
 from fineq.shell.reports import report_error
 from fineq.shell.sentences import one_sentence
-from fineq.shell.words import Word, files_of, read_words
+from fineq.shell.words import Word, files_of, num_values, read_words
 from fineq.shell.xla import hurry
 from fineq.studies.area import Area, area_of
 
@@ -67,15 +69,14 @@ def multirun(
     """
     words = read_words(area, overrides, many=True)
     varied = tuple(word.key for word in words if word.several)
-    task = Task(area.name, varied, debug, hasty=alone and _all_smoke(words))
+    task = Task(area.name, varied, debug, hasty=alone and _all_smoke(words), total=_total(words))
     try:
         jobs = _launch(area, words, task)
     except Stopped:
         jobs = task.done
     if not jobs:
         raise InputError(_nothing(area, words))
-    if not all(job.quiet for job in jobs):
-        print(table(jobs), flush=True)
+    _say(jobs)
     if jobs[-1].exit_code >= EXIT_INTERRUPTED:
         print("fineq: stopped; the same command goes on from what was kept", file=sys.stderr)
         return jobs[-1].exit_code
@@ -126,6 +127,14 @@ def _all_smoke(words: Sequence[Word]) -> bool:
     return any(word.key == "profile" and word.value == "smoke" for word in words)
 
 
+def _total(words: Sequence[Word]) -> int | None:
+    """How many jobs there will be; None where only Hydra's sweeper can tell."""
+    counts = [num_values(word) for word in words]
+    if any(word.key == "hydra/sweeper" for word in words) or None in counts:
+        return None
+    return math.prod(filter(None, counts))
+
+
 def _names_folder(words: Sequence[Word]) -> bool:
     return any(word.key in ("hydra.sweep.dir", "hydra/launcher") for word in words)
 
@@ -142,15 +151,19 @@ class Task:
 
     Attributes:
         hasty: whether programs are compiled hastily, in all jobs.
+        total: how many jobs there are; None where that is not known.
         done: jobs that ended in this process.
         begun: whether one has begun here.
     """
 
-    def __init__(self, area: str, varied: tuple[str, ...], debug: bool, hasty: bool) -> None:
+    def __init__(
+        self, area: str, varied: tuple[str, ...], debug: bool, hasty: bool, total: int | None
+    ) -> None:
         self.area = area
         self.varied = varied
         self.debug = debug
         self.hasty = hasty
+        self.total = total
         self.done: list[Job] = []
         self.begun = False
         self.process = os.getpid()
@@ -176,10 +189,13 @@ class Task:
             config = compose(area, words)
             quiet = config.quiet
             if not quiet:
-                print(f"\n[{number}] {' '.join(own)}", flush=True)
+                of = f"/{self.total}" if self.total else ""
+                print(f"\n[{number}{of}] {' '.join(own)}", flush=True)
             if self.hasty:
                 hurry()
-            code, folder = execute(area, config)
+            stopped = Job(number, own, EXIT_INTERRUPTED, "interrupted", quiet=quiet)
+            farewell = partial(_say, [*self.done, stopped])
+            code, folder = execute(area, config, farewell=farewell)
         except FineqError as error:
             code = report_error(error, self.debug)
             ended = "interrupted" if code >= EXIT_INTERRUPTED else "not run"
@@ -187,6 +203,11 @@ class Task:
         except KeyboardInterrupt:
             return Job(number, own, EXIT_INTERRUPTED, "interrupted", quiet=quiet)
         return Job(number, own, code, *_of_summary(folder), folder, quiet)
+
+
+def _say(jobs: Sequence[Job]) -> None:
+    if not all(job.quiet for job in jobs):
+        print(table(jobs), flush=True)
 
 
 def _of_summary(folder: Path) -> tuple[str, str]:

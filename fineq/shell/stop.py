@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from fineq.errors import EXIT_INTERRUPTED
 from fineq.shell.console import Console
@@ -11,8 +12,10 @@ from fineq.shell.console import Console
 class Stop:
     """Answers to requests to stop, given from a thread while the program may be compiling."""
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console, farewell: Callable[[], None] | None = None):
+        """`farewell`: what is said beside, where the process is ended."""
         self._console = console
+        self._farewell = farewell
 
     def acknowledge(self, number: signal.Signals) -> None:
         """Say that the request was heard and what is waited for."""
@@ -25,6 +28,8 @@ class Stop:
         As after a kill, the lock goes with the process and what was kept is whole.
         """
         self._console.release()
+        if self._farewell is not None:
+            self._farewell()
         text = "fineq: stopped at once; the same command goes on from what was kept"
         print(text, file=sys.stderr, flush=True)
         os._exit(EXIT_INTERRUPTED)

@@ -165,6 +165,18 @@ def _values(found: Any) -> list[Any]:
     return [getattr(value, "text", value) for value in found.sweep_iterator()]
 
 
+def num_values(word: Word) -> int | None:
+    """How many values a word holds; None of what Hydra looks up or draws."""
+    from hydra.core.override_parser.types import ValueType
+
+    if not word.several:
+        return 1
+    found = _parsed(word.text)
+    if found.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
+        return None
+    return len(list(found.sweep_iterator()))
+
+
 def _about_several(area: Area, key: str, values: str, found: Any) -> str:
     field = key.removeprefix("sweep.")
     items = _values(found)

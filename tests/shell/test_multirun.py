@@ -37,7 +37,7 @@ def area(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def make(run):
-        monkeypatch.setattr("fineq.shell.multirun.execute", lambda area, config: run(config))
+        monkeypatch.setattr("fineq.shell.multirun.execute", lambda area, config, **_: run(config))
         return AREA
 
     return make
@@ -69,7 +69,7 @@ def test_a_header_for_each_job_and_a_table_of_all(capsys, area, tmp_path):
     printed = capsys.readouterr()
     assert printed.err == "fineq: no\n"
     lines = [line for line in printed.out.splitlines() if line]
-    assert lines[:3] == ["[1] seeds=1", "[2] seeds=2", "[3] seeds=3"]
+    assert lines[:3] == ["[1/3] seeds=1", "[2/3] seeds=2", "[3/3] seeds=3"]
     rows = [line.split("  ") for line in lines[3:]]
     table = [[cell.strip() for cell in row if cell.strip()] for row in rows]
     assert table == [
@@ -114,6 +114,43 @@ def test_a_stop_signal_stops_what_is_left(stop, code, capsys, area, tmp_path):
     assert "the same command goes on from what was kept" in printed.err
     assert [line.split()[0] for line in printed.out.splitlines()[-2:]] == ["1", "2"]
     assert "interrupted" in printed.out.splitlines()[-1]
+
+
+def test_a_process_that_is_ended_while_it_compiles_says_what_became_of_its_jobs(
+    capsys, monkeypatch, tmp_path
+):
+    """The second Ctrl-C comes in a thread, and ends the process where it stands."""
+
+    def execute(area, config, *, farewell):
+        if config.seeds == 2:
+            farewell()
+            raise SystemExit(EXIT_INTERRUPTED)  # what `os._exit` is in this test
+        return 0, saved(tmp_path / "first", "complete", "holds")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fineq.shell.multirun.execute", execute)
+    with pytest.raises(SystemExit):
+        main(AREA, ["-m", "seeds=1,2,3"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in lines[-2:]] == [
+        ["1", "seeds=1", "complete"],
+        ["2", "seeds=2", "interrupted"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "header"),
+    [
+        (["seeds=1,2", "law=sphere,ball"], "[1/4] seeds=1 law=sphere"),
+        (["seeds=range(1,4)"], "[1/3] seeds=1"),
+        (["kernel=glob(s*)"], "[1] kernel=sin"),
+    ],
+)
+def test_a_header_says_how_many_jobs_there_are_where_that_is_known(
+    words, header, capsys, area, tmp_path
+):
+    assert main(area(lambda config: (0, tmp_path)), ["-m", *words]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == header
 
 
 def test_several_words_and_choices_of_files(area, tmp_path):
