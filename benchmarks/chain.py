@@ -11,7 +11,7 @@ from fineq.ddpm.laws import Mixture, mixture
 from fineq.ddpm.schedules import Schedule, make_schedule
 from fineq.pift.problem import Problem, ddpm_chain, make_problem
 from fineq.pift.rewards import Quadratic, linear
-from fineq.pift.simulate import simulate
+from fineq.pift.simulation import simulate
 
 TITLE = "Simulated chains, exact scores of a Gaussian mixture with full covariances"
 

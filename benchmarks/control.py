@@ -16,12 +16,18 @@ from jax import Array
 
 from benchmarks.timing import Row
 from fineq.pift import lq
-from fineq.pift.parametric import linear, training
+from fineq.pift.parametric import linear
 from fineq.pift.parametric.error import Reference, reference_on_paths
 from fineq.pift.parametric.features import Scale, polynomial, standard_scale
-from fineq.pift.parametric.network import network
+from fineq.pift.parametric.networks import NetworkCostate, network
+from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.parametric.paths import costate_of
-from fineq.pift.parametric.training import Kernel, Optimiser, Training
+from fineq.pift.parametric.training import (
+    NetworkAscent,
+    NetworkSweeps,
+    NetworkTraining,
+    Training,
+)
 from fineq.pift.problem import AffineMean, Problem
 from fineq.pift.standard_problems import as_dtype, ou_quadratic
 
@@ -65,8 +71,8 @@ def setting(d: int) -> Setting:
     return Setting(problem, reference, standard_scale(jax.random.key(2), problem), exact)
 
 
-def train(kernel: Kernel, state: Training, at: Setting, budget: float) -> Timed:
-    """Repeat a kernel until the last goal is reached, or for `budget` seconds."""
+def train(by: NetworkTraining, net: NetworkCostate, at: Setting, budget: float) -> Timed:
+    """Repeat a method's step until the last goal is reached, or for `budget` seconds."""
 
     def error(state: Training) -> Array:
         # Of the last variables or of their average: whichever a user would take at that time.
@@ -74,7 +80,8 @@ def train(kernel: Kernel, state: Training, at: Setting, budget: float) -> Timed:
         return jnp.minimum(one, two)
 
     began = time.perf_counter()
-    step = jax.jit(kernel).lower(jax.random.key(0), state, at.problem).compile()
+    state = by.init(None, at.problem, net)
+    step = jax.jit(by.step).lower(jax.random.key(0), state, at.problem).compile()
     check = jax.jit(error)
     check(state)
     compiled = time.perf_counter() - began
@@ -100,15 +107,8 @@ def compare(d: int, budget: float) -> list[Row]:
     fitted = Optimiser(3e-3, num_steps=DECAY * STEPS_PER_SWEEP)
     plain = Optimiser(1e-3, clip=0.0)
     found = {
-        "PI-FT": train(
-            training.fitted_iteration(BATCH, fitted, num_batches=STEPS_PER_SWEEP),
-            training.start(net, fitted),
-            at,
-            budget,
-        ),
-        "gradient": train(
-            training.gradient_ascent(BATCH, plain), training.start(net, plain), at, budget
-        ),
+        "PI-FT": train(NetworkSweeps(BATCH, fitted, STEPS_PER_SWEEP), net, at, budget),
+        "gradient": train(NetworkAscent(BATCH, plain), net, at, budget),
     }
     rows = []
     for goal in GOALS:
@@ -137,8 +137,8 @@ def affine(d: int, at: Setting, network_time: Timed) -> Row:
     reference = jax.tree.map(lambda x: x.astype(jnp.float64), at.reference)
     scale = jax.tree.map(lambda x: x.astype(jnp.float64), at.scale)
     state = linear.start(problem, polynomial(scale, 1))
-    kernel = linear.fitted_iteration(BATCH, "quiet")
-    step = jax.jit(kernel).lower(jax.random.key(0), state, problem).compile()
+    by = linear.LinearSweeps(BATCH, target="quiet")
+    step = jax.jit(by.step).lower(jax.random.key(0), state, problem).compile()
     spent, n, error = 0.0, 0, float("inf")
     while error > GOALS[-1] and n < 50:
         began = time.perf_counter()

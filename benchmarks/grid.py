@@ -13,6 +13,7 @@ from benchmarks.timing import Row
 from fineq.ddpm import laws, schedules
 from fineq.pift.grid.checks import memory_bytes
 from fineq.pift.grid.density import carried, densities, pretrained
+from fineq.pift.grid.gridded import Gridded, gridded
 from fineq.pift.grid.nested import nested
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
@@ -80,13 +81,14 @@ def run(quick: bool) -> list[Row]:
     def masks(problem: Problem, grid: Grid) -> jax.Array:
         return carried(densities(problem, grid, pretrained(problem, grid)), grid)
 
-    def inner(problem: Problem, grid: Grid, region: jax.Array, best: Any) -> Any:
-        found = nested(problem, grid, region, best, case.inner)
+    def inner(posed: Gridded, best: Any) -> Any:
+        found = nested(posed, case.inner, reference=best)
         return found.to_fixed, found.value[0]
 
     region, *law_seconds = timed(masks, problem, grid)
-    best, *best_seconds = timed(optimum, problem, grid, region)
-    (errors, _), *seconds = timed(inner, problem, grid, region, best)
+    posed = gridded(problem, grid, region)
+    best, *best_seconds = timed(optimum, posed)
+    (errors, _), *seconds = timed(inner, posed, best)
     needed = memory_bytes(2, case.num, case.steps) / 2**30
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     memory = f"stated {needed:.2g} GiB; peak of the process so far {peak:.2g} GiB"

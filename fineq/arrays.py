@@ -62,6 +62,24 @@ def real_array(
     return array.astype(float) if floating and whole else array
 
 
+def shaped(name: str, given: Any, shape: Sequence[int], dtype: Any = None) -> "Array":
+    """Return `given` as an array of real numbers of exactly this shape.
+
+    Args:
+        name: what the sentence calls it.
+        given: as for `real_array`.
+        shape: what is asked for.
+        dtype: to convert to; None leaves what `real_array` returns.
+
+    Raises:
+        InputError: as `real_array`, and for another shape.
+    """
+    array = real_array(name, given)
+    if array.shape != tuple(shape):
+        raise InputError(f"{name} must have shape {tuple(shape)}, got {tuple(array.shape)}")
+    return array if dtype is None else array.astype(dtype)
+
+
 def prefer_float64(reference: str) -> None:
     """Warn where JAX has no float64, which is its default, and exact truth is asked for.
 

@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.ddpm.laws import Gaussian, Law, Mixture
 from fineq.ddpm.schedules import Schedule
+from fineq.errors import InputError
 from fineq.fast.draws import normal
 
 
@@ -47,21 +49,14 @@ def control_of(mean: Array, alpha: ArrayLike, y: Array) -> Array:
     return (jnp.sqrt(alpha) * mean - y) / (1 - alpha)
 
 
-def forward_path(key: Array, x0: Array, schedule: Schedule) -> Array:
-    """X_0..X_T from x0 `[..., d]`, one noising step after the other, `[T + 1, ..., d]`."""
-
-    def step(x: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
-        key, alpha = inputs
-        x = jnp.sqrt(alpha) * x + jnp.sqrt(1 - alpha) * jax.random.normal(key, x.shape, x.dtype)
-        return x, x
-
-    keys = jax.random.split(key, schedule.num_steps)
-    path = lax.scan(step, x0, (keys, schedule.alphas[::-1]))[1]
-    return jnp.concatenate([x0[None], path])
-
-
 def noise(key: Array, x0: Array, alpha_bar: ArrayLike) -> Array:
-    """A draw of √ᾱ x0 + √(1 - ᾱ) Z, the level reached in one step, `[..., d]`."""
+    """A draw of √ᾱ x0 + √(1 - ᾱ) Z, the level reached in one step, `[..., d]`.
+
+    Raises:
+        InputError: for x0 that are no real numbers, or a level that is not one number.
+    """
+    x0, alpha_bar = real_array("x0", x0), real_array("alpha_bar", alpha_bar, 0)
+    alpha_bar = alpha_bar.astype(x0.dtype)
     z = jax.random.normal(key, x0.shape, x0.dtype)
     return jnp.sqrt(alpha_bar) * x0 + jnp.sqrt(1 - alpha_bar) * z
 
@@ -75,9 +70,17 @@ def generate(key: Array, score: Score, schedule: Schedule, num: int, start: Law)
         schedule: with T steps.
         num: of paths.
         start: law of Y_0.
+
+    Raises:
+        InputError: for fewer than 1 path, or a score that does not map `[d]` to `[d]`.
     """
+    if num < 1:
+        raise InputError(f"the number of paths must be at least 1, got {num}")
     key_start, key_steps = jax.random.split(key)
     y0 = start.sample(key_start, num)
+    found = jax.eval_shape(score, 0, jax.ShapeDtypeStruct((start.d,), y0.dtype))
+    if found.shape != (start.d,):
+        raise InputError(f"the score must have shape {(start.d,)} at a point, got {found.shape}")
 
     def step(y: Array, inputs: tuple[Array, ...]) -> tuple[Array, Array]:
         t, key, alpha, sigma = inputs
@@ -109,30 +112,3 @@ def gaussian_chain(law: Gaussian, schedule: Schedule) -> AffineChain:
         return AffineChain(A, (1 - alpha) / jnp.sqrt(alpha) * precision @ noised.mean)
 
     return jax.vmap(at)(schedule.alphas, schedule.alpha_bars[:-1])
-
-
-def affine_marginals(
-    chain: AffineChain, covariances: Array, mean: Array, covariance: Array
-) -> tuple[Array, Array]:
-    """Moments of Y_0..Y_T for affine means and noise covariances `[T, d, d]`.
-
-    Args:
-        chain: A, b.
-        covariances: of the noise of each step.
-        mean: of Y_0, `[d]`.
-        covariance: of Y_0, `[d, d]`.
-
-    Returns:
-        Means `[T + 1, d]` and covariances `[T + 1, d, d]`, exact.
-    """
-
-    def step(carry: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple:
-        (m, S), (A, b, noise) = carry, inputs
-        after = A @ m + b, A @ S @ A.T + noise
-        return after, after
-
-    path = lax.scan(step, (mean, covariance), (chain.A, chain.b, covariances))[1]
-    return (
-        jnp.concatenate([mean[None], path[0]]),
-        jnp.concatenate([covariance[None], path[1]]),
-    )

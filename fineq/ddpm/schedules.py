@@ -40,11 +40,6 @@ class Schedule(NamedTuple):
         return self.alphas.shape[-1]
 
 
-def forward_step(t: ArrayLike, num_steps: int) -> ArrayLike:
-    """The forward step k = T - t that generation step t undoes; also the level of Y_t."""
-    return num_steps - t
-
-
 def make_schedule(
     alphas: ArrayLike, variance: Variance = "posterior", *, floor: ArrayLike | None = None
 ) -> Schedule:

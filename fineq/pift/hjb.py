@@ -14,15 +14,21 @@ middle. Source: arXiv 2412.18164 (`pift/continuous-time`).
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+from jax.core import Tracer
+from jax.typing import ArrayLike
 
-from fineq.arrays import prefer_float64
+from fineq.arrays import prefer_float64, real_array, shaped
 from fineq.ddpm.laws import Law
 from fineq.errors import InputError
+from fineq.iterate import Method, method, static, unroll
+from fineq.pift.doors import expect
 
 
 class Domain(NamedTuple):
@@ -37,6 +43,20 @@ class Domain(NamedTuple):
     times: Array
     points: Array
     score: Array
+
+
+class BellmanEquation(NamedTuple):
+    """What policy iteration solves; make it with `bellman_equation`.
+
+    Attributes:
+        domain: the grid.
+        reward: r on its points, `[n]`.
+        beta: β.
+    """
+
+    domain: Domain
+    reward: Array
+    beta: Array
 
 
 class Iterates(NamedTuple):
@@ -82,6 +102,24 @@ def make_domain(law: Law, end: float, num_times: int, num_points: int, half_widt
     bars = jnp.exp(times - times[-1])
     at = jax.vmap(lambda bar, y: law.noised(bar).score(y[None])[0], (None, 0))
     return Domain(times, points, jax.vmap(at, (0, None))(bars, points))
+
+
+def bellman_equation(
+    domain: Domain, reward: Callable[[Array], Array] | ArrayLike, beta: ArrayLike
+) -> BellmanEquation:
+    """The equation for a reward, a function of one point `[1]` or its values `[n]`, and a price.
+
+    Raises:
+        InputError: for values of another shape, or a price that is no positive number.
+    """
+    values = on_points(domain, reward) if callable(reward) else real_array("reward", reward, 1)
+    if values.shape != domain.points.shape:
+        raise InputError(f"reward must have shape {domain.points.shape}, got {values.shape}")
+    price = real_array("beta", beta, 0)
+    if not isinstance(price, Tracer) and not np.asarray(price) > 0:
+        raise InputError(f"beta must be above 0, got {float(price):g}")
+    dtype = domain.points.dtype
+    return BellmanEquation(domain, values.astype(dtype), price.astype(dtype))
 
 
 def slope(values: Array, spacing: Array) -> Array:
@@ -134,36 +172,97 @@ def backward(domain: Domain, drift: Array, source: Array, terminal: Array) -> Ar
     return jnp.concatenate([found, terminal[None]])
 
 
-def evaluate(domain: Domain, control: Array, reward: Array, beta: Array) -> Array:
-    """V of a control `[N + 1, n]` for a reward on the points `[n]`, `[N + 1, n]`."""
+def checked_control(problem: BellmanEquation, control: ArrayLike) -> Array:
+    """A control on the grid; raises `InputError` for another shape than `[N + 1, n]`."""
+    score = problem.domain.score
+    return shaped("the control", control, score.shape, score.dtype)
+
+
+def evaluate(problem: BellmanEquation, control: Array) -> Array:
+    """V of a control `[N + 1, n]`, `[N + 1, n]`.
+
+    Raises:
+        InputError: for a control of another shape.
+    """
+    domain, reward, beta = problem
+    control = checked_control(problem, control)
     drift = 0.5 * domain.points[None] + control
     return backward(domain, drift, -0.5 * beta * (control - domain.score) ** 2, reward)
 
 
-def improve(domain: Domain, value: Array, beta: Array) -> Array:
+def improve(problem: BellmanEquation, value: Array) -> Array:
     """The control s + V'/β, `[N + 1, n]`."""
-    return domain.score + slope(value, domain.points[1] - domain.points[0]) / beta
+    domain = problem.domain
+    return domain.score + slope(value, domain.points[1] - domain.points[0]) / problem.beta
 
 
-def policy_iteration(domain: Domain, reward: Array, beta: Array, num_iterations: int) -> Iterates:
-    """Evaluate and improve `num_iterations` times, from u = s.
+@method
+class HJBIteration(Method):
+    """Policy iteration in continuous time: a step evaluates the control, then improves it.
 
     Improvement maximises the discretised Hamiltonian at every interior point, so that this is
     Newton's method for the discretised Bellman equation and its errors are squared in each step.
+
+    Measured over |y| <= `within`: `change`, largest |u^(i+1) - u^(i)| of the last step; with V
+    `[N + 1, n]` as reference `gap`, largest |V - V^(i)| for the control that the step began with.
+    With `keep` also `value`, V^(i), and `control`, u^(i+1).
+
+    Attributes:
+        within: half-width of where errors are measured, less than that of the grid, whose ends
+            are not exact.
+        keep: also record all iterates, `[N + 1, n]` each.
     """
 
-    def step(control: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
-        value = evaluate(domain, control, reward, beta)
-        control = improve(domain, value, beta)
-        return control, (value, control)
+    within: Any = jnp.inf
+    keep: bool = static(default=False)
 
-    _, (values, controls) = lax.scan(step, domain.score, length=num_iterations)
-    return Iterates(values, jnp.concatenate([domain.score[None], controls]))
+    def init(self, key: Array | None, problem: BellmanEquation, start: Array | None) -> Array:
+        """The control `start` `[N + 1, n]`, or the pre-trained score."""
+        del key
+        expect(self, problem, BellmanEquation, "bellman_equation")
+        return problem.domain.score if start is None else checked_control(problem, start)
+
+    def step(
+        self, key: Array | None, state: Array, problem: BellmanEquation
+    ) -> tuple[Array, tuple[Array, Array]]:
+        """One evaluation and improvement; the info is V of the control that came in, and it."""
+        del key
+        value = evaluate(problem, state)
+        return improve(problem, value), (value, state)
+
+    def measure(
+        self,
+        state: Array,
+        info: tuple[Array, Array],
+        problem: BellmanEquation,
+        reference: Array | None,
+    ) -> dict[str, Array]:
+        """How far the last step went, and how far its value was from the reference."""
+        value, before = info
+        inside = jnp.abs(problem.domain.points) <= self.within
+
+        def most(x: Array) -> Array:
+            return jnp.max(jnp.where(inside, jnp.abs(x), 0.0))
+
+        found = {"change": most(state - before)}
+        if reference is not None:
+            found["gap"] = most(reference - value)
+        if self.keep:
+            found |= {"value": value, "control": state}
+        return found
 
 
-def hopf_cole(domain: Domain, reward: Array, beta: Array) -> Array:
+@partial(jax.jit, static_argnames=("num_iterations",))
+def policy_iteration(problem: BellmanEquation, num_iterations: int) -> Iterates:
+    """All iterates of `HJBIteration`, `num_iterations` steps from u = s."""
+    found = unroll(problem, HJBIteration(keep=True), num_steps=num_iterations)[1]
+    return Iterates(found["value"][1:], found["control"])
+
+
+def hopf_cole(problem: BellmanEquation) -> Array:
     """V = β log w from the linear equation for w, by the same scheme, `[N + 1, n]`."""
     prefer_float64("pift.hopf_cole")
+    domain, reward, beta = problem
     top = jnp.max(reward)
     drift = 0.5 * domain.points[None] + domain.score
     w = backward(domain, drift, jnp.zeros_like(drift), jnp.exp((reward - top) / beta))

@@ -159,8 +159,13 @@ def ddpm_chain(law: Law, schedule: Schedule, start: Law | None = None) -> Chain:
     """The reverse chain of a data law's exact scores, started from N(0, I) unless given.
 
     Gaussian data make the mean affine, `AffineMean`, exactly.
+
+    Raises:
+        InputError: for a start of another dimension than the data.
     """
     start = standard_normal(law.d) if start is None else start
+    if start.d != law.d:
+        raise InputError(f"the start has d = {start.d}, but the data have d = {law.d}")
     if isinstance(law, Gaussian):
         affine: AffineChain = gaussian_chain(law, schedule)
         return Chain(AffineMean(affine.A, affine.b), schedule.sigmas, start)

@@ -4,10 +4,12 @@ Where mean, noise and reward act coordinate by coordinate, V_t(y) = Σ_i V_t,i(y
 solves its own Bellman equation on a line: smoothing by Gauss-Hermite quadrature of a cubic spline,
 then Newton's method for the best mean. Plain NumPy and SciPy, independent of the grid solver.
 
-Exact but for the grid: the error of the costate falls by 4 to 8 and more where the grid step is
-halved. Measured against finer grids, for the double well of two coordinates in 200 steps: 1.7e-6 of
-4.9 at a step of 0.005 and 2.4e-7 at half of it; where steps are coarse and the costate turns over
-within a few grid points much more (4e-4 for the steep well in 100 steps at a step of 0.01).
+Exact but for the grid and the quadrature, either of which can be what limits: solved again with
+half the grid step and twice the nodes, the difference is the error, up to that of the finer answer;
+finer in one of them alone it can be far too small. Measured so on the steep double well, largest
+over |y| <= 1.5 and all t: in 200 steps (a costate up to 9) 2e-6 with 48 nodes at a grid step of
+0.005, 2e-5 with 24; in 100 steps, which are coarse for it, 4e-4 with 48 nodes and 6e-3 with 24,
+whatever the grid.
 """
 
 from collections.abc import Callable
@@ -24,6 +26,7 @@ from fineq.errors import InputError
 from fineq.pift.problem import Problem
 
 NEWTON = 30
+HERMITE = 48  # nodes of the quadrature
 
 
 class SplineCostate(NamedTuple):
@@ -76,7 +79,7 @@ def solve_line(
     sigmas: np.ndarray,
     betas: np.ndarray,
     grid: np.ndarray,
-    hermite: int = 24,
+    hermite: int = HERMITE,
     hopf_cole: bool = False,
 ) -> Line:
     """Solve one coordinate backwards.
@@ -129,18 +132,35 @@ def _best(m0: np.ndarray, slope: Callable, curvature: Callable, k: float) -> np.
 
 
 def solve_separable(
-    problem: Problem, low: float = -3.5, high: float = 3.5, num: int = 1401, hopf_cole: bool = False
+    problem: Problem,
+    low: float = -3.5,
+    high: float = 3.5,
+    num: int = 1401,
+    *,
+    hermite: int = HERMITE,
+    hopf_cole: bool = False,
 ) -> SplineCostate:
     """The optimal costate of a problem with scalar noise and separate coordinates.
 
-    Exact but for the grid (see the head of this module): solved again with `2 num - 1` points, the
-    difference is an estimate of its error from above.
+    Exact but for grid and quadrature (see the head of this module): solved again with `2 num - 1`
+    points and `2 hermite` nodes, the difference is its error, up to that of the finer answer.
 
     That coordinates do not interact is taken on trust; equal coordinates are solved once.
 
+    Args:
+        problem: see above.
+        low: end of the grid, which the controlled means do not leave.
+        high: the other end.
+        num: points of the grid.
+        hermite: nodes of the quadrature.
+        hopf_cole: the optimum of the literature instead; see `solve_line`.
+
     Raises:
-        InputError: for matrix noise, a running reward, or a mean that leaves the grid.
+        InputError: for too few points or nodes, matrix noise, a running reward, or a mean that
+            leaves the grid.
     """
+    if num < 5 or hermite < 2:
+        raise InputError(f"num must be at least 5 and hermite 2, got {num} and {hermite}")
     if problem.chain.sigmas.ndim != 1 or problem.running is not None:
         raise InputError("a separable problem needs scalar noise and no running reward")
     grid = np.linspace(low, high, num)
@@ -161,7 +181,8 @@ def solve_separable(
                 sigmas,
                 betas,
                 grid,
-                hopf_cole=hopf_cole,
+                hermite,
+                hopf_cole,
             )
         lines.append(known[key])
     values = jnp.asarray(np.stack([line.costates for line in lines], axis=1))

@@ -69,9 +69,8 @@ def chain_moments(problem: Problem) -> tuple[Moments, Moments]:
     For Gaussian data and a linear or quadratic reward; exact.
     """
     arrays = lq.linear_quadratic(problem)
-    start = problem.chain.start.moments()
-    found = lq.objective(arrays, lq.optimum(arrays).policy, *start)
-    before = lq.objective(arrays, lq.pretrained(arrays), *start)
+    found = lq.objective(arrays, lq.optimum(arrays).policy)
+    before = lq.objective(arrays, lq.pretrained(arrays))
     return (found.mean, found.covariance), (before.mean, before.covariance)
 
 

@@ -17,8 +17,11 @@ WAVE = rewards.Wave(jnp.ones(1), jnp.asarray(1.0), jnp.asarray(0.5), jnp.asarray
 
 def solve(num_times, num_points, reward=QUADRATIC, num_iterations=6):
     domain = hjb.make_domain(LAW, END, num_times, num_points, WIDTH)
-    run = jax.jit(hjb.policy_iteration, static_argnums=3)
-    return domain, run(domain, hjb.on_points(domain, reward), BETA, num_iterations)
+    return domain, hjb.policy_iteration(equation(domain, reward), num_iterations)
+
+
+def equation(domain, reward, beta=BETA):
+    return hjb.bellman_equation(domain, reward, beta)
 
 
 def common(domain, field, num_times=50, num_points=101):
@@ -75,7 +78,7 @@ def _last(solved):
 def test_reward_without_closed_form_against_hopf_cole_and_quadrature():
     domain, found = solve(200, 401, WAVE)
     v = common(*_last((domain, found)))
-    linear = common(domain, hjb.hopf_cole(domain, hjb.on_points(domain, WAVE), BETA))
+    linear = common(domain, hjb.hopf_cole(equation(domain, WAVE)))
     # V_0 by quadrature over Y_T given Y_0 = y.
     x = np.linspace(-9, 9, 3001)
     y = np.linspace(-WIDTH, WIDTH, 101)
@@ -106,9 +109,9 @@ def test_evaluation_of_a_given_control():
     """Constants added to the reward shift the value; scaling reward and β together scales it."""
     domain, found = solve(100, 201)
     reward, control = hjb.on_points(domain, QUADRATIC), found.controls[-1]
-    once = hjb.evaluate(domain, control, reward, BETA)
-    shifted = hjb.evaluate(domain, control, reward + 3.0, BETA)
-    scaled = hjb.evaluate(domain, control, 2 * reward, 2 * BETA)
+    once = hjb.evaluate(equation(domain, reward), control)
+    shifted = hjb.evaluate(equation(domain, reward + 3.0), control)
+    scaled = hjb.evaluate(equation(domain, 2 * reward, 2 * BETA), control)
     # Rounding over 100 steps of a well-conditioned solve, values up to 40 at the ends.
     np.testing.assert_allclose(shifted, once + 3.0, atol=1e-10)
     np.testing.assert_allclose(scaled, 2 * once, atol=1e-10)

@@ -54,26 +54,26 @@ PROBLEMS = [
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_value_backward_is_the_objective_forward(problem: Problem):
-    arrays, moments = lq.linear_quadratic(problem), problem.chain.start.moments()
+    arrays = lq.linear_quadratic(problem)
     found = lq.optimum(arrays)
     for policy, value in (
         (found.policy, found.value),
         (lq.pretrained(arrays), lq.evaluate(arrays, lq.pretrained(arrays))),
     ):
-        forward = lq.objective(arrays, policy, *moments)
+        forward = lq.objective(arrays, policy)
         # T sums of d² products each way.
         size = abs(float(forward.reward)) + float(forward.price) + 1
-        assert abs(lq.expected(value, *moments) - forward.objective) < 1e-12 * size
+        assert abs(lq.expected(arrays, value) - forward.objective) < 1e-12 * size
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_no_policy_does_better(problem: Problem):
     """The gradient of J over all affine policies, by autodiff, vanishes at the optimum alone."""
-    arrays, moments = lq.linear_quadratic(problem), problem.chain.start.moments()
+    arrays = lq.linear_quadratic(problem)
     star = lq.optimum(arrays).policy
 
     def J(policy: lq.Policy) -> jax.Array:
-        return lq.objective(arrays, policy, *moments).objective
+        return lq.objective(arrays, policy).objective
 
     at_star, elsewhere = (
         max(float(jnp.abs(x).max()) for x in jax.grad(J)(policy))
@@ -214,7 +214,7 @@ def test_derivatives_go_through_many_sweeps_at_once():
     def J(beta: jax.Array, arrays: lq.LinearQuadratic) -> jax.Array:
         arrays = arrays._replace(betas=beta + jnp.zeros_like(arrays.betas))
         value = lq.sweeps(arrays, lq.pretrained(arrays), 3)[1]
-        return lq.expected(value, jnp.ones(3), jnp.eye(3))
+        return lq.expected(arrays, value)
 
     beta, step = jnp.asarray(3.0), 1e-4
     slopes = jax.vmap(jax.grad(J), (None, 0))(beta, together)

@@ -151,3 +151,19 @@ def test_half_the_step_leaves_a_fraction_of_the_error():
     assert second > 1e-9  # not rounding
     # Between the square and the cube of the step.
     assert first > 4 * second
+
+
+def test_twice_the_points_and_nodes_tell_the_error():
+    """Twice the points alone do not: here the nodes limit, by a factor of ten."""
+    problem = double_well(1, 100, num_steep=1).problem
+    y = jnp.linspace(-1.5, 1.5, 61)[:, None]
+
+    def table(num, hermite):
+        costate = solve_separable(problem, -2.5, 2.5, num, hermite=hermite)
+        return jax.vmap(lambda t: jax.vmap(partial(costate, t))(y))(jnp.arange(0, 100, 10))
+
+    found, both, grid, truth = table(301, 24), table(601, 48), table(601, 24), table(1201, 160)
+    error, told, seen = (float(jnp.abs(found - x).max()) for x in (truth, both, grid))
+    # Up to the error of the finer answer, which is at most a half of this one.
+    assert error / 2 < told < 1.5 * error
+    assert seen < told

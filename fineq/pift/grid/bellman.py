@@ -6,7 +6,7 @@ length 1/β. Points do not know of each other: they are taken in blocks.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,7 @@ from jax import Array, lax
 
 from fineq.pift.grid.spline import Jet
 from fineq.pift.grid.tensor import Grid
-
-Rule = Literal["plain", "damped", "newton"]
-RULES = ("plain", "damped", "newton")
+from fineq.pift.rule import Rule
 
 BLOCK = 65536  # points at once
 MAX_STEPS = 60

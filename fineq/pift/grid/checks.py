@@ -9,8 +9,9 @@ from jax import Array, lax
 
 from fineq.errors import InputError, ResourceError
 from fineq.pift.grid.bellman import BLOCK
-from fineq.pift.grid.density import carried, densities, mass_outside, pretrained
-from fineq.pift.grid.solve import Optimum, optimum, terminal
+from fineq.pift.grid.density import densities, mass_outside, pretrained
+from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.solve import optimum, terminal
 from fineq.pift.grid.tensor import Grid, axis_sigmas, check_dimension, make_grid, num_nodes
 from fineq.pift.problem import Problem
 from fineq.sweep.memory import device_bytes
@@ -166,7 +167,8 @@ def change_under_halving(problem: Problem, grid: Grid) -> Change:
     The method has order 6: the error of `grid` is about 64/63 of what this returns.
     """
     fine = make_grid(grid.low, grid.axes[:, -1], 2 * grid.num - 1)
-    (first, region), (second, _) = (_solved(problem, g) for g in (grid, fine))
+    coarse, finer = gridded(problem, grid), gridded(problem, fine)
+    first, second, region = optimum(coarse), optimum(finer), coarse.region
 
     def apart(a: Array, b: Array, mask: Array) -> Array:
         b = b.reshape(b.shape[0], *fine.shape, -1)
@@ -177,8 +179,3 @@ def change_under_halving(problem: Problem, grid: Grid) -> Change:
     return Change(
         apart(first.value, second.value, region), apart(first.mean, second.mean, region[:-1])
     )
-
-
-def _solved(problem: Problem, grid: Grid) -> tuple[Optimum, Array]:
-    region = carried(densities(problem, grid, pretrained(problem, grid)), grid)
-    return optimum(problem, grid, region), region

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.arrays import shaped
 from fineq.pift.grid.tensor import Grid, axis_sigmas
 from fineq.pift.problem import Problem
 
@@ -52,7 +53,12 @@ def pushed(grid: Grid, density: Array, means: Array, sigma: Array) -> Array:
 
 @jax.jit
 def densities(problem: Problem, grid: Grid, means: Array) -> Array:
-    """Densities of Y_0..Y_T under a policy with means `[T, P, d]`, `[T + 1, P]`."""
+    """Densities of Y_0..Y_T under a policy with means `[T, P, d]`, `[T + 1, P]`.
+
+    Raises:
+        InputError: for means of another shape.
+    """
+    means = shaped("means", means, (problem.num_steps, grid.num**grid.d, grid.d))
     p0 = jnp.exp(jax.vmap(problem.chain.start.log_density)(grid.points()))
 
     def step(p: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -114,7 +120,11 @@ class Outcome(NamedTuple):
 
 @jax.jit
 def objective(problem: Problem, grid: Grid, means: Array) -> Outcome:
-    """Run a policy with means `[T, P, d]` forward by its densities."""
+    """Run a policy with means `[T, P, d]` forward by its densities.
+
+    Raises:
+        InputError: for means of another shape.
+    """
     points = grid.points()
     p = densities(problem, grid, means)
     sigmas = axis_sigmas(problem.chain.sigmas, grid.d)

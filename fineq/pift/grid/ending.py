@@ -9,6 +9,7 @@ from jax import Array
 from fineq.ddpm.laws import Law
 from fineq.pift import terminal
 from fineq.pift.grid.density import densities, mass_outside, pretrained
+from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.tensor import Grid
 from fineq.pift.problem import Problem
@@ -37,7 +38,7 @@ def ending(problem: Problem, law: Law, grid: Grid) -> Ending:
     """How the optimal chain of a problem with constant β and data `law` ends."""
     points = grid.points()
     everywhere = jnp.ones((problem.num_steps + 1, grid.num), bool)
-    controlled = densities(problem, grid, optimum(problem, grid, everywhere).mean)
+    controlled = densities(problem, grid, optimum(gridded(problem, grid, everywhere)).mean)
     tuned, base = controlled[-1], densities(problem, grid, pretrained(problem, grid))[-1]
     gained = jax.vmap(problem.reward)(points) / problem.betas[0]
     log_data = jax.vmap(law.log_density)(points)

@@ -1,27 +1,27 @@
-"""PI-FT on a grid: nested, backwards in t with inner iterations, and by whole sweeps.
+"""PI-FT on a grid as in the paper: backwards in t, with inner iterations at each.
 
 Source: arXiv 2412.18164 (`pift/linear-convergence`).
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.errors import InputError
+from fineq.iterate import Method, method, static, unroll
+from fineq.pift.doors import expect
 from fineq.pift.grid.bellman import (
     BLOCK,
-    RULES,
     Best,
     Bracket,
-    Rule,
     improved,
     in_blocks,
     joined,
     maximiser,
 )
+from fineq.pift.grid.density import pretrained
+from fineq.pift.grid.gridded import Gridded, checked_means
 from fineq.pift.grid.solve import (
     TOLERANCE,
     Curvature,
@@ -31,12 +31,159 @@ from fineq.pift.grid.solve import (
     region_dtype,
     terminal,
 )
-from fineq.pift.grid.tensor import Grid
-from fineq.pift.problem import Problem
+from fineq.pift.rule import Rule, check_inner
+
+
+class Backward(NamedTuple):
+    """Where the backward recursion stands.
+
+    Attributes:
+        t: the step that has just been improved, int32; T before the first.
+        means: found from t on, and before t those of the start, `[T, P, d]`.
+        value: V_t..V_T of them, `[T + 1, P]`; 0 before t.
+    """
+
+    t: Array
+    means: Array
+    value: Array
+
+
+class Inner(NamedTuple):
+    """What the inner iterations at one t went through.
+
+    Attributes:
+        means: `[n + 1, P, d]`, the first those it began with.
+        values: V_t under each of them, `[n + 1, P]`.
+    """
+
+    means: Array
+    values: Array
+
+
+def _iterations(
+    bracket: Bracket, m: Array, m0: Array, rule: Rule, rho: Array, num_inner: int
+) -> tuple[Array, Array]:
+    """Means `[n + 1, M, d]` and brackets `[n + 1, M]` of a block of points, from m."""
+
+    def inner(m: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
+        jet = bracket.jet(m)
+        return improved(bracket, jet, m, m0, rule, rho), (m, bracket.value(jet, m, m0))
+
+    return lax.scan(inner, m, length=num_inner + 1)[1]
+
+
+def _unrolled(blocks: Array, M: int) -> Array:
+    """`[n, M, ...]` from paths of blocks `[blocks, n, rows, ...]`."""
+    moved = jnp.moveaxis(blocks, 1, 0)
+    return moved.reshape(moved.shape[0], -1, *moved.shape[3:])[:, :M]
+
+
+@method
+class GridNested(Method):
+    """PI-FT as the paper's algorithm has it: a step goes one t back, with n inner iterations there.
+
+    T steps make the whole run, and then it is done. The paper's rates are those of the inner
+    iterations at each t, which a step makes and `measure` tells of: towards the fixed point of the
+    current V_{t+1} they contract at ρ_t, towards the optimum down to a floor that the errors of
+    later t leave.
+
+    Measured of the t just done, over where Y_t has mass, i being the inner iteration: `t`;
+    `lowest` and `highest`, the curvature of σ ∇²V̄ σ/β for the V_{t+1} found; `changes` `[n]`,
+    |m^{i+1} - m^i|; `to_fixed` and `value_to_fixed` `[n + 1]`, |m^i - m| and V - V^i for the fixed
+    point m of the current V_{t+1} and its value V. With the optimum as reference also `to_best` and
+    `value_to_best` `[n + 1]`, |m^i - m*_t| and |V*_t - V_t^i|. With `keep` the inner iterates
+    themselves, `inner_mean` `[n + 1, P, d]` and `inner_value` `[n + 1, P]`.
+
+    Attributes:
+        num_inner: n.
+        rule: of an inner iteration; see `fineq.pift.grid.bellman.improved`.
+        keep: also record all inner iterates.
+        block: points at once.
+    """
+
+    num_inner: int = static()
+    rule: Rule = static(default="plain")
+    keep: bool = static(default=False)
+    block: int = static(default=BLOCK)
+
+    def __post_init__(self) -> None:
+        check_inner(self.num_inner, self.rule)
+
+    def init(self, key: Array | None, problem: Gridded, start: Array | None) -> Backward:
+        """Before the last step; inner iterations begin at `start` `[T, P, d]`, or at m0."""
+        del key
+        expect(self, problem, Gridded, "gridded")
+        task, grid, _ = problem
+        T, P, _ = problem.shape
+        means = pretrained(task, grid) if start is None else checked_means(problem, start)
+        last = terminal(task, grid)
+        return Backward(jnp.int32(T), means, jnp.zeros((T + 1, P), last.dtype).at[T].set(last))
+
+    def step(self, key: Array | None, state: Backward, problem: Gridded) -> tuple[Backward, Inner]:
+        """The inner iterations at t - 1, which are the info, and V_{t-1}."""
+        del key
+        task, grid, region = problem
+        t = state.t - 1
+        bracket, m0, gained = prepared(task, grid, t, state.value[t + 1])
+        rho = jnp.zeros((), m0.dtype)
+        if self.rule == "damped":
+            rho = over_region(bracket, region[t + 1], self.block).ratio
+
+        def iterate(m: Array, m0: Array) -> tuple[Array, Array]:
+            return _iterations(bracket, m, m0, self.rule, rho, self.num_inner)
+
+        blocks = in_blocks(iterate, self.block, state.means[t], m0)
+        means, values = (_unrolled(x, m0.shape[0]) for x in blocks)
+        inner = Inner(means, values + gained[None])
+        means = state.means.at[t].set(inner.means[-1])
+        return Backward(t, means, state.value.at[t].set(inner.values[-1])), inner
+
+    def measure(
+        self, state: Backward, info: Inner, problem: Gridded, reference: Optimum | None
+    ) -> dict[str, Array]:
+        """The errors of the inner iterates at the t just done."""
+        task, grid, region = problem
+        t = jnp.minimum(state.t, problem.num_steps - 1)
+        bracket, m0, gained = prepared(task, grid, t, state.value[t + 1])
+        everywhere = over_region(bracket, region[t + 1], self.block)
+        near = info.means[-1] if reference is None else reference.mean[t]
+        fixed = self._fixed(bracket, m0, near)
+
+        def most(x: Array) -> Array:
+            x = x if x.ndim == 2 else jnp.linalg.norm(x, axis=-1)
+            return jnp.max(jnp.where(region[t][None], x, 0.0), axis=-1)
+
+        found = {
+            "t": state.t,
+            **everywhere._asdict(),
+            "changes": most(jnp.diff(info.means, axis=0)),
+            "to_fixed": most(info.means - fixed.mean[None]),
+            "value_to_fixed": most((fixed.value + gained)[None] - info.values),
+        }
+        if reference is not None:
+            found["to_best"] = most(info.means - reference.mean[t][None])
+            found["value_to_best"] = most(jnp.abs(reference.value[t][None] - info.values))
+        if self.keep:
+            found |= {"inner_mean": info.means, "inner_value": info.values}
+        return found
+
+    def _fixed(self, bracket: Bracket, m0: Array, near: Array) -> Best:
+        tolerance = TOLERANCE * float(jnp.finfo(region_dtype(bracket.grid)).eps)
+
+        def solve(m0: Array, near: Array) -> Best:
+            return maximiser(bracket, m0, near, tolerance)
+
+        found = in_blocks(solve, self.block, m0, near)
+        return jax.tree.map(lambda x: joined(x, m0.shape[0]), found)
+
+    def done(self, state: Backward, info: Inner, problem: Gridded, reference: object) -> Array:
+        """The first step of the chain has been improved."""
+        del info, problem, reference
+        return state.t == 0
 
 
 class Nested(NamedTuple):
-    """PI-FT backwards in t, with n inner iterations at each.
+    """PI-FT backwards in t, with n inner iterations at each; NaN from where it diverged.
 
     All errors are suprema over where Y_t has mass; i = 0 is the pre-trained mean.
 
@@ -46,9 +193,9 @@ class Nested(NamedTuple):
         everywhere: curvature of σ ∇²V̄ σ/β for the V_{t+1} found; its `ratio` is ρ_t, `[T]`.
         changes: |m^{i+1} - m^i|, `[T, n]`.
         to_fixed: |m^i - fixed point of the current V_{t+1}|, `[T, n + 1]`.
-        to_best: |m^i - m*|, `[T, n + 1]`.
         value_to_fixed: value of the fixed point less that after i iterations, `[T, n + 1]`.
-        value_to_best: |V*_t - V_t^i|, `[T, n + 1]`.
+        to_best: |m^i - m*|, `[T, n + 1]`; None without a reference.
+        value_to_best: |V*_t - V_t^i|, `[T, n + 1]`; None without a reference.
         inner_mean: `[T, n + 1, P, d]` if kept, else None.
         inner_value: `[T, n + 1, P]` if kept, else None.
     """
@@ -58,244 +205,52 @@ class Nested(NamedTuple):
     everywhere: Curvature
     changes: Array
     to_fixed: Array
-    to_best: Array
     value_to_fixed: Array
-    value_to_best: Array
+    to_best: Array | None
+    value_to_best: Array | None
     inner_mean: Array | None
     inner_value: Array | None
 
 
-class _Errors(NamedTuple):
-    change: Array
-    to_fixed: Array
-    to_best: Array
-    value_to_fixed: Array
-    value_to_best: Array
-
-
-def check_inner(num_inner: int, rule: str) -> None:
-    """Raise `InputError` for no inner iterations or an unknown rule."""
-    if num_inner < 1:
-        raise InputError(f"num_inner must be at least 1, got {num_inner}")
-    if rule not in RULES:
-        raise InputError(f"inner rule must be one of {', '.join(RULES)}, got {rule}")
-
-
 def nested(
-    problem: Problem,
-    grid: Grid,
-    region: Array,
-    best: Optimum,
+    problem: Gridded,
     num_inner: int,
     rule: Rule = "plain",
     *,
+    reference: Optimum | None = None,
     keep: bool = False,
     block: int = BLOCK,
 ) -> Nested:
-    """PI-FT from the pre-trained policy with `num_inner` inner iterations at each t.
+    """The whole run of `GridNested` from the pre-trained policy, as one pure function.
 
     Args:
-        problem: with scalar or diagonal σ_t.
-        grid: the grid.
-        region: where Y_0..Y_T have mass, `[T + 1, P]`.
-        best: the optimum of the same problem, against which errors are measured.
+        problem: on its grid.
         num_inner: n.
-        rule: of an inner iteration; see `improved`.
+        rule: of an inner iteration.
+        reference: the optimum of the same problem, where errors against it are wanted.
         keep: also return all inner means and values.
         block: points at once.
 
     Raises:
         InputError: for num_inner < 1 or an unknown rule.
     """
-    check_inner(num_inner, rule)
-    return _nested(problem, grid, region, best, num_inner, rule, keep, block)
+    return _nested(problem, GridNested(num_inner, rule, keep, block), reference)
 
 
-@partial(jax.jit, static_argnums=(4, 5, 6, 7))
-def _nested(
-    problem: Problem,
-    grid: Grid,
-    region: Array,
-    best: Optimum,
-    num_inner: int,
-    rule: Rule,
-    keep: bool,
-    block: int,
-) -> Nested:
-    tolerance = TOLERANCE * float(jnp.finfo(region_dtype(grid)).eps)
-
-    def step(after: Array, now: tuple) -> tuple:
-        t, mask, best_mean, best_value = now
-        bracket, m0, gained = prepared(problem, grid, t, after)
-        P = m0.shape[0]
-        everywhere = over_region(bracket, region[t + 1], block)
-
-        def iterate(m0: Array, best_mean: Array, best_value: Array, mask: Array) -> tuple:
-            fixed = maximiser(bracket, m0, best_mean, tolerance)
-            targets = fixed, best_mean, best_value
-            return _iterations(bracket, m0, targets, mask, rule, everywhere.ratio, num_inner, keep)
-
-        blocks = in_blocks(iterate, block, m0, best_mean, best_value - gained, mask)
-        mean, value, errors, *paths = blocks
-        value = joined(value, P) + gained
-        errors = jax.tree.map(lambda x: jnp.max(x, 0), errors)
-        kept = [None if x is None else _unrolled(x, P) for x in paths]
-        if kept[1] is not None:
-            kept[1] = kept[1] + gained[None]
-        return value, (value, joined(mean, P), everywhere, *errors, *kept)
-
-    last = terminal(problem, grid)
-    inputs = (jnp.arange(problem.num_steps), region[:-1], best.mean, best.value[:-1])
-    value, mean, everywhere, change, *rest = lax.scan(step, last, inputs, reverse=True)[1]
-    value = jnp.concatenate([value, last[None]])
-    return Nested(value, mean, everywhere, change[:, 1:], *rest)
-
-
-def _iterations(
-    bracket: Bracket,
-    m0: Array,
-    targets: tuple[Best, Array, Array],
-    mask: Array,
-    rule: Rule,
-    rho: Array,
-    num_inner: int,
-    keep: bool,
-) -> tuple:
-    """The inner iterations of a block of points, from m0.
-
-    `targets` are the fixed point of the current V_{t+1}, the optimal mean and the optimal value.
-    """
-    fixed, best_mean, best_value = targets
-
-    def most(x: Array) -> Array:
-        x = x if x.ndim == 1 else jnp.linalg.norm(x, axis=-1)
-        return jnp.max(jnp.where(mask, x, 0.0))
-
-    def inner(state: tuple[Array, Array, Array], _: None) -> tuple:
-        before, m, _value = state
-        jet = bracket.jet(m)
-        value = bracket.value(jet, m, m0)
-        errors = _Errors(
-            most(m - before),
-            most(m - fixed.mean),
-            most(m - best_mean),
-            most(fixed.value - value),
-            most(jnp.abs(best_value - value)),
-        )
-        following = improved(bracket, jet, m, m0, rule, rho)
-        return (m, following, value), (errors, (m, value) if keep else None)
-
-    state = (m0, m0, jnp.zeros_like(best_value))
-    (mean, _, value), (errors, path) = lax.scan(inner, state, length=num_inner + 1)
-    return (mean, value, errors, *(path or (None, None)))
-
-
-def _unrolled(blocks: Array, M: int) -> Array:
-    """`[n, M, ...]` from paths of blocks `[blocks, n, rows, ...]`."""
-    moved = jnp.moveaxis(blocks, 1, 0)
-    return moved.reshape(moved.shape[0], -1, *moved.shape[3:])[:, :M]
-
-
-def sweep(
-    problem: Problem,
-    grid: Grid,
-    means: Array,
-    rule: Rule = "plain",
-    *,
-    region: Array | None = None,
-    block: int = BLOCK,
-) -> tuple[Array, Array]:
-    """Whole-trajectory policy iteration: evaluate at all t, then improve at all t.
-
-    Args:
-        problem: with scalar or diagonal σ_t.
-        grid: the grid.
-        means: of the policy, `[T, P, d]`.
-        rule: of the improvement; `damped` takes ρ_t over the region.
-        region: where Y_0..Y_T have mass, `[T + 1, P]`; None: everywhere.
-        block: points at once.
-
-    Returns:
-        The improved means, and the values `[T + 1, P]` of the policy that came in.
-    """
-    check_inner(1, rule)
-    if region is None:
-        region = jnp.ones((problem.num_steps + 1, means.shape[1]), bool)
-    return _sweep(problem, grid, means, region, rule, block)
-
-
-@partial(jax.jit, static_argnums=(4, 5))
-def _sweep(
-    problem: Problem,
-    grid: Grid,
-    means: Array,
-    region: Array,
-    rule: Rule,
-    block: int,
-) -> tuple[Array, Array]:
-    def step(after: Array, now: tuple) -> tuple:
-        t, m = now
-        bracket, m0, gained = prepared(problem, grid, t, after)
-        rho = jnp.zeros((), after.dtype)
-        if rule == "damped":
-            rho = over_region(bracket, region[t + 1], block).ratio
-
-        def both(m: Array, m0: Array) -> tuple[Array, Array]:
-            jet = bracket.jet(m)
-            return bracket.value(jet, m, m0), improved(bracket, jet, m, m0, rule, rho)
-
-        P = m0.shape[0]
-        value, better = (joined(x, P) for x in in_blocks(both, block, m, m0))
-        value = value + gained
-        return value, (value, better)
-
-    last = terminal(problem, grid)
+@jax.jit
+def _nested(problem: Gridded, by: GridNested, reference: Optimum | None) -> Nested:
+    last, seen = unroll(problem, by, num_steps=problem.num_steps, reference=reference)
     times = jnp.arange(problem.num_steps)
-    values, better = lax.scan(step, last, (times, means), reverse=True)[1]
-    return better, jnp.concatenate([values, last[None]])
+    reached = seen.pop("t")[:0:-1] == times
 
+    def in_time(x: Array) -> Array:
+        """The records of steps T-1..0 by t; those of steps that were not made are NaN."""
+        kept = reached.reshape(-1, *[1] * (x.ndim - 1))
+        return jnp.where(kept, x[:0:-1], jnp.nan)
 
-class Sweeps(NamedTuple):
-    """Errors of whole sweeps, suprema over where Y_t has mass.
-
-    Attributes:
-        means: what they end with, `[T, P, d]`.
-        to_best: |m_t - m*_t| before the first and after every sweep, `[num + 1, T]`.
-        gaps: |V*_t - V_t| of the policy before every sweep, `[num, T + 1]`.
-        objective_gaps: E V*_0(Y_0) - J of the policy before every sweep, `[num]`.
-    """
-
-    means: Array
-    to_best: Array
-    gaps: Array
-    objective_gaps: Array
-
-
-@partial(jax.jit, static_argnames=("num_sweeps", "rule", "block"))
-def sweeps(
-    problem: Problem,
-    grid: Grid,
-    region: Array,
-    best: Optimum,
-    start: Array,
-    num_sweeps: int,
-    rule: Rule = "plain",
-    *,
-    block: int = BLOCK,
-) -> Sweeps:
-    """`num_sweeps` sweeps from means `start [T, P, d]`; the other arguments as for `nested`."""
-    points = grid.points()
-    p0 = jnp.exp(jax.vmap(problem.chain.start.log_density)(points)) * grid.cell
-
-    def distance(means: Array) -> Array:
-        apart = jnp.linalg.norm(means - best.mean, axis=-1)
-        return jnp.max(jnp.where(region[:-1], apart, 0.0), axis=-1)
-
-    def one(means: Array, _: None) -> tuple:
-        better, value = _sweep(problem, grid, means, region, rule, block)
-        apart = jnp.max(jnp.where(region, jnp.abs(best.value - value), 0.0), axis=-1)
-        return better, (distance(better), apart, p0 @ (best.value[0] - value[0]))
-
-    means, (later, gaps, objective_gaps) = lax.scan(one, start, length=num_sweeps)
-    to_best = jnp.concatenate([distance(start)[None], later])
-    return Sweeps(means, to_best, gaps, objective_gaps)
+    found = {name: in_time(x) for name, x in seen.items()}
+    value = jnp.where(jnp.append(reached, True)[:, None], last.value, jnp.nan)
+    everywhere = Curvature(found.pop("lowest"), found.pop("highest"))
+    missing = dict.fromkeys(("to_best", "value_to_best", "inner_mean", "inner_value"))
+    mean = jnp.where(reached[:, None, None], last.means, jnp.nan)
+    return Nested(value=value, mean=mean, everywhere=everywhere, **{**missing, **found})

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array, shaped
 from fineq.pift.grid.tensor import Grid
 
 
@@ -28,5 +29,11 @@ class GridMean(NamedTuple):
 
 
 def grid_mean(grid: Grid, means: Array) -> GridMean:
-    """The policy with means `[T, P, d]` on a grid."""
+    """The policy with means `[T, P, d]` on a grid.
+
+    Raises:
+        InputError: for means of another shape.
+    """
+    means = real_array("means", means, 3)
+    means = shaped("means", means, (means.shape[0], grid.num**grid.d, grid.d))
     return GridMean(grid, jax.vmap(jax.vmap(grid.spline))(jnp.swapaxes(means, 1, 2)))

@@ -10,6 +10,7 @@ from jax import Array, lax
 from fineq.arrays import prefer_float64
 from fineq.pift.grid.bellman import BLOCK, Best, Bracket, in_blocks, joined, maximiser
 from fineq.pift.grid.density import running
+from fineq.pift.grid.gridded import Gridded, checked_means
 from fineq.pift.grid.tensor import Grid, axis_sigmas, smoothed
 from fineq.pift.problem import Problem
 
@@ -101,20 +102,19 @@ def over_region(bracket: Bracket, mask: Array, block: int) -> Curvature:
 
 
 @partial(jax.jit, static_argnames=("block",))
-def optimum(problem: Problem, grid: Grid, region: Array, *, block: int = BLOCK) -> Optimum:
+def optimum(problem: Gridded, *, block: int = BLOCK) -> Optimum:
     """Solve the Bellman equation to rounding, backwards in t (`pift/optimality`).
 
     Args:
-        problem: with scalar or diagonal σ_t.
-        grid: the grid.
-        region: where Y_0..Y_T have mass, `[T + 1, P]` (see `carried`).
+        problem: on its grid.
         block: points at once.
     """
     prefer_float64("pift.grid.optimum")
+    task, grid, region = problem
     tolerance = TOLERANCE * float(jnp.finfo(region_dtype(grid)).eps)
 
     def step(after: Array, t: Array) -> tuple:
-        bracket, m0, gained = prepared(problem, grid, t, after)
+        bracket, m0, gained = prepared(task, grid, t, after)
 
         def solve(m0: Array) -> Best:
             return maximiser(bracket, m0, m0, tolerance)
@@ -126,7 +126,7 @@ def optimum(problem: Problem, grid: Grid, region: Array, *, block: int = BLOCK) 
         left = jnp.max(jnp.where(region[t], residual, 0.0))
         return value, (value, mean, everywhere, optimal, left)
 
-    last = terminal(problem, grid)
+    last = terminal(task, grid)
     times = jnp.arange(problem.num_steps)
     value, *rest = lax.scan(step, last, times, reverse=True)[1]
     return Optimum(jnp.concatenate([value, last[None]]), *rest)
@@ -138,16 +138,22 @@ def region_dtype(grid: Grid) -> jnp.dtype:
 
 
 @partial(jax.jit, static_argnames=("block",))
-def evaluate(problem: Problem, grid: Grid, means: Array, *, block: int = BLOCK) -> Array:
-    """V_0..V_T of a policy with means `[T, P, d]`, `[T + 1, P]`."""
+def evaluate(problem: Gridded, means: Array, *, block: int = BLOCK) -> Array:
+    """V_0..V_T of a policy with means `[T, P, d]`, `[T + 1, P]`.
+
+    Raises:
+        InputError: for means of another shape.
+    """
+    means = checked_means(problem, means)
+    task, grid, _ = problem
 
     def step(after: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
         t, m = now
-        bracket, m0, gained = prepared(problem, grid, t, after)
+        bracket, m0, gained = prepared(task, grid, t, after)
         value = in_blocks(lambda m, m0: bracket.value(bracket.jet(m), m, m0), block, m, m0)
         value = joined(value, m0.shape[0]) + gained
         return value, value
 
-    last = terminal(problem, grid)
+    last = terminal(task, grid)
     values = lax.scan(step, last, (jnp.arange(problem.num_steps), means), reverse=True)[1]
     return jnp.concatenate([values, last[None]])

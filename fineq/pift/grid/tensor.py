@@ -9,8 +9,7 @@ import numpy as np
 from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from scipy.special import roots_hermitenorm
-from scipy.stats import norm
+from scipy.special import ndtri, roots_hermitenorm
 
 from fineq.ddpm.laws import Gaussian, Law, Mixture, Points, standard_normal
 from fineq.ddpm.schedules import Schedule
@@ -127,7 +126,7 @@ def law_bounds(law: Law, schedule: Schedule, outside: float = 1e-12) -> tuple[Ar
     spreads = [_spread(law.noised(float(bar))) for bar in np.asarray(schedule.alpha_bars)]
     spreads.append(_spread(standard_normal(law.d)))
     means, deviations = (np.concatenate(x) for x in zip(*spreads))
-    reach = norm.isf(outside / 2) * deviations
+    reach = -ndtri(outside / 2) * deviations
     return jnp.asarray((means - reach).min(0)), jnp.asarray((means + reach).max(0))
 
 

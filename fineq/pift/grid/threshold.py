@@ -10,11 +10,11 @@ import numpy as np
 from jax import Array
 
 from fineq.errors import InputError
-from fineq.pift.grid.bellman import Rule
-from fineq.pift.grid.nested import Nested, check_inner, nested
+from fineq.pift.grid.gridded import Gridded
+from fineq.pift.grid.nested import nested
 from fineq.pift.grid.solve import Optimum, optimum
-from fineq.pift.grid.tensor import Grid
-from fineq.pift.problem import Problem, with_beta
+from fineq.pift.problem import with_beta
+from fineq.pift.rule import Rule
 
 LATE = 4  # a rate is measured over the last quarter of the iterations
 FLOOR = 1e-11  # changes below this are rounding: the iteration has converged
@@ -34,39 +34,24 @@ class Threshold(NamedTuple):
 
 
 @jax.jit
-def optima(problem: Problem, grid: Grid, region: Array, betas: Array) -> Optimum:
+def optima(problem: Gridded, betas: Array) -> Optimum:
     """The optimum at each of `betas [B]`, leaves `[B, ...]`, in one program."""
-    return jax.vmap(lambda beta: optimum(with_beta(problem, beta), grid, region))(betas)
+    return jax.vmap(lambda beta: optimum(at_beta(problem, beta)))(betas)
 
 
-def nesteds(
-    problem: Problem,
-    grid: Grid,
-    region: Array,
-    best: Optimum,
-    betas: Array,
-    num_inner: int,
-    rule: Rule = "plain",
-) -> Nested:
-    """Nested PI-FT at each of `betas [B]` with their optima `[B, ...]`, in one program."""
-    check_inner(num_inner, rule)
-    return _nesteds(problem, grid, region, best, betas, num_inner, rule)
+@partial(jax.jit, static_argnames=("num_inner", "rule"))
+def changes(problem: Gridded, betas: Array, num_inner: int, rule: Rule = "plain") -> Array:
+    """|m^{i+1} - m^i| of nested PI-FT at each of `betas [B]`, `[B, T, num_inner]`, in one program.
+
+    Raises:
+        InputError: for num_inner < 1 or an unknown rule.
+    """
+    return jax.vmap(lambda beta: nested(at_beta(problem, beta), num_inner, rule).changes)(betas)
 
 
-@partial(jax.jit, static_argnums=(5, 6))
-def _nesteds(
-    problem: Problem,
-    grid: Grid,
-    region: Array,
-    best: Optimum,
-    betas: Array,
-    num_inner: int,
-    rule: Rule,
-) -> Nested:
-    def at(beta: Array, best: Optimum) -> Nested:
-        return nested(with_beta(problem, beta), grid, region, best, num_inner, rule)
-
-    return jax.vmap(at)(betas, best)
+def at_beta(problem: Gridded, beta: Array) -> Gridded:
+    """The same problem on the same grid at another β."""
+    return problem._replace(problem=with_beta(problem.problem, beta))
 
 
 def late_rates(changes: Array) -> Array:

@@ -39,6 +39,10 @@ class Reference(NamedTuple):
         """The control error of a costate, estimated on these paths."""
         return jnp.mean(self.squares(problem, costate))
 
+    def errors(self, problem: Problem, costate: Costate) -> dict[str, Array]:
+        """The control error by the name under which methods record it."""
+        return {"error": self.error(problem, costate)}
+
     def size(self, problem: Problem) -> Array:
         """The error of changing nothing: what relative errors are relative to."""
         each = jax.vmap(lambda g, e, b: jnp.sum(e * scaled(g, e), -1) / b)

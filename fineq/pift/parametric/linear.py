@@ -1,13 +1,12 @@
-"""Costates linear in features: PI-FT by exact least squares, one sweep per kernel step.
+"""Costates linear in features: PI-FT by exact least squares, one sweep a step.
 
 At each t the target of PI-FT is regressed on φ_t(Y_t) over the simulated paths. Because the gain
 S_t/β_t is the same at all points of a step, regressing the costate, the mean or the control gives
 one and the same policy. Source: arXiv 2412.18164 (`pift/parametric`).
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +14,14 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
+from fineq.iterate import Method, method, static
+from fineq.pift.doors import expect
 from fineq.pift.parametric.features import Features
 from fineq.pift.parametric.paths import (
     Paths,
     Target,
     check_num_paths,
+    check_target,
     returns,
     simulate,
     targets,
@@ -144,44 +146,99 @@ def project(features: Features, states: Array, wanted: Array) -> LinearCostate:
     return LinearCostate(features, least_squares_each(features, states, wanted).coefficients)
 
 
-LinearKernel = Callable[[Array, LinearCostate, Problem], tuple[LinearCostate, LinearInfo]]
+@method
+class LinearSweeps(Method):
+    """PI-FT by whole sweeps with costates linear in features: simulate, then fit all steps.
 
+    Measured: `last_objective`, J of the policy that the last sweep began with, estimated from its
+    paths, and `standard_error` of that; `residual` and `least_rank` of the fits, see `LinearInfo`.
+    With a `fineq.pift.Reference` also `error`, the control error of the policy.
 
-def fitted_iteration(
-    num_paths: int, target: Target = "landing", share: float = 1.0, ridge: float = 0.0
-) -> LinearKernel:
-    """Whole-trajectory PI-FT: simulate the policy, then fit all steps.
-
-    Args:
+    Attributes:
         num_paths: simulated for each sweep.
+        features: of the costate; None: those of the start.
         target: see `fineq.pift.parametric.paths`.
-        share: of the way to the fit that is gone; below 1 it averages the noise of about 2/share
-            sweeps, and slows their contraction.
+        share: of the way to the fit that is gone, in (0, 1]; below 1 it averages the noise of about
+            2/share sweeps, and slows their contraction.
         ridge: price of |θ_t|² beside the mean square of what the fit leaves: it keeps features that
             few paths visit from large coefficients, at a bias.
 
     Raises:
-        InputError: for fewer than one path, a share outside (0, 1], or a negative ridge.
+        InputError: for fewer than one path, an unknown target, a share outside (0, 1], or a
+            negative ridge.
     """
-    check_num_paths(num_paths)
-    if not 0 < share <= 1:
-        raise InputError(f"share must lie in (0, 1], got {share}")
-    if ridge < 0:
-        raise InputError(f"ridge must be at least 0, got {ridge}")
 
-    def kernel(
-        key: Array, state: LinearCostate, problem: Problem
+    draws = True
+
+    num_paths: int = static()
+    features: Any = None
+    target: Target = static(default="landing")
+    share: Any = 1.0
+    ridge: float = static(default=0.0)
+
+    def __post_init__(self) -> None:
+        check_num_paths(self.num_paths)
+        check_target(self.target)
+        if isinstance(self.share, int | float) and not 0 < self.share <= 1:
+            raise InputError(f"share must lie in (0, 1], got {self.share}")
+        if self.ridge < 0:
+            raise InputError(f"ridge must be at least 0, got {self.ridge}")
+
+    def init(
+        self, key: Array | None, problem: Problem, start: LinearCostate | None
+    ) -> LinearCostate:
+        """The costate `start`, or zero: the pre-trained policy."""
+        del key
+        expect(self, problem, Problem, "make_problem")
+        return begun(problem, self.features, start)
+
+    def step(
+        self, key: Array | None, state: LinearCostate, problem: Problem
     ) -> tuple[LinearCostate, LinearInfo]:
-        paths = simulate(key, problem, state, num_paths)
-        fit = regress(problem, state, paths, target, ridge)
+        """One sweep."""
+        assert key is not None
+        paths = simulate(key, problem, state, self.num_paths)
+        fit = regress(problem, state, paths, self.target, self.ridge)
         gained = returns(problem, paths)
         info = LinearInfo(
             jnp.mean(gained),
-            jnp.std(gained) / jnp.sqrt(num_paths),
+            jnp.std(gained) / jnp.sqrt(self.num_paths),
             jnp.min(fit.rank),
             jnp.sqrt(jnp.mean(fit.residuals**2)),
         )
-        moved = state.coefficients + share * (fit.coefficients - state.coefficients)
+        moved = state.coefficients + self.share * (fit.coefficients - state.coefficients)
         return LinearCostate(state.features, moved), info
 
-    return kernel
+    def measure(
+        self, state: LinearCostate, info: LinearInfo, problem: Problem, reference: Any
+    ) -> dict[str, Array]:
+        """What the sweep reported, and the error of the policy."""
+        found = {
+            "last_objective": info.objective,
+            "standard_error": info.error,
+            "residual": info.residual,
+            "least_rank": info.least_rank,
+        }
+        return found if reference is None else {**found, **reference.errors(problem, state)}
+
+
+def begun(
+    problem: Problem, features: Features | None, given: LinearCostate | None
+) -> LinearCostate:
+    """Where a method with linear features starts: as given, or as the pre-trained policy.
+
+    Raises:
+        InputError: where neither is given, or coefficients are of another shape than the problem
+            has.
+    """
+    if given is None:
+        if features is None:
+            raise InputError("linear controls need features: give features=, or a start")
+        return start(problem, features)
+    like = start(problem, given.features).coefficients
+    if given.coefficients.shape != like.shape:
+        raise InputError(
+            f"coefficients must have shape {like.shape} for this problem, got "
+            f"{given.coefficients.shape}"
+        )
+    return given

@@ -140,6 +140,12 @@ def check_num_paths(num_paths: int) -> None:
         raise InputError(f"num_paths must be at least 1, got {num_paths}")
 
 
+def check_target(target: str) -> None:
+    """Raise `InputError` for an unknown target."""
+    if target not in get_args(Target):
+        raise InputError(f"target must be one of {', '.join(get_args(Target))}, got {target}")
+
+
 def simulate(key: Array, problem: Problem, costate: Costate, num_paths: int) -> Paths:
     """Independent paths of a policy from the law of Y_0.
 
@@ -217,8 +223,7 @@ def targets(problem: Problem, costate: Costate, paths: Paths, target: Target = "
     Raises:
         InputError: for an unknown target.
     """
-    if target not in get_args(Target):
-        raise InputError(f"target must be one of {', '.join(get_args(Target))}, got {target}")
+    check_target(target)
     a = adjoints(problem, costate, paths, "quiet" if target == "landing" else target)
     if target == "raw":
         return a

@@ -1,7 +1,6 @@
 """Training neural costates: fitted policy iteration, and stochastic gradient ascent on J.
 
-Both are kernels `(key, state, problem) -> (state, info)` for `fineq.iterate`, which keeps and
-resumes them. They are close relatives. With a_{t+1} the `raw` target,
+Both are methods of `fineq.solve`, and close relatives. With a_{t+1} the `raw` target,
 
     -∇_θ J = E Σ_t (∇_θ c_t)' (S_t/β_t) (c_t - a_{t+1}),
 
@@ -10,8 +9,6 @@ fixed. Fitted iteration takes several steps on that loss for each batch of paths
 targets of less noise. Source: arXiv 2412.18164 (`pift/parametric`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,11 +18,16 @@ import optax
 from jax import Array, lax
 
 from fineq.errors import InputError
-from fineq.pift.parametric.network import NetworkCostate
+from fineq.iterate import Method, method, static
+from fineq.pift.doors import expect
+from fineq.pift.parametric.features import standard_scale
+from fineq.pift.parametric.networks import NetworkCostate, network
+from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.parametric.paths import (
     Paths,
     Target,
     check_num_paths,
+    check_target,
     gains,
     returns,
     rollout,
@@ -34,48 +36,6 @@ from fineq.pift.parametric.paths import (
     targets,
 )
 from fineq.pift.problem import Problem
-
-
-@dataclass(frozen=True)
-class Optimiser:
-    """AdamW with clipping by global norm, cosine decay and an average of the iterates.
-
-    Attributes:
-        learning_rate: at the start.
-        num_steps: over which it decays to `final` times that; 0 keeps it.
-        final: share of the learning rate at the end.
-        weight_decay: of AdamW.
-        clip: largest global norm of a gradient; 0 for no clipping.
-        average: decay of the exponential moving average of the variables per step, at step n at
-            most (1 + n)/(10 + n) so that the start is soon forgotten; 0 keeps the last ones alone.
-
-    Raises:
-        InputError: for numbers out of range.
-    """
-
-    learning_rate: float = 1e-3
-    num_steps: int = 0
-    final: float = 0.01
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    average: float = 0.99
-
-    def __post_init__(self):
-        if not self.learning_rate > 0:
-            raise InputError(f"training.learning_rate must be above 0, got {self.learning_rate}")
-        if not 0 <= self.average < 1:
-            raise InputError(f"training.average must lie in [0, 1), got {self.average}")
-        for name in ("num_steps", "weight_decay", "clip", "final"):
-            if getattr(self, name) < 0:
-                raise InputError(f"training.{name} must be at least 0, got {getattr(self, name)}")
-
-    def transform(self) -> optax.GradientTransformation:
-        """The transformation of gradients."""
-        rate: Any = self.learning_rate
-        if self.num_steps:
-            rate = optax.cosine_decay_schedule(self.learning_rate, self.num_steps, self.final)
-        adam = optax.adamw(rate, weight_decay=self.weight_decay)
-        return optax.chain(optax.clip_by_global_norm(self.clip), adam) if self.clip else adam
 
 
 class Training(NamedTuple):
@@ -100,12 +60,12 @@ class Training(NamedTuple):
 
 
 class TrainingInfo(NamedTuple):
-    """What one kernel step reports.
+    """What one step reports.
 
     Attributes:
         objective: mean return of the simulated policy.
         error: standard error of that mean.
-        loss: regression loss before the last step (zero for `gradient_ascent`).
+        loss: regression loss before the last step (zero for `NetworkAscent`).
         norm: global norm of the last gradient, before clipping.
     """
 
@@ -115,10 +75,7 @@ class TrainingInfo(NamedTuple):
     norm: Array
 
 
-Kernel = Callable[[Array, Training, Problem], tuple[Training, TrainingInfo]]
-
-
-def start(costate: NetworkCostate, optimiser: Optimiser) -> Training:
+def begin(costate: NetworkCostate, optimiser: Optimiser) -> Training:
     """Training before its first step."""
     variables = costate.variables
     moments = optimiser.transform().init(variables)
@@ -177,86 +134,156 @@ def fit(
     return lax.scan(step, (state, *blank), order)[0]
 
 
-def fitted_iteration(
-    num_paths: int,
-    optimiser: Optimiser,
-    *,
-    target: Target = "quiet",
-    num_batches: int = 8,
-    num_passes: int = 1,
-) -> Kernel:
-    """PI-FT sweeps: simulate the policy, then regress on its targets by AdamW.
+@method
+class NetworkTraining(Method):
+    """What both ways to train a network share.
 
-    Args:
-        num_paths: simulated for each sweep.
-        optimiser: of the regression.
+    Measured: `last_objective`, J of the policy that the last step began with, estimated from its
+    paths, and `standard_error` of that; `loss` and `norm`, see `TrainingInfo`. With a
+    `fineq.pift.Reference` also `error`, the control error of the averaged policy.
+
+    Attributes:
+        num_paths: simulated for each step.
+        optimiser: of the variables.
+        num_batches: updates made of the paths of one step.
+        width, depth: of the network where no start is given.
+    """
+
+    draws = True
+
+    num_paths: int = static()
+    optimiser: Optimiser = static(default=Optimiser())
+    num_batches: int = static(default=8)
+    width: int = static(default=64)
+    depth: int = static(default=2)
+
+    def __post_init__(self) -> None:
+        check_num_paths(self.num_paths)
+        check_counts(num_batches=self.num_batches)
+
+    def init(self, key: Array | None, problem: Problem, start: NetworkCostate | None) -> Training:
+        """Before the first update of the network `start`, or of a new one from c = 0."""
+        expect(self, problem, Problem, "make_problem")
+        if start is None:
+            assert key is not None
+            key_scale, key_network = jax.random.split(key)
+            scale = standard_scale(key_scale, problem)
+            start = network(key_network, scale, width=self.width, depth=self.depth)
+        return begin(start, self.optimiser)
+
+    def measure(
+        self, state: Training, info: TrainingInfo, problem: Problem, reference: Any
+    ) -> dict[str, Array]:
+        """What the step reported, and the error of the averaged policy."""
+        found = {
+            "last_objective": info.objective,
+            "standard_error": info.error,
+            "loss": info.loss,
+            "norm": info.norm,
+        }
+        return found if reference is None else {**found, **reference.errors(problem, state.policy)}
+
+    def value(self, state: Training, problem: Problem) -> NetworkCostate:
+        """The costate of the averaged variables."""
+        del problem
+        return state.policy
+
+
+@method
+class NetworkSweeps(NetworkTraining):
+    """PI-FT by whole sweeps with a network: simulate, then regress on the targets by AdamW.
+
+    Attributes:
+        num_paths, optimiser, num_batches, width, depth: see `NetworkTraining`; a batch is a random
+            part of the pairs (t, Y_t).
         target: see `fineq.pift.parametric.paths`.
-        num_batches: steps in one pass over the pairs (t, Y_t), each on a random part of them.
         num_passes: over the same targets.
 
     Raises:
-        InputError: for fewer than one path, batch or pass.
+        InputError: for fewer than one path, batch or pass, or an unknown target.
     """
-    check_num_paths(num_paths)
-    for name, value in (("num_batches", num_batches), ("num_passes", num_passes)):
-        if value < 1:
-            raise InputError(f"training.{name} must be at least 1, got {value}")
 
-    def kernel(key: Array, state: Training, problem: Problem) -> tuple[Training, TrainingInfo]:
+    target: Target = static(default="quiet")
+    num_passes: int = static(default=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_target(self.target)
+        check_counts(num_passes=self.num_passes)
+
+    def step(
+        self, key: Array | None, state: Training, problem: Problem
+    ) -> tuple[Training, TrainingInfo]:
+        """One sweep."""
+        assert key is not None
         key_paths, key_order = jax.random.split(key)
-        paths = simulate(key_paths, problem, state.costate, num_paths)
-        wanted = targets(problem, state.costate, paths, target)
+        paths = simulate(key_paths, problem, state.costate, self.num_paths)
+        wanted = targets(problem, state.costate, paths, self.target)
 
         def one(carry: tuple, key: Array) -> tuple[tuple, None]:
-            return fit(key, carry[0], problem, paths, wanted, optimiser, num_batches), None
+            state = carry[0]
+            return fit(key, state, problem, paths, wanted, self.optimiser, self.num_batches), None
 
         blank = (jnp.zeros((), wanted.dtype), jax.tree.map(jnp.zeros_like, state.costate.variables))
-        keys = jax.random.split(key_order, num_passes)
+        keys = jax.random.split(key_order, self.num_passes)
         (state, value, gradient), _ = lax.scan(one, (state, *blank), keys)
         return state, _info(returns(problem, paths), value, gradient)
 
-    return kernel
 
-
-def gradient_ascent(num_paths: int, optimiser: Optimiser, num_batches: int = 1) -> Kernel:
-    """Stochastic gradient ascent on J, differentiated through the simulation.
+@method
+class NetworkAscent(NetworkTraining):
+    """Stochastic gradient ascent on J with a network, differentiated through the simulation.
 
     In the stochastic control literature this is the relative entropy loss.
 
-    Args:
-        num_paths: simulated for each kernel step.
-        optimiser: of the ascent.
-        num_batches: gradient steps of each kernel step, each on an equal part of the paths.
+    Attributes:
+        num_paths, optimiser, width, depth: see `NetworkTraining`.
+        num_batches: gradient steps of each step, each on an equal part of the paths.
 
     Raises:
         InputError: for fewer than one path or batch, or fewer paths than batches.
     """
-    check_num_paths(num_paths)
-    if not 1 <= num_batches <= num_paths:
-        raise InputError(
-            f"training.num_batches must lie between 1 and the number of paths, {num_paths}, "
-            f"got {num_batches}"
-        )
-    size = num_paths // num_batches
 
-    def step(state: Training, problem: Problem, key: Array) -> tuple[Training, TrainingInfo]:
+    num_batches: int = static(default=1)
+
+    def __post_init__(self) -> None:
+        check_num_paths(self.num_paths)
+        if not 1 <= self.num_batches <= self.num_paths:
+            raise InputError(
+                "training.num_batches must lie between 1 and the number of paths, "
+                f"{self.num_paths}, got {self.num_batches}"
+            )
+
+    def step(
+        self, key: Array | None, state: Training, problem: Problem
+    ) -> tuple[Training, TrainingInfo]:
+        """As many gradient steps as there are batches; the info is of the last."""
+        assert key is not None
+        if self.num_batches == 1:
+            return self._gradient_step(state, problem, key)
+        keys = jax.random.split(key, self.num_batches)
+        state, infos = lax.scan(lambda s, k: self._gradient_step(s, problem, k), state, keys)
+        # Variables move between batches: the last one belongs to the policy that comes out.
+        return state, jax.tree.map(lambda x: x[-1], infos)
+
+    def _gradient_step(
+        self, state: Training, problem: Problem, key: Array
+    ) -> tuple[Training, TrainingInfo]:
+        size = self.num_paths // self.num_batches
         key_start, key_noise = jax.random.split(key)
         y0 = problem.chain.start.sample(key_start, size)
         z = jax.random.normal(key_noise, (problem.num_steps, size, problem.d), y0.dtype)
         negative = partial(_negative, state.costate, problem, y0, z)
         (_, gained), gradient = jax.value_and_grad(negative, has_aux=True)(state.costate.variables)
         info = _info(gained, jnp.zeros((), y0.dtype), gradient)
-        return _update(optimiser, state, gradient), info
+        return _update(self.optimiser, state, gradient), info
 
-    def kernel(key: Array, state: Training, problem: Problem) -> tuple[Training, TrainingInfo]:
-        if num_batches == 1:
-            return step(state, problem, key)
-        keys = jax.random.split(key, num_batches)
-        state, infos = lax.scan(lambda s, k: step(s, problem, k), state, keys)
-        # Variables move between batches: the last one belongs to the policy that comes out.
-        return state, jax.tree.map(lambda x: x[-1], infos)
 
-    return kernel
+def check_counts(**counts: int) -> None:
+    """Raise `InputError` for a count below 1."""
+    for name, value in counts.items():
+        if value < 1:
+            raise InputError(f"training.{name} must be at least 1, got {value}")
 
 
 def _negative(

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.pift import lq
-from fineq.pift.lq import LinearQuadratic, Policy, Solution
+from fineq.pift.lq import Policy, Solution
 from fineq.pift.rewards import Quadratic
+from fineq.pift.rule import Rule
 from fineq.studies.pift.common import Study
-from fineq.sweep import Axis, Program, SweepResult
+from fineq.sweep import Axis, Program, SweepResult, Task, solving
 from fineq.sweep.stages import Member
 
 
@@ -43,27 +44,16 @@ class Facts(NamedTuple):
     mismatch: Array
 
 
-class Quadratics(NamedTuple):
-    """The problem of a sweep: arrays, optimum, moments of Y_0."""
-
-    lq: LinearQuadratic
-    solution: Solution
-    mean: Array
-    covariance: Array
-
-
 def facts_of(study: Study, axes: Sequence[Axis] | None = None) -> Facts:
     """The exact facts of every member, leaves `[*axes, ...]`, by default the study's axes."""
 
     def look(member: Member) -> Facts:
-        problem = study.instance(member).problem
-        arrays = lq.linear_quadratic(problem)
+        arrays = lq.linear_quadratic(study.instance(member).problem)
         found = lq.optimum(arrays)
-        moments = problem.chain.start.moments()
-        best = lq.objective(arrays, found.policy, *moments)
-        plain = lq.objective(arrays, lq.pretrained(arrays), *moments)
+        best = lq.objective(arrays, found.policy)
+        plain = lq.objective(arrays, lq.pretrained(arrays))
         ratios = found.ratios
-        backward = lq.expected(found.value, *moments)
+        backward = lq.expected(arrays, found.value)
         return Facts(
             found,
             jnp.where(found.well_posed, jnp.max(ratios), jnp.nan),
@@ -80,23 +70,12 @@ def facts_of(study: Study, axes: Sequence[Axis] | None = None) -> Facts:
     return study.stages.measure("facts", look, study.axes if axes is None else axes)
 
 
-def distance(policy: Policy, star: Policy, scale: Array) -> Array:
-    """Largest difference of two policies' means over steps, `scale` the size of a state.
-
-    The norm of (F - F*, (f - f*)/scale): the error at states of that size.
-    """
-    apart = jnp.concatenate([policy.F - star.F, (policy.f - star.f)[..., None] / scale], axis=-1)
-    sizes = jnp.linalg.norm(apart, axis=(-2, -1))
-    # A vectorised maximum on CPU may pass over NaN: a lost policy is told by hand.
-    return jnp.where(jnp.all(jnp.isfinite(sizes)), jnp.max(sizes), jnp.nan)
-
-
 def sweeps(
     study: Study,
     name: str,
     num_sweeps: int,
     axes: list[Axis] | None = None,
-    rule: Callable[[dict[str, Any]], lq.Rule] | None = None,
+    rule: Callable[[dict[str, Any]], Rule] | None = None,
 ) -> SweepResult:
     """Whole-trajectory policy iteration from the pre-trained policy.
 
@@ -108,35 +87,20 @@ def sweeps(
         rule: the inner step of a member's static values; `inner.rule` unless given.
 
     Returns:
-        Metrics `distance` (to the optimal means) and `gap` (J* - J), recorded at every sweep.
+        What `lq.LQSweeps` measures, recorded at every sweep.
     """
     pick = rule or (lambda static: study.config.inner.rule)
 
     def program(static: dict[str, Any]) -> Program:
-        chosen = pick(static)
+        by = lq.LQSweeps(pick(static))
 
-        def init(key: Array, member: Member) -> tuple[Policy, Quadratics]:
+        def make(key: Array, member: Member) -> Task:
             del key
             problem = study.instance({**member, **static}).problem
             arrays = lq.linear_quadratic(problem)
-            moments = problem.chain.start.moments()
-            return lq.pretrained(arrays), Quadratics(arrays, lq.optimum(arrays), *moments)
+            return Task(arrays, by, reference=lq.optimum(arrays))
 
-        def kernel(state: Policy, problem: Quadratics) -> tuple[Policy, tuple[()]]:
-            return lq.sweep(problem.lq, state, chosen)[0], ()  # type: ignore[arg-type]
-
-        def metrics(state: Policy, info: object, problem: Quadratics) -> dict[str, Array]:
-            del info
-            size = jnp.sqrt(jnp.trace(problem.covariance) + problem.mean @ problem.mean)
-            best = lq.expected(problem.solution.value, problem.mean, problem.covariance)
-            value = lq.evaluate(problem.lq, state)
-            return {
-                "distance": distance(state, problem.solution.policy, size),
-                "gap": best - lq.expected(value, problem.mean, problem.covariance),
-            }
-
-        record = list(range(num_sweeps + 1))
-        return Program(init, kernel, num_steps=num_sweeps, metrics=metrics, record=record)
+        return solving(make, num_steps=num_sweeps, record=list(range(num_sweeps + 1)))
 
     return study.stages.sweep(name, program, [*(axes or []), *study.axes])
 
@@ -157,8 +121,7 @@ def inner_errors(study: Study, num_inner: int) -> Inner:
     """Nested PI-FT of every member, leaves `[*axes, T, num_inner + 1]`."""
 
     def look(member: Member) -> Inner:
-        problem = study.instance(member).problem
-        arrays = lq.linear_quadratic(problem)
+        arrays = lq.linear_quadratic(study.instance(member).problem)
         # The barrier makes one LAPACK call wait for the other: two at once can hang two cores.
         star, arrays = lax.optimization_barrier((lq.optimum(arrays).policy, arrays))
         found = lq.nested(arrays, num_inner, study.config.inner.rule)  # type: ignore[arg-type]
@@ -167,11 +130,10 @@ def inner_errors(study: Study, num_inner: int) -> Inner:
         fixed = jax.vmap(lambda t, v, A, b: lq.improve(arrays, t, v, A, b, "newton"))(
             times, after, arrays.A, arrays.b
         )
-        mean, covariance = problem.chain.start.moments()
-        size = jnp.sqrt(jnp.trace(covariance) + mean @ mean)
+        size = lq.size(arrays)
 
         def error(inner: Policy, to: Policy) -> Array:
-            return jax.vmap(lambda i: distance(i, to, size))(inner)
+            return jax.vmap(lambda i: lq.distance(i, to, size))(inner)
 
         return Inner(
             jax.vmap(error)(found.inner, Policy(*fixed)), jax.vmap(error)(found.inner, star)

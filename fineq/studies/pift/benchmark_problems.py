@@ -17,8 +17,8 @@ import numpy as np
 from jax import Array
 
 from fineq.errors import InputError
-from fineq.pift.parametric import linear
 from fineq.pift.parametric.features import Features, Scale, polynomial, separate
+from fineq.pift.parametric.linear import LinearSweeps
 from fineq.results import Array as Named
 from fineq.results import StudyResult, status_of
 from fineq.studies.common import seed_axis
@@ -149,7 +149,8 @@ def _fit(
         iterations = result.iterations
         steps = result.diverged.size * iterations[-1]
         for i, key in enumerate(group):
-            parts[key] = {k: v[i] for k, v in result.metrics.items()}
+            found = {**result.metrics, "value": result.metrics["last_objective"]}
+            parts[key] = {k: v[i] for k, v in found.items()}
             diverged[key], seconds[key] = result.diverged[i], result.run_seconds / steps
     metrics = {k: np.stack([parts[key][k] for key in cases]) for k in views.ABOUT}
     return Fitted(metrics, iterations, np.stack([diverged[key] for key in cases]), seconds)
@@ -160,8 +161,8 @@ def _affine(config: PiftConfig, face: Callable[[Member], Facing]) -> Program:
         del key
         return polynomial(facing.scale, 1)
 
-    step = linear.fitted_iteration(config.benchmark.num_paths, "quiet")
-    return linear_program(face, features, step, config.benchmark.num_sweeps)
+    by = LinearSweeps(config.benchmark.num_paths, target="quiet")
+    return linear_program(face, features, by, config.benchmark.num_sweeps)
 
 
 def _network(config: PiftConfig, face: Callable[[Member], Facing]) -> Program:
@@ -182,11 +183,11 @@ def _well(config: PiftConfig, case: Case, stages: Stages) -> SweepResult:
         scale = Scale(jnp.zeros_like(size), size)
         return separate(scale, WELL_FEATURES, WELL_WIDTH)
 
-    step = linear.fitted_iteration(b.well_paths, "quiet", WELL_SHARE, WELL_RIDGE)
+    by = LinearSweeps(b.well_paths, target="quiet", share=WELL_SHARE, ridge=WELL_RIDGE)
 
     def program(static: dict[str, Any]) -> Program:
         del static
-        return linear_program(lambda member: facing, features, step, b.well_sweeps)
+        return linear_program(lambda member: facing, features, by, b.well_sweeps)
 
     return stages.sweep("double well", program, [seed_axis(config)])
 

@@ -21,7 +21,7 @@ from fineq.ddpm.laws import Gaussian, Mixture, mixture
 from fineq.ddpm.schedules import Schedule, rates
 from fineq.errors import InputError
 from fineq.pift import hjb, lq, tilting
-from fineq.pift.certificate import affine_bounds
+from fineq.pift.certificates import affine_bounds
 from fineq.pift.rewards import Quadratic, Wave
 from fineq.results import Array as Named
 from fineq.results import StudyResult, status_of
@@ -167,7 +167,7 @@ def _apart(drawn: Problems, schedule: Schedule) -> Apart:
         jnp.sqrt(mean_square(first, *start)),
         jnp.sqrt(jnp.sum(clock * squares) / jnp.sum(clock)),
         jnp.sqrt(jnp.sum(clock * short**2 * pulls) / jnp.sum(clock)),
-        bound - lq.expected(best.value, *start),
+        bound - lq.expected(arrays, best.value),
     )
 
 
@@ -186,8 +186,7 @@ def _refined(study: Study, grids: Axis) -> Refined:
     def at(member: Member) -> Refined:
         N = int(member["num_times"])
         domain = hjb.make_domain(law, END, N, POINTS_PER_STEP * N + 1, HALF_WIDTH)
-        r = hjb.on_points(domain, reward)
-        found = hjb.policy_iteration(domain, r, beta, count + EXTRA)
+        found = hjb.policy_iteration(hjb.bellman_equation(domain, reward, beta), count + EXTRA)
         seen = jnp.abs(domain.points) <= SEEN
 
         def most(x: Array) -> Array:

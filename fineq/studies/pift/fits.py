@@ -6,18 +6,21 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.pift.parametric import linear, training
+from fineq.pift.parametric import linear
 from fineq.pift.parametric.error import Reference
 from fineq.pift.parametric.features import Features, Scale
-from fineq.pift.parametric.network import network
+from fineq.pift.parametric.linear import LinearSweeps
+from fineq.pift.parametric.networks import network
+from fineq.pift.parametric.optimiser import Optimiser
+from fineq.pift.parametric.training import NetworkAscent, NetworkSweeps, NetworkTraining
 from fineq.pift.problem import Problem
 from fineq.pift.standard_problems import as_dtype
-from fineq.sweep import Program
+from fineq.sweep import Program, Task, solving
 from fineq.sweep.stages import Member
 
 
 class Facing(NamedTuple):
-    """The problem of a sweep.
+    """A problem, and what controls for it are measured against: a method's reference.
 
     Attributes:
         problem: the control problem.
@@ -33,12 +36,13 @@ class Facing(NamedTuple):
     scale: Scale
     known: dict[str, Array] = {}  # noqa: RUF012
 
-    def errors(self, costate: Any) -> dict[str, Array]:
-        """Control errors by the name of the reference."""
-        return {
-            name: reference.error(self.problem, costate) / self.unit
+    def errors(self, problem: Problem, costate: Any) -> dict[str, Array]:
+        """Control errors in their unit by the name of the reference, and what is known."""
+        found = {
+            name: reference.error(problem, costate) / self.unit
             for name, reference in self.references.items()
         }
+        return {**found, **self.known}
 
 
 Face = Callable[[Member], Facing]
@@ -47,27 +51,27 @@ Face = Callable[[Member], Facing]
 def linear_program(
     face: Face,
     features: Callable[[Array, Facing], Features],
-    step: linear.LinearKernel,
+    by: LinearSweeps,
     num_sweeps: int,
     known: Callable[[Features, Facing], Mapping[str, Array]] = lambda features, facing: {},
 ) -> Program:
-    """Linear controls from the pre-trained policy: errors and `value` of every sweep.
+    """Linear controls from the pre-trained policy, measured after every sweep.
 
     Args:
         face: from a member to its problem.
         features: from a key and the problem.
-        step: the kernel, see `fineq.pift.parametric.linear.fitted_iteration`.
-        num_sweeps: of the kernel.
+        by: the method.
+        num_sweeps: of the method.
         known: more numbers to record, computed once.
     """
 
-    def init(key: Array, member: Member) -> tuple[linear.LinearCostate, Facing]:
+    def make(key: Array, member: Member) -> Task:
         facing = face(member)
         made = features(key, facing)
         facing = facing._replace(known={**facing.known, **known(made, facing)})
-        return linear.start(facing.problem, made), facing
+        return Task(facing.problem, by, linear.start(facing.problem, made), facing)
 
-    return _program(init, step, lambda state: state, num_sweeps)
+    return _program(make, num_sweeps)
 
 
 class Net(NamedTuple):
@@ -93,55 +97,41 @@ class Net(NamedTuple):
     target: Any = "quiet"
     activation: str = "silu"
 
-    def optimiser(self, steps: int) -> training.Optimiser:
+    def optimiser(self, steps: int) -> Optimiser:
         """AdamW over a number of gradient steps in each sweep."""
-        return training.Optimiser(self.learning_rate, num_steps=self.num_sweeps * steps)
+        return Optimiser(self.learning_rate, num_steps=self.num_sweeps * steps)
 
-    def fitted(self) -> tuple[training.Kernel, training.Optimiser]:
+    def fitted(self) -> NetworkSweeps:
         """PI-FT: regression on simulated value gradients."""
-        optimiser = self.optimiser(self.num_batches * self.num_passes)
-        kernel = training.fitted_iteration(
-            self.num_paths,
-            optimiser,
-            target=self.target,
+        return NetworkSweeps(
+            num_paths=self.num_paths,
+            optimiser=self.optimiser(self.num_batches * self.num_passes),
             num_batches=self.num_batches,
+            target=self.target,
             num_passes=self.num_passes,
         )
-        return kernel, optimiser
 
-    def ascent(self) -> tuple[training.Kernel, training.Optimiser]:
+    def ascent(self) -> NetworkAscent:
         """Stochastic gradient ascent on J with as many paths a sweep, in as many batches."""
-        optimiser = self.optimiser(self.num_batches)
-        return training.gradient_ascent(self.num_paths, optimiser, self.num_batches), optimiser
+        return NetworkAscent(self.num_paths, self.optimiser(self.num_batches), self.num_batches)
 
 
-def network_program(
-    face: Face, net: Net, made: tuple[training.Kernel, training.Optimiser]
-) -> Program:
-    """A network from the pre-trained policy, in float32: errors and `value` of every sweep.
+def network_program(face: Face, net: Net, by: NetworkTraining) -> Program:
+    """A network from the pre-trained policy, in float32, measured after every sweep.
 
     Args:
         face: from a member to its problem.
         net: the network.
-        made: kernel and optimiser, `net.fitted()` or `net.ascent()`.
+        by: the method, `net.fitted()` or `net.ascent()`.
     """
-    kernel, optimiser = made
 
-    def init(key: Array, member: Member) -> tuple[training.Training, Facing]:
+    def make(key: Array, member: Member) -> Task:
         facing = as_dtype(face(member), jnp.float32)
         shape = {"width": net.width, "depth": net.depth, "activation": net.activation}
-        costate = network(key, facing.scale, **shape)
-        return training.start(costate, optimiser), facing
+        return Task(facing.problem, by, network(key, facing.scale, **shape), facing)
 
-    return _program(init, kernel, lambda state: state.policy, net.num_sweeps)
+    return _program(make, net.num_sweeps)
 
 
-def _program(init: Callable, step: Callable, policy: Callable, num_sweeps: int) -> Program:
-    def kernel(key: Array, state: Any, problem: Facing) -> tuple[Any, Any]:
-        return step(key, state, problem.problem)
-
-    def metrics(state: Any, info: Any, problem: Facing) -> dict[str, Array]:
-        return {**problem.errors(policy(state)), **problem.known, "value": info.objective}
-
-    record = list(range(num_sweeps + 1))
-    return Program(init, kernel, num_steps=num_sweeps, metrics=metrics, record=record)
+def _program(make: Callable[[Array, Member], Task], num_sweeps: int) -> Program:
+    return solving(make, num_steps=num_sweeps, record=list(range(num_sweeps + 1)))

@@ -14,8 +14,12 @@ from fineq.claims import Claim, Theory
 from fineq.claims.counting import seeds_words, transient, unless_holds
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.pift.grid import density, nested, solve
+from fineq.iterate import unroll
 from fineq.pift.grid.checks import change_under_halving, memory_bytes
+from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.nested import nested
+from fineq.pift.grid.solve import optimum
+from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import Grid
 from fineq.rates import Rate, linear_rate
 from fineq.results import StudyResult, status_of
@@ -65,15 +69,14 @@ def run(study: Study) -> StudyResult:
 
     def look(member: Member) -> Found:
         problem = study.instance(member).problem
-        before = density.pretrained(problem, grid)
-        region = density.carried(density.densities(problem, grid, before), grid)
-        best = solve.optimum(problem, grid, region)
-        inner = nested.nested(problem, grid, region, best, config.inner.num_inner, rule)
+        posed = gridded(problem, grid)
+        best = optimum(posed)
+        inner = nested(posed, config.inner.num_inner, rule, reference=best)
         num = config.inner.num_sweeps
-        swept = nested.sweeps(problem, grid, region, best, before, num, rule)
+        swept = unroll(posed, GridSweeps(rule), num_steps=num, reference=best)[1]
         return Found(
-            jnp.max(swept.to_best, axis=-1),
-            jnp.append(swept.objective_gaps, jnp.nan),
+            jnp.max(swept["distance"], axis=-1),
+            jnp.append(swept["gap"][1:], jnp.nan),
             best.optimal.ratio,
             best.everywhere.ratio,
             best.everywhere.highest,

@@ -244,7 +244,8 @@ def _arrays(
     ratios: Ratios,
 ) -> Arrays:
     dims = dims_of(study.axes)
-    arrays = named_arrays(result.metrics, dims, ABOUT, last=("iteration",))
+    shown = {name: result.metrics[name] for name in ABOUT if name in result.metrics}
+    arrays = named_arrays(shown, dims, ABOUT, last=("iteration",))
     arrays |= named_arrays(
         {
             **facts._asdict(),

@@ -17,7 +17,7 @@ from jax import Array
 
 from fineq.errors import InputError
 from fineq.pift import lq
-from fineq.pift.certificate import Gap, certificate
+from fineq.pift.certificates import Gap, certificate
 from fineq.pift.parametric import linear
 from fineq.pift.parametric.error import reference_on_paths
 from fineq.pift.parametric.features import (
@@ -27,6 +27,7 @@ from fineq.pift.parametric.features import (
     radial,
     standard_scale,
 )
+from fineq.pift.parametric.linear import LinearSweeps
 from fineq.pift.parametric.paths import Costate, Target, costate_of, policy_of
 from fineq.pift.problem import AffineMean
 from fineq.pift.separable import SplineCostate, solve_separable
@@ -157,10 +158,14 @@ def _linear(
     def known(features: Features, facing: Facing) -> dict[str, Array]:
         """The relative error of the projection of c* on the class, under the optimal law."""
         states, costates = facing.references["error"]
-        return {"in_class": facing.errors(linear.project(features, states, costates))["error"]}
+        return {
+            "in_class": facing.errors(facing.problem, linear.project(features, states, costates))[
+                "error"
+            ]
+        }
 
-    step = linear.fitted_iteration(num_paths, target, p.share)
-    return linear_program(_face, features, step, sweeps or p.num_sweeps, known)
+    by = LinearSweeps(num_paths, target=target, share=p.share)
+    return linear_program(_face, features, by, sweeps or p.num_sweeps, known)
 
 
 def _networks(study: Study, facing: Facing) -> dict[str, SweepResult]:

@@ -8,7 +8,7 @@ from fineq.claims import Claim, Theory
 from fineq.claims.counting import last_of, lost_words, over_seeds, still_falling, unless_holds
 from fineq.figures import Figure, Fit, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.pift.certificate import ENOUGH, Gap
+from fineq.pift.certificates import ENOUGH, Gap
 from fineq.rates import PowerLaw, pooled_interval, power_law
 from fineq.results import Array as Named
 from fineq.results import Arrays

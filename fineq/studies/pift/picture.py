@@ -10,12 +10,13 @@ import numpy as np
 from fineq.claims import Claim, Measured, Theory
 from fineq.ddpm.laws import Mixture, mixture
 from fineq.figures import Figure, Line, Panel
-from fineq.pift.certificate import ENOUGH, Certificate, Estimate, certificate
+from fineq.pift.certificates import ENOUGH, Certificate, Estimate, certificate
 from fineq.pift.grid import checks, density, solve, tensor
+from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.policy import grid_mean
 from fineq.pift.problem import ddpm_chain, make_problem, with_beta
 from fineq.pift.rewards import Wave
-from fineq.pift.simulate import simulate
+from fineq.pift.simulation import simulate
 from fineq.rates import LEVEL
 from fineq.results import Array as Named
 from fineq.results import Arrays
@@ -95,7 +96,7 @@ def draw_picture(study: Study) -> Picture:
     @jax.jit
     def at(beta: jax.Array) -> tuple[density.Outcome, jax.Array]:
         own = with_beta(problem, beta)
-        means = solve.optimum(own, grid, region).mean
+        means = solve.optimum(gridded(own, grid, region)).mean
         return density.objective(own, grid, means), means
 
     @jax.jit

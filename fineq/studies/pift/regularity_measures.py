@@ -8,8 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from fineq.pift.grid import checks, density, nested, regularity, solve, threshold
+from fineq.iterate import unroll
+from fineq.pift.grid import checks, nested, regularity, solve, threshold
+from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.regularity import Constants
+from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import Grid, axis_sigmas, law_bounds, make_grid, smoothed
 from fineq.pift.problem import Problem
 from fineq.pift.rewards import check_reward
@@ -109,12 +112,12 @@ def measures(instance: Instance, grid: Grid, config: PiftConfig) -> Measures:
     """All numbers of one member; pure."""
     problem, schedule = instance.problem, instance.schedule
     n = config.inner.num_inner
-    pretrained = density.pretrained(problem, grid)
-    region = density.carried(density.densities(problem, grid, pretrained), grid)
-    best = solve.optimum(problem, grid, region)
+    posed = gridded(problem, grid)
+    region, best = posed.region, solve.optimum(posed)
     rule: Any = config.inner.rule
-    run = nested.nested(problem, grid, region, best, n, rule, keep=True)
-    swept = nested.sweeps(problem, grid, region, best, pretrained, config.inner.num_sweeps, rule)
+    run = nested.nested(posed, n, rule, keep=True)
+    num = config.inner.num_sweeps
+    swept = unroll(posed, GridSweeps(rule), num_steps=num, reference=best)[1]
     mean = regularity.mean_constants(problem, grid, region)
     factor = problem.chain.sigmas**2 / problem.betas
     smooth = _smoothed(problem, grid, run.value, region)
@@ -129,7 +132,7 @@ def measures(instance: Instance, grid: Grid, config: PiftConfig) -> Measures:
     paper = regularity.optimal_bound(after, mean, factor * after.derivative)
     last = Constants(found.function[-1], found.derivative[-1])
     recursion = regularity.recursive_bounds(last, mean, problem.betas, problem.chain.sigmas)
-    to_best = jnp.max(swept.to_best, axis=-1)
+    to_best = jnp.max(swept["distance"], axis=-1)
     return Measures(
         *(inner.value, value_bound, inner.slope, inner.control, control_bound),
         *(found.function[:-1], bound.function, paper.function),
@@ -138,7 +141,7 @@ def measures(instance: Instance, grid: Grid, config: PiftConfig) -> Measures:
         *(recursion.function[:-1], recursion.derivative[:-1], factor * after.derivative),
         *(best.everywhere.ratio, best.optimal.ratio, best.everywhere.highest),
         jax.vmap(_ratio)(run.changes),
-        *(to_best, swept.objective_gaps, _ratio(to_best)),
+        *(to_best, swept["gap"][1:], _ratio(to_best)),
         jnp.max(best.residual) < SOLVED,
     )
 
@@ -218,15 +221,13 @@ def thresholds(study: Study, grid: Grid) -> Thresholds:
     """The thresholds of the first member, by bisection of many β at once."""
     config = study.config.regularity
     problem = study.instance(_first(study)).problem
-    start = density.pretrained(problem, grid)
-    region = density.carried(density.densities(problem, grid, start), grid)
+    posed = gridded(problem, grid)
 
     def optima(betas: Array) -> solve.Optimum:
-        return threshold.optima(problem, grid, region, betas)
+        return threshold.optima(posed, betas)
 
     def plain(betas: Array) -> Array:
-        run = threshold.nesteds(problem, grid, region, optima(betas), betas, config.trials)
-        return threshold.converges(run.changes)
+        return threshold.converges(threshold.changes(posed, betas, config.trials))
 
     def find(holds: Callable[[Array], Array]) -> threshold.Threshold:
         return threshold.smallest_beta(
@@ -237,7 +238,7 @@ def thresholds(study: Study, grid: Grid) -> Thresholds:
     def paper(betas: Array) -> Array:
         def at(now: tuple) -> Array:
             beta, values = now
-            slopes = _over_time(grid, values, region).derivative[1:]
+            slopes = _over_time(grid, values, posed.region).derivative[1:]
             return jnp.max(problem.chain.sigmas**2 * slopes) / beta < 1
 
         return lax.map(at, (betas, optima(betas).value))

@@ -22,7 +22,6 @@ from fineq.pift.thresholds import thresholds
 from fineq.settings.fields import replace_at
 from fineq.studies.common import on
 from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.affine import distance
 from fineq.studies.pift.common import NAMES, Study, make_study
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.recipe import Draw, Recipe, Row
@@ -83,11 +82,11 @@ def _errors(study: Study, member: Member) -> Array:
     star = lq.optimum(arrays).policy
     star, arrays = lax.optimization_barrier((star, arrays))
     one = jnp.ones((), arrays.betas.dtype)
-    first = distance(lq.pretrained(arrays), star, one)
+    first = lq.distance(lq.pretrained(arrays), star, one)
     errors = []
     for rule in RULES:
         found = lq.nested(arrays, study.config.inner.num_inner, rule)
-        errors.append(distance(found.policy, star, one) / first)
+        errors.append(lq.distance(found.policy, star, one) / first)
         errors, arrays = lax.optimization_barrier((errors, arrays))
     return jnp.stack(errors)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from fineq.pift.grid import checks, density, nested, solve
+from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.tensor import make_grid
 from tests.pift.grid.common import wave
 
@@ -60,9 +61,9 @@ def dense(schedule, x, inner=None):
 @pytest.fixture(scope="module")
 def case():
     task, grid = wave()
-    laws = checks.check_grid(task, grid)
-    region = density.carried(laws, grid)
-    return task, grid, region, solve.optimum(task, grid, region)
+    checks.check_grid(task, grid)
+    posed = gridded(task, grid)
+    return *posed, solve.optimum(posed)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +103,8 @@ def test_optimum(case, mesh):
 
 
 def test_nested(case, mesh):
-    task, grid, region, best = case
-    found = nested.nested(task, grid, region, best, 2)
+    task, grid, region, _ = case
+    found = nested.nested(gridded(task, grid, region), 2)
     values, means = dense(task.chain.mean.schedule, mesh, inner=2)
     compare(found.value, values, grid, mesh, region, 2e-6)
     compare(found.mean[..., 0], means, grid, mesh, region[:-1], 2e-5)

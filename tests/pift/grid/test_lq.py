@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
+from fineq.iterate import solve as solve_by
 from fineq.pift import lq, problem, rewards
 from fineq.pift.grid import checks, density, nested, solve
+from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import make_grid
 from tests.pift.grid.common import gaussian, on_grid
 
@@ -17,9 +20,8 @@ TOL = 1e-10
 @pytest.fixture(scope="module")
 def case(request):
     task, grid = gaussian(request.param)
-    laws = density.densities(task, grid, density.pretrained(task, grid))
-    region = density.carried(laws, grid)
-    return task, grid, region, lq.linear_quadratic(task), solve.optimum(task, grid, region)
+    posed = gridded(task, grid)
+    return posed, lq.linear_quadratic(task), solve.optimum(posed)
 
 
 LINE = pytest.mark.parametrize("case", [1], indirect=True)
@@ -32,7 +34,7 @@ SLOW_PLANE = pytest.mark.parametrize(
 
 @BOTH
 def test_optimum(case):
-    _, grid, _, exact, best = case
+    (_, grid, _), exact, best = case
     solution = lq.optimum(exact)
     values, means = on_grid(grid, solution.value, solution.policy)
     np.testing.assert_allclose(best.value, values, atol=TOL)
@@ -47,8 +49,9 @@ def test_optimum(case):
 @SLOW_PLANE
 @pytest.mark.parametrize("rule", ["plain", "damped", "newton"])
 def test_nested(case, rule):
-    task, grid, region, exact, best = case
-    found = nested.nested(task, grid, region, best, 2, rule)
+    posed, exact, best = case
+    _, grid, region = posed
+    found = nested.nested(posed, 2, rule, reference=best)
     expected = lq.nested(exact, 2, rule)
     values, means = on_grid(grid, expected.value, expected.policy)
     np.testing.assert_allclose(found.value, values, atol=TOL)
@@ -63,29 +66,32 @@ def test_nested(case, rule):
 @SLOW_PLANE
 @pytest.mark.parametrize("rule", ["plain", "damped"])
 def test_sweeps(case, rule):
-    task, grid, region, exact, best = case
+    posed, exact, best = case
+    _, grid, region = posed
     policy = lq.pretrained(exact)
-    found = nested.sweeps(task, grid, region, best, density.pretrained(task, grid), 3, rule)
+    found = solve_by(posed, GridSweeps(rule), num_steps=3, record=range(4), reference=best)
     means = None
     first = on_grid(grid, lq.optimum(exact).value, lq.optimum(exact).policy)
-    start = task.chain.start.moments()
-    top = lq.expected(lq.optimum(exact).value, *start)
-    for i in range(3):
-        policy, value = lq.sweep(exact, policy, rule)
+    top = lq.expected(exact, lq.optimum(exact).value)
+    assert np.isnan(found["gap"][0])
+    for i in range(1, 4):
+        better, value = lq.sweep(exact, policy, rule)
         values, means = on_grid(grid, value, policy)
         gap = np.where(region, np.abs(values - first[0]), 0).max(-1)
-        np.testing.assert_allclose(found.gaps[i], gap, atol=TOL)
-        np.testing.assert_allclose(
-            found.objective_gaps[i], top - lq.expected(value, *start), atol=TOL
-        )
-    np.testing.assert_allclose(found.means, means, atol=TOL)
+        np.testing.assert_allclose(found["gaps"][i], gap, atol=TOL)
+        np.testing.assert_allclose(found["gap"][i], top - lq.expected(exact, value), atol=TOL)
+        np.testing.assert_allclose(found["last_objective"][i], lq.expected(exact, value), atol=TOL)
+        apart = np.where(region[:-1], np.linalg.norm(means - first[1], axis=-1), 0).max(-1)
+        np.testing.assert_allclose(found["distance"][i - 1], apart, atol=TOL)
+        policy = better
+    np.testing.assert_allclose(found.value, on_grid(grid, value, policy)[1], atol=TOL)
 
 
 @BOTH
 def test_objective_forward_is_the_value_backward(case):
-    task, grid, _, exact, best = case
+    (task, grid, _), exact, best = case
     found = density.objective(task, grid, best.mean)
-    expected = lq.objective(exact, lq.optimum(exact).policy, *task.chain.start.moments())
+    expected = lq.objective(exact, lq.optimum(exact).policy)
     # The box leaves out 1e-12 of mass, where the values are of order 10.
     for name in ("objective", "reward", "price"):
         np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=TOL)
@@ -110,8 +116,7 @@ def test_anisotropic_noise_and_running_reward():
     betas = 2.0 + jnp.arange(T)
     task = problem.make_problem(chain, reward, betas, running)
     grid = make_grid([-8.0, -8.0], [8.0, 8.0], 41)
-    region = jnp.ones((T + 1, grid.num**2), bool)
-    best = solve.optimum(task, grid, region)
+    best = solve.optimum(gridded(task, grid, jnp.ones((T + 1, grid.num**2), bool)))
     solution = lq.optimum(lq.linear_quadratic(task))
     values, means = on_grid(grid, solution.value, solution.policy)
     # Values reach 100 in the corners.
@@ -126,12 +131,13 @@ def test_anisotropic_noise_and_running_reward():
 @pytest.mark.slow
 @LINE
 def test_blocks_do_not_change_the_answer(case):
-    task, grid, region, _, best = case
+    posed, _, best = case
+    task, grid, _ = posed
     block = grid.points().shape[0] // 3 + 1
-    again = solve.optimum(task, grid, region, block=block)
+    again = solve.optimum(posed, block=block)
     np.testing.assert_allclose(again.value, best.value, atol=1e-12)
-    whole = nested.nested(task, grid, region, best, 2, keep=True)
-    parts = nested.nested(task, grid, region, best, 2, keep=True, block=block)
+    whole = nested.nested(posed, 2, reference=best, keep=True)
+    parts = nested.nested(posed, 2, reference=best, keep=True, block=block)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-11)
     assert whole.inner_mean is not None

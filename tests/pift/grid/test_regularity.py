@@ -6,7 +6,8 @@ from scipy.optimize import brentq
 
 from fineq.errors import InputError
 from fineq.pift import lq
-from fineq.pift.grid import checks, density, nested, regularity, solve, threshold
+from fineq.pift.grid import nested, regularity, solve, threshold
+from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.regularity import Constants
 from fineq.pift.grid.tensor import make_grid
 from fineq.pift.problem import with_beta
@@ -18,9 +19,9 @@ INNER = 6
 @pytest.fixture(scope="module")
 def case():
     task, grid = wave()
-    region = density.carried(checks.check_grid(task, grid), grid)
-    best = solve.optimum(task, grid, region)
-    return task, grid, region, best, nested.nested(task, grid, region, best, INNER, keep=True)
+    posed = gridded(task, grid)
+    best = solve.optimum(posed)
+    return *posed, best, nested.nested(posed, INNER, reference=best, keep=True)
 
 
 def constants(grid, values, region):
@@ -66,7 +67,7 @@ def test_bounds_are_attained_by_a_linear_reward_on_gaussian_data():
     task = task._replace(reward=task.reward._replace(P=jnp.zeros((1, 1))))
     T = task.num_steps
     region = jnp.ones((T + 1, grid.num), bool)
-    best = solve.optimum(task, grid, region)
+    best = solve.optimum(gridded(task, grid, region))
     found = constants(grid, best.value, region)
     mean = regularity.mean_constants(task, grid, region)
     last = Constants(*(x[-1] for x in found))
@@ -134,7 +135,6 @@ def test_bounds_are_infinite_where_nothing_is_known():
 def test_thresholds_of_a_quadratic_reward():
     """Concave and convex thresholds, and plain PI-FT itself, against the exact recursion."""
     task, grid = gaussian(1)
-    region = density.carried(density.densities(task, grid, density.pretrained(task, grid)), grid)
 
     def exact(beta, sign):
         steep = with_beta(task, jnp.asarray(beta))._replace(
@@ -143,21 +143,21 @@ def test_thresholds_of_a_quadratic_reward():
         return lq.optimum(lq.linear_quadratic(steep))
 
     def of(sign):
-        return task._replace(reward=task.reward._replace(P=sign * jnp.array([[3.0]])))
+        steep = task._replace(reward=task.reward._replace(P=sign * jnp.array([[3.0]])))
+        return gridded(steep, grid)
 
     def excess(beta):
         return float(exact(beta, -1).lowest.min()) + 1
 
     concave = float(np.asarray(brentq(excess, 0.05, 20, xtol=1e-10)))
     found = threshold.smallest_beta(
-        lambda b: threshold.optima(of(-1), grid, region, b).everywhere.lowest.min(-1) > -1, 0.05, 20
+        lambda b: threshold.optima(of(-1), b).everywhere.lowest.min(-1) > -1, 0.05, 20
     )
     assert found.low <= concave * (1 + 1e-9) <= found.high * (1 + 2e-9)
     assert found.high / found.low - 1 < 1e-4
 
     def plain(betas):
-        best = threshold.optima(of(-1), grid, region, betas)
-        return threshold.converges(threshold.nesteds(of(-1), grid, region, best, betas, 40).changes)
+        return threshold.converges(threshold.changes(of(-1), betas, 40))
 
     measured = threshold.smallest_beta(plain, 0.05, 20, precision=1e-2)
     # Below the threshold the last step alone already diverges or stalls.
@@ -195,6 +195,6 @@ def test_smallest_beta_at_the_ends():
 def test_many_betas_are_one_at_a_time(case):
     task, grid, region, best, _ = case
     betas = jnp.array([1.0, 2.0])
-    many = threshold.optima(task, grid, region, betas)
+    many = threshold.optima(gridded(task, grid, region), betas)
     np.testing.assert_allclose(many.value[1], best.value, atol=1e-12)
     np.testing.assert_allclose(many.everywhere.ratio[1], best.everywhere.ratio, atol=1e-9)

@@ -21,7 +21,7 @@ from fineq.pift.parametric.features import (
 )
 from fineq.pift.parametric.linear import (
     LinearCostate,
-    fitted_iteration,
+    LinearSweeps,
     least_squares,
     regress,
 )
@@ -72,7 +72,7 @@ def sweep_error(problem, target, num_paths, seeds, sweeps):
     """Mean control error after some sweeps from the pre-trained policy."""
     features = polynomial(standard_scale(jax.random.key(9), problem), 1)
     reference = reference_on_paths(jax.random.key(1), problem, optimal(problem), 200)
-    kernel = fitted_iteration(num_paths, target)
+    kernel = LinearSweeps(num_paths, target=target).step
 
     @jax.jit
     def one(key):
@@ -205,9 +205,9 @@ def test_a_ridge_is_least_squares_with_more_rows():
 def test_a_share_goes_that_part_of_the_way():
     problem = diffusion(4)
     state = linear.start(problem, polynomial(unit_scale(4, 2), 1))
-    state, _ = fitted_iteration(32)(jax.random.key(0), state, problem)
+    state, _ = LinearSweeps(32).step(jax.random.key(0), state, problem)
     whole, half = (
-        fitted_iteration(32, share=s)(jax.random.key(1), state, problem)[0] for s in (1, 0.5)
+        LinearSweeps(32, share=s).step(jax.random.key(1), state, problem)[0] for s in (1, 0.5)
     )
     middle = (state.coefficients + whole.coefficients) / 2
     np.testing.assert_allclose(half.coefficients, middle, rtol=1e-12)
@@ -220,9 +220,9 @@ def test_a_share_goes_that_part_of_the_way():
         (lambda s: fourier(jax.random.key(0), s, 0), "features.num must be at least 1, got 0"),
         (lambda s: fourier(jax.random.key(0), s, 1, 0.0), "features.bandwidth must be above 0"),
         (lambda s: radial(jax.random.key(0), s, 1, -1.0), "features.width must be above 0"),
-        (lambda s: fitted_iteration(1, share=0.0), r"share must lie in \(0, 1\], got 0"),
-        (lambda s: fitted_iteration(1, ridge=-1.0), "ridge must be at least 0, got -1"),
-        (lambda s: fitted_iteration(0), "num_paths must be at least 1, got 0"),
+        (lambda s: LinearSweeps(1, share=0.0), r"share must lie in \(0, 1\], got 0"),
+        (lambda s: LinearSweeps(1, ridge=-1.0), "ridge must be at least 0, got -1"),
+        (lambda s: LinearSweeps(0), "num_paths must be at least 1, got 0"),
     ],
 )
 def test_bad_input_is_named(make, message):

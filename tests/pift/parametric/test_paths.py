@@ -12,7 +12,7 @@ from fineq.ddpm.chain import control_of
 from fineq.errors import InputError
 from fineq.pift import lq
 from fineq.pift.parametric.features import Scale
-from fineq.pift.parametric.network import network
+from fineq.pift.parametric.networks import network
 from fineq.pift.parametric.paths import (
     Paths,
     Zero,
@@ -96,7 +96,7 @@ def test_mean_return_is_the_exact_objective():
     problem = general()
     policy, costate = suboptimal(problem)
     arrays = lq.linear_quadratic(problem)
-    exact = lq.objective(arrays, policy, *problem.chain.start.moments()).objective
+    exact = lq.objective(arrays, policy).objective
     gained = returns(problem, simulate(jax.random.key(0), problem, costate, 20_000))
     assert abs(jnp.mean(gained) - exact) < SCORES * jnp.std(gained) / np.sqrt(20_000)
 

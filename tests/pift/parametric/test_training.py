@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
-from fineq.iterate import Interrupted, iterate
+from fineq.iterate import Interrupted, iterate, solve
 from fineq.pift.parametric import training
 from fineq.pift.parametric.error import reference_on_paths
 from fineq.pift.parametric.features import standard_scale
-from fineq.pift.parametric.network import network
+from fineq.pift.parametric.networks import network
+from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.parametric.paths import Zero, rollout, simulate
-from fineq.pift.parametric.training import Optimiser, fitted_iteration, gradient_ascent
+from fineq.pift.parametric.training import NetworkAscent, NetworkSweeps
 from tests.pift.parametric.common import diffusion, optimal
 
 OPTIMISER = Optimiser(learning_rate=3e-3, average=0.9)
@@ -37,10 +38,10 @@ def test_the_network_starts_as_the_pretrained_policy():
 @pytest.mark.parametrize("kind", ["fitted", "gradient"])
 def test_an_interrupted_run_resumes_bit_for_bit(kind):
     problem = diffusion(4)
-    kernel = (
-        fitted_iteration(8, OPTIMISER, num_batches=2, num_passes=2)
+    by = (
+        NetworkSweeps(8, OPTIMISER, num_batches=2, num_passes=2)
         if kind == "fitted"
-        else gradient_ascent(8, OPTIMISER)
+        else NetworkAscent(8, OPTIMISER)
     )
 
     class Store:
@@ -53,18 +54,17 @@ def test_an_interrupted_run_resumes_bit_for_bit(kind):
             self.kept = jax.tree.map(np.array, tree)
 
     def run(store=None, progress=None):
-        state = training.start(small(problem), OPTIMISER)
         return iterate(
-            kernel,
-            state,
+            by.step,
+            by.init(None, problem, small(problem)),
             problem,
             num_steps=6,
             key=jax.random.key(3),
             record=[2, 4],
-            metrics=lambda state, info, problem: {"objective": info.objective},
+            metrics=lambda state, info, problem: by.measure(state, info, problem, None),
+            chunk_seconds=1e-9,
             store=store,
             progress=progress,
-            chunk_seconds=1e-9,
         )
 
     def stop_in_the_middle(event):
@@ -84,8 +84,8 @@ def test_an_interrupted_run_resumes_bit_for_bit(kind):
 
 def test_the_average_is_the_weighted_sum_of_all_iterates():
     problem = diffusion(4)
-    kernel = jax.jit(gradient_ascent(8, OPTIMISER))
-    state = training.start(small(problem), OPTIMISER)
+    kernel = jax.jit(NetworkAscent(8, OPTIMISER).step)
+    state = training.begin(small(problem), OPTIMISER)
     expected = state.average
     for n in range(4):
         state, _ = kernel(jax.random.key(n), state, problem)
@@ -105,9 +105,9 @@ def test_gradient_ascent_follows_the_finite_difference_of_the_objective():
     moved = jax.tree.map(
         lambda x: x + 0.3 * jnp.cos(jnp.arange(x.size)).reshape(x.shape), net.variables
     )
-    state = training.start(net.holding(moved), optimiser)
+    state = training.begin(net.holding(moved), optimiser)
     key = jax.random.key(3)
-    after, info = gradient_ascent(8, optimiser)(key, state, problem)
+    after, info = NetworkAscent(8, optimiser).step(key, state, problem)
     key_start, key_noise = jax.random.split(key)
     y0 = problem.chain.start.sample(key_start, 8)
     z = jax.random.normal(key_noise, (4, 8, 2))
@@ -129,9 +129,9 @@ def test_gradient_ascent_follows_the_finite_difference_of_the_objective():
 
 def test_batches_of_gradient_ascent_are_steps_on_parts_of_the_paths():
     problem, key = diffusion(4), jax.random.key(2)
-    state = training.start(small(problem), OPTIMISER)
-    found, info = jax.jit(gradient_ascent(9, OPTIMISER, 2))(key, state, problem)
-    part = jax.jit(gradient_ascent(4, OPTIMISER))
+    state = training.begin(small(problem), OPTIMISER)
+    found, info = jax.jit(NetworkAscent(9, OPTIMISER, 2).step)(key, state, problem)
+    part = jax.jit(NetworkAscent(4, OPTIMISER).step)
     one, two = jax.random.split(key)
     state, expected = part(two, part(one, state, problem)[0], problem)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), found, state)
@@ -143,8 +143,8 @@ def test_clipping_bounds_the_norm_that_reaches_the_optimiser():
     problem = diffusion(4)
     for clip in (1e-3, 0.0):
         optimiser = Optimiser(clip=clip)
-        state = training.start(small(problem), optimiser)
-        state, info = gradient_ascent(8, optimiser)(jax.random.key(0), state, problem)
+        state = training.begin(small(problem), optimiser)
+        state, info = NetworkAscent(8, optimiser).step(jax.random.key(0), state, problem)
         moments = jax.tree.leaves(state.moments, is_leaf=lambda x: hasattr(x, "mu"))
         (adam,) = [x for x in moments if hasattr(x, "mu")]
         size = np.sqrt(sum(float(jnp.sum(x**2)) for x in jax.tree.leaves(adam.mu))) / 0.1
@@ -155,9 +155,9 @@ def test_clipping_bounds_the_norm_that_reaches_the_optimiser():
 def test_one_pass_uses_every_pair_once():
     """With one batch, the loss reported is that of all pairs under the starting policy."""
     problem = diffusion(4)
-    state = training.start(small(problem), OPTIMISER)
+    state = training.begin(small(problem), OPTIMISER)
     key = jax.random.key(0)
-    _, info = fitted_iteration(8, OPTIMISER, target="raw", num_batches=1)(key, state, problem)
+    _, info = NetworkSweeps(8, OPTIMISER, target="raw", num_batches=1).step(key, state, problem)
     paths = simulate(jax.random.split(key)[0], problem, state.costate, 8)
     from fineq.pift.parametric.paths import targets
 
@@ -173,25 +173,27 @@ def test_fitted_iteration_approaches_the_exact_optimum(target):
     problem = diffusion(6)
     reference = reference_on_paths(jax.random.key(1), problem, optimal(problem), 200)
     optimiser = Optimiser(learning_rate=1e-2, num_steps=480)
-    kernel = fitted_iteration(64, optimiser, target=target, num_batches=4, num_passes=4)
-    trace = iterate(
-        kernel,
-        training.start(small(problem, 32), optimiser),
+    by = NetworkSweeps(64, optimiser, num_batches=4, target=target, num_passes=4)
+    found = solve(
         problem,
+        by,
+        start=small(problem, 32),
         num_steps=30,
         key=jax.random.key(2),
+        reference=reference,
     )
-    error, size = reference.error(problem, trace.state.policy), reference.size(problem)
+    error, size = reference.error(problem, found.value), reference.size(problem)
     assert error < 0.1 * size
+    np.testing.assert_allclose(found["error"][-1], error, rtol=1e-10)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: fitted_iteration(0, OPTIMISER), "num_paths must be at least 1, got 0"),
-        (lambda: gradient_ascent(-3, OPTIMISER), "num_paths must be at least 1, got -3"),
-        (lambda: gradient_ascent(4, OPTIMISER, 5), "must lie between 1 and the number of paths, 4"),
-        (lambda: fitted_iteration(1, OPTIMISER, num_batches=0), "num_batches must be at least 1"),
+        (lambda: NetworkSweeps(0, OPTIMISER), "num_paths must be at least 1, got 0"),
+        (lambda: NetworkAscent(-3, OPTIMISER), "num_paths must be at least 1, got -3"),
+        (lambda: NetworkAscent(4, OPTIMISER, 5), "must lie between 1 and the number of paths, 4"),
+        (lambda: NetworkSweeps(1, OPTIMISER, num_batches=0), "num_batches must be at least 1"),
         (lambda: Optimiser(learning_rate=0.0), "learning_rate must be above 0, got 0"),
         (lambda: Optimiser(average=1.0), r"average must lie in \[0, 1\), got 1"),
         (lambda: Optimiser(clip=-1.0), "clip must be at least 0, got -1"),

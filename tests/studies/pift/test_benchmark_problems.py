@@ -48,9 +48,8 @@ def test_the_usual_optimum_is_worse_by_half_its_distance(result):
     arrays = lq.linear_quadratic(problem)
     gains = (problem.chain.sigmas**2 / problem.betas)[:, None, None]
     policy = lq.Policy(arrays.A + gains * usual.C, arrays.b + gains[..., 0] * usual.h)
-    moments = problem.chain.start.moments()
     best, found = (
-        float(lq.expected(value, *moments))
+        float(lq.expected(arrays, value))
         for value in (lq.optimum(arrays).value, lq.evaluate(arrays, policy))
     )
     claim = next(c for c in result.claims if "error of the usual optimum" in c.statement)

@@ -67,11 +67,10 @@ def test_batched_sweeps_are_those_of_single_instances():
     found = sweeps(study, "sweeps", 3)
     problem = study.instance({"seed": jnp.asarray(1), "beta": jnp.asarray(4.0)}).problem
     arrays = lq.linear_quadratic(problem)
-    moments = problem.chain.start.moments()
-    best = lq.expected(lq.optimum(arrays).value, *moments)
+    best = lq.expected(arrays, lq.optimum(arrays).value)
     policy = lq.pretrained(arrays)
     for i in range(4):
-        gap = best - lq.expected(lq.evaluate(arrays, policy), *moments)
+        gap = best - lq.expected(arrays, lq.evaluate(arrays, policy))
         assert found.metrics["gap"][1, 1, i] == pytest.approx(float(gap), abs=1e-12)
         policy = lq.sweep(arrays, policy)[0]
 

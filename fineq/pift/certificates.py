@@ -21,7 +21,7 @@ from fineq.ddpm.laws import Gaussian, gaussian
 from fineq.errors import InputError
 from fineq.pift import lq, tilting
 from fineq.pift.problem import Mean, Problem
-from fineq.pift.simulate import simulate, simulate_from
+from fineq.pift.simulation import simulate, simulate_from
 from fineq.rates.intervals import normal_margin
 
 

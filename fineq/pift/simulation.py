@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.arrays import real_array, shaped
 from fineq.ddpm.chain import ExactScore, mean_of
-from fineq.errors import InputError
+from fineq.errors import InputError, in_a_line
 from fineq.fast.draws import normal
 from fineq.pift.problem import Mean, Problem, ScoreMean
 
@@ -57,7 +58,7 @@ def simulate(
         keep: keep the paths.
 
     Raises:
-        InputError: for fewer than 1 path.
+        InputError: for fewer than 1 path, or a policy whose mean is not `[d]`.
     """
     if num < 1:
         raise InputError(f"the number of paths must be at least 1, got {num}")
@@ -69,7 +70,14 @@ def simulate(
 def simulate_from(
     key: Array, problem: Problem, policy: Mean | None, y0: Array, *, keep: bool = False
 ) -> Simulation:
-    """As `simulate`, from given starts Y_0 `[num, d]`."""
+    """As `simulate`, from given starts Y_0 `[num, d]`.
+
+    Raises:
+        InputError: for starts of another shape, or a policy whose mean is not `[d]`.
+    """
+    y0 = real_array("y0", y0, 2)
+    y0 = shaped("y0", y0, (y0.shape[0], problem.d))
+    check_policy(problem, policy)
     chain, running = problem.chain, problem.running
     num = y0.shape[0]
     zero = jnp.zeros(num, y0.dtype)
@@ -100,6 +108,25 @@ def simulate_from(
     if path is not None:
         paths = jnp.concatenate([y0[None], jnp.swapaxes(path, 1, 2)])
     return Simulation(y.T, jax.vmap(problem.reward, -1)(y), earned, divergence, price, paths)
+
+
+def check_policy(problem: Problem, policy: Mean | None) -> None:
+    """Raise `InputError` unless a policy maps a time and a point `[d]` to a mean `[d]`."""
+    if policy is None:
+        return
+    point = jax.ShapeDtypeStruct((problem.d,), problem.chain.sigmas.dtype)
+    try:
+        found = jax.eval_shape(policy, 0, point)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the policy failed on a time and a point of shape {point.shape}: {in_a_line(error)}"
+        ) from error
+    shape = getattr(found, "shape", None)
+    if shape != point.shape:
+        raise InputError(
+            f"the policy must return a mean of shape {point.shape}, got "
+            f"{type(found).__name__ if shape is None else shape}"
+        )
 
 
 def _at(mean: Mean, t: Array) -> Callable[[Array], Array]:

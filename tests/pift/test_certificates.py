@@ -10,7 +10,7 @@ from fineq.ddpm.laws import gaussian, mixture
 from fineq.ddpm.schedules import make_schedule
 from fineq.errors import InputError
 from fineq.pift import lq, rewards
-from fineq.pift.certificate import affine_bounds, certificate
+from fineq.pift.certificates import affine_bounds, certificate
 from fineq.pift.problem import AffineMean, ddpm_chain, make_problem
 
 LAW = gaussian([0.5, -0.3], [[1.2, 0.3], [0.3, 0.5]])
@@ -25,7 +25,7 @@ def problem(T=10, beta=1.0, reward=REWARD, law=LAW, end=0.3, running=None):
 def optimum(instance):
     arrays = lq.linear_quadratic(instance)
     policy = lq.optimum(arrays).policy
-    value = lq.objective(arrays, policy, *instance.chain.start.moments()).objective
+    value = lq.objective(arrays, policy).objective
     return AffineMean(*policy), float(value)
 
 
