@@ -5,7 +5,7 @@ convex rewards they coincide. On linear-quadratic instances both are exact (`pif
 beside them PI-FT is run at multiples of the plain one (`pift/damping`).
 """
 
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ from fineq.figures import Theory as Drawn
 from fineq.pift import lq
 from fineq.pift.lq import LinearQuadratic
 from fineq.pift.problem import with_beta
+from fineq.pift.rule import Rule
 from fineq.pift.thresholds import thresholds
 from fineq.settings.fields import replace_at
 from fineq.studies.common import on
@@ -30,7 +31,7 @@ from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
-RULES: tuple[lq.Rule, ...] = ("plain", "damped", "newton")
+RULES: tuple[Rule, ...] = get_args(Rule)
 SIDES = {"concave": -1.0, "convex": 1.0}  # factors of a convex reward
 CLOSE = 1e-6  # error after the inner iterations, over the first, that counts as converged
 EQUAL = 1e-9  # on a threshold over its formula
