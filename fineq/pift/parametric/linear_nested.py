@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
 from fineq.iterate import Method, method, static
 from fineq.pift.doors import expect
+from fineq.pift.parametric.features import Features
 from fineq.pift.parametric.linear import LinearCostate, begun, least_squares_each
 from fineq.pift.parametric.paths import Target, check_num_paths, check_target, simulate, targets
 from fineq.pift.problem import Problem
@@ -27,6 +29,18 @@ class LinearBackward(NamedTuple):
 
     t: Array
     costate: LinearCostate
+
+
+class At(NamedTuple):
+    """Features of one step t, whatever step they are asked for."""
+
+    features: Features
+    step: Array
+
+    def __call__(self, t: ArrayLike, y: Array) -> Array:
+        """φ of that step."""
+        del t
+        return self.features(self.step, y)
 
 
 @method
@@ -80,12 +94,10 @@ class LinearNested(Method):
         def inner(costate: LinearCostate, key: Array) -> tuple[LinearCostate, Array]:
             paths = simulate(key, problem, costate, self.num_paths)
             wanted = targets(problem, costate, paths, self.target)[t]
-            features = costate.features
-            fit = least_squares_each(
-                lambda _, y: features(t, y), paths.states[t][None], wanted[None]
-            )
+            fit = least_squares_each(At(costate.features, t), paths.states[t][None], wanted)
             coefficients = costate.coefficients.at[t].set(fit.coefficients[0])
-            return LinearCostate(features, coefficients), jnp.sqrt(jnp.mean(fit.residuals**2))
+            residual = jnp.sqrt(jnp.mean(fit.residuals**2))
+            return LinearCostate(costate.features, coefficients), residual
 
         keys = jax.random.split(key, self.num_inner)
         costate, residuals = lax.scan(inner, state.costate, keys)

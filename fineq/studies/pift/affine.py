@@ -92,7 +92,7 @@ def sweeps(
     pick = rule or (lambda static: study.config.inner.rule)
 
     def program(static: dict[str, Any]) -> Program:
-        by = lq.LQSweeps(pick(static))
+        by = lq.LQSweeps(pick(static))  # type: ignore[arg-type]
 
         def make(key: Array, member: Member) -> Task:
             del key

@@ -58,6 +58,7 @@ def test_nested(case, rule):
     np.testing.assert_allclose(found.mean, means, atol=TOL)
     _, starred = on_grid(grid, lq.optimum(exact).value, lq.optimum(exact).policy)
     apart = np.linalg.norm(means - starred, axis=-1)
+    assert found.to_best is not None
     np.testing.assert_allclose(
         found.to_best[:, -1], np.where(region[:-1], apart, 0).max(-1), atol=TOL
     )
@@ -70,7 +71,6 @@ def test_sweeps(case, rule):
     _, grid, region = posed
     policy = lq.pretrained(exact)
     found = solve_by(posed, GridSweeps(rule), num_steps=3, record=range(4), reference=best)
-    means = None
     first = on_grid(grid, lq.optimum(exact).value, lq.optimum(exact).policy)
     top = lq.expected(exact, lq.optimum(exact).value)
     assert np.isnan(found["gap"][0])
@@ -84,7 +84,8 @@ def test_sweeps(case, rule):
         apart = np.where(region[:-1], np.linalg.norm(means - first[1], axis=-1), 0).max(-1)
         np.testing.assert_allclose(found["distance"][i - 1], apart, atol=TOL)
         policy = better
-    np.testing.assert_allclose(found.value, on_grid(grid, value, policy)[1], atol=TOL)
+    last = on_grid(grid, lq.evaluate(exact, policy), policy)[1]
+    np.testing.assert_allclose(found.value, last, atol=TOL)
 
 
 @BOTH
