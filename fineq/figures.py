@@ -66,7 +66,7 @@ class Theory:
         ratio: a geometric decay by this factor per iteration.
         exponent: a power law.
         level: a horizontal line.
-        threshold: a vertical line.
+        threshold: a vertical line; with `line`, a mark on that measured line.
         line: index of the measured line it belongs to: it shares the colour, and a `ratio` or
             `exponent` starts from that line (at x = `start`); -1 for none (drawn grey).
         start: where a `ratio` or an `exponent` starts; None: at the left end.

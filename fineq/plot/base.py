@@ -56,7 +56,8 @@ class Sketch:
     @property
     def marks(self) -> list[Theory]:
         """The vertical lines."""
-        return [theory for theory in self.panel.theory if theory.threshold is not None]
+        every = self.panel.theory
+        return [t for t in every if t.threshold is not None and not is_mark(t)]
 
 
 def label_axes(sketch: Sketch, x_default: str = "", y_default: str = "") -> None:
@@ -289,9 +290,32 @@ def simple_theory(sketch: Sketch, theory: Theory) -> bool:
         reference(sketch, theory, x, theory_values(sketch, theory))
     elif theory.level is not None:
         reference(sketch, theory, np.array(axes.get_xlim()), np.full(2, theory.level))
+    elif is_mark(theory) and theory.threshold is not None:
+        _mark(sketch, theory, theory.threshold)
     elif theory.threshold is not None:
         reference(sketch, theory, np.full(2, theory.threshold), np.array(axes.get_ylim()))
     return bool(theory.variable) or theory.level is not None or theory.threshold is not None
+
+
+def is_mark(theory: Theory) -> bool:
+    """Whether it is a point of a measured line."""
+    return theory.threshold is not None and theory.line >= 0
+
+
+def _mark(sketch: Sketch, theory: Theory, x: float) -> None:
+    """Draw and label a point of a measured line."""
+    axes, drawn = sketch.axes, sketch.drawn[theory.line]
+    points = _visible(axes, drawn.x, drawn.middle)
+    if not len(points):
+        return
+    pixels = axes.transData.transform(points)
+    at = axes.transData.transform((x, points[0, 1]))[0]
+    place = axes.transData.inverted().transform((at, np.interp(at, *pixels.T)))
+    colour, mark = sketch.colour_of(theory), f"theory:{sketch.panel.theory.index(theory)}"
+    style = {"color": colour, "marker": "D", "markersize": 7, "markeredgecolor": "white"}
+    axes.plot(*place[:, None], gid=mark, scalex=False, scaley=False, zorder=4, **style)
+    if theory.label:
+        sketch.tags.append(Tag(theory.label, ink(colour), place[None], mark))
 
 
 def theory_values(sketch: Sketch, theory: Theory) -> np.ndarray:

@@ -12,6 +12,7 @@ from fineq.plot.base import (
     beside,
     extent,
     intervals,
+    is_mark,
     label_axes,
     note_zeros,
     reference,
@@ -22,6 +23,8 @@ from fineq.plot.base import (
 from fineq.plot.measured import Drawn, fractions, values
 
 _APART = 0.015  # of the axis: between the intervals of two shares at one x
+
+_ROOM = 0.35  # of the height
 
 
 def curves(sketch: Sketch) -> None:
@@ -84,6 +87,15 @@ def _measured(sketch: Sketch, x_scale: str, y_scale: str) -> None:
     set_limits(sketch, "x", np.concatenate([drawn.x for drawn in sketch.drawn]))
     parts = [np.append(drawn.middle, extent(sketch, drawn)) for drawn in sketch.drawn]
     set_limits(sketch, "y", np.concatenate([*parts, all_theory(sketch)]))
+    if any(is_mark(theory) for theory in panel.theory):
+        _leave_room(sketch)
+
+
+def _leave_room(sketch: Sketch) -> None:
+    """Below everything drawn, for the labels of marks."""
+    axes = sketch.axes
+    low = axes.transAxes.transform((0.0, -_ROOM))
+    axes.set_ylim(bottom=float(axes.transData.inverted().transform(low)[1]))
 
 
 def _scales(sketch: Sketch, x_scale: str, y_scale: str) -> None:

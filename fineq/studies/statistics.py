@@ -53,7 +53,8 @@ class Exponent:
     Attributes:
         quantity: its name.
         over: dimension along which it is fitted: of an own axis, or a trailing one.
-        margin: on the exponent; a range whose local exponents change by more is no limit yet.
+        margin: on the exponent; a range whose local exponents change by more is no limit yet;
+            default: no limit is meant.
         larger: what to raise, to come closer to the limit.
         last: how many of the largest values are used; None: all.
         limit: theory's exponent, for exact values: see `fineq.claims.counting.curved`.
@@ -65,8 +66,8 @@ class Exponent:
 
     quantity: str
     over: str
-    margin: float
-    larger: str
+    margin: float = np.inf
+    larger: str = ""
     last: int | None = None
     limit: float | None = None
     exact: bool = False

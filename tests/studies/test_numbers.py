@@ -1,14 +1,10 @@
 """Numbers of seeds, and their medians, in closed form, of three seeds of which one diverged."""
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 import pytest
 
-from fineq.settings.config import RunConfig
-from fineq.studies.common import Names, Slice, seed_axis
-from fineq.studies.found import Found, Quantity
+from fineq.studies.common import Names
+from fineq.studies.found import Quantity
 from fineq.studies.numbers import (
     at,
     at_least,
@@ -19,7 +15,7 @@ from fineq.studies.numbers import (
     where_least,
 )
 from fineq.studies.statistics import Median
-from fineq.studies.view import View
+from tests.studies.views import view_of
 
 TIMES = np.array([1.0, 10.0, 100.0])
 RISK = np.array([[3.0, 1.0, 2.0], [9.0, 9.0, 9.0], [4.0, 0.5, np.nan]])
@@ -28,17 +24,17 @@ RULES = ("best", "worst")
 
 @pytest.fixture(name="view")
 def _view():
-    axes = [seed_axis(RunConfig(seeds=3))]
-    quantities = {
-        "risk": Quantity("risk", "risk", ("time",)),
-        "stop": Quantity("stop", "risk at the stop", ("rule",)),
-    }
-    values = {"risk": RISK, "stop": np.arange(6.0).reshape(3, 2)}
-    coords = {"time": TIMES, "rule": np.array(RULES)}
-    found = Found(values, coords=coords, lost=np.array([False, True, False]))
-    study: Any = SimpleNamespace(axes=axes, alike=False)
-    names = Names({}, {}, {"rule": {"best": "the best rule"}})
-    return View(study, found, quantities, Slice((), {}, ""), {}, {}, names)
+    quantities = (
+        Quantity("risk", "risk", ("time",)),
+        Quantity("stop", "risk at the stop", ("rule",)),
+    )
+    return view_of(
+        {"risk": RISK, "stop": np.arange(6.0).reshape(3, 2)},
+        quantities,
+        {"time": TIMES, "rule": np.array(RULES)},
+        np.array([False, True, False]),
+        Names({}, {}, {"rule": {"best": "the best rule"}}),
+    )
 
 
 def test_a_view_chooses_along_trailing_dimensions_and_names_the_value(view):

@@ -12,6 +12,7 @@ from fineq.claims import Claim, Measured, Theory
 from fineq.claims.counting import over_seeds, seeds_words
 from fineq.errors import InputError, ResourceError
 from fineq.ntk.memory import Storage, check_memory, memory_bytes
+from fineq.ntk.rules import RULES
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.tangent import gram
 from fineq.rates import Interval
@@ -25,6 +26,7 @@ from fineq.sweep import Axis
 from fineq.sweep.memory import device_bytes
 from fineq.sweep.stages import Member, Stages
 
+INPUTS = {1: "(x, t - T0, 1)", 0: "(x, t - T0)"}
 STARTS = {"symmetric": "output 0 at start", "subtracted": "f_0 subtracted", "plain": "f_0 kept"}
 NAMES = Names(
     {
@@ -37,9 +39,10 @@ NAMES = Names(
         "step": "training time (steps) τ",
         "start": "initialisation",
         "t": "diffusion time t",
+        "rule": "stopping rule",
     },
     {"T0": "T0", "T": "T", "num": "N", "width": "m", "g": "g", "step": "η"},
-    {"start": STARTS},
+    {"start": STARTS, "rule": RULES, "constant": {str(k): text for k, text in INPUTS.items()}},
 )
 coords_of = NAMES.coords_of
 slices = NAMES.slices
@@ -118,6 +121,16 @@ def _check_steps(study: Study, axes: list[Axis]) -> None:
             f"descent.step must be at most 2/λ_max = {limit[worst]:.4g}, the limit of stability, "
             f"got {ratio[worst] * limit[worst]:.4g}; descent.forced=true shows how it diverges"
         )
+
+
+def all_lost(diverged: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Members that diverged, or of whose `values [*axes, x]` nothing finite is known, `[*axes]`."""
+    return diverged | ~np.isfinite(values).any(axis=-1)
+
+
+def any_kept(view: View) -> bool:
+    """Whether some seed of a combination did not diverge."""
+    return bool(view.kept.any())
 
 
 def with_losses(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
@@ -204,10 +217,19 @@ def target_notes(given: Given) -> dict[str, str]:
     return notes
 
 
-def named_instance(study: Study, piece: Slice, size: str = "") -> str:
+def named_instance(study: Study, piece: Slice) -> str:
     """Target, number of points, swept values and what is not usual, as claims name them."""
+    return _named(study, piece, f"N = {study.config.data.num}")
+
+
+def unsized_instance(study: Study, piece: Slice) -> str:
+    """The same without the number of points, of studies along it."""
+    return _named(study, piece, "")
+
+
+def _named(study: Study, piece: Slice, size: str) -> str:
     config = study.config
-    parts = [config.target.name, f"d = {study.d}", size or f"N = {config.data.num}", piece.label]
+    parts = [config.target.name, f"d = {study.d}", size, piece.label]
     if not config.data.constant:
         parts.append("no constant coordinate")
     if config.data.weight != "regression":
@@ -256,3 +278,33 @@ def widths_in_words(view: View) -> str:
     """The range of widths, as claims name it."""
     widths = view.values_of("width")
     return f"m = {widths[0]} to {widths[-1]}"
+
+
+def bind_sizes(config: NtkConfig, given: Given, stages: Stages) -> Study:
+    """A study whose own axis is the number of points N.
+
+    Raises:
+        InputError: as `make_study`.
+    """
+    return make_study(config, given, stages, sizes_of(config))
+
+
+def sizes_of(config: NtkConfig) -> Axis:
+    """The axis of configured numbers of points N."""
+    return Axis("data.num", [int(n) for n in config.generalisation.sizes], static=True)
+
+
+def sizes_in_words(view: View) -> str:
+    """The range of N, as claims name it."""
+    sizes = view.values_of("num")
+    return f"N = {sizes[0]:g} to {sizes[-1]:g}"
+
+
+def largest_in_words(view: View) -> str:
+    """The largest N, as claims name it."""
+    return f"N = {view.values_of('num')[-1]:g}"
+
+
+def horizon_in_words(view: View) -> str:
+    """The last training time, as claims name it."""
+    return f"τ = {view.values_of('time')[-1]:g}"

@@ -1,173 +1,102 @@
 """Error at the stopping time against the number of data (`ntk/generalisation`)."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from fineq.claims import Claim, Theory
-from fineq.figures import Figure, Line, Panel
+from fineq.claims import Theory
+from fineq.figures import Panel
 from fineq.figures import Theory as Drawn
-from fineq.ntk.rules import RULES, Rules
-from fineq.rates import PowerLaw, power_law
-from fineq.results import StudyResult, status_of
-from fineq.studies.common import Slice, drawn_fit, small_multiples, titled
+from fineq.ntk.rules import RULES
+from fineq.studies.found import Found
+from fineq.studies.ntk import early_stopping
 from fineq.studies.ntk.common import (
+    NAMES,
     Study,
-    counting,
-    divergence_note,
-    make_study,
-    median,
-    named_instance,
-    over,
-    slices,
-    target_notes,
-    times_of,
-    with_losses,
+    any_kept,
+    bind_sizes,
+    largest_in_words,
+    sizes_in_words,
+    unsized_instance,
 )
-from fineq.studies.ntk.config import NtkConfig
-from fineq.studies.ntk.early_stopping import (
-    OVER_TIME,
-    arrays_of,
-    clipped_note,
-    ending_note,
-    stops,
-)
-from fineq.studies.ntk.instances import Given
-from fineq.sweep import Axis
-from fineq.sweep.stages import Stages
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exponent, Median
+from fineq.studies.view import View
 
 DRAWN = ("oracle", "gcv", "unit")  # lines of four rules with slopes would hide each other
+SLOPE = Exponent("stopped", "num", lost=False, words="risk")
+PREDICTED = "exponent in N that the eigenvalues' decay predicts, -b/(b + 1)"
 
 
-def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
-    """Stop by every rule at every N; fit exponents."""
-    sizes = Axis("data.num", [int(n) for n in config.generalisation.sizes], static=True)
-    study = make_study(config, given, stages, sizes)
-    times = times_of(config)
+def measure(study: Study) -> Found:
+    """Stop by every rule at every N; a member that diverged at any N has no risk at all."""
+    found = early_stopping.measure(study)
+    lost = np.any(found.lost, axis=0)
+    stopped = np.where(lost[None, ..., None], np.nan, found.values["stopped"])
+    return replace(found, values={**found.values, "stopped": stopped})
 
-    axes = [sizes, *study.axes]
-    found: Rules = stages.measure("rules", stops(study, times), axes)
-    values = {name: np.asarray(x) for name, x in found._asdict().items()}
-    values = with_losses(values, "risk")
-    # A member that diverged at any N is left out at all.
-    lost = np.any(values["diverged"], axis=0)
-    values["stopped"] = np.where(lost[None, ..., None], np.nan, values["stopped"])
-    laws = _laws(study, values)
-    return StudyResult(
-        *arrays_of(study, axes, times, values, {"risk": OVER_TIME["risk"]}),
-        tuple(_claims(study, values, laws)),
-        tuple(law for by in laws for law in by.values()),
-        _figures(study, values, laws),
-        status=status_of(values["diverged"]),
-        notes={
-            **target_notes(given),
-            **divergence_note(values["diverged"]),
-            **clipped_note(values),
-            **ending_note(times, values["risk"], values["diverged"]),
-        },
+
+def _predicted(view: View) -> np.ndarray:
+    decay = view("decay", lost=False)[-1]
+    return -decay / (decay + 1)
+
+
+def _at_an_end(view: View) -> bool:
+    sizes = view.values_of("num")
+    return early_stopping.of_data(view) and view.at["num"] in (sizes[0], sizes[-1])
+
+
+def _panels(view: View) -> list[Panel]:
+    slope = float(np.median(_predicted(view))) if any_kept(view) else np.nan
+    risk = Panel(
+        "powerlaw",
+        "num",
+        tuple(view.line("stopped", RULES[rule], fit=SLOPE, rule=rule) for rule in DRAWN),
+        (Drawn(r"$\propto N^{-b/(b+1)}$, slope only", exponent=slope, line=0),),
+        title=view.titled("Risk at the stopping time"),
+        ylabel=r"$\mathrm{E}\,w\,|f - f^*|^2$",
     )
-
-
-def _laws(study: Study, values: dict[str, np.ndarray]) -> list[dict[str, PowerLaw]]:
-    """Exponent in N of the risk at each rule's stopping time, for every slice."""
-    sizes = np.asarray(study.config.generalisation.sizes, float)
-    return [
-        {
-            name: power_law(
-                sizes,
-                np.moveaxis(values["stopped"][(slice(None), *piece.index)][..., i], 0, -1),
-                quantity=f"risk, {text}, {piece.label}".removesuffix(", "),
-            )
-            for i, (name, text) in enumerate(RULES.items())
-        }
-        for piece in slices(study.axes)
-    ]
-
-
-def _claims(
-    study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]
-) -> list[Claim]:
-    claims, about = [], counting(study)
-    sizes = study.config.generalisation.sizes
-    oracle = list(RULES).index("oracle")
-    for piece, by in zip(slices(study.axes), laws, strict=True):
-        instance = named_instance(study, piece, f"N = {sizes[0]:g} to {sizes[-1]:g}")
-        good = ~np.any(values["diverged"][(slice(None), *piece.index)], axis=0)
-        if not good.any():
-            continue
-        decay = values["decay"][(-1, *piece.index)]
-        decay = decay[good & np.isfinite(decay)]
-        for name, text in RULES.items():
-            # The score's own oracle stops for another loss.
-            if name == "score":
-                continue
-            claims.append(
-                about(
-                    "ntk/generalisation",
-                    by[name],
-                    Theory(0.0, "<=", "the risk falls with N"),
-                    instance=instance,
-                    what=f"exponent in N of the risk E w|f - f*|², {text}",
-                )
-            )
-        claims.append(
-            about(
-                "ntk/generalisation",
-                median(-decay / (decay + 1)),
-                instance=f"{instance}; b at N = {sizes[-1]:g}",
-                what="exponent in N that the eigenvalues' decay predicts, -b/(b + 1)",
-            )
-        )
-        for i, (name, text) in enumerate(RULES.items()):
-            if name in ("oracle", "score"):
-                continue
-            for place, N in ((0, sizes[0]), (-1, sizes[-1])):
-                stopped = values["stopped"][(place, *piece.index)][good]
-                claims.append(
-                    about(
-                        "ntk/early-stopping",
-                        median(over(stopped[:, i], stopped[:, oracle])),
-                        instance=named_instance(study, piece, f"N = {N:g}"),
-                        what=f"{text}: risk over the oracle's",
-                    )
-                )
-    return claims
-
-
-def _figures(
-    study: Study, values: dict[str, np.ndarray], laws: list[dict[str, PowerLaw]]
-) -> tuple[Figure, ...]:
-    of = {piece.index: by for piece, by in zip(slices(study.axes), laws, strict=True)}
-    return small_multiples(
-        "generalisation",
-        slices(study.axes),
-        lambda piece: _panels(study, values, piece, of[piece.index]),
-        "Kernel descent on noisy labels, stopped.",
-    )
-
-
-def _panels(
-    study: Study, values: dict[str, np.ndarray], piece: Slice, by: dict[str, PowerLaw]
-) -> list[Panel]:
-    decay = float(np.median(values["decay"][(-1, *piece.index)]))
-    lines = tuple(
-        Line(
-            "stopped",
-            RULES[name],
-            {**piece.at, "rule": name},
-            fit=drawn_fit(by[name], study.config.generalisation.sizes),
-        )
-        for name in DRAWN
-    )
-    predicted = Drawn("∝ N^(-b/(b+1))", exponent=-decay / (decay + 1), line=0)
-    title = titled("Risk at the stopping time", piece)
-    risk = Panel("powerlaw", "num", lines, (predicted,), title=title, ylabel="E w|f - f*|²")
-    stops = tuple(Line("stopping_time", RULES[name], {**piece.at, "rule": name}) for name in DRAWN)
-    when = Panel(
+    times = Panel(
         "curves",
         "num",
-        stops,
-        title=titled("Stopping time", piece),
+        tuple(view.line("stopping_time", RULES[rule], rule=rule) for rule in DRAWN),
+        title=view.titled("Stopping time"),
         xscale="log",
         yscale="log",
         ylabel="steps τ",
     )
-    return [risk, when]
+    return [risk, times]
+
+
+run = Recipe(
+    bind=bind_sizes,
+    measure=measure,
+    names=NAMES,
+    words=unsized_instance,
+    quantities=(early_stopping.RISK, *early_stopping.STOPPED),
+    claims=(
+        Row(
+            "ntk/generalisation",
+            "exponent in N of the risk E w|f - f*|², {rule}",
+            SLOPE,
+            Theory(0.0, "<=", "the risk falls with N"),
+            each=("rule",),
+            where=sizes_in_words,
+            # The score's own oracle stops for another loss.
+            when=lambda view: view.at["rule"] != "score",
+        ),
+        Row(
+            *("ntk/generalisation", PREDICTED, Median(_predicted)),
+            where=lambda view: f"{sizes_in_words(view)}; b at {largest_in_words(view)}",
+        ),
+        Row(
+            *("ntk/early-stopping", "{rule}: risk over the oracle's"),
+            Median(early_stopping.OVER_ORACLE),
+            each=("rule", "num"),
+            where=lambda view: f"N = {view.at['num']:g}",
+            when=_at_an_end,
+        ),
+    ),
+    figures=(Draw("generalisation", _panels, "Kernel descent on noisy labels, stopped."),),
+    when=any_kept,
+)

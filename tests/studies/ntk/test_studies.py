@@ -14,12 +14,13 @@ from fineq.ntk.rules import RULES
 from fineq.ntk.tangent import gram, kernel
 from fineq.results import status_of
 from fineq.studies.ntk import sampling
-from fineq.studies.ntk.common import with_losses
-from fineq.studies.ntk.early_stopping import not_overfitted
+from fineq.studies.ntk.common import NAMES, all_lost
+from fineq.studies.ntk.early_stopping import RISK, not_overfitted
 from fineq.studies.ntk.given import load
 from fineq.studies.ntk.instances import make_instance
 from fineq.sweep import Axis
 from tests.studies.ntk.small import run_small, small
+from tests.studies.views import view_of
 
 
 @pytest.fixture(scope="module", name="stopped")
@@ -72,22 +73,23 @@ def test_rows_say_of_how_many_seeds_they_are(stopped):
 
 
 def test_members_of_which_nothing_came_out_have_diverged():
-    values = {
-        "diverged": np.array([[False, True, False], [False, False, False]]),
-        "risk": np.ones((2, 3, 4)),
-    }
-    values["risk"][0, 2] = np.nan
-    values["risk"][1, 0, 1:] = np.inf  # known at one time
-    found = with_losses(values, "risk")["diverged"]
+    diverged = np.array([[False, True, False], [False, False, False]])
+    risk = np.ones((2, 3, 4))
+    risk[0, 2] = np.nan
+    risk[1, 0, 1:] = np.inf  # known at one time
+    found = all_lost(diverged, risk)
     np.testing.assert_array_equal(found, [[False, True, True], [False, False, False]])
     assert status_of(found) == "partly_diverged"
 
 
 def test_what_is_not_overfitted_yet_refutes_no_stopping():
-    times = np.array([1.0, 10.0, 100.0])
-    falling = np.array([[3.0, 2.0, 1.0], [3.0, 2.0, np.nan]])
-    assert "larger descent.last decides" in not_overfitted(falling, times)
-    assert not_overfitted(np.array([[3.0, 1.0, 2.0]]), times) == ""
+    def why(risk):
+        risk = np.array(risk)
+        coords = {"time": np.array([1.0, 10.0, 100.0])}
+        return not_overfitted(view_of({"risk": risk}, [RISK], coords, risk[:, 0] < 0, NAMES))
+
+    assert "larger descent.last decides" in why([[3.0, 2.0, 1.0], [3.0, 2.0, np.nan]])
+    assert why([[3.0, 1.0, 2.0]]) == ""
 
 
 @pytest.mark.slow
