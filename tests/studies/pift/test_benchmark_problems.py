@@ -86,7 +86,7 @@ def test_the_double_well_comes_close_to_its_optimum():
             "parametric.num_paths has no effect when study=benchmark_problems",
         ),
         ("sweep.beta=[1.0,2.0]", "sweep.beta has no effect when study=benchmark_problems"),
-        ("sweep.seeds=[1,2]", "takes no sweep"),
+        ("sweep.seeds=[1,2]", "sweep.seeds is no axis of benchmark_problems"),
         (f"benchmark.problems=[{WELL}]", "must hold another one beside double_well"),
     ],
 )
