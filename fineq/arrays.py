@@ -30,6 +30,23 @@ def host_array(name: str, given: Any, ndim: int | Sequence[int] | None = None) -
     return array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
 
 
+def finite_array(name: str, given: Any, ndim: int) -> np.ndarray:
+    """Return `given` as `host_array`, where all its numbers are finite.
+
+    Raises:
+        InputError: as `host_array`, and naming the first entry that is not finite.
+    """
+    array = host_array(name, given, ndim)
+    bad = np.argwhere(~np.isfinite(array))
+    if len(bad):
+        where = tuple(int(i) for i in bad[0])
+        more = f" ({len(bad)} such entries)" if len(bad) > 1 else ""
+        raise InputError(
+            f"{name} must be finite, but its entry {list(where)} is {array[where]}{more}"
+        )
+    return array
+
+
 def real_array(
     name: str, given: Any, ndim: int | Sequence[int] | None = None, *, floating: bool = True
 ) -> "Array":

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fineq.arrays import host_array, real_array
+from fineq.arrays import finite_array, host_array, real_array
 from fineq.ddpm import laws, schedules
 from fineq.errors import InputError
 from fineq.nlqr.cost import cost, infinite_cost, regressor_sum
@@ -166,3 +166,11 @@ def test_arrays_keep_their_numbers():
             real_array("x", bad)
     with pytest.raises(InputError, match=r"must have 1 or 2 axes, got shape \(1, 1, 1\)"):
         host_array("x", np.ones((1, 1, 1)), (1, 2))
+
+
+def test_the_first_number_that_is_not_finite_is_named():
+    assert finite_array("x", [[1, 2]], 2).dtype == np.float64
+    with pytest.raises(InputError, match=r"its entry \[0, 1\] is nan \(2 such entries\)"):
+        finite_array("x", [[1.0, np.nan], [np.inf, 1.0]], 2)
+    with pytest.raises(InputError, match=r"x must be finite, but its entry \[\] is inf$"):
+        finite_array("x", np.inf, 0)

@@ -1,6 +1,7 @@
 """A control problem from what a user has, checked, with points and a horizon that fit."""
 
 from fineq.errors import InputError
+from fineq.limits import MOST_QUADRATURE
 from fineq.nlqr.checks import check_law, check_system
 from fineq.nlqr.cost import choose_horizon
 from fineq.nlqr.features import is_odd
@@ -55,10 +56,10 @@ def build_problem(
 
 
 def _default_points(system: System, law: InitialLaw, degree: int) -> Points:
-    if system.n > 3 and not isinstance(law, Points):
+    if system.n > MOST_QUADRATURE and not isinstance(law, Points):
         raise InputError(
-            f"no quadrature rule is known for n = {system.n} > 3: give points, for example "
-            "fineq.nlqr.drawn_points(law, jax.random.key(0), 256)"
+            f"no quadrature rule is known for n = {system.n} > {MOST_QUADRATURE}: give points, "
+            "for example fineq.nlqr.drawn_points(law, jax.random.key(0), 256)"
         )
     # With an odd φ the rollout from -x mirrors that from x: half of a symmetric rule does.
     return quadrature(law, degree, half=is_odd(system.phi))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from fineq.arrays import finite_array
 from fineq.errors import InputError
 from fineq.nlqr.features import Custom, Sine
 from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere
@@ -23,28 +24,6 @@ from fineq.traced import traced
 SYSTEM_KEYS = ("A", "B", "C", "Q", "R")
 REQUIRED_KEYS = ("A", "B", "C")
 LAW_KEYS = ("x0", "weights")
-
-
-def check_array(name: str, given: ArrayLike, ndim: int) -> np.ndarray:
-    """Return `given` as a floating array with `ndim` axes and finite entries, or raise."""
-    try:
-        array = np.asarray(given)
-    except ValueError as error:
-        raise InputError(f"{name} must be an array with {ndim} axes, its rows differ") from error
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"{name} must hold real numbers, got an array of type {array.dtype}")
-    if array.ndim != ndim:
-        raise InputError(f"{name} must have {ndim} axes, got shape {array.shape}")
-    if array.dtype not in (np.float32, np.float64):
-        array = array.astype(float)
-    bad = np.argwhere(~np.isfinite(array))
-    if len(bad):
-        where = tuple(int(i) for i in bad[0])
-        raise InputError(
-            f"{name} must be finite, but its entry {list(where)} is {array[where]}"
-            + (f" ({len(bad)} such entries)" if len(bad) > 1 else "")
-        )
-    return array
 
 
 def _check_shapes(matrices: Mapping[str, np.ndarray]) -> None:
@@ -163,14 +142,14 @@ def build_system(
     detectable; modes within 1e-8 of the unit circle count as on it. `dtype` is that of the result,
     by default JAX's default float.
     """
-    Q = np.eye(check_array("system.A", A, 2).shape[0]) if Q is None else Q
-    R = np.eye(check_array("system.B", B, 2).shape[1]) if R is None else R
+    Q = np.eye(finite_array("system.A", A, 2).shape[0]) if Q is None else Q
+    R = np.eye(finite_array("system.B", B, 2).shape[1]) if R is None else R
     given = dict(zip(SYSTEM_KEYS, (A, B, C, Q, R), strict=True))
-    matrices = {name: check_array(f"system.{name}", M, 2) for name, M in given.items()}
+    matrices = {name: finite_array(f"system.{name}", M, 2) for name, M in given.items()}
     _check_shapes(matrices)
     check_symmetric("system.Q", matrices["Q"], definite=False)
     check_symmetric("system.R", matrices["R"], definite=True)
-    factor = check_array("system.scale", scale, 0)
+    factor = finite_array("system.scale", scale, 0)
     if factor < 0:
         raise InputError(f"system.scale must be at least 0, got {factor:g}")
     n, d = matrices["C"].shape
@@ -199,11 +178,11 @@ def check_law(law: InitialLaw, n: int) -> InitialLaw:
     """
     match law:
         case Sphere() | Ball():
-            radius = check_array("law.radius", law.radius, 0)
+            radius = finite_array("law.radius", law.radius, 0)
             if radius <= 0:
                 raise InputError(f"law.radius must be positive, got {radius:g}")
         case Gaussian():
-            covariance = check_array("law.covariance", law.covariance, 2)
+            covariance = finite_array("law.covariance", law.covariance, 2)
             if covariance.shape[0] != covariance.shape[1]:
                 raise InputError(f"law.covariance must be square, got shape {covariance.shape}")
             check_symmetric("law.covariance", covariance, definite=False)
@@ -224,8 +203,8 @@ def _check_dimension(law: InitialLaw, n: int) -> None:
 
 
 def _check_points(law: Points, owner: str = "") -> None:
-    points = check_array(f"{owner}points", law.points, 2)
-    weights = check_array(f"{owner}weights", law.weights, 1)
+    points = finite_array(f"{owner}points", law.points, 2)
+    weights = finite_array(f"{owner}weights", law.weights, 1)
     if len(points) != len(weights) or len(points) == 0:
         raise InputError(
             f"{owner}points has shape {points.shape}, but {owner}weights has shape "
@@ -280,9 +259,9 @@ def law_from_arrays(arrays: Mapping[str, ArrayLike], n: int, *, dtype: Any = Non
         if "weights" in arrays:
             raise InputError("the arrays of a system hold weights but no x0 to weigh")
         return None
-    x0 = check_array("x0", arrays["x0"], 2)
+    x0 = finite_array("x0", arrays["x0"], 2)
     count = max(len(x0), 1)
-    weights = check_array("weights", arrays.get("weights", np.full(count, 1 / count)), 1)
+    weights = finite_array("weights", arrays.get("weights", np.full(count, 1 / count)), 1)
     law = Points(jnp.asarray(x0), jnp.asarray(weights))
     _check_points(law)
     _check_dimension(law, n)

@@ -16,6 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
+from fineq.limits import MOST_QUADRATURE
 from fineq.nlqr.problem import InitialLaw, System, psi
 
 
@@ -151,8 +152,10 @@ def _one_of_each_pair(points: np.ndarray, weights: np.ndarray) -> tuple[np.ndarr
 
 
 def _check_rule(n: int, degree: int) -> None:
-    if not 1 <= n <= 3:
-        raise InputError(f"a quadrature rule needs a state of dimension 1 to 3, got n = {n}")
+    if not 1 <= n <= MOST_QUADRATURE:
+        raise InputError(
+            f"a quadrature rule needs a state of dimension 1 to {MOST_QUADRATURE}, got n = {n}"
+        )
     if degree < 1:
         raise InputError(f"the degree of a quadrature rule must be at least 1, got {degree}")
 

@@ -55,7 +55,7 @@ BAD_ARRAYS = [
     ({"A": np.ones((2, 3))}, r"system\.A must be a square matrix, got shape \(2, 3\)"),
     ({"A": np.zeros((0, 0))}, r"system\.A must be a square"),
     ({"A": np.ones(2)}, r"system\.A must have 2 axes, got shape \(2,\)"),
-    ({"A": [[1.0, 2.0], [3.0]]}, r"system\.A must be an array with 2 axes"),
+    ({"A": [[1.0, 2.0], [3.0]]}, r"system\.A must be an array, but its rows differ"),
     (
         {"A": [["a", "b"], ["c", "d"]]},
         r"system\.A must hold real numbers, got an array of type <U1",

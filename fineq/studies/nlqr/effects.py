@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fineq.limits import MOST_QUADRATURE
 from fineq.settings.effects import EMPTY, GIVEN, Need, at_most, but, effect, holding
 
 PAPER = ("initialisation", "lipschitz_sweep", "robustness")
@@ -9,7 +10,6 @@ FLOORS = ("linear_convergence", "sample_complexity")
 STARTED = ("lipschitz_sweep", "robustness", "linear_convergence")  # at `descent.start`
 ESTIMATED = ("one_point", "two_point", "baseline")
 DRAWN = ("sphere", "gaussian", "ball")
-MOST_QUADRATURE = 3  # states up to which there is a quadrature on the sphere
 FEW_ROWS = Need(
     lambda rows: len(rows) <= MOST_QUADRATURE, f"{{}} of at most {MOST_QUADRATURE} rows"
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fineq.errors import InputError
+from fineq.limits import MOST_QUADRATURE
 from fineq.studies.inputs import (
     Loaded,
     load_function,
@@ -15,7 +16,7 @@ from fineq.studies.inputs import (
     named,
 )
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.effects import DRAWN, MOST_QUADRATURE
+from fineq.studies.nlqr.effects import DRAWN
 
 NUM_TRIED = 256  # states at which a kernel is tried before anything runs
 POINTS = ("x0", "weights")  # what a plant file may hold of the initial law

@@ -1,6 +1,5 @@
 """The study of parametrised controls: errors and certificates against truth."""
 
-
 import numpy as np
 import pytest
 
