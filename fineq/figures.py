@@ -101,7 +101,7 @@ class Panel:
         lines: the measured lines.
         theory: the theory's lines.
         over: the dimensions whose members are summarised (median and band, or a fraction).
-        band: the two quantiles of the band.
+        band: the two quantiles of the band; equal ones: the median alone is drawn.
         title, xlabel, ylabel: texts; empty labels are taken from the data's long names.
         xscale, yscale: `linear` or `log`; empty: what the kind usually has.
         ordered: the lines are values of one ordered parameter, so colours run along a scale.

@@ -139,13 +139,17 @@ def band_note(sketch: Sketch) -> str:
     who = f"{total} {dims[0]}s" if len(dims) == 1 else f"{total} ({' x '.join(dims)})"
     low, high = sketch.panel.band
     few = all(draws_members(sketch, drawn) for drawn in sketch.drawn if drawn.total > 1)
+    if low == high and not few:
+        return f"median of {who}"
     band = "each" if few else f"{100 * low:.3g}\N{EN DASH}{100 * high:.3g}%"
     return f"median and {band} of {who}"
 
 
 def draws_members(sketch: Sketch, drawn: Drawn) -> bool:
     """Whether each member is drawn and no band: where there are few, or the panel says so."""
-    return drawn.total > 1 and (sketch.panel.traces or drawn.total < _FEW_MEMBERS)
+    low, high = sketch.panel.band
+    few = low < high and drawn.total < _FEW_MEMBERS
+    return drawn.total > 1 and (sketch.panel.traces or few)
 
 
 def extent(sketch: Sketch, drawn: Drawn) -> np.ndarray:

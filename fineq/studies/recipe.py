@@ -46,7 +46,8 @@ class Row:
 
     Attributes:
         id: of a registered claim.
-        what: what is measured; `{axis}` stands for the value along a dimension of `each`, in words.
+        what: what is measured, or a function of the view to that; `{axis}` stands for the value
+            along a dimension of `each`, in words.
         statistic: from a view to the number, see `fineq.studies.statistics`.
         theory: what is allowed, or a function of the view to that; None: measured alone.
         each: dimensions of own axes, or trailing ones: a claim for every value.
@@ -62,7 +63,7 @@ class Row:
     """
 
     id: str
-    what: str
+    what: str | Callable[[View], str]
     statistic: Callable[[View], Got]
     theory: Theory | Callable[[View], Theory | None] | None = None
     each: tuple[str, ...] = ()
@@ -190,6 +191,7 @@ class Recipe:
         got = row.statistic(view)
         theory = row.theory(view) if callable(row.theory) else row.theory
         where = row.where(view) if callable(row.where) else row.where
+        what = row.what(view) if callable(row.what) else row.what
         words = self.words(view.study, view.piece)
         values = {dim: view.word(dim) for dim in view.at}
         premature, why = row.premature(view), row.undecided(view, got)
@@ -198,7 +200,7 @@ class Recipe:
             got.measured,
             theory,
             instance=", ".join(filter(None, (words, where, seeds_said(view, got, row.who)))),
-            what=row.what.format(**values),
+            what=what.format(**values),
             unit=row.unit,
             sampled=row.sampled,
             undecided=premature or undecided(got.measured, theory, why),

@@ -4,94 +4,38 @@ Descent from K_lin, from a random policy and from zero, on the same systems and,
 gradients, with the same random numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 
-from fineq.claims import Claim, Theory
-from fineq.claims.counting import over_seeds
-from fineq.figures import Figure, Panel
-from fineq.rates import median_interval
-from fineq.results import StudyResult, status_of
-from fineq.studies.common import small_multiples
-from fineq.studies.nlqr.arrays import Slice, slices
-from fineq.studies.nlqr.claims import claim
-from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.descents import STARTS
-from fineq.studies.nlqr.instances import Given
-from fineq.studies.nlqr.paper import Descents, bind, rounding, run_descents
-from fineq.studies.nlqr.views import (
-    START_LABELS,
-    arrays_of,
+from fineq.claims import Theory
+from fineq.figures import Panel
+from fineq.rates import Rate
+from fineq.studies.nlqr.arrays import NAMES
+from fineq.studies.nlqr.descent_tables import (
+    ABOVE,
+    QUANTITIES,
     at_iteration,
     error_panel,
     hidden_at_start,
+    last_iteration,
     named,
-    pieces_of,
-    rates_of,
-    share_panel,
+    rates,
     unfinished,
-    where,
 )
-from fineq.sweep.stages import Stages
+from fineq.studies.nlqr.descents import STARTS
+from fineq.studies.nlqr.suboptimality import bind, measure, rounding
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Median
+from fineq.studies.view import View
 
 EARLY = 50  # iterations after which Fig. 1a has all but converged
+LABELS = {"linear": r"$K_\mathrm{lin}$", "random": "random $K$", "zero": "$K = 0$"}
+LINES = {LABELS[start]: {"start": start} for start in STARTS}
 
 
-def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
-    """Descend from three starts on the same instances."""
-    descents = run_descents(*bind(config, given, stages, starts=STARTS), starts=STARTS)
-    arrays, coords = arrays_of(descents)
-    pieces = pieces_of(descents)
-    rates = [
-        rate
-        for number, start in enumerate(STARTS)
-        for rate in rates_of(descents, f"from {start}, ", _from(number, pieces))
-    ]
-    return StudyResult(
-        arrays,
-        coords,
-        (
-            *(found for piece in pieces for found in _claims(descents, piece)),
-            *(hidden_at_start(descents.study, piece) for piece in slices(descents.study.axes)),
-        ),
-        tuple(rates),
-        _figures(config, pieces),
-        status_of(descents.result.diverged),
-        descents.notes,
-    )
-
-
-def _from(number: int, pieces: list[Slice]) -> list[Slice]:
-    return [piece._replace(index=(number, *piece.index)) for piece in pieces]
-
-
-def _claims(descents: Descents, piece: Slice) -> list[Claim]:
-    ends = at_iteration(descents, descents.gap, descents.result.iterations[-1])
-    iteration = min(EARLY, int(descents.result.iterations[-1]))
-    early = at_iteration(descents, descents.left, iteration)
-    instance = where(descents.study.config, piece.label, ends.shape[-1])
-    found = [
-        claim(
-            "nlqr/initialisation",
-            median_interval(
-                _against_best(ends[(slice(None), *piece.index)], rounding(descents.study.config))
-            ),
-            Theory(1.0, "<=", "K_lin ends lowest"),
-            instance=instance,
-            what="Final gap from K_lin over the lower one from random or zero (median)",
-            undecided=unfinished(descents.study.config),
-        )
-    ]
-    for start in STARTS[1:]:
-        measured = over_seeds(early[(STARTS.index(start), *piece.index)])
-        used = where(descents.study.config, piece.label, measured.num_values, ends.shape[-1])
-        what = f"Gap left after {iteration} iterations from the {start} start (median)"
-        found.append(claim("nlqr/initialisation", measured, instance=used, what=what))
-    return found
-
-
-def _against_best(ends: np.ndarray, least: float) -> np.ndarray:
+def against_best(ends: np.ndarray, least: float) -> np.ndarray:
     """Final gaps `[start, seed]` as ratios `[seed]` of the first to the lowest of the others.
 
     `least` is the gap below which nothing is told apart.
@@ -100,23 +44,63 @@ def _against_best(ends: np.ndarray, least: float) -> np.ndarray:
     return np.where(np.isfinite(linear), linear / others, np.inf)
 
 
-def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:
-    def lines(piece: Slice) -> list[tuple[str, dict]]:
-        return [(START_LABELS[start], {"start": start, **piece.at}) for start in STARTS]
+def _ratio(view: View) -> np.ndarray:
+    ends = at_iteration(view, "gap", last_iteration(view))
+    return against_best(ends, rounding(view.study.config))
 
-    def errors(name: str) -> Callable[[Slice], list[Panel]]:
-        return lambda piece: [error_panel(name, lines(piece), named(config, piece.label))]
 
-    def loops(piece: Slice) -> list[Panel]:
-        shares = [("unstable", label, at) for label, at in lines(piece)]
-        title = named(config, piece.label)
-        return [share_panel("moment", shares, title, "share of loops not stable")]
+def _early(view: View) -> int:
+    return min(EARLY, last_iteration(view))
 
-    gaps = "Suboptimality of the T-step cost, three starts."
-    left = "What is left of the gap at each start."
-    stability = "Loops that are not stable, or diverged."
-    return (
-        *small_multiples("initialisation", pieces, errors("gap"), gaps),
-        *small_multiples("gap_left", pieces, errors("left"), left),
-        *small_multiples("stability", pieces, loops, stability),
-    )
+
+def _loops(view: View) -> list[Panel]:
+    lines = tuple(view.line("unstable", label, **at) for label, at in LINES.items())
+    title, ylabel = named(view.study, view.piece), "share of loops not stable"
+    return [Panel("fractions", "moment", lines, title=title, ylabel=ylabel)]
+
+
+def _rates(view: View) -> Iterable[Rate]:
+    return (rate for s in STARTS for rate in rates(view.chosen(start=s), f"from {s}, "))
+
+
+run = Recipe(
+    bind=partial(bind, starts=STARTS),
+    measure=measure,
+    names=NAMES,
+    words=named,
+    quantities=QUANTITIES,
+    claims=(
+        Row(
+            "nlqr/initialisation",
+            "Final gap from K_lin over the lower one from random or zero (median)",
+            Median(_ratio),
+            Theory(1.0, "<=", "K_lin ends lowest"),
+            premature=unfinished,
+        ),
+        Row(
+            "nlqr/initialisation",
+            lambda view: (
+                f"Gap left after {_early(view)} iterations from the {{start}} start (median)"
+            ),
+            Median(lambda view: at_iteration(view, "left", _early(view))),
+            each=("start",),
+            who=ABOVE,
+            when=lambda view: view.at["start"] != "linear",
+        ),
+        hidden_at_start,
+    ),
+    figures=(
+        Draw(
+            "initialisation",
+            lambda view: [error_panel(view, "gap", LINES)],
+            "Suboptimality of the T-step cost, three starts.",
+        ),
+        Draw(
+            "gap_left",
+            lambda view: [error_panel(view, "left", LINES)],
+            "What is left of the gap at each start.",
+        ),
+        Draw("stability", _loops, "Loops that are not stable, or diverged."),
+    ),
+    rates=_rates,
+)

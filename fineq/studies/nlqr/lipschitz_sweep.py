@@ -4,34 +4,37 @@ Descent from K_lin for a range of ℓ. The paper draws one curve per ℓ; here e
 random systems, and shares of them are counted.
 """
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from fineq.claims import Claim, Theory
-from fineq.claims.counting import share
 from fineq.errors import InputError
-from fineq.figures import Figure, Panel
-from fineq.results import StudyResult, status_of
+from fineq.figures import Panel
+from fineq.figures import Theory as Drawn
+from fineq.rates import Rate
 from fineq.settings.fields import flatten
-from fineq.studies.common import small_multiples
-from fineq.studies.nlqr.arrays import Slice, slices
-from fineq.studies.nlqr.claims import claim
-from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.instances import Given
-from fineq.studies.nlqr.paper import Descents, bind, run_descents
-from fineq.studies.nlqr.views import (
+from fineq.studies.nlqr.arrays import NAMES
+from fineq.studies.nlqr.common import Study
+from fineq.studies.nlqr.descent_tables import (
+    ABOVE,
+    QUANTITIES,
     above_optimum,
-    arrays_of,
     error_panel,
     hidden_at_start,
     lowered,
     named,
     nothing_to_lower,
-    pieces_of,
-    rates_of,
-    share_panel,
+    rates,
     unfinished,
-    where,
 )
+from fineq.studies.nlqr.suboptimality import bind as bind_descents
+from fineq.studies.nlqr.suboptimality import measure
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Got, Share
+from fineq.studies.view import View
 from fineq.sweep.stages import Stages
 
 LIPSCHITZ = "system.lipschitz"
@@ -39,8 +42,8 @@ CONVERGED, FAILED = 4.0, 5.0  # largest ℓ at which the paper saw convergence, 
 HALF = "half: the typical system"  # what one curve per ℓ can say of many systems
 
 
-def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
-    """Descend from `descent.start` for every ℓ.
+def bind(config: Any, given: Any, stages: Stages) -> Study:
+    """A study of descents along ℓ.
 
     Raises:
         InputError: when ℓ is not swept.
@@ -50,88 +53,130 @@ def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
             f"lipschitz_sweep needs values of ℓ to compare: give sweep.{LIPSCHITZ}=[...] instead "
             f"of {LIPSCHITZ}="
         )
-    descents = run_descents(*bind(config, given, stages))
-    arrays, coords = arrays_of(descents)
-    return StudyResult(
-        arrays,
-        coords,
-        tuple(_claims(descents)),
-        rates_of(descents, "", pieces_of(descents)),
-        _figures(config, descents),
-        status_of(descents.result.diverged),
-        descents.notes,
+    return bind_descents(config, given, stages, along=LIPSCHITZ)
+
+
+@dataclass(frozen=True)
+class AtWorst:
+    """The share of systems at the least favourable of some values of ℓ.
+
+    Attributes:
+        share: of the systems.
+        within: which values of ℓ.
+        worst: `max` or `min`: which share is least favourable.
+    """
+
+    share: Share
+    within: Callable[[float], bool]
+    worst: Callable
+
+    def at(self, view: View) -> View:
+        """The view at that value; systems are asked at it, if at any."""
+        views = [view.chosen(lipschitz=value) for value in self._values(view)]
+        known = [view for view in views if self.share(view).used]
+        return self.worst(known, key=lambda view: self.share(view).measured.value, default=views[0])
+
+    def tried(self, view: View) -> bool:
+        """Whether there are such values."""
+        return bool(self._values(view))
+
+    def __call__(self, view: View) -> Got:
+        """The share at a view."""
+        return self.share(self.at(view))
+
+    def _values(self, view: View) -> list[float]:
+        return [value for value in view.values_of("lipschitz").tolist() if self.within(value)]
+
+
+def _row(what: str, of: AtWorst, premature: Callable[[View], str] = unfinished) -> Row:
+    relation = "<=" if of.worst is max else ">="
+    return Row(
+        "nlqr/lipschitz-sweep",
+        what,
+        of,
+        Theory(0.5, relation, HALF),
+        where=lambda view: f"ℓ = {of.at(view).at['lipschitz']:g}",
+        who=ABOVE,
+        when=of.tried,
+        premature=lambda view: premature(of.at(view)),
     )
 
 
-def _claims(descents: Descents) -> list[Claim]:
-    found = []
-    for other in pieces_of(descents, LIPSCHITZ):
-        same = [p for p in pieces_of(descents) if p.at.items() >= other.at.items()]
-        found += _about(descents, [p for p in same if p.at["lipschitz"] <= CONVERGED], True)
-        found += _about(descents, [p for p in same if p.at["lipschitz"] >= FAILED], False)
-    near = [p for p in slices(descents.study.axes) if p.at["lipschitz"] <= CONVERGED]
-    return found + [hidden_at_start(descents.study, piece) for piece in near[-1:]]
+def _near(ell: float) -> bool:
+    return ell <= CONVERGED
 
 
-def _about(descents: Descents, pieces: list[Slice], converges: bool) -> list[Claim]:
-    """What holds at the least favourable of these values of ℓ, if there are any."""
-    if not pieces:
-        return []
-    bound = f"ℓ <= {CONVERGED:g}" if converges else f"ℓ >= {FAILED:g}"
-    few, most = Theory(0.5, "<=", HALF), Theory(0.5, ">=", HALF)
-    diverged, falls = descents.result.diverged, lowered(descents)
-    every, above = np.ones_like(falls), above_optimum(descents)
+def _far(ell: float) -> bool:
+    return ell >= FAILED
 
-    def about(what: str, mask: np.ndarray, theory: Theory, among: np.ndarray = every) -> Claim:
-        pick = max if theory.relation == "<=" else min
-        known = [p for p in pieces if among[p.index].any()]
-        # `among` leaves some at every value tried, or nothing is judged.
-        piece = pick(
-            known, key=lambda p: float(mask[p.index][among[p.index]].mean()), default=pieces[0]
-        )
-        holds = mask[piece.index][among[piece.index]]
-        seeds = among[piece.index].size
-        instance = where(descents.study.config, piece.label, holds.size, seeds)
-        return claim(
-            "nlqr/lipschitz-sweep",
-            share(holds, descents.alone),
-            theory,
-            instance=instance,
-            what=what,
-            undecided=nothing_to_lower(among[piece.index]) or unfinished(descents.study.config),
-        )
 
-    if not converges:
-        return [about(f"Descents that diverge, at the least of {bound} (share)", diverged, most)]
+def _at_largest(views: Sequence[View]) -> Iterable[Claim]:
+    """Of the linear policies where the paper saw convergence, those of the largest such ℓ."""
+    values = views[0].values_of("lipschitz")
+    ell = f"ℓ = {max(filter(_near, values), default=np.nan):g},"
+    return [claim for claim in hidden_at_start(views) if ell in f"{claim.instance},"][-1:]
+
+
+def _left(view: View) -> list[Panel]:
+    lines = {f"ℓ = {ell:g}": {"lipschitz": ell} for ell in view.values_of("lipschitz").tolist()}
+    return [error_panel(view, "left", lines, ordered=True, band=(0.5, 0.5))]
+
+
+def _diverged(views: Sequence[View]) -> list[Panel]:
     return [
-        about(f"Descents that diverge, at the most of {bound} (share)", diverged, few),
-        about(f"Descents that lower the cost, at the least of {bound} (share)", falls, most, above),
+        Panel(
+            "fractions",
+            "lipschitz",
+            tuple(view.line("diverged", view.piece.label or "diverged") for view in views),
+            (
+                Drawn("Fig. 1b: converges", threshold=CONVERGED),
+                Drawn("Fig. 1b: fails", threshold=FAILED),
+            ),
+            title=f"{views[0].study.config.setting}: descents that diverged",
+            ylabel="share diverged",
+        )
     ]
 
 
-def _figures(config: NlqrConfig, descents: Descents) -> tuple[Figure, ...]:
-    others, pieces = pieces_of(descents, LIPSCHITZ), pieces_of(descents)
+def _loops(view: View) -> list[Panel]:
+    lines = (view.line("unstable_start", "start"), view.line("unstable_end", "end"))
+    title, ylabel = named(view.study, view.piece), "share of loops not stable"
+    return [Panel("fractions", "lipschitz", lines, title=title, ylabel=ylabel)]
 
-    def left(other: Slice) -> list[Panel]:
-        lines = [
-            (f"ℓ = {p.at['lipschitz']:g}", p.at) for p in pieces if p.at.items() >= other.at.items()
-        ]
-        return [error_panel("left", lines, named(config, other.label), ordered=True)]
 
-    diverged = share_panel(
-        "lipschitz",
-        [("diverged", other.label or "diverged", other.at) for other in others],
-        f"{config.setting}: descents that diverged",
-        "share diverged",
-    )
+def _rates(view: View) -> Iterable[Rate]:
+    for ell in view.values_of("lipschitz").tolist():
+        yield from rates(view.chosen(lipschitz=ell), f"ℓ = {ell:g}, ")
 
-    def loops(other: Slice) -> list[Panel]:
-        shares = [("unstable_start", "start", other.at), ("unstable_end", "end", other.at)]
-        title = named(config, other.label)
-        return [share_panel("lipschitz", shares, title, "share of loops not stable")]
 
-    stability = "Loops that are not stable, or diverged."
-    return (
-        *small_multiples("lipschitz_sweep", others, left, "Gap left, by ℓ.", [diverged]),
-        *small_multiples("stability", others, loops, stability),
-    )
+DIVERGED = Share(lambda view: view("diverged"))
+FALLS = Share(lowered, among=above_optimum)
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=named,
+    quantities=QUANTITIES,
+    claims=(
+        _row(
+            f"Descents that diverge, at the most of ℓ <= {CONVERGED:g} (share)",
+            AtWorst(DIVERGED, _near, max),
+        ),
+        _row(
+            f"Descents that lower the cost, at the least of ℓ <= {CONVERGED:g} (share)",
+            AtWorst(FALLS, _near, min),
+            nothing_to_lower,
+        ),
+        _row(
+            f"Descents that diverge, at the least of ℓ >= {FAILED:g} (share)",
+            AtWorst(DIVERGED, _far, min),
+        ),
+        _at_largest,
+    ),
+    figures=(
+        Draw("lipschitz_sweep", _left, "Gap left, by ℓ.", _diverged),
+        Draw("stability", _loops, "Loops that are not stable, or diverged."),
+    ),
+    rates=_rates,
+)

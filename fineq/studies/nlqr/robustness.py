@@ -3,99 +3,77 @@
 Many random systems, each drawn as a line of its own; and what their loops do beyond T steps.
 """
 
-from fineq.claims import Claim, Theory
-from fineq.claims.counting import over_seeds, share_tried
-from fineq.figures import Figure, Panel
-from fineq.results import StudyResult, status_of
-from fineq.studies.common import small_multiples
-from fineq.studies.nlqr.arrays import Slice, slices
-from fineq.studies.nlqr.claims import claim
-from fineq.studies.nlqr.common import independent
-from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.instances import Given
-from fineq.studies.nlqr.paper import Descents, bind, run_descents
-from fineq.studies.nlqr.views import (
+from collections.abc import Sequence
+
+from fineq.claims import Theory
+from fineq.figures import Panel
+from fineq.studies.nlqr.arrays import NAMES
+from fineq.studies.nlqr.descent_tables import (
+    ABOVE,
+    QUANTITIES,
     above_optimum,
-    arrays_of,
     at_iteration,
     error_panel,
     hidden,
+    hidden_at_star,
+    last_iteration,
     lowered,
     named,
     nothing_to_lower,
-    pieces_of,
-    rates_of,
-    share_panel,
-    unfinished,
-    where,
+    rates,
 )
-from fineq.sweep.stages import Stages
+from fineq.studies.nlqr.suboptimality import bind, measure
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Median, Share
+from fineq.studies.view import View
 
 
-def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
-    """Descend from `descent.start` on every system."""
-    descents = run_descents(*bind(config, given, stages))
-    arrays, coords = arrays_of(descents)
-    pieces = pieces_of(descents)
-    return StudyResult(
-        arrays,
-        coords,
-        (
-            *(found for piece in pieces for found in _claims(descents, piece)),
-            *(_at_optimum(descents, piece) for piece in slices(descents.study.axes)),
-        ),
-        rates_of(descents, "", pieces),
-        _figures(config, pieces),
-        status_of(descents.result.diverged),
-        descents.notes,
-    )
-
-
-def _claims(descents: Descents, piece: Slice) -> list[Claim]:
-    last = descents.result.iterations[-1]
-    above = above_optimum(descents)[piece.index]
-    falls = lowered(descents)[piece.index][above]
-    left = at_iteration(descents, descents.left, last)[piece.index][above]
-    end = descents.unstable[piece.index][..., -1] & ~descents.result.diverged[piece.index]
-    instance = where(descents.study.config, piece.label, falls.size, above.size)
-    alone = descents.alone
+def _loops(views: Sequence[View]) -> list[Panel]:
     return [
-        claim(
-            "nlqr/robustness",
-            share_tried(falls),
-            Theory(1.0, ">=", "all systems"),
-            instance=instance,
-            what="Descent from K_lin lowers the T-step cost (share of systems)",
-            sampled=True,
-            undecided=nothing_to_lower(above) or unfinished(descents.study.config),
-        ),
-        claim(
-            "nlqr/robustness",
-            over_seeds(left, alone),
-            instance=instance,
-            what=f"Gap left after {last} iterations (median)",
-        ),
-        hidden(end, "end of descent", where(descents.study.config, piece.label, end.size), alone),
+        Panel(
+            "fractions",
+            "moment",
+            tuple(view.line("unstable", view.piece.label) for view in views),
+            title=f"{views[0].study.config.setting}: loops not stable",
+            ylabel="share of systems",
+        )
     ]
 
 
-def _at_optimum(descents: Descents, piece: Slice) -> Claim:
-    mask = descents.star_unstable[piece.index]
-    mask = mask[independent(descents.study)]
-    about = where(descents.study.config, piece.label, mask.size)
-    return hidden(mask, "K*", about, descents.study.alike)
-
-
-def _figures(config: NlqrConfig, pieces: list[Slice]) -> tuple[Figure, ...]:
-    def left(piece: Slice) -> list[Panel]:
-        title = named(config, piece.label)
-        return [error_panel("left", [("median", piece.at)], title, traces=True)]
-
-    loops = share_panel(
-        "moment",
-        [("unstable", piece.label, piece.at) for piece in pieces],
-        f"{config.setting}: loops not stable",
-        "share of systems",
-    )
-    caption = "Every line is one system."
-    return small_multiples("robustness", pieces, left, caption, [loops])
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=named,
+    quantities=QUANTITIES,
+    claims=(
+        Row(
+            "nlqr/robustness",
+            "Descent from K_lin lowers the T-step cost (share of systems)",
+            Share(lowered, tried=True, among=above_optimum),
+            Theory(1.0, ">=", "all systems"),
+            who=ABOVE,
+            sampled=True,
+            premature=nothing_to_lower,
+        ),
+        Row(
+            "nlqr/robustness",
+            lambda view: f"Gap left after {last_iteration(view)} iterations (median)",
+            Median(
+                lambda view: at_iteration(view, "left", last_iteration(view))[above_optimum(view)]
+            ),
+            who=ABOVE,
+        ),
+        hidden("end of descent", lambda view: view("unstable")[..., -1] & ~view("diverged")),
+        hidden_at_star,
+    ),
+    figures=(
+        Draw(
+            "robustness",
+            lambda view: [error_panel(view, "left", {"median": {}}, traces=True)],
+            "Every line is one system.",
+            _loops,
+        ),
+    ),
+    rates=rates,
+)

@@ -1,11 +1,19 @@
 """The studies of the paper's figures at a tiny budget, and plain NumPy to hold them against."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 
+from fineq.settings.fields import replace_at
 from fineq.shell.compose import compose
+from fineq.studies.common import Study
+from fineq.studies.found import Found
 from fineq.studies.nlqr.area import AREA
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.paper import Descents
+from fineq.studies.nlqr.instances import Given
+from fineq.studies.recipe import Recipe
+from fineq.sweep.stages import Stages
 
 TINY = ("profile=smoke", "seeds=3", "descent.horizon=3", "reference.max_horizon=256")
 
@@ -15,6 +23,35 @@ def tiny(study: str, setting: str, *words: str) -> NlqrConfig:
     given = {word.lstrip("+").partition("=")[0] for word in words}
     usual = [word for word in TINY if word.partition("=")[0] not in given]
     return compose(AREA, [f"experiment=nlqr/{study}", f"setting={setting}", *usual, *words])
+
+
+class Descents(NamedTuple):
+    """A bound study and what it measured."""
+
+    study: Study
+    found: Found
+
+    def __getattr__(self, name: str):
+        return self.found.values[name]
+
+
+def measured(run: Recipe, config: NlqrConfig) -> Descents:
+    """Bind a study and measure."""
+    study = run.bind(config, Given(), Stages())
+    return Descents(study, run.measure(study))
+
+
+def claims(run: Recipe, descents: Descents, config: NlqrConfig | None = None, **values) -> list:
+    """The claims of what was measured, with other values and under another configuration."""
+    study = descents.study._replace(config=config or descents.study.config)
+    found = replace(descents.found, values={**descents.found.values, **values})
+    known = replace(run, bind=lambda *_: study, measure=lambda _: found)
+    return list(known(study.config, study.given, study.stages).claims)
+
+
+def as_long(descents: Descents) -> NlqrConfig:
+    """The configuration as if the descents were as long as the paper's."""
+    return replace_at(descents.study.config, {"descent.num_steps": 200})
 
 
 def closed_loop(descents: Descents, seed: int, scale: float, K: np.ndarray, plant: tuple = ()):

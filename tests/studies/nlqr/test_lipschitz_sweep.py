@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from fineq.nlqr.laws import sphere_points
-from fineq.settings.fields import replace_at
-from fineq.studies.nlqr.instances import Given
-from fineq.studies.nlqr.lipschitz_sweep import _claims
-from fineq.studies.nlqr.paper import bind, run_descents
-from fineq.studies.nlqr.views import arrays_of, lowered
-from fineq.sweep.stages import Stages
-from tests.studies.nlqr.figures import closed_loop, tiny
+from fineq.studies.nlqr.lipschitz_sweep import run
+from tests.studies.nlqr.figures import as_long, claims, closed_loop, measured, tiny
 
 SCALES = [0.3, 4.0, 5.0, 6.0]
 STEPS = 4
@@ -26,36 +21,34 @@ def descents():
         "++sweep.descent.step_size=[1e-9, 100.0]",
         f"++sweep.system.lipschitz={SCALES}",
     )
-    return run_descents(*bind(config, Given(), Stages()))
+    return measured(run, config)
 
 
 def test_a_huge_step_diverges_and_a_tiny_one_does_not(descents):
-    diverged = descents.result.diverged
-    assert diverged.shape == (2, 4, 3)
-    assert not diverged[0].any()
-    assert diverged[1].all()
+    diverged = descents.diverged
+    assert diverged.shape == (4, 2, 3)
+    assert not diverged[:, 0].any()
+    assert diverged[:, 1].all()
     # One step of length 100 |ĝ| makes |K| of order 100: the next cost seen is beyond the limit.
-    assert np.all((descents.result.diverged_at[1] >= 1) & (descents.result.diverged_at[1] <= STEPS))
+    assert np.all((descents.diverged_at[:, 1] >= 1) & (descents.diverged_at[:, 1] <= STEPS))
 
 
 def test_what_follows_divergence_is_absent(descents):
-    at = descents.result.diverged_at[1][..., None]
-    after = descents.result.iterations >= at
-    np.testing.assert_array_equal(np.isnan(descents.gap[1]), after)
-    assert np.isfinite(descents.gap[0]).all()
-    assert not lowered(descents)[1].any()
-    assert descents.unstable[1, ..., -1].all()
+    at = descents.diverged_at[:, 1][..., None]
+    after = descents.found.coords["iteration"] >= at
+    np.testing.assert_array_equal(np.isnan(descents.gap[:, 1]), after)
+    assert np.isfinite(descents.gap[:, 0]).all()
+    assert descents.unstable[:, 1, ..., -1].all()
+    falls = [c for c in claims(run, descents) if "lower the cost" in c.statement]
+    assert falls[1].measured.value == 0
 
 
 def test_claims_judge_the_least_favourable_value(descents):
-    mask = np.zeros((2, 4, 3), bool)
-    mask[0, 1, :2] = mask[0, 2, :2] = mask[0, 3, :1] = mask[1] = True
-    config = replace_at(descents.study.config, {"descent.num_steps": 200})
-    study = descents.study._replace(config=config)
-    marked = descents._replace(result=descents.result._replace(diverged=mask), study=study)
+    mask = np.zeros((4, 2, 3), bool)
+    mask[1, 0, :2] = mask[2, 0, :2] = mask[3, 0, :1] = mask[:, 1] = True
     found = [
         (claim.measured.value, claim.instance.partition("ℓ = ")[2][:1], claim.verdict)
-        for claim in _claims(marked)
+        for claim in claims(run, descents, as_long(descents), diverged=mask)
         if claim.statement.startswith("Descents that diverge")
     ]
     assert found[0][:2] == (pytest.approx(2 / 3), "4")  # the most of ℓ = 0.3, 4
@@ -64,20 +57,20 @@ def test_claims_judge_the_least_favourable_value(descents):
     # Three seeds put an exact interval of [0.29, 1] around 1: it reaches below a half.
     assert {verdict for _, _, verdict in found} == {"inconclusive"}
     # Of descents shorter than the paper's nothing is judged, whatever the shares.
-    short = marked._replace(study=descents.study)
-    reasons = {claim.reason for claim in _claims(short) if claim.theory}
+    reasons = {claim.reason for claim in claims(run, descents, diverged=mask) if claim.theory}
     assert all("4 iterations were made and the paper's figures show 200" in r for r in reasons)
 
 
 def test_the_claim_on_starts_counts_what_is_unstable_and_not_what_is_undecided(descents):
-    claim = _claims(descents)[-1]
+    claim = claims(run, descents)[-1]
     assert claim.id == "nlqr/truncation"
     assert "ℓ = 4" in claim.instance
-    assert claim.measured.value == pytest.approx(descents.unstable[0, 1, :, 0].mean())
+    assert claim.measured.value == pytest.approx(descents.unstable[1, 0, :, 0].mean())
 
 
 def test_unstable_starts_are_those_that_simulation_finds_unstable(descents):
     points = np.asarray(sphere_points(3, 1.0, 7).points)
+    undecided = descents.found.more.undecided  # [step_size, lipschitz, seed, moment]
     for i, scale in enumerate(SCALES):
         for seed in range(3):
             K = np.asarray(descents.study.screen.plant.K_lin)[i, seed]
@@ -87,15 +80,13 @@ def test_unstable_starts_are_those_that_simulation_finds_unstable(descents):
                 x, _ = step(x)
             # More steps than the 256 looked at: at rest, or on a limit cycle of size O(1).
             at_rest = np.abs(x).max() < 1e-6
-            if not descents.undecided[0, i, seed, 0]:
-                assert descents.unstable[0, i, seed, 0] == (not at_rest)
+            if not undecided[0, i, seed, 0]:
+                assert descents.unstable[i, 0, seed, 0] == (not at_rest)
 
 
 def test_both_costs_are_kept_at_the_moments_of_the_descent(descents):
-    arrays, coords = arrays_of(descents)
-    assert arrays["infinite_cost"].dims == ("step_size", "lipschitz", "seed", "moment")
-    np.testing.assert_array_equal(coords["moment"].values, np.arange(STEPS + 1))
-    whole, cut = arrays["infinite_cost"].values[0], arrays["cost"].values[0]
+    np.testing.assert_array_equal(descents.found.coords["moment"], np.arange(STEPS + 1))
+    whole, cut = descents.infinite_cost[:, 0], descents.cost[:, 0]
     # Costs are sums of non-negative terms: three of them never exceed all.
     assert np.all(whole >= cut * (1 - 1e-12))
-    np.testing.assert_array_equal(np.isinf(whole), arrays["unstable"].values[0])
+    np.testing.assert_array_equal(np.isinf(whole), descents.unstable[:, 0])

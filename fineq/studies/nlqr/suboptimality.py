@@ -1,4 +1,4 @@
-"""What the studies of the paper's figures share: descents, what is left of the gap, stability.
+"""Descents judged by the lowest minimum of their cost, and by the loops they pass through.
 
 A descent is judged by the T-step cost it is run on, against the lowest minimum of that cost found
 (truncation makes several), and by the infinite-horizon cost of the loops it passes through: with a
@@ -20,6 +20,8 @@ from fineq.iterate import every
 from fineq.nlqr.cost import CostStatus, InfiniteCost, infinite_cost
 from fineq.settings.fields import flatten, replace_at
 from fineq.studies.common import user_axes
+from fineq.studies.found import Found
+from fineq.studies.nlqr.arrays import dims_of, named_arrays
 from fineq.studies.nlqr.common import (
     Optimum,
     Study,
@@ -32,36 +34,73 @@ from fineq.studies.nlqr.descents import STARTS, Descent, descend, start_at
 from fineq.studies.nlqr.gradients import configured
 from fineq.studies.nlqr.instances import Given, Instance
 from fineq.sweep import Axis, SweepResult
-from fineq.sweep.stages import Member, Stages, lookup
+from fineq.sweep.stages import Member, Stages
 
 NUM_RECORDS = 100
 NUM_MOMENTS = 5  # iterations at which stability is looked at, the first and the last among them
 NEWTON_STARTS = ("linear", "zero")
 ROUNDING_UNITS = 64  # a cost of T steps carries a few of them, and so does C*
 LOWER = 1e-9  # a cost lower by more than this share belongs to another minimum
+OF_STAR = {
+    "optimum": "lowest T-step cost C* found",
+    "mu": "smallest Hessian eigenvalue μ at K*",
+    "h": "largest Hessian eigenvalue h at K*",
+    "converged": "Newton's method converged to K*",
+    "star_unstable": "K* of the T-step cost is not stable",
+}
+START = "start"  # the axis of the initial policies that are compared
+
+
+class Descended(NamedTuple):
+    """What tables of claims need beside the arrays.
+
+    Attributes:
+        instances: the study of the instances alone.
+        star: the lowest minimum found for each, `[*instances.axes, ...]`.
+        policies: K, `[*axes, iteration, p, n + d]`, axes of starts and descents before the others.
+        undecided: loops too slow to be judged, `[*axes, moment]`.
+    """
+
+    instances: Study
+    star: Optimum
+    policies: np.ndarray
+    undecided: np.ndarray
 
 
 def bind(
-    config: NlqrConfig, given: Given, stages: Stages, *, starts: Sequence[str] = ()
-) -> tuple[Study, list[Axis]]:
-    """The study over the fields that make its instances, and the axes of the descents alone.
+    config: NlqrConfig,
+    given: Given,
+    stages: Stages,
+    *,
+    starts: Sequence[str] = (),
+    along: str = "",
+) -> Study:
+    """A study of descents: its axes are those of the descents, then those of their instances.
 
     Args:
         config: validated.
         given: what the user brought from files.
         stages: runs the sweeps.
-        starts: initial policies that are compared; none: `descent.start` alone.
+        starts: initial policies that are compared, an axis of its own; none: `descent.start` alone.
+        along: a swept field that is an axis of its own.
     """
     paths = flatten(config.sweep)
     random = config.estimator.name != "exact" or not {"random", "identified"}.isdisjoint(
         starts or [config.descent.start]
     )
-    own = [path for path in paths if _is_of_descents(path)]
-    plants = replace_at(config, {"sweep": {p: v for p, v in paths.items() if p not in own}})
-    descents = replace_at(config, {"sweep": {path: paths[path] for path in own}})
+    plants = {path: values for path, values in paths.items() if not _is_of_descents(path)}
+    descents = {path: values for path, values in paths.items() if _is_of_descents(path)}
     stable = config.system.keep == "stable"
-    study = make_study(plants, given, stages, stable_only=stable, random=random)
-    return study, user_axes(descents)
+    instances = replace_at(config, {"sweep": plants})
+    study = make_study(instances, given, stages, stable_only=stable, random=random)
+    axes = [*user_axes(replace_at(config, {"sweep": descents})), *study.axes]
+    own = [Axis(START, starts, static=True)] * bool(starts) + [a for a in axes if a.name == along]
+    return study._replace(
+        config=config,
+        axes=[axis for axis in axes if axis.name != along],
+        own=tuple(own),
+        alike=study.alike and not random,
+    )
 
 
 def _is_of_descents(path: str) -> bool:
@@ -69,76 +108,70 @@ def _is_of_descents(path: str) -> bool:
     return path.startswith(("descent.", "estimator.")) and path != "descent.horizon"
 
 
-class Descents(NamedTuple):
-    """The descents of one figure.
-
-    Attributes:
-        study: the instances.
-        axes: of every array: `start` where there are several, fields, seeds.
-        result: of the descents.
-        star: the lowest minimum found for each instance, `[*study.axes, ...]`.
-        gap: relative suboptimality (C - C*)/C* of the T-step cost, `[*axes, iteration]`.
-        left: (C - C*)/(C_0 - C*), `[*axes, iteration]`; NaN where the start is the optimum to
-            rounding, and nothing can be lowered.
-        moments: iterations at which stability was looked at, `[moment]`.
-        unstable: the loop is not brought to rest, or the descent has diverged, `[*axes, moment]`.
-        undecided: too slow to be judged, `[*axes, moment]`.
-        infinite_cost: C(K), infinite where unstable, `[*axes, moment]`.
-        star_unstable: the optimum of the T-step cost does not stabilise, `[*study.axes]`.
-        notes: how C* was found, what was left out.
-    """
-
-    study: Study
-    axes: list[Axis]
-    result: SweepResult
-    star: Optimum
-    gap: np.ndarray
-    left: np.ndarray
-    moments: np.ndarray
-    unstable: np.ndarray
-    undecided: np.ndarray
-    infinite_cost: np.ndarray
-    star_unstable: np.ndarray
-    notes: dict[str, str]
-
-    @property
-    def alone(self) -> bool:
-        """Nothing random went into them, and there is one seed."""
-        return self.study.alike and len(self.study.axes[-1]) == 1
+def _split(study: Study) -> tuple[list[Axis], list[Axis], Study]:
+    """Starts, by their index; axes of the descents alone; and the study of their instances."""
+    fields = [axis for axis in (*study.own, *study.axes) if axis.name != START]
+    starts = [
+        Axis(START, [STARTS.index(name) for name in axis.values])
+        for axis in study.own
+        if axis.name == START
+    ]
+    alone = [axis for axis in fields if _is_of_descents(axis.name)]
+    axes = [axis for axis in fields if not _is_of_descents(axis.name)]
+    return starts, alone, study._replace(axes=axes, own=())
 
 
-def run_descents(study: Study, axes: Sequence[Axis], starts: Sequence[str] = ()) -> Descents:
-    """Find the optima, descend, and look at stability on the way.
-
-    Args:
-        study: bound study.
-        axes: further axes of the descents.
-        starts: initial policies compared; none: `descent.start` alone.
-    """
-    star, minima = lowest_optimum(study)
-    indices = [Axis("start", [STARTS.index(name) for name in starts])] if starts else []
-    result = descend(study, "descents", _descent(study.config), star, [*indices, *axes])
+def measure(study: Study) -> Found:
+    """Find the optima, descend, and look at stability on the way."""
+    starts, alone, instances = _split(study)
+    star, minima = lowest_optimum(instances)
+    result = descend(instances, "descents", _descent(study.config), star, [*starts, *alone])
     cost = result.metrics["cost"]
-    star, lower = _lowest_of_all(star, cost, len(indices) + len(axes))
-    shown = [*(Axis("start", starts, static=True) for _ in indices), *axes, *study.axes]
+    star, lower = _lowest_of_all(star, cost, len(starts) + len(alone))
+    loops, moments = _stability(instances, result, star)
     excess = cost - star.cost[..., None]
     gap = excess / star.cost[..., None]
-    found, moments = _stability(study, result, star)
-    status = np.asarray(found.status)
-    unstable = status == CostStatus.UNSTABLE
-    return Descents(
-        study,
-        shown,
-        result,
-        star,
-        gap,
-        _left(excess, gap[..., :1] > rounding(study.config)),
-        moments,
-        unstable[..., :-1],
-        (status == CostStatus.UNDECIDED)[..., :-1],
-        np.asarray(found.cost)[..., :-1],
-        unstable[..., -1].reshape(-1, *star.cost.shape)[0],
-        _notes(study, minima, lower, result, found),
+    unstable = np.asarray(loops.status) == CostStatus.UNSTABLE
+    values = {
+        "cost": cost,
+        "gap": gap,
+        "left": left_of(excess, gap[..., :1] > rounding(study.config)),
+        "unstable": unstable[..., :-1],
+        "infinite_cost": np.asarray(loops.cost)[..., :-1],
+        "diverged": result.diverged,
+        "diverged_at": result.diverged_at,
+        "unstable_start": unstable[..., 0],
+        "unstable_end": unstable[..., -2],
+    }
+    order = [axis.name for axis in (*starts, *alone, *instances.axes)]
+    wanted = [order.index(axis.name) for axis in (*study.own, *study.axes)]
+    values = {
+        name: np.transpose(x, (*wanted, *range(len(wanted), np.ndim(x))))
+        for name, x in values.items()
+    }
+    at_star = unstable[..., -1].reshape(-1, *star.cost.shape)[0]
+    return Found(
+        values,
+        study.own,
+        {"iteration": result.iterations, "moment": moments},
+        values["diverged"],
+        _notes(instances, minima, lower, result, loops),
+        arrays=named_arrays(
+            {
+                **star._asdict(),
+                "converged": star.converged,
+                "optimum": star.cost,
+                "star_unstable": at_star,
+            },
+            dims_of(instances.axes),
+            OF_STAR,
+        ),
+        more=Descended(
+            instances,
+            star,
+            result.metrics["policy"],
+            (np.asarray(loops.status) == CostStatus.UNDECIDED)[..., :-1],
+        ),
     )
 
 
@@ -147,7 +180,7 @@ def rounding(config: NlqrConfig) -> float:
     return ROUNDING_UNITS * float(np.finfo(config.precision).eps)
 
 
-def _left(excess: np.ndarray, above: np.ndarray) -> np.ndarray:
+def left_of(excess: np.ndarray, above: np.ndarray) -> np.ndarray:
     """What is left of an excess `[..., iteration]` over the optimum, where the start is above."""
     nothing = np.full(excess.shape, np.nan)
     return np.divide(
@@ -218,20 +251,19 @@ def _stability(study: Study, result: SweepResult, star: Optimum) -> tuple[Infini
     best = np.broadcast_to(star.K, (*policies.shape[:-3], *star.K.shape[-2:]))
     K = np.concatenate([policies[..., chosen, :, :], best[..., None, :, :]], axis=-3)
     looks = Axis("moment", list(range(K.shape[-3])))
-    entry = lookup([*result.axes, looks], K)
     limits = study.config.reference
 
     def look(member: Member) -> InfiniteCost:
         at = study.instance(member)
         return infinite_cost(
-            entry(member),
+            member["K"],
             at.problem.system,
             at.points,
             tolerance=limits.tail,
             max_horizon=limits.max_horizon,
         )
 
-    found = study.stages.measure("stability", look, [*result.axes, looks])
+    found = study.stages.measure("stability", look, [*result.axes, looks], {"K": K})
     return jax.tree.map(np.asarray, found), result.iterations[chosen]
 
 
