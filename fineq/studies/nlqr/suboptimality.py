@@ -94,7 +94,8 @@ def bind(
     instances = replace_at(config, {"sweep": plants})
     study = make_study(instances, given, stages, stable_only=stable, random=random)
     axes = [*user_axes(replace_at(config, {"sweep": descents})), *study.axes]
-    own = [Axis(START, starts, static=True)] * bool(starts) + [a for a in axes if a.name == along]
+    own = [Axis(START, starts, static=True)] if starts else []
+    own += [axis for axis in axes if axis.name == along]
     return study._replace(
         config=config,
         axes=[axis for axis in axes if axis.name != along],
