@@ -23,6 +23,7 @@ import numpy as np
 
 from fineq.claims import Claim, HasInterval, Measured, Theory, claim
 from fineq.claims.counting import seeds_words, unless_holds
+from fineq.claims.verdict import MORE_SEEDS
 from fineq.figures import Figure, Panel
 from fineq.rates import PowerLaw, Rate
 from fineq.results import Arrays, StudyResult, status_of
@@ -60,6 +61,7 @@ class Row:
         undecided: why numbers that do not hold say nothing; default: what the statistic says.
         premature: why no number says anything yet, not even one that holds.
         chance: there is chance in the number, though all seeds have the same problem.
+        decides: what narrows the interval.
     """
 
     id: str
@@ -75,6 +77,7 @@ class Row:
     undecided: Callable[[View, Got], str] = lambda view, got: got.why
     premature: Callable[[View], str] = lambda view: ""
     chance: bool = False
+    decides: Callable[[View], str] = lambda view: MORE_SEEDS
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,7 @@ class Recipe:
             unit=row.unit,
             sampled=row.sampled,
             undecided=premature or undecided(got.measured, theory, why),
+            decides=row.decides(view),
         )
 
 

@@ -1,5 +1,6 @@
 """How nearly linear-quadratic control names the fields and dimensions of its results."""
 
+import fineq.studies.nlqr.claims  # noqa: F401  (registers the claims)
 from fineq.studies.common import Names
 from fineq.studies.common import Slice as Slice
 from fineq.studies.common import dim_name as dim_name

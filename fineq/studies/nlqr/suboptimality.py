@@ -150,23 +150,19 @@ def measure(study: Study) -> Found:
         name: np.transpose(x, (*wanted, *range(len(wanted), np.ndim(x))))
         for name, x in values.items()
     }
-    at_star = unstable[..., -1].reshape(-1, *star.cost.shape)[0]
+    of_star: dict[str, Any] = {
+        **star._asdict(),
+        "converged": star.converged,
+        "optimum": star.cost,
+        "star_unstable": unstable[..., -1].reshape(-1, *star.cost.shape)[0],
+    }
     return Found(
         values,
         study.own,
         {"iteration": result.iterations, "moment": moments},
         values["diverged"],
         _notes(instances, minima, lower, result, loops),
-        arrays=named_arrays(
-            {
-                **star._asdict(),
-                "converged": star.converged,
-                "optimum": star.cost,
-                "star_unstable": at_star,
-            },
-            dims_of(instances.axes),
-            OF_STAR,
-        ),
+        arrays=named_arrays(of_star, dims_of(instances.axes), OF_STAR),
         more=Descended(
             instances,
             star,

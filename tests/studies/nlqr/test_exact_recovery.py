@@ -14,12 +14,12 @@ from fineq.errors import InputError
 from fineq.nlqr.features import Sine
 from fineq.nlqr.problem import System
 from fineq.nlqr.random_systems import random_system
+from fineq.nlqr.recovery import Recovery
 from fineq.rates import proportion
 from fineq.settings.fields import replace_at, validate
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.exact_recovery import (
     Size,
-    Trial,
     as_predicted,
     policy_errors,
     run,
@@ -161,7 +161,7 @@ def test_policy_errors_of_all_sizes_in_one_program_are_those_of_each():
         found = dataclasses.replace(true, A=1.01 * true.A, C=true.C + 0.1)
         spread = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None, None], (true, found))
         nothing = np.zeros((1, 1))
-        trials[Size(n, p, n)] = Trial(*spread, nothing, nothing, nothing, nothing)
+        trials[Size(n, p, n)] = Recovery(*spread, nothing, nothing, nothing, nothing)
         K, K_found = linear_gain(true), linear_gain(found)
         expected.append(np.linalg.norm(K_found - K) / np.linalg.norm(K))
     got = policy_errors(Stages(), trials, [Axis("seed", [0])])
@@ -194,7 +194,7 @@ def test_a_kernel_of_ones_own_has_the_features_it_returns():
     given = Given(function=lambda x: jnp.concatenate([jnp.sin(x), x**2]))
     found = run(config, given, Stages())
     assert list(found.coords["size"].values) == ["n = 2, p = 1, d = 4", "n = 3, p = 2, d = 6"]
-    np.testing.assert_array_equal(found.coords["unknowns"].values, [7, 11])
+    np.testing.assert_array_equal(found.arrays["unknowns"].values, [7, 11])
     # Too few non-zero inputs among m + 12 fair ones has probability below 1e-4 for either size.
     rank = found.arrays["rank"].values[:, -1]
     np.testing.assert_array_equal(rank, [[7] * 4, [11] * 4])
