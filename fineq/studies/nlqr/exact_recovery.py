@@ -109,7 +109,7 @@ def measure(study: Study) -> Found:
         {**parts, "exact": exact, "policy_error": apart},
         study.own,
         {"offset": Named(offsets, ("offset",), "1", "samples beyond the unknowns, $N - m$")},
-        np.isnan(parts["error"]).all(axis=(0, 1)),
+        np.asarray(np.isnan(parts["error"]).all(axis=(0, 1))),
         {"criterion": "exact: relative error of (A, B, C) <= N m condition rounding"},
         arrays={
             "prediction": Named(np.array(chances), ("size", "offset"), "1", text),
