@@ -47,6 +47,19 @@ def finite_array(name: str, given: Any, ndim: int) -> np.ndarray:
     return array
 
 
+def finite_rows(name: str, given: Any) -> np.ndarray:
+    """Return points `[S, d]`, at least one, as a NumPy array of float64 or float32.
+
+    Raises:
+        InputError: as `host_array`, for another shape, and for numbers that are not finite.
+    """
+    x = host_array(name, given)
+    if x.ndim != 2 or not x.size:
+        line = f": points on a line have shape [{x.size}, 1]" if x.ndim == 1 and x.size else ""
+        raise InputError(f"{name} must hold points of shape [S, d], got shape {x.shape}{line}")
+    return finite_array(name, x, 2)
+
+
 def real_array(
     name: str, given: Any, ndim: int | Sequence[int] | None = None, *, floating: bool = True
 ) -> "Array":

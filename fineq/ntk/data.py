@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jax.typing import ArrayLike
 
+from fineq.arrays import finite_rows, host_array
 from fineq.errors import InputError
 
 FIELD = "target.path"  # the configuration field that brings data
@@ -72,40 +73,13 @@ class Digits(NamedTuple):
         return pixels.reshape(*pixels.shape[:-1], 8, 8)
 
 
-def check_points(name: str, x: ArrayLike) -> np.ndarray:
-    """The points `[S, d]` as float64.
-
-    Args:
-        name: of the input, for the message.
-        x: the points.
-
-    Raises:
-        InputError: for no points, another shape, or numbers that are not finite.
-    """
-    rows = np.asarray(x)
-    if rows.ndim != 2 or not np.issubdtype(rows.dtype, np.number):
-        raise InputError(f"{name} must hold numbers of shape [S, d], got {rows.dtype}{rows.shape}")
-    if not rows.size:
-        raise InputError(f"{name} holds no points: its shape is {rows.shape}")
-    if np.iscomplexobj(rows):
-        raise InputError(f"{name} must hold real numbers")
-    rows = rows.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(rows))
-    if bad.size:
-        raise InputError(
-            f"{name} must be finite, but row {bad[0, 0]}, column {bad[0, 1]} is "
-            f"{rows[tuple(bad[0])]} ({len(bad)} such entries)"
-        )
-    return rows
-
-
 def check_cube(name: str, x: ArrayLike) -> np.ndarray:
     """The points `[S, d]` as float64, if they lie in [-1, 1]^d.
 
     Raises:
-        InputError: as `check_points`, and for points outside the cube.
+        InputError: as `fineq.arrays.finite_rows`, and for points outside the cube.
     """
-    rows = check_points(name, x)
+    rows = finite_rows(name, x).astype(np.float64)
     largest = float(np.abs(rows).max())
     if largest > 1 + _SLACK:
         outside = int(np.sum(np.any(np.abs(rows) > 1 + _SLACK, axis=1)))
@@ -122,9 +96,9 @@ def to_cube(x: ArrayLike, name: str = FIELD) -> tuple[np.ndarray, Scaling]:
     A single point, whose size says nothing, goes to the origin with factor 1.
 
     Raises:
-        InputError: as `check_points`.
+        InputError: as `fineq.arrays.finite_rows`.
     """
-    rows = check_points(name, x)
+    rows = finite_rows(name, x).astype(np.float64)
     low, high = rows.min(axis=0), rows.max(axis=0)
     center, size = 0.5 * (low + high), float(np.max(high - low)) / 2
     scaling = Scaling(center, size if size > 0 else 1.0)
@@ -139,10 +113,7 @@ def merge(x: np.ndarray, weights: ArrayLike | None = None, name: str = "target.w
             summing to 1.
     """
     num = x.shape[0]
-    w = np.full(num, 1 / num) if weights is None else np.asarray(weights)
-    if not np.issubdtype(w.dtype, np.number) or np.iscomplexobj(w):
-        raise InputError(f"{name} must hold real numbers, one per point, got {w.dtype}{w.shape}")
-    w = w.astype(np.float64)
+    w = np.full(num, 1 / num) if weights is None else host_array(name, weights).astype(np.float64)
     if w.shape != (num,):
         raise InputError(f"{name} has shape {w.shape}, but there are {num} points")
     if not np.all(np.isfinite(w) & (w > 0)):

@@ -20,6 +20,7 @@ from jax import Array
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 
 
@@ -159,7 +160,12 @@ TIMES: dict[str, Times] = {"uniform": uniform, "log_uniform": log_uniform}
 def triples(
     process: Process, law: Sampled, key: Array, num: int, times: Times = uniform
 ) -> Triples:
-    """Draw `num` independent triples: t from `times`, X_0 from `law`, X_t = a X_0 + √h Z."""
+    """Draw `num` independent triples: t from `times`, X_0 from `law`, X_t = a X_0 + √h Z.
+
+    Raises `InputError` for fewer than 1.
+    """
+    if num < 1:
+        raise InputError(f"the number of triples must be at least 1, got {num}")
     key_time, key_start, key_noise = jax.random.split(key, 3)
     x0 = law.sample(key_start, num)
     t = times(process, jax.random.uniform(key_time, (num,), x0.dtype))
@@ -172,33 +178,23 @@ def diffuse(process: Process, key: Array, t: Array, x0: Array) -> Array:
     return alpha(process, t)[:, None] * x0 + jnp.sqrt(variance(process, t))[:, None] * z
 
 
-def make_triples(t: ArrayLike, x0: ArrayLike, x: ArrayLike) -> Triples:
-    """Triples from given numbers: times `[N]`, labels `[N, d]`, inputs `[N, d]`.
-
-    Raises:
-        InputError: for shapes that disagree, no triples, or numbers that are not finite.
-    """
-    made = Triples(*(jnp.asarray(value, jnp.result_type(float, value)) for value in (t, x0, x)))
-    if made.t.ndim != 1 or made.x.ndim != 2 or not made.x.size:
-        raise InputError(
-            f"times must have shape [N] and inputs [N, d], got {made.t.shape} and {made.x.shape}"
-        )
-    if made.x0.shape != made.x.shape or made.t.shape != made.x.shape[:1]:
-        raise InputError(
-            "labels, inputs and times must have equal length and labels and inputs equal "
-            f"dimension, got shapes {made.x0.shape}, {made.x.shape} and {made.t.shape}"
-        )
-    for name, value in (("times", made.t), ("labels", made.x0), ("inputs", made.x)):
-        if not isinstance(value, Tracer) and not np.all(np.isfinite(value)):
-            raise InputError(f"{name} must be finite")
-    return made
-
-
-def inputs(process: Process, t: Array, x: Array, constant: bool = True) -> Array:
+def inputs(process: Process, t: ArrayLike, x: ArrayLike, constant: bool = True) -> Array:
     """Regression inputs z = (x, t - T0, 1), or (x, t - T0) without the constant, `[N, D]`.
 
     The paper's has no constant; a tangent kernel of ReLU without bias is then not universal.
+
+    Args:
+        process: the forward process.
+        t: times `[N]`.
+        x: states `[N, d]`.
+        constant: whether there is the constant.
+
+    Raises:
+        InputError: for other shapes.
     """
+    t, x = real_array("times", t, 1), real_array("states", x, 2)
+    if t.shape[0] != x.shape[0]:
+        raise InputError(f"there must be a state for each of {t.shape[0]} times, got {x.shape}")
     late = (t - jnp.asarray(process.T0, t.dtype)).astype(x.dtype)
     columns = [x, late[:, None]]
     return jnp.concatenate([*columns, jnp.ones_like(late)[:, None]] if constant else columns, -1)

@@ -18,7 +18,7 @@ from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Points
 from fineq.errors import InputError
-from fineq.ntk.forward import Process, Times, alpha, diffuse, triples, uniform, variance
+from fineq.ntk.forward import Process, Times, alpha, triples, uniform, variance
 from fineq.ntk.targets import Target, in_blocks, noise, posterior, width
 from fineq.ntk.truncated import Truncated
 from fineq.rates.intervals import LEVEL, Interval, check_confidence, mean_interval
@@ -124,22 +124,6 @@ def _on_grid(process: Process, law: Target, t: Array, bound: float, num: int) ->
         mass, fine = jnp.sum(values.reshape(-1, 2), 0) * cell
         coarse = jnp.sum(values[every_other].reshape(-1, 2), 0)[1] * cell * 2**law.d
         return OnGrid(fine, jnp.maximum(jnp.abs(mass - 1), jnp.abs(fine - coarse)))
-
-    return jax.lax.map(at, t)
-
-
-@partial(jax.jit, static_argnames="num")
-def noise_of_draws(process: Process, law: Target, t: Array, key: Array, num: int) -> Array:
-    """Trace of Cov(X_0 | X_t)/d at `num` draws of X_t for each of the times `[K]`: `[K, num]`.
-
-    The same draws of X_0 and of the noise serve all times.
-    """
-    key_start, key_noise = jax.random.split(key)
-    x0 = law.sample(key_start, num)
-
-    def at(s: Array) -> Array:
-        times = jnp.full(num, s, x0.dtype)
-        return noise(process, law, times, diffuse(process, key_noise, times, x0))
 
     return jax.lax.map(at, t)
 

@@ -12,7 +12,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
+from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.ntk.forward import Predictor, Process, alpha, log_uniform, rate, score_of, variance
 
@@ -23,7 +25,7 @@ def sample(
     key: Array,
     process: Process,
     predictor: Predictor,
-    start: Array,
+    start: ArrayLike,
     num_steps: int,
     sampler: Sampler | str = "sde",
 ) -> Array:
@@ -38,8 +40,9 @@ def sample(
         sampler: `sde` or `ddpm`.
 
     Raises:
-        InputError: for fewer than 1 step or another sampler.
+        InputError: for states that are not `[num, d]`, fewer than 1 step or another sampler.
     """
+    start = real_array("start", start, 2)
     if num_steps < 1:
         raise InputError(f"the number of steps must be at least 1, got {num_steps}")
     steps = {"sde": _euler, "ddpm": _posterior}
@@ -72,12 +75,22 @@ def _posterior(process: Process, t: Array, s: Array, x: Array, predicted: Array,
     return mean + jnp.sqrt(h_s * between / h_t) * z
 
 
-@partial(jax.jit, static_argnames="num_projections")
-def sliced_wasserstein(key: Array, x: Array, y: Array, num_projections: int = 128) -> Array:
+def sliced_wasserstein(key: Array, x: ArrayLike, y: ArrayLike, num_projections: int = 128) -> Array:
     """2-Wasserstein distance of two samples `[n, d]`, root mean square over random directions.
 
-    In one dimension it is the distance itself: optimal transport pairs sorted values.
+    In one dimension it is the distance itself: optimal transport pairs sorted values. Raises
+    `InputError` for samples of other shapes, or fewer than 1 projection.
     """
+    x, y = _samples(x, y)
+    if x.shape != y.shape:
+        raise InputError(f"both samples must be of one size, got {x.shape} and {y.shape}")
+    if num_projections < 1:
+        raise InputError(f"num_projections must be at least 1, got {num_projections}")
+    return _sliced_wasserstein(key, x, y, num_projections)
+
+
+@partial(jax.jit, static_argnames="num_projections")
+def _sliced_wasserstein(key: Array, x: Array, y: Array, num_projections: int) -> Array:
     if x.shape[1] == 1:
         directions = jnp.ones((1, 1), x.dtype)
     else:
@@ -87,13 +100,20 @@ def sliced_wasserstein(key: Array, x: Array, y: Array, num_projections: int = 12
     return jnp.sqrt(jnp.mean(apart**2))
 
 
-@jax.jit
-def discrepancy(x: Array, y: Array, bandwidth: Array) -> Array:
+def discrepancy(x: ArrayLike, y: ArrayLike, bandwidth: ArrayLike) -> Array:
     """Unbiased squared maximum mean discrepancy of samples `[n, d]`, kernel exp(-|x-y|²/2b²).
 
-    Around 0, and as often below it, for samples of the same law.
+    Around 0, and as often below it, for samples of the same law. Raises `InputError` for samples of
+    other shapes, or of fewer than two.
     """
+    x, y = _samples(x, y)
+    if min(len(x), len(y)) < 2:
+        raise InputError(f"both samples must hold two or more, got {len(x)} and {len(y)}")
+    return _discrepancy(x, y, jnp.asarray(bandwidth, x.dtype))
 
+
+@jax.jit
+def _discrepancy(x: Array, y: Array, bandwidth: Array) -> Array:
     def similar(a: Array, b: Array) -> Array:
         squares = jnp.sum(a**2, -1)[:, None] + jnp.sum(b**2, -1)[None] - 2 * a @ b.T
         return jnp.exp(-jnp.maximum(squares, 0) / (2 * bandwidth**2))
@@ -105,8 +125,21 @@ def discrepancy(x: Array, y: Array, bandwidth: Array) -> Array:
     return within(x) + within(y) - 2 * jnp.mean(similar(x, y))
 
 
-def median_distance(x: Array) -> Array:
-    """Median distance of different rows of x `[n, d]`: the usual bandwidth."""
+def median_distance(x: ArrayLike) -> Array:
+    """Median distance of different rows of x `[n, d]`, n at least 2: the usual bandwidth.
+
+    Raises `InputError` for other shapes.
+    """
+    x, _ = _samples(x, x)
+    if len(x) < 2:
+        raise InputError(f"there must be two or more rows, got {len(x)}")
     squares = jnp.sum((x[:, None] - x[None]) ** 2, axis=-1)
     apart = squares[jnp.triu_indices(x.shape[0], 1)]
     return jnp.sqrt(jnp.median(apart))
+
+
+def _samples(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    x, y = real_array("a sample", x, 2), real_array("a sample", y, 2)
+    if x.shape[1] != y.shape[1] or not x.size or not y.size:
+        raise InputError(f"samples must be [n, d] of one d, got {x.shape} and {y.shape}")
+    return x, y

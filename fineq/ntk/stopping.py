@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.ntk.spectral import Freedom
 
@@ -66,6 +67,9 @@ def least(criterion: ArrayLike, times: ArrayLike, allowed: ArrayLike | None = No
         criterion: what to minimise; values that are not finite are passed over.
         times: ascending.
         allowed: `[S]`, times to pick from; default: all.
+
+    Raises:
+        InputError: for arrays that are no real numbers `[S]`.
     """
     criterion, times = _on_grid(criterion, times)
     usable = jnp.isfinite(criterion)
@@ -78,13 +82,17 @@ def least(criterion: ArrayLike, times: ArrayLike, allowed: ArrayLike | None = No
 
 
 def oracle(risk: ArrayLike, times: ArrayLike) -> Stop:
-    """The time of the least risk `[S]`."""
+    """The time of the least risk `[S]`; raises `InputError` for shapes that disagree."""
     return least(risk, times)
 
 
-def hold_out(predictions: Array, labels: Array, times: ArrayLike) -> Stop:
-    """The time of the least error of predictions `[S, M, ...]` on held-out labels `[M, ...]`."""
-    if predictions.shape[1:] != labels.shape:
+def hold_out(predictions: ArrayLike, labels: ArrayLike, times: ArrayLike) -> Stop:
+    """The time of the least error of predictions `[S, M, ...]` on held-out labels `[M, ...]`.
+
+    Raises `InputError` for arrays that are no real numbers or do not fit each other.
+    """
+    predictions, labels = real_array("predictions", predictions), real_array("labels", labels)
+    if predictions.shape[1:] != labels.shape or not labels.size:
         raise InputError(
             f"held-out labels must have the predictions' shape {predictions.shape[1:]}, "
             f"got {labels.shape}"
@@ -94,7 +102,10 @@ def hold_out(predictions: Array, labels: Array, times: ArrayLike) -> Stop:
 
 
 def split(key: Array, num: int, share: float = 0.2) -> tuple[Array, Array]:
-    """Indices of the points to train on, and of the `share` that is held out, drawn at random."""
+    """Indices of the points to train on, and of the `share` that is held out, drawn at random.
+
+    Raises `InputError` where no point is left on one side.
+    """
     held = round(share * num)
     if not 0 < held < num:
         raise InputError(f"the held-out share of {num} points must leave some, got {share:g}")
@@ -103,7 +114,7 @@ def split(key: Array, num: int, share: float = 0.2) -> tuple[Array, Array]:
 
 
 def cross_validation(
-    loss: Array, freedom: Freedom, num: int, times: ArrayLike, share: float = 0.5
+    loss: ArrayLike, freedom: Freedom, num: int, times: ArrayLike, share: float = 0.5
 ) -> Stop:
     """Generalised cross-validation: the least of 2 loss / (1 - dof/N)², summed over outputs.
 
@@ -114,13 +125,16 @@ def cross_validation(
         times: `[S]`.
         share: only times with at most `share * N` degrees of freedom are picked from, for both
             numerator and denominator vanish where the labels are interpolated.
+
+    Raises:
+        InputError: for losses, degrees of freedom and times that are not of as many times.
     """
-    total = 2 * jnp.sum(loss.reshape(loss.shape[0], -1), axis=1)
-    used = freedom.fitted / num
+    losses, freedom = _of_path(loss, freedom, num)
+    total, used = 2 * jnp.sum(losses, axis=1), freedom.fitted / num
     return least(total / jnp.square(1 - used), times, used <= share)
 
 
-def noise_level(loss: Array, freedom: Freedom, num: int, share: float = 0.5) -> Noise:
+def noise_level(loss: ArrayLike, freedom: Freedom, num: int, share: float = 0.5) -> Noise:
     """σ from residuals: σ² = |Y - f_τ|² / tr (I - H_τ)², without bias but for what of f* is left.
 
     Args:
@@ -128,10 +142,14 @@ def noise_level(loss: Array, freedom: Freedom, num: int, share: float = 0.5) -> 
         freedom: of the same path.
         num: N.
         share: τ is the first time with `share * N` degrees of freedom, or else the last.
+
+    Raises:
+        InputError: for losses and degrees of freedom that are not of as many times.
     """
+    losses, freedom = _of_path(loss, freedom, num)
     enough = freedom.fitted >= share * num
     index = jnp.where(jnp.any(enough), jnp.argmax(enough), enough.shape[0] - 1)
-    squares = 2 * num * jnp.mean(loss.reshape(loss.shape[0], -1)[index])
+    squares = 2 * num * jnp.mean(losses[index])
     return Noise(jnp.sqrt(squares / freedom.left[index]), freedom.fitted[index])
 
 
@@ -142,10 +160,12 @@ def radius(norm: ArrayLike) -> Array:
     √d of one, against the joint norm: the rule for one with this B. `spectral.Path.norm` of clean
     labels at a late time measures it.
     """
-    return jnp.sqrt(jnp.mean(jnp.square(norm)))
+    return jnp.sqrt(jnp.mean(jnp.square(real_array("norm", norm))))
 
 
-def complexity(values: Array, eta: ArrayLike, times: ArrayLike, num: int | None = None) -> Array:
+def complexity(
+    values: ArrayLike, eta: ArrayLike, times: ArrayLike, num: int | None = None
+) -> Array:
     """ητ R(1/√(ητ)) = √(ητ (1/N) Σ_i min(ητ λ_i, 1)) at times `[S]`, which grows with τ.
 
     Args:
@@ -153,13 +173,16 @@ def complexity(values: Array, eta: ArrayLike, times: ArrayLike, num: int | None 
         eta: step size.
         times: τ.
         num: N; default: the number of eigenvalues.
+
+    Raises:
+        InputError: for eigenvalues or times that are no vectors of real numbers.
     """
-    s = _rescaled(eta, times)
+    values, s = real_array("values", values, 1), _rescaled(eta, times)
     return _complexity(s, _saturated(values, s), values.shape[0] if num is None else num)
 
 
 def complexity_bracket(
-    top: Array, trace: ArrayLike, eta: ArrayLike, times: ArrayLike, num: int
+    top: ArrayLike, trace: ArrayLike, eta: ArrayLike, times: ArrayLike, num: int
 ) -> Bracket:
     """What `complexity` lies between when only the largest eigenvalues and tr(K)/N are known.
 
@@ -174,8 +197,14 @@ def complexity_bracket(
         eta: step size.
         times: τ, `[S]`.
         num: N.
+
+    Raises:
+        InputError: for eigenvalues or times that are no vectors of real numbers, or too many of
+            the eigenvalues.
     """
-    s = _rescaled(eta, times)
+    top, s = real_array("top", top, 1), _rescaled(eta, times)
+    if not 0 < top.shape[0] <= num:
+        raise InputError(f"top must hold 1 to {num} eigenvalues, got {top.shape[0]}")
     least_known = jnp.min(top)
     rest = jnp.maximum(trace - jnp.sum(top), 0)
     known = _saturated(top, s)
@@ -186,7 +215,7 @@ def complexity_bracket(
 
 
 def local_rademacher(
-    complexity: Array, times: ArrayLike, noise: ArrayLike, radius: ArrayLike = 1.0
+    complexity: ArrayLike, times: ArrayLike, noise: ArrayLike, radius: ArrayLike = 1.0
 ) -> Stop:
     """The last time with ητ R(1/√(ητ)) ≤ B/(2e σ), the rule of arXiv 1306.3574.
 
@@ -198,6 +227,9 @@ def local_rademacher(
 
     Returns:
         `value` is left over right side; the first time, not inside, where none satisfies the rule.
+
+    Raises:
+        InputError: for arrays that are no real numbers `[S]`.
     """
     complexity, times = _on_grid(complexity, times)
     ratio = complexity * noise * (2 * math.e) / radius
@@ -208,7 +240,21 @@ def local_rademacher(
 
 
 def _rescaled(eta: ArrayLike, times: ArrayLike) -> Array:
-    return jnp.multiply(eta, jnp.atleast_1d(jnp.asarray(times)))
+    return jnp.multiply(eta, jnp.atleast_1d(real_array("times", times, (0, 1))))
+
+
+def _of_path(loss: ArrayLike, freedom: Freedom, num: int) -> tuple[Array, Freedom]:
+    """Losses `[S, columns]` and the degrees of freedom of the same path."""
+    losses = real_array("loss", loss)
+    dof = Freedom(*(real_array("degrees of freedom", x, 1) for x in freedom))
+    if losses.ndim == 0 or {x.shape[0] for x in dof} != {losses.shape[0]}:
+        raise InputError(
+            "loss and degrees of freedom must be of as many training times, got shapes "
+            f"{losses.shape}, {dof.fitted.shape} and {dof.left.shape}"
+        )
+    if num < 1:
+        raise InputError(f"the number of points must be at least 1, got {num}")
+    return losses.reshape(losses.shape[0], -1), dof
 
 
 def _saturated(values: Array, s: Array) -> Array:
@@ -220,8 +266,8 @@ def _complexity(s: Array, total: Array, num: int) -> Array:
 
 
 def _on_grid(curve: ArrayLike, times: ArrayLike) -> tuple[Array, Array]:
-    curve, times = jnp.asarray(curve), jnp.asarray(times)
-    if curve.shape != times.shape or times.ndim != 1:
+    curve, times = real_array("a curve", curve), real_array("times", times)
+    if curve.shape != times.shape or times.ndim != 1 or not times.size:
         raise InputError(
             f"there must be one value for each training time, got {curve.shape} for {times.shape}"
         )

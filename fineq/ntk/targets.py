@@ -16,7 +16,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array
 from fineq.ddpm.laws import Gaussian, Mixture, Points
+from fineq.errors import InputError
 from fineq.ntk.forward import Predictor, Process, alpha, score_of, variance
 from fineq.ntk.truncated import NUM_NODES, Truncated, combine, combine_means
 
@@ -106,33 +108,77 @@ def _at(process: Process, law: Target, t: Array, x: Array) -> Posterior:
     return posterior(law, alpha(process, t), variance(process, t), x)
 
 
+def _checked(law: Target, t: ArrayLike, x: ArrayLike) -> tuple[Array, Array]:
+    """Times `[N]` and states `[N, d]` as arrays; raises `InputError` for anything else."""
+    if not isinstance(law, Target):
+        raise InputError(f"no posterior is known of a law of type {type(law).__name__}")
+    times, states = real_array("times", t, 1), real_array("states", x, 2)
+    if states.shape != (times.shape[0], law.d):
+        raise InputError(
+            f"states must be [N, {law.d}] for the {times.shape[0]} times, got {states.shape}"
+        )
+    return times, states
+
+
+def denoise(process: Process, law: Target, t: ArrayLike, x: ArrayLike) -> Array:
+    """f*(t, x) at times `[N]` and states `[N, d]`: `[N, d]`.
+
+    Raises `InputError` for other shapes, or a law of unknown posterior.
+    """
+    return _denoise(process, law, *_checked(law, t, x))
+
+
 @jax.jit
-def denoise(process: Process, law: Target, t: Array, x: Array) -> Array:
-    """f*(t, x) at times `[N]` and states `[N, d]`: `[N, d]`."""
+def _denoise(process: Process, law: Target, t: Array, x: Array) -> Array:
     return in_blocks(law, lambda s, y: _at(process, law, s, y).mean, t, x)
 
 
+def covariance(process: Process, law: Target, t: ArrayLike, x: ArrayLike) -> Array:
+    """Cov(X_0 | X_t = x) at times `[N]` and states `[N, d]`: `[N, d, d]`.
+
+    Raises `InputError` for other shapes, or a law of unknown posterior.
+    """
+    return _covariance(process, law, *_checked(law, t, x))
+
+
 @jax.jit
-def covariance(process: Process, law: Target, t: Array, x: Array) -> Array:
-    """Cov(X_0 | X_t = x) at times `[N]` and states `[N, d]`: `[N, d, d]`."""
+def _covariance(process: Process, law: Target, t: Array, x: Array) -> Array:
     return in_blocks(law, lambda s, y: _at(process, law, s, y).covariance, t, x)
 
 
+def noise(process: Process, law: Target, t: ArrayLike, x: ArrayLike) -> Array:
+    """Label noise per output, tr Cov(X_0 | X_t = x)/d, at `[N]` and `[N, d]`: `[N]`.
+
+    Raises `InputError` for other shapes, or a law of unknown posterior.
+    """
+    return _noise(process, law, *_checked(law, t, x))
+
+
 @jax.jit
-def noise(process: Process, law: Target, t: Array, x: Array) -> Array:
-    """Label noise per output, tr Cov(X_0 | X_t = x)/d, at `[N]` and `[N, d]`: `[N]`."""
+def _noise(process: Process, law: Target, t: Array, x: Array) -> Array:
     return in_blocks(law, lambda s, y: jnp.trace(_at(process, law, s, y).covariance) / law.d, t, x)
 
 
+def log_density(process: Process, law: Target, t: ArrayLike, x: ArrayLike) -> Array:
+    """Log p_t(x) at times `[N]` and states `[N, d]`: `[N]`.
+
+    Raises `InputError` for other shapes, or a law of unknown posterior.
+    """
+    return _log_density(process, law, *_checked(law, t, x))
+
+
 @jax.jit
-def log_density(process: Process, law: Target, t: Array, x: Array) -> Array:
-    """Log p_t(x) at times `[N]` and states `[N, d]`: `[N]`."""
+def _log_density(process: Process, law: Target, t: Array, x: Array) -> Array:
     return in_blocks(law, lambda s, y: _at(process, law, s, y).log_density, t, x)
 
 
-def score(process: Process, law: Target, t: Array, x: Array) -> Array:
-    """∇ log p_t(x) = (a/h) f* - x/h at times `[N]` and states `[N, d]`: `[N, d]`."""
-    return score_of(process, t, x, denoise(process, law, t, x))
+def score(process: Process, law: Target, t: ArrayLike, x: ArrayLike) -> Array:
+    """∇ log p_t(x) = (a/h) f* - x/h at times `[N]` and states `[N, d]`: `[N, d]`.
+
+    Raises `InputError` for other shapes, or a law of unknown posterior.
+    """
+    t, x = _checked(law, t, x)
+    return score_of(process, t, x, _denoise(process, law, t, x))
 
 
 def predictor(process: Process, law: Target) -> Predictor:
@@ -140,12 +186,17 @@ def predictor(process: Process, law: Target) -> Predictor:
     return partial(denoise, process, law)
 
 
-@jax.jit
-def slope(process: Process, law: Target, t: Array, x: Array) -> Array:
+def slope(process: Process, law: Target, t: ArrayLike, x: ArrayLike) -> Array:
     """Operator norm of the derivative of f*(t, ·), (a/h) λ_max(Cov(X_0 | X_t = x)): `[N]`.
 
     Its supremum over x is the Lipschitz constant of f*(t, ·) (`ntk/assumptions`).
+    Raises `InputError` for other shapes, or a law of unknown posterior.
     """
+    return _slope(process, law, *_checked(law, t, x))
+
+
+@jax.jit
+def _slope(process: Process, law: Target, t: Array, x: Array) -> Array:
     largest = jnp.linalg.eigvalsh(covariance(process, law, t, x))[:, -1]
     return alpha(process, t) / variance(process, t) * largest
 

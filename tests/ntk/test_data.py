@@ -22,12 +22,12 @@ def _reduced():
             r"target.path must lie in \[-1, 1\]\^2, but 1 of 2 points do not and the largest "
             r"coordinate is 3: target.scale=true",
         ),
-        ([[0.0], [np.nan]], r"target.path must be finite, but row 1, column 0 is nan \(1 such"),
-        ([[0.0], [np.inf]], r"row 1, column 0 is inf"),
-        (np.zeros((0, 2)), r"target.path holds no points: its shape is \(0, 2\)"),
-        (np.zeros((2, 0)), r"holds no points"),
-        (np.zeros(3), r"must hold numbers of shape \[S, d\]"),
-        ([["a"], ["b"]], r"must hold numbers of shape"),
+        ([[0.0], [np.nan]], r"target.path must be finite, but its entry \[1, 0\] is nan"),
+        ([[0.0], [np.inf]], r"entry \[1, 0\] is inf"),
+        (np.zeros((0, 2)), r"target.path must hold points of shape \[S, d\], got shape \(0, 2\)"),
+        (np.zeros((2, 0)), r"got shape \(2, 0\)"),
+        (np.zeros(3), r"points on a line have shape \[3, 1\]"),
+        ([["a"], ["b"]], r"target.path must hold real numbers"),
     ],
 )
 def test_bad_points_are_refused(x, sentence):
@@ -39,7 +39,7 @@ def test_bad_points_are_refused(x, sentence):
     ("weights", "sentence"),
     [
         ([1.0], r"target.weights has shape \(1,\), but there are 2 points"),
-        (["a", "b"], r"target.weights must hold real numbers, one per point, got <U1\(2,\)"),
+        (["a", "b"], r"target.weights must hold real numbers"),
         ([0.5, 0.5j], r"target.weights must hold real numbers"),
         ([0.0, 1.0], r"target.weights must be positive"),
         ([0.7, 0.7], r"target.weights must sum to 1, got 1.4"),

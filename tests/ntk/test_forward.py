@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from fineq.ddpm.laws import gaussian, points
 from fineq.errors import InputError
 from fineq.ntk import forward
-from fineq.ntk.forward import make_process, make_triples
+from fineq.ntk.forward import make_process
 from fineq.ntk.targets import predictor
 
 PROCESSES = {
@@ -182,18 +182,14 @@ def test_bad_processes_are_refused(kwargs, sentence):
         make_process(**kwargs)
 
 
-@pytest.mark.parametrize(
-    ("t", "x0", "x", "sentence"),
-    [
-        (np.ones(3), np.ones((2, 1)), np.ones((3, 1)), "labels, inputs and times must have equal"),
-        (np.ones(2), np.ones((3, 1)), np.ones((3, 1)), "equal length"),
-        (np.ones(3), np.ones((3, 1)), np.full((3, 1), np.nan), "inputs must be finite"),
-        (np.ones(0), np.ones((0, 1)), np.ones((0, 1)), "must have shape"),
-    ],
-)
-def test_bad_triples_are_refused(t, x0, x, sentence):
-    with pytest.raises(InputError, match=sentence):
-        make_triples(t, x0, x)
+def test_bad_inputs_are_refused():
+    process = make_process()
+    with pytest.raises(InputError, match="a state for each of 3 times"):
+        forward.inputs(process, np.ones(3), np.ones((2, 1)))
+    with pytest.raises(InputError, match="times must have 1 axes"):
+        forward.inputs(process, np.ones((3, 1)), np.ones((3, 1)))
+    with pytest.raises(InputError, match="number of triples must be at least 1, got 0"):
+        forward.triples(process, points([[0.0]]), jax.random.key(0), 0)
 
 
 def test_unknown_weights_are_refused():

@@ -11,6 +11,7 @@ from fineq.errors import InputError
 from fineq.ntk import label_noise
 from fineq.ntk.forward import alpha, fixed, log_uniform, make_process, triples, variance
 from fineq.ntk.named import make_target
+from fineq.ntk.targets import noise
 
 PROCESS = make_process()
 PAIR = points([[-0.6], [0.6]])
@@ -56,7 +57,8 @@ def test_quadrature_in_the_plane_agrees_with_draws(name):
     law = make_target(name).law
     t = jnp.array([0.15, 1.0])
     exact = label_noise.noise_on_grid(PROCESS, law, t, num=101)
-    draws = np.asarray(label_noise.noise_of_draws(PROCESS, law, t, jax.random.key(1), 4000))
+    drawn = [triples(PROCESS, law, jax.random.key(1), 4000, fixed(s)) for s in t]
+    draws = np.stack([noise(PROCESS, law, data.t, data.x) for data in drawn])
     margin = 4 * draws.std(1) / np.sqrt(draws.shape[1])
     assert np.all(np.abs(draws.mean(1) - exact.noise) < margin + np.asarray(exact.error))
     assert np.all(np.asarray(exact.error) < 1e-3)

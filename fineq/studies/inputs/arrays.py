@@ -111,19 +111,6 @@ def _check_size(
     check_memory(name, needed)
 
 
-def check_points(name: str, x: np.ndarray) -> np.ndarray:
-    """Return the points `[S, d]`, or raise `InputError` for another shape, none, or NaN and ∞."""
-    if x.ndim != 2 or not x.size:
-        line = f": points on a line have shape [{x.size}, 1]" if x.ndim == 1 and x.size else ""
-        raise InputError(f"{name} must hold points of shape [S, d], got shape {x.shape}{line}")
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        i, j = (int(k) for k in bad[0])
-        more = f" ({len(bad)} such entries)" if len(bad) > 1 else ""
-        raise InputError(f"{name} must be finite, but its entry [{i}, {j}] is {x[i, j]}{more}")
-    return x
-
-
 def span(x: Any) -> str:
     """The range of some numbers in words."""
     return f"[{np.min(x):.4g}, {np.max(x):.4g}]"

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fineq.arrays import finite_rows
 from fineq.errors import InputError
-from fineq.studies.inputs.arrays import check_points, load_npz, span
+from fineq.studies.inputs.arrays import load_npz, span
 from fineq.studies.inputs.files import regular_file
 from fineq.studies.inputs.sheet import ENDINGS, delimiter_of
 from fineq.studies.inputs.tables import counted, in_words, load_table
@@ -57,7 +58,7 @@ def load_points(
     if array not in found.arrays:
         has = in_words([*found.arrays, *found.unread]) or "none"
         raise InputError(f"{name} has no array {array} [S, d]; it has {has}")
-    x = check_points(f"{name}: array {array}", found.arrays[array])
+    x = finite_rows(f"{name}: array {array}", found.arrays[array])
     left_out = [f"array {key}" for key in found.unread]
     weights = found.arrays.get("weights")
     return Points(x, weights, _sentence(path, x, (), left_out, weights is not None))
