@@ -19,7 +19,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import real_array, shaped
 from fineq.ddpm.laws import Gaussian, Mixture
+from fineq.errors import InputError
 from fineq.pift.rewards import Quadratic
 
 
@@ -42,16 +44,36 @@ class Tilted(NamedTuple):
 
 
 def as_mixture(law: Gaussian | Mixture) -> Mixture:
-    """A Gaussian as the mixture of one component."""
+    """A Gaussian as the mixture of one component; raises `InputError` for another kind of law."""
     if isinstance(law, Mixture):
         return law
+    if not isinstance(law, Gaussian):
+        raise InputError(
+            f"tilts are known of Gaussians and Gaussian mixtures, got {type(law).__name__}"
+        )
     return Mixture(jnp.zeros(1, law.mean.dtype), jax.tree.map(lambda x: x[None], law))
 
 
+def checked_reward(reward: Quadratic, d: int) -> Quadratic:
+    """The reward; raises `InputError` unless it is linear or quadratic in d dimensions."""
+    if not isinstance(reward, Quadratic):
+        raise InputError(
+            f"tilts are known of linear and quadratic rewards, got {type(reward).__name__}"
+        )
+    shaped("the reward's p", reward.p, (d,))
+    return reward._replace(P=shaped("the reward's P", reward.P, (d, d)))
+
+
 def tilt(law: Gaussian | Mixture, reward: Quadratic, beta: ArrayLike) -> Tilted:
-    """The law proportional to p e^{r/β} for a linear or quadratic reward."""
+    """The law proportional to p e^{r/β} for a linear or quadratic reward.
+
+    Raises:
+        InputError: for a law that is no Gaussian or mixture of them, another reward, one of another
+            dimension, or a β that is not one number.
+    """
     law = as_mixture(law)
-    beta = jnp.asarray(beta, law.log_weights.dtype)
+    reward = checked_reward(reward, law.d)
+    beta = real_array("beta", beta, 0).astype(law.log_weights.dtype)
 
     def component(c: Gaussian) -> tuple[Gaussian, Array, Array, Array]:
         # Λ = L'^{-1} (I - L'PL/β) L^{-1} with LL' = Σ: one eigenproblem tells all.
@@ -86,8 +108,14 @@ def tilt(law: Gaussian | Mixture, reward: Quadratic, beta: ArrayLike) -> Tilted:
 
 
 def posterior(law: Gaussian | Mixture, alpha_bar: ArrayLike, y: Array) -> Mixture:
-    """The law of Y_T given Y_t = y `[d]`, for data from `law` at noise level ᾱ of Y_t in (0, 1)."""
-    law, bar = as_mixture(law), jnp.asarray(alpha_bar)
+    """The law of Y_T given Y_t = y `[d]`, for data from `law` at noise level ᾱ of Y_t in (0, 1).
+
+    Raises:
+        InputError: for another kind of law, a point of another shape, or a level that is not one
+            number.
+    """
+    law, bar = as_mixture(law), real_array("alpha_bar", alpha_bar, 0)
+    y = shaped("y", y, (law.d,))
 
     def component(c: Gaussian) -> Gaussian:
         left = bar * c.eigenvalues + (1 - bar)
@@ -159,8 +187,12 @@ def tilt_bridge(bridge: Affine, reward: Quadratic, beta: ArrayLike) -> tuple[Aff
     Returns:
         The tilted law of Y_T given Y_0, and V_0(y) = β log E[e^{r/β} | Y_0 = y]; NaN where not well
         posed. Any affine Gaussian chain has such a bridge, `chain_bridge`.
+
+    Raises:
+        InputError: for another reward, or one of another dimension.
     """
     M, m, C = bridge
+    reward = checked_reward(reward, m.shape[-1])
     values, vectors = jnp.linalg.eigh(C)
     L = vectors * jnp.sqrt(values)[None]
     curvature, axes = jnp.linalg.eigh(L.T @ reward.P @ L)
@@ -183,8 +215,13 @@ def chain_bridge(A: Array, b: Array, covariances: Array) -> Affine:
         A: `[T, d, d]`.
         b: `[T, d]`.
         covariances: S, `[T, d, d]`.
+
+    Raises:
+        InputError: for shapes that do not fit.
     """
-    d = b.shape[-1]
+    b = real_array("b", b, 2)
+    T, d = b.shape
+    A, covariances = shaped("A", A, (T, d, d)), shaped("covariances", covariances, (T, d, d))
 
     def step(now: Affine, inputs: tuple[Array, Array, Array]) -> tuple[Affine, None]:
         A, b, S = inputs

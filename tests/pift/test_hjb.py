@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import fineq
 from fineq.ddpm.laws import mixture
 from fineq.errors import InputError
 from fineq.pift import hjb, rewards, tilting
@@ -133,3 +134,40 @@ def test_evaluation_of_a_given_control():
 def test_bad_input(options, sentence):
     with pytest.raises(InputError, match=sentence):
         hjb.make_domain(*options)
+
+
+def test_steps_of_the_method_are_the_iterates_and_their_errors():
+    domain = hjb.make_domain(LAW, END, 40, 81, WIDTH)
+    posed = equation(domain, WAVE)
+    whole = hjb.policy_iteration(posed, 4)
+    truth = hjb.hopf_cole(posed)
+    by = hjb.HJBIteration(within=3.0)
+    found = fineq.solve(posed, by, num_steps=4, record=range(5), reference=truth)
+    inside = np.abs(np.asarray(domain.points)) <= 3
+    for i in range(1, 5):
+        gap = np.abs(np.asarray(truth - whole.values[i - 1]))[:, inside].max()
+        change = np.abs(np.asarray(whole.controls[i] - whole.controls[i - 1]))[:, inside].max()
+        assert found["gap"][i] == pytest.approx(gap, rel=1e-10)
+        assert found["change"][i] == pytest.approx(change, rel=1e-6, abs=1e-12)
+    np.testing.assert_allclose(found.value, whole.controls[-1], rtol=1e-12, atol=1e-12)
+    # From where a run has come it goes on as if it had never stopped.
+    middle = fineq.solve(posed, by, num_steps=2).value
+    again = fineq.solve(posed, by, start=middle, num_steps=2).value
+    np.testing.assert_allclose(again, found.value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda d: hjb.bellman_equation(d, np.ones(5), 1.0), r"reward must have shape \(11,\)"),
+        (lambda d: hjb.bellman_equation(d, WAVE, 0.0), "beta must be above 0, got 0"),
+        (lambda d: hjb.bellman_equation(d, WAVE, [1.0, 2.0]), "beta must have 0 axes"),
+        (
+            lambda d: hjb.evaluate(equation(d, WAVE), np.ones(11)),
+            r"the control must have shape \(4, 11\), got \(11,\)",
+        ),
+    ],
+)
+def test_an_equation_that_does_not_fit_is_named(ask, sentence):
+    with pytest.raises(InputError, match=sentence):
+        ask(hjb.make_domain(LAW, END, 3, 11, WIDTH))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fineq.ddpm import schedules
-from fineq.ddpm.laws import gaussian, mixture
+from fineq.ddpm.laws import gaussian, mixture, standard_normal
 from fineq.ddpm.schedules import make_schedule
 from fineq.errors import InputError
 from fineq.pift import lq, rewards
@@ -107,6 +107,32 @@ def test_mixtures_keep_their_dtype():
     assert simulate(jax.random.key(0), instance, None, 8).last.dtype == jnp.float64
 
 
-def test_bad_input():
-    with pytest.raises(InputError, match="number of paths must be at least 1, got 0"):
-        simulate(jax.random.key(0), problem(), None, 0)
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda p: simulate(jax.random.key(0), p, None, 0), "paths must be at least 1, got 0"),
+        (
+            lambda p: simulate_from(jax.random.key(0), p, None, np.ones(2)),
+            r"y0 must have 2 axes, got shape \(2,\)",
+        ),
+        (
+            lambda p: simulate_from(jax.random.key(0), p, None, np.ones((4, 3))),
+            r"y0 must have shape \(4, 2\), got \(4, 3\)",
+        ),
+        (
+            lambda p: simulate(jax.random.key(0), p, lambda t, y: y[:1], 4),
+            r"the policy must return a mean of shape \(2,\), got \(1,\)",
+        ),
+        (
+            lambda p: simulate(jax.random.key(0), p, lambda y: y, 4),
+            r"the policy failed on a time and a point of shape \(2,\)",
+        ),
+        (
+            lambda p: ddpm_chain(LAW, make_schedule(schedules.cosine(3)), standard_normal(3)),
+            "the start has d = 3, but the data have d = 2",
+        ),
+    ],
+)
+def test_bad_input(ask, message):
+    with pytest.raises(InputError, match=message):
+        ask(problem())

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fineq.ddpm import schedules
-from fineq.ddpm.laws import gaussian, mixture
+from fineq.ddpm.laws import gaussian, mixture, points
 from fineq.ddpm.schedules import make_schedule
+from fineq.errors import InputError
 from fineq.pift import lq, rewards, tilting
 from fineq.pift.problem import ddpm_chain, make_problem
 
@@ -163,3 +164,28 @@ def test_bridges_agree_with_points_and_with_each_other():
     found = bridge.marginal(law.noised(bar))
     np.testing.assert_allclose(found[0], law.mean, rtol=1e-12)
     np.testing.assert_allclose(found[1], law.moments()[1], rtol=1e-12)
+
+
+LINEAR = REWARDS["linear"]
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: tilting.tilt(points(np.ones((3, 1))), LINEAR, 1.0), "Gaussians .*got Points"),
+        (lambda: tilting.tilt(ONE, lambda y: y[0], 1.0), "quadratic rewards, got function"),
+        (
+            lambda: tilting.tilt(ONE, rewards.linear([1.0, 2.0]), 1.0),
+            r"the reward's p must have shape \(1,\), got \(2,\)",
+        ),
+        (lambda: tilting.tilt(ONE, LINEAR, np.ones(2)), r"beta must have 0 axes"),
+        (lambda: tilting.posterior(ONE, 0.5, np.ones(2)), r"y must have shape \(1,\), got \(2,\)"),
+        (
+            lambda: tilting.chain_bridge(np.ones((3, 2, 2)), np.ones((2, 2)), np.ones((3, 2, 2))),
+            r"A must have shape \(2, 2, 2\), got \(3, 2, 2\)",
+        ),
+    ],
+)
+def test_what_has_no_closed_form_is_said(ask, message):
+    with pytest.raises(InputError, match=message):
+        ask()

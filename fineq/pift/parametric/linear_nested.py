@@ -93,7 +93,7 @@ class LinearNested(Method):
 
         def inner(costate: LinearCostate, key: Array) -> tuple[LinearCostate, Array]:
             paths = simulate(key, problem, costate, self.num_paths)
-            wanted = targets(problem, costate, paths, self.target)[t]
+            wanted = targets(problem, costate, paths, self.target)[t][None]
             fit = least_squares_each(At(costate.features, t), paths.states[t][None], wanted)
             coefficients = costate.coefficients.at[t].set(fit.coefficients[0])
             residual = jnp.sqrt(jnp.mean(fit.residuals**2))

@@ -5,7 +5,8 @@ import pytest
 from fineq.ddpm import laws, schedules
 from fineq.errors import InputError, ResourceError
 from fineq.pift import problem, rewards
-from fineq.pift.grid import checks, density, nested
+from fineq.pift.grid import checks, density, policy, solve
+from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.tensor import law_bounds, make_grid
 from tests.pift.grid.common import gaussian, wave
 
@@ -89,13 +90,6 @@ def test_memory_is_refused_before_compiling():
         checks.check_memory(small, small)
 
 
-def test_inner_iterations_are_checked():
-    with pytest.raises(InputError, match="num_inner must be at least 1, got 0"):
-        nested.check_inner(0, "plain")
-    with pytest.raises(InputError, match="one of plain, damped, newton"):
-        nested.check_inner(1, "best")
-
-
 def test_the_reward_range_may_be_zero():
     """A reward of zero is resolved by every grid."""
     task, grid = wave(num=97)
@@ -108,3 +102,35 @@ def test_noise_must_be_diagonal():
     oblique = jnp.tile(jnp.array([[0.5, 0.1], [0.0, 0.5]]), (task.num_steps, 1, 1))
     with pytest.raises(InputError, match="diagonal"):
         checks.check_grid(task._replace(chain=task.chain._replace(sigmas=oblique)), grid)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda p, g: gridded(p, make_grid([-1.0] * 2, [1.0] * 2, 9)), "2 axes, but .* d = 1"),
+        (lambda p, g: gridded(p, g, np.ones((3, g.num), bool)), r"a mask of shape \(7, 193\)"),
+        (lambda p, g: gridded(p, g, np.ones((7, g.num))), "a mask of shape .* got float64"),
+        (
+            lambda p, g: gridded(p, g._replace(axes=g.axes.astype(np.float32))),
+            "the grid is of float32, but the problem of float64",
+        ),
+        (
+            lambda p, g: solve.evaluate(gridded(p, g, ALL), np.ones((6, 193))),
+            r"means must have shape \(6, 193, 1\), got \(6, 193\)",
+        ),
+        (
+            lambda p, g: density.objective(p, g, np.ones((5, 193, 1))),
+            r"means must have shape \(6, 193, 1\), got \(5, 193, 1\)",
+        ),
+        (
+            lambda p, g: policy.grid_mean(g, np.ones((6, 9, 1))),
+            r"means must have shape \(6, 193, 1\), got \(6, 9, 1\)",
+        ),
+    ],
+)
+def test_what_does_not_fit_a_grid_is_named(ask, words):
+    with pytest.raises(InputError, match=words):
+        ask(*wave())
+
+
+ALL = np.ones((7, 193), bool)
