@@ -11,7 +11,7 @@ for claim in run.claims:
 
 # From the 300th iteration on, where the slowest mode is alone.
 gap = run.dataset["exact_gap"].sel(exact_iteration=slice(300, None))
-rate = linear_rate(gap["exact_iteration"].values, gap.values)
+rate = linear_rate(gap["exact_iteration"], gap)
 theory = 2 * float(run.dataset["exponent"].median())
 print(f"the gap falls by exp({rate.slope:.5f}) an iteration; in theory exp({-theory:.5f})")
 

@@ -1,6 +1,13 @@
-"""Rates of convergence with uncertainty, fitted on the host to recorded numbers.
+"""Rates of convergence with uncertainty, fitted on the host to recorded numbers; no JAX is loaded.
 
-`linear_rate` fits e_k ~ C ratio^k, `power_law` fits y ~ c x^slope; the intervals serve claims.
+    rate = linear_rate(iterations, errors)      e_k ~ C exp(slope k), errors [seed, record]
+    law = power_law(x, y)                       y ~ c x^slope, y [seed, x]
+    rate.slope, rate.low, rate.high, rate.verdict
+
+Burn-in and the floor of rounding are found and left out; a seed that diverged counts as diverged.
+`Interval` is a number with its ends and confidence: `median_interval` (order statistics, for any
+law), `mean_interval` (Student's t), `pooled_interval` (estimates with a margin each), `proportion`
+(Clopper and Pearson), `exact_value`.
 """
 
 from fineq.rates.intervals import (

@@ -14,6 +14,7 @@ import scipy.stats
 
 from fineq.arrays import host_array
 from fineq.confidence import LEVEL as LEVEL
+from fineq.errors import InputError
 
 
 class Interval(NamedTuple):
@@ -64,13 +65,13 @@ def median_interval(values: np.ndarray, *, confidence: float = LEVEL) -> Interva
         confidence: wanted level in (0, 1).
 
     Raises:
-        ValueError: for nan or -inf, or a confidence outside (0, 1).
+        InputError: for nan or -inf, or a confidence outside (0, 1).
     """
     check_confidence(confidence)
     ordered = np.sort(_vector(values))
     wrong = np.isnan(ordered) | np.isneginf(ordered)
     if wrong.any():
-        raise ValueError(f"values must be numbers above -inf, got {wrong.sum()} that are not")
+        raise InputError(f"values must be numbers above -inf, got {wrong.sum()} that are not")
     n = ordered.size
     if n < 2:
         return Interval(float(ordered[0]) if n else math.nan, math.nan, math.nan, 0.0, n)
@@ -88,7 +89,7 @@ def mean_interval(values: np.ndarray, *, confidence: float = LEVEL) -> Interval:
         confidence: level in (0, 1).
 
     Raises:
-        ValueError: for another shape, or a confidence outside (0, 1).
+        InputError: for another shape, or a confidence outside (0, 1).
     """
     check_confidence(confidence)
     values = _vector(values)
@@ -114,12 +115,12 @@ def pooled_interval(
         confidence: level in (0, 1), that of the margins.
 
     Raises:
-        ValueError: for shapes that differ, or a confidence outside (0, 1).
+        InputError: for shapes that differ, or a confidence outside (0, 1).
     """
     check_confidence(confidence)
     values, margins = _vector(values), _vector(margins)
     if values.shape != margins.shape:
-        raise ValueError(f"one margin per value is needed, got {margins.shape}, {values.shape}")
+        raise InputError(f"one margin per value is needed, got {margins.shape}, {values.shape}")
     value = float(values.mean()) if values.size else math.nan
     half = float(np.sqrt(np.sum(margins**2))) / max(values.size, 1)
     if not math.isfinite(value + half):
@@ -143,10 +144,10 @@ def proportion(successes: int, trials: int, *, confidence: float = LEVEL) -> Int
     """Share of successes with the interval of Clopper and Pearson, see `proportion_ends`.
 
     Raises:
-        ValueError: unless 0 <= successes <= trials and trials >= 1.
+        InputError: unless 0 <= successes <= trials and trials >= 1.
     """
     if trials < 1 or not 0 <= successes <= trials:
-        raise ValueError(f"need 0 <= successes <= trials >= 1, got {successes} of {trials}")
+        raise InputError(f"need 0 <= successes <= trials >= 1, got {successes} of {trials}")
     low, high = proportion_ends(np.array(successes), np.array(trials), confidence=confidence)
     return Interval(successes / trials, float(low), float(high), confidence, int(trials))
 
@@ -177,7 +178,7 @@ def proportion_ends(
 def _vector(values: np.ndarray) -> np.ndarray:
     values = host_array("values", values).astype(np.float64)
     if values.ndim != 1:
-        raise ValueError(f"values must have shape [n], got {values.shape}")
+        raise InputError(f"values must have shape [n], got {values.shape}")
     return values
 
 
@@ -187,6 +188,6 @@ def finite_or_none(value: float) -> float | None:
 
 
 def check_confidence(confidence: float) -> None:
-    """Raise `ValueError` unless 0 < confidence < 1."""
+    """Raise `InputError` unless 0 < confidence < 1."""
     if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie in (0, 1), got {confidence}")
+        raise InputError(f"confidence must lie in (0, 1), got {confidence}")

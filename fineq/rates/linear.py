@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fineq.arrays import host_array
+from fineq.errors import InputError
 from fineq.rates.intervals import LEVEL, Interval, check_confidence, finite_or_none, median_interval
 from fineq.rates.sequence import SequenceRate, Verdict, fit_sequence, slope_margin
 
@@ -117,8 +119,8 @@ class Rate:
 
 
 def linear_rate(
-    iterations: np.ndarray,
-    errors: np.ndarray,
+    iterations: ArrayLike,
+    errors: ArrayLike,
     *,
     valid: np.ndarray | None = None,
     diverged: np.ndarray | None = None,
@@ -159,7 +161,7 @@ def linear_rate(
         quantity: what the errors measure.
 
     Raises:
-        ValueError: for shapes that disagree, iterations that do not increase, a confidence outside
+        InputError: for shapes that disagree, iterations that do not increase, a confidence outside
             (0, 1).
 
     """
@@ -224,25 +226,25 @@ def _median(fits: list[SequenceRate], name: str) -> float:
 
 
 def _checked(
-    iterations: np.ndarray,
-    errors: np.ndarray,
+    iterations: ArrayLike,
+    errors: ArrayLike,
     valid: np.ndarray | None,
     diverged: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     iterations = host_array("iterations", iterations).astype(float)
     errors = host_array("errors", errors).astype(float)
     if iterations.ndim != 1 or errors.ndim not in (1, 2) or errors.shape[-1:] != iterations.shape:
-        raise ValueError(
+        raise InputError(
             "iterations [R] and errors [S, R] or [R] must agree on R, "
             f"got {iterations.shape} and {errors.shape}"
         )
     if not (np.all(np.diff(iterations) > 0) and np.all(iterations >= 0)):
-        raise ValueError(f"iterations must increase from 0 or more, got {iterations}")
+        raise InputError(f"iterations must increase from 0 or more, got {iterations}")
     valid = np.ones(errors.shape, dtype=bool) if valid is None else np.asarray(valid, dtype=bool)
     if valid.shape != errors.shape:
-        raise ValueError(f"valid {valid.shape} must have the shape of errors, {errors.shape}")
+        raise InputError(f"valid {valid.shape} must have the shape of errors, {errors.shape}")
     errors, valid = np.atleast_2d(errors), np.atleast_2d(valid)
     lost = np.zeros(len(errors), dtype=bool) if diverged is None else np.atleast_1d(diverged)
     if lost.shape != errors.shape[:1]:
-        raise ValueError(f"diverged must have shape ({len(errors)},), got {lost.shape}")
+        raise InputError(f"diverged must have shape ({len(errors)},), got {lost.shape}")
     return iterations, errors, valid, lost.astype(bool)

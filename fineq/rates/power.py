@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from fineq.arrays import host_array
+from fineq.errors import InputError
 from fineq.rates.intervals import LEVEL, Interval, finite_or_none, median_interval, student_margin
 from fineq.rates.regression import Line, fit_line
 
@@ -103,7 +104,7 @@ def power_law(
         quantity: what y measures.
 
     Raises:
-        ValueError: for shapes that disagree, x not positive or not increasing, negative weights, a
+        InputError: for shapes that disagree, x not positive or not increasing, negative weights, a
             confidence outside (0, 1).
 
     """
@@ -156,15 +157,15 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     x, y = host_array("x", x).astype(float), host_array("y", y).astype(float)
     if x.ndim != 1 or x.size < 2 or y.ndim not in (1, 2) or y.shape[-1:] != x.shape:
-        raise ValueError(
+        raise InputError(
             f"x [X] and y [S, X] or [X] must agree on X >= 2, got {x.shape} and {y.shape}"
         )
     if not (np.all(x > 0) and np.all(np.diff(x) > 0) and np.all(np.isfinite(x))):
-        raise ValueError(f"x must be positive and increasing, got {x}")
+        raise InputError(f"x must be positive and increasing, got {x}")
     weights = np.ones(x.size) if weights is None else np.asarray(weights, dtype=float)
     if weights.shape != x.shape or not np.all(weights >= 0):
-        raise ValueError(f"weights must be {x.size} non-negative numbers, got {weights}")
+        raise InputError(f"weights must be {x.size} non-negative numbers, got {weights}")
     valid = np.ones(y.shape, dtype=bool) if valid is None else np.asarray(valid, dtype=bool)
     if valid.shape != y.shape:
-        raise ValueError(f"valid {valid.shape} must have the shape of y, {y.shape}")
+        raise InputError(f"valid {valid.shape} must have the shape of y, {y.shape}")
     return x, np.atleast_2d(y), weights, np.atleast_2d(valid)
