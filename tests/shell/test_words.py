@@ -164,6 +164,10 @@ def test_values_of_the_wrong_kind(line, expected, tmp_path, capsys):
         ("ntk sweep.target.size=[0.1,0.3] target.name=mixture", "is no axis of .*: -m target.size"),
         ("ntk sweep.data.num=[8,16]", "is no axis of decomposition: -m data.num"),
         ("pift sweep.data.d=[1,2]", "is no axis of linear_convergence: -m data.d"),
+        (
+            "pift sweep.beta=[1,2] betas=[1,1,1] schedule.num_steps=3",
+            "sweep.beta has no effect when betas is given: drop it, or take no betas",
+        ),
         ("pift study=parametric sweep.beta=[1,2]", "is no axis of parametric: -m beta"),
         ("pift study=benchmark_problems sweep.benchmark.learning_rate=[0.1,1]", "is no axis of"),
         (

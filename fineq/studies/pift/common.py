@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fineq.claims.counting import over_seeds
-from fineq.errors import InputError
 from fineq.rates import Interval, Rate, SequenceRate
 from fineq.studies import common
 from fineq.studies.common import Names, seed_axis, user_axes
@@ -76,17 +75,11 @@ def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool
         stages: runs the sweeps.
         random: the study draws by seed, beside its problems; where not, one seed of a problem that
             is given says all.
-
-    Raises:
-        InputError: as `fineq.studies.common.user_axes`, and for both a list of prices and a sweep
-            of one.
     """
     seeds = seed_axis(config)
     if not (random or is_drawn(config, given)):
         seeds = Axis(seeds.name, seeds.values[:1])
     axes = [*user_axes(config), seeds]
-    if config.betas and any(axis.name == "beta" for axis in axes):
-        raise InputError("betas gives β at every step: drop it, or sweep.beta")
     same = not is_drawn(config, given)
     return Study(config, given, stages, make_instance(config, given), axes, alike=same)
 
