@@ -8,7 +8,6 @@ from jax.typing import ArrayLike
 from fineq.arrays import finite_rows, host_array
 from fineq.errors import InputError
 
-FIELD = "target.path"  # the configuration field that brings data
 _SLACK = 1e-12  # rounding of data that were scaled to touch the cube
 
 
@@ -73,8 +72,13 @@ class Digits(NamedTuple):
         return pixels.reshape(*pixels.shape[:-1], 8, 8)
 
 
-def check_cube(name: str, x: ArrayLike) -> np.ndarray:
+def check_cube(name: str, x: ArrayLike, advice: str = "`to_cube` scales them") -> np.ndarray:
     """The points `[S, d]` as float64, if they lie in [-1, 1]^d.
+
+    Args:
+        name: of the points, for the message.
+        x: the points.
+        advice: what to do where they do not.
 
     Raises:
         InputError: as `fineq.arrays.finite_rows`, and for points outside the cube.
@@ -85,12 +89,12 @@ def check_cube(name: str, x: ArrayLike) -> np.ndarray:
         outside = int(np.sum(np.any(np.abs(rows) > 1 + _SLACK, axis=1)))
         raise InputError(
             f"{name} must lie in [-1, 1]^{rows.shape[1]}, but {outside} of {rows.shape[0]} points "
-            f"do not and the largest coordinate is {largest:g}: target.scale=true scales them"
+            f"do not and the largest coordinate is {largest:g}: {advice}"
         )
     return rows
 
 
-def to_cube(x: ArrayLike, name: str = FIELD) -> tuple[np.ndarray, Scaling]:
+def to_cube(x: ArrayLike, name: str = "points") -> tuple[np.ndarray, Scaling]:
     """Points `[S, d]` moved to the middle of the cube and scaled by one factor until they touch it.
 
     A single point, whose size says nothing, goes to the origin with factor 1.
@@ -105,7 +109,7 @@ def to_cube(x: ArrayLike, name: str = FIELD) -> tuple[np.ndarray, Scaling]:
     return np.clip((rows - center) / scaling.factor, -1.0, 1.0), scaling
 
 
-def merge(x: np.ndarray, weights: ArrayLike | None = None, name: str = "target.weights") -> Merged:
+def merge(x: np.ndarray, weights: ArrayLike | None = None, name: str = "weights") -> Merged:
     """Join equal rows of `x [S, d]` and add their weights, equal ones unless given `[S]`.
 
     Raises:
@@ -127,14 +131,18 @@ def merge(x: np.ndarray, weights: ArrayLike | None = None, name: str = "target.w
     return Merged(x[np.sort(first)], total / total.sum(), num - first.size, position)
 
 
-def digits(d: int = 8) -> Digits:
+def digits(d: int = 8, name: str = "d") -> Digits:
     """The 1797 handwritten digits of scikit-learn on their d leading principal axes, in the cube.
+
+    Args:
+        d: number of axes.
+        name: of d, for the message.
 
     Raises:
         InputError: for d outside 2..16.
     """
     if not 2 <= d <= 16:
-        raise InputError(f"target.d must lie in 2..16 for digits, got {d}")
+        raise InputError(f"{name} must lie in 2..16 for digits, got {d}")
     from sklearn.datasets import load_digits  # half a second that few need to spend
 
     pixels, labels = load_digits(return_X_y=True)

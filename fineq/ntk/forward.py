@@ -98,11 +98,9 @@ def make_process(
     first, end, start, horizon = (float(x) for x in process)
     for name, value in (("first", first), ("last", end)):
         if not (value > 0 and np.isfinite(value)):
-            raise InputError(f"process.{name} must be a finite rate g above 0, got {value:g}")
+            raise InputError(f"{name} must be a finite rate g above 0, got {value:g}")
     if not 0 < start < horizon < np.inf:
-        raise InputError(
-            f"process.T0 must be above 0 and below process.T, got T0 = {start:g}, T = {horizon:g}"
-        )
+        raise InputError(f"T0 must be above 0 and below T, got T0 = {start:g}, T = {horizon:g}")
     return process
 
 

@@ -8,7 +8,7 @@ from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import points
 from fineq.errors import InputError
-from fineq.ntk.data import FIELD, Scaling, check_cube, digits, merge, to_cube
+from fineq.ntk.data import Scaling, check_cube, digits, merge, to_cube
 from fineq.ntk.targets import Target
 from fineq.ntk.truncated import box_mixture, truncated_mixture
 
@@ -29,19 +29,25 @@ class Made(NamedTuple):
     scaling: Scaling | None
 
 
-def point_target(x: ArrayLike, weights: ArrayLike | None = None, *, scale: bool = False) -> Made:
+def point_target(
+    x: ArrayLike, weights: ArrayLike | None = None, *, scale: bool = False, field: str = ""
+) -> Made:
     """The law on the rows of `x [S, d]`, duplicates merged.
 
     Args:
         x: points, in the cube unless `scale`.
         weights: `[S]`; None: equal.
         scale: bring the points to the cube first (`to_cube`).
+        field: under which a configuration has path, weights and scale, for messages.
 
     Raises:
         InputError: as `check_cube` and `merge`.
     """
-    rows, scaling = to_cube(x) if scale else (check_cube(FIELD, x), None)
-    merged = merge(rows, weights)
+    name, advice = "points", "scale=True scales them"
+    if field:
+        name, advice = f"{field}.path", f"{field}.scale=true scales them"
+    rows, scaling = to_cube(x, name) if scale else (check_cube(name, x, advice), None)
+    merged = merge(rows, weights, f"{field}.weights".removeprefix("."))
     return Made(points(merged.locations, merged.weights), merged.num_merged, scaling)
 
 
@@ -54,6 +60,7 @@ def make_target(
     seed: int = 0,
     given: tuple[ArrayLike, ArrayLike | None] | None = None,
     scale: bool = False,
+    field: str = "",
 ) -> Made:
     """A target by name.
 
@@ -67,6 +74,7 @@ def make_target(
         seed: of the drawn centers.
         given: points `[S, d]` and weights `[S]` or None, for `points`.
         scale: bring given points to the cube.
+        field: under which a configuration has these, for messages.
 
     Raises:
         InputError: for an unknown name, and as the builders of the targets.
@@ -77,21 +85,21 @@ def make_target(
         cross = [[-0.8, -0.6], [0.7, -0.8], [0.1, 0.0], [-0.5, 0.8], [0.8, 0.5]]
         return point_target(np.array(cross))
     if name == "digits":
-        found = digits(8 if d is None else d)
+        found = digits(8 if d is None else d, f"{field}.d".removeprefix("."))
         return Made(points(found.locations, found.weights), found.num_merged, found.scaling)
     if name == "points":
         if given is None:
-            raise InputError("target.path must name a file of points when target.name=points")
-        return point_target(*given, scale=scale)
+            raise InputError("points must be given where the name is points")
+        return point_target(*given, scale=scale, field=field)
     if name not in NAMES:
-        raise InputError(f"target.name must be one of {', '.join(NAMES)}, got {name}")
+        raise InputError(f"name must be one of {', '.join(NAMES)}, got {name}")
     return Made(_drawn(name, 2 if d is None else d, num_components, size, seed), 0, None)
 
 
 def _drawn(name: str, d: int, num_components: int, size: float, seed: int) -> Target:
     if d < 1 or num_components < 1 or not 0 < size < 1:
         raise InputError(
-            "target.d and target.num_components must be at least 1 and target.size in (0, 1), got "
+            "d and num_components must be at least 1 and size in (0, 1), got "
             f"{d}, {num_components} and {size:g}"
         )
     reach = 1 - size

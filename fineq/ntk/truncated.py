@@ -162,22 +162,22 @@ def truncated_mixture(
             deviations that are not positive, or weights that are not positive or do not sum to 1.
     """
     weights, means, deviations = (jnp.asarray(v, float) for v in (weights, means, deviations))
-    _check_rows("target.means", weights, means)
+    _check_rows("means", weights, means)
     deviations = deviations[:, None] if deviations.ndim == 1 else deviations
     if deviations.shape not in (means.shape, (means.shape[0], 1)):
         raise InputError(
-            f"target.deviations has shape {deviations.shape}, but target.means has shape "
+            f"deviations has shape {deviations.shape}, but means has shape "
             f"{means.shape}: there must be one deviation per component, or per coordinate of each"
         )
     if not isinstance(means, Tracer) and not np.all(np.abs(means) <= bound):
         raise InputError(
-            f"target.means must lie in [-{bound:g}, {bound:g}]^d, got one of size "
+            f"means must lie in [-{bound:g}, {bound:g}]^d, got one of size "
             f"{float(np.max(np.abs(means))):g}"
         )
     if not isinstance(deviations, Tracer) and not np.all(
         np.isfinite(deviations) & (np.asarray(deviations) > 0)
     ):
-        raise InputError(f"target.deviations must be above 0, got {float(np.min(deviations)):g}")
+        raise InputError(f"deviations must be above 0, got {float(np.min(deviations)):g}")
     precisions = jnp.broadcast_to(deviations**-2.0, means.shape)
     edge = jnp.full_like(means, bound)
     law = _with_masses(jnp.log(weights), means, precisions, -edge, edge)
@@ -193,14 +193,12 @@ def box_mixture(weights: ArrayLike, low: ArrayLike, high: ArrayLike) -> Truncate
             not positive or do not sum to 1.
     """
     weights, low, high = (jnp.asarray(v, float) for v in (weights, low, high))
-    _check_rows("target.low", weights, low)
+    _check_rows("low", weights, low)
     if high.shape != low.shape:
-        raise InputError(
-            f"target.high has shape {high.shape}, but target.low has shape {low.shape}"
-        )
+        raise InputError(f"high has shape {high.shape}, but low has shape {low.shape}")
     concrete = not isinstance(low, Tracer) and not isinstance(high, Tracer)
     if concrete and not np.all(np.asarray(low) < np.asarray(high)):
-        raise InputError("target.low must be below target.high in every coordinate of every box")
+        raise InputError("low must be below high in every coordinate of every box")
     return _with_masses(jnp.log(weights), 0.5 * (low + high), jnp.zeros_like(low), low, high)
 
 
@@ -222,4 +220,4 @@ def _check_rows(name: str, weights: Array, rows: Array) -> None:
         )
     if not isinstance(rows, Tracer) and not np.all(np.isfinite(rows)):
         raise InputError(f"{name} must be finite")
-    check_weights("target.weights", weights)
+    check_weights("weights", weights)

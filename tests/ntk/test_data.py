@@ -19,15 +19,15 @@ def _reduced():
     [
         (
             [[0.0, 1.0], [1.5, -3.0]],
-            r"target.path must lie in \[-1, 1\]\^2, but 1 of 2 points do not and the largest "
-            r"coordinate is 3: target.scale=true",
+            r"points must lie in \[-1, 1\]\^2, but 1 of 2 points do not and the largest "
+            r"coordinate is 3: scale=True scales them",
         ),
-        ([[0.0], [np.nan]], r"target.path must be finite, but its entry \[1, 0\] is nan"),
+        ([[0.0], [np.nan]], r"points must be finite, but its entry \[1, 0\] is nan"),
         ([[0.0], [np.inf]], r"entry \[1, 0\] is inf"),
-        (np.zeros((0, 2)), r"target.path must hold points of shape \[S, d\], got shape \(0, 2\)"),
+        (np.zeros((0, 2)), r"points must hold points of shape \[S, d\], got shape \(0, 2\)"),
         (np.zeros((2, 0)), r"got shape \(2, 0\)"),
         (np.zeros(3), r"points on a line have shape \[3, 1\]"),
-        ([["a"], ["b"]], r"target.path must hold real numbers"),
+        ([["a"], ["b"]], r"points must hold real numbers"),
     ],
 )
 def test_bad_points_are_refused(x, sentence):
@@ -38,16 +38,26 @@ def test_bad_points_are_refused(x, sentence):
 @pytest.mark.parametrize(
     ("weights", "sentence"),
     [
-        ([1.0], r"target.weights has shape \(1,\), but there are 2 points"),
-        (["a", "b"], r"target.weights must hold real numbers"),
-        ([0.5, 0.5j], r"target.weights must hold real numbers"),
-        ([0.0, 1.0], r"target.weights must be positive"),
-        ([0.7, 0.7], r"target.weights must sum to 1, got 1.4"),
+        ([1.0], r"^weights has shape \(1,\), but there are 2 points"),
+        (["a", "b"], r"^weights must hold real numbers"),
+        ([0.5, 0.5j], r"^weights must hold real numbers"),
+        ([0.0, 1.0], r"^weights must be positive"),
+        ([0.7, 0.7], r"^weights must sum to 1, got 1.4"),
     ],
 )
 def test_bad_weights_are_refused(weights, sentence):
     with pytest.raises(InputError, match=sentence):
         point_target([[0.0], [0.5]], weights)
+
+
+def test_a_configuration_is_told_its_fields():
+    sentence = r"target.path must lie in .*: target.scale=true scales them"
+    with pytest.raises(InputError, match=sentence):
+        make_target("points", given=([[2.0]], None), field="target")
+    with pytest.raises(InputError, match=r"target.weights must sum to 1"):
+        make_target("points", given=([[0.5]], [2.0]), field="target")
+    with pytest.raises(InputError, match=r"target.d must lie in 2..16"):
+        make_target("digits", 40, field="target")
 
 
 def test_duplicates_are_merged_with_their_weights():
@@ -106,7 +116,7 @@ def test_fewer_digit_axes_are_the_leading_ones(reduced):
 
 @pytest.mark.parametrize("d", [1, 17])
 def test_digits_in_other_dimensions_are_refused(d):
-    with pytest.raises(InputError, match=rf"target.d must lie in 2..16 for digits, got {d}"):
+    with pytest.raises(InputError, match=rf"^d must lie in 2..16 for digits, got {d}"):
         data.digits(d)
 
 
@@ -124,9 +134,9 @@ def test_every_named_target_lies_in_the_cube(name):
 @pytest.mark.parametrize(
     ("kwargs", "sentence"),
     [
-        ({"name": "nosuch"}, r"target.name must be one of three_points, .*, got nosuch"),
-        ({"name": "points"}, r"target.path must name a file of points"),
-        ({"name": "boxes", "size": 1.0}, r"target.size in \(0, 1\), got 2, 3 and 1"),
+        ({"name": "nosuch"}, r"^name must be one of three_points, .*, got nosuch"),
+        ({"name": "points"}, r"points must be given"),
+        ({"name": "boxes", "size": 1.0}, r"size in \(0, 1\), got 2, 3 and 1"),
         ({"name": "mixture", "d": 0}, r"must be at least 1"),
     ],
 )

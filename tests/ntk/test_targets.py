@@ -278,15 +278,15 @@ def test_gaussian_moments_are_regression_coefficients():
 
 def test_bad_laws_are_refused():
     w = np.array([0.5, 0.5])
-    with pytest.raises(InputError, match=r"target.means must lie in \[-1, 1\]\^d, got .* size 1.2"):
+    with pytest.raises(InputError, match=r"means must lie in \[-1, 1\]\^d, got .* size 1.2"):
         truncated_mixture(w, [[0.0], [1.2]], [0.1, 0.1])
-    with pytest.raises(InputError, match=r"target.deviations must be above 0, got 0"):
+    with pytest.raises(InputError, match=r"deviations must be above 0, got 0"):
         truncated_mixture(w, [[0.0], [0.5]], [0.1, 0.0])
     with pytest.raises(InputError, match=r"one deviation per component"):
         truncated_mixture(w, [[0.0], [0.5]], [0.1])
-    with pytest.raises(InputError, match=r"target.weights must sum to 1, got 1.1"):
+    with pytest.raises(InputError, match=r"weights must sum to 1, got 1.1"):
         truncated_mixture([0.5, 0.6], [[0.0], [0.5]], [0.1, 0.1])
-    with pytest.raises(InputError, match=r"target.low must be below target.high"):
+    with pytest.raises(InputError, match=r"low must be below high"):
         box_mixture(w, [[0.0], [0.5]], [[0.1], [0.5]])
     with pytest.raises(InputError, match="one weight per row"):
         box_mixture(w, [[0.0]], [[0.1]])

@@ -44,6 +44,7 @@ def target_of(config: NtkConfig, points: tuple[np.ndarray, np.ndarray | None] | 
         seed=t.draw,
         given=points,
         scale=t.scale,
+        field="target",
     )
 
 

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.ntk import forward
 from fineq.ntk.deep import DeepTraining, Rule
+from fineq.ntk.instance import score_error, weighted_error
 from fineq.ntk.network import Initialisation, draw_weights
 from fineq.ntk.problem import Regression
 from fineq.ntk.training import NetworkTraining
 from fineq.studies.ntk.common import Study, times_of, widths_of
 from fineq.studies.ntk.config import NtkConfig
-from fineq.studies.ntk.paths import error, kernel_paths, step_of
+from fineq.studies.ntk.paths import kernel_paths, step_of
 from fineq.sweep import Program, Task, solving
 from fineq.sweep.stages import Member
 
@@ -72,14 +72,13 @@ def kernel_errors(study: Study, times: np.ndarray) -> Kernel:
         at = study.config_at(member)
         paths = kernel_paths(at, instance, jnp.asarray(times, train.z.dtype))
         risk = paths.of_noisy - test.clean[None]
-        score = test._replace(weight=forward.weight(instance.process, test.t, "score"))
-        limit = error(test, paths.limit - test.clean)
+        limit = weighted_error(test, paths.limit - test.clean)
         return Kernel(
-            error(test, paths.of_noisy - paths.of_clean),
-            error(test, paths.of_clean - paths.limit[None]),
+            weighted_error(test, paths.of_noisy - paths.of_clean),
+            weighted_error(test, paths.of_clean - paths.limit[None]),
             jnp.broadcast_to(limit, times.shape),
-            error(test, risk),
-            error(score, risk),
+            weighted_error(test, risk),
+            score_error(instance.process, test, risk),
             Regression(train.z, train.noisy, test.z),
             step_of(at, train.z),
             paths.of_noisy[:num],
