@@ -85,6 +85,10 @@ def test_above_the_limit_it_diverges_and_below_not(dtype):
         fineq.solve(given, KernelDescent(limit * c), num_steps=4000).status for c in (0.99, 1.05)
     ]
     assert ends == [fineq.Status.BUDGET, fineq.Status.DIVERGED]
+    # What is kept is the last state whose loss is at most a hundred times that at f = 0.
+    kept = fineq.solve(given, KernelDescent(1.05 * limit), num_steps=4000).value
+    fitted = np.asarray(gram(given.z)) @ np.asarray(kept)
+    assert 1 < np.sum((fitted - given.labels) ** 2) / np.sum(given.labels**2) <= 100
     assert fineq.solve(given, KernelDescent(limit), num_steps=3).value.dtype == dtype
 
 

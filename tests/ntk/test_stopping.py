@@ -194,3 +194,11 @@ def test_bad_input_has_a_sentence():
         stopping.split(jax.random.key(0), 5, 0.0)
     with pytest.raises(InputError, match="held-out labels"):
         stopping.hold_out(jnp.ones((2, 3, 1)), jnp.ones((3,)), jnp.ones(2))
+
+
+def test_cross_validation_picks_up_to_its_share_of_the_points():
+    """Two of four degrees of freedom are half of them, and allowed; three are not."""
+    freedom = spectral.Freedom(jnp.array([1.0, 2.0, 3.0]), jnp.array([3.0, 2.0, 1.0]))
+    found = stopping.cross_validation(jnp.array([4.0, 1.0, 0.0]), freedom, 4, [1, 2, 3], 0.5)
+    # 2 loss / (1 - 2/4)².
+    assert (found.time, found.value) == (2, 8)
