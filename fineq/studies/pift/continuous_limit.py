@@ -9,35 +9,32 @@ A mixture on a line with a reward that has no closed form: the Bellman equation 
 on grids that are refined in space and time at once, against Hopf-Cole by quadrature.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
-from fineq.ddpm.chain import control_of
+from fineq.claims import Theory
 from fineq.ddpm.laws import Gaussian, Mixture, mixture
-from fineq.ddpm.schedules import Schedule, rates
+from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
-from fineq.pift import hjb, lq, tilting
-from fineq.pift.certificates import affine_bounds
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
+from fineq.pift import hjb
+from fineq.pift.continuous import Apart, apart, quadrature
 from fineq.pift.rewards import Quadratic, Wave
-from fineq.results import Array as Named
-from fineq.results import StudyResult, status_of
-from fineq.studies.common import dims_of, named_arrays
-from fineq.studies.pift.common import Study, coords_of, make_study
+from fineq.rates import power_law
+from fineq.rates.order import convergence_orders
+from fineq.studies.common import first_alone
+from fineq.studies.found import Found, Quantity
+from fineq.studies.pift.common import NAMES, Study, make_study
 from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.continuous_views import (
-    ABOUT,
-    GRID_ABOUT,
-    claims,
-    figures,
-    grid_claims,
-    orders,
-)
-from fineq.studies.pift.drawn import VARIANCES, Problems, draw, over_steps, refuse_lost
+from fineq.studies.pift.drawn import VARIANCES, VARYING, Problems, draw, over_steps, refuse_lost
 from fineq.studies.pift.instances import Given
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exact, Exponent, Got, Median
+from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -45,69 +42,31 @@ from fineq.sweep.stages import Member, Stages
 MODES, DEVIATION, END, HALF_WIDTH, SEEN = 1.5, 0.5, float(np.exp(-4.0)), 8.0, 3.0
 POINTS_PER_STEP = 4  # so that space and time errors are of one size
 EXTRA = 3  # iterations beyond those shown, to their limit
+MARGIN = 0.1  # on an exponent seen over a finite range
+NEWTON = 0.25  # on the order of the last step of policy iteration above rounding
+ROUNDING = 1e-10  # policy iteration is at its limit
+LEAST = 3  # points of a fitted order
+CHAINS = (
+    Quantity("value", "root mean square of V_0 − limit", ("num_steps",), (VARYING.name,)),
+    Quantity("control", "root mean square of u* − limit", ("num_steps",), (VARYING.name,)),
+    Quantity("shortfall", "root mean square of (σ²/b − 1) ∇V/β", ("num_steps",), (VARYING.name,)),
+    Quantity("gap", "certificate of the chain less J*", ("num_steps",), (VARYING.name,)),
+)
+GRIDS = (
+    Quantity("grid_value", "largest |V_0 − exact|", (), ("num_times",), seeds=False),
+    Quantity("grid_control", "largest |u − exact| half-way", (), ("num_times",), seeds=False),
+)
+ABOUT = {quantity.name: quantity.text for quantity in (*CHAINS, *GRIDS)}
+ORDERS = {name: Exponent(name, "num_steps", MARGIN, "larger T") for name in ABOUT}
+REFINED = {
+    quantity.name: Exponent(quantity.name, "num_times", MARGIN, "larger continuous.num_times")
+    for quantity in GRIDS
+}
 
 
-class Apart(NamedTuple):
-    """A chain against its limit.
-
-    Attributes:
-        value: root mean square of V_0 - limit over Y_0 ~ N(0, I).
-        control: root mean square of u* - limit over Y_t of the data, averaged over the clock ∫g.
-        shortfall: the same average of |(σ²/b - 1) ∇V/β|, V the limit: what replacing b by σ² in
-            the noise does to the control.
-        gap: bound E[β log E[e^{r/β} | Y_0]] of the chain, less J*.
-    """
-
-    value: Array
-    control: Array
-    shortfall: Array
-    gap: Array
-
-
-class Refined(NamedTuple):
-    """A grid against quadrature.
-
-    Attributes:
-        value: largest |V_0 - exact| for |y| <= 3, after the last iteration.
-        control: likewise of u at half of the clock.
-        iterates: largest |V^(i) - limit on this grid| over all times, `[I]`.
-    """
-
-    value: Array
-    control: Array
-    iterates: Array
-
-
-def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
-    """Chains against their limit; then policy iteration in continuous time."""
+def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
+    """Gaussian data and a linear or quadratic reward, at one price."""
     study = make_study(config, given, stages)
-    _check(study)
-    steps = Axis("schedule.num_steps", config.continuous.num_steps, static=True)
-    grids = Axis("num_times", config.continuous.num_times, static=True)
-    found = over_steps(study, draw(study), config.continuous.num_steps, _apart)
-    found: Apart = jax.tree.map(lambda x: np.moveaxis(np.asarray(x), -1, 0), found)
-    refuse_lost(study, found.value)
-    refined = _refined(study, grids)
-    axes = [Axis("schedule.variance", VARIANCES, static=True), *study.axes, steps]
-    arrays = named_arrays(found._asdict(), dims_of(axes), ABOUT)
-    arrays |= named_arrays(refined._asdict(), ("num_times",), GRID_ABOUT, prefix="grid_")
-    iterates = np.asarray(refined.iterates)
-    arrays["grid_iterates"] = Named(
-        iterates, ("num_times", "iteration"), "1", "largest |V − limit| of policy iteration"
-    )
-    laws = orders(study, found)
-    return StudyResult(
-        arrays,
-        coords_of([*axes, grids], config, iteration=np.arange(iterates.shape[-1])),
-        (*claims(study, found, laws), *grid_claims(config, refined)),
-        tuple(law for by in laws for law in by.values()),
-        figures(study, laws),
-        status_of(~np.isfinite(found.value)),
-    )
-
-
-def _check(study: Study) -> None:
-    config = study.config
     if config.betas:
         raise InputError("continuous_limit needs one beta, not betas")
     first = study.instance({"seed": config.first_seed})
@@ -116,59 +75,25 @@ def _check(study: Study) -> None:
             "continuous_limit needs data.name=gaussian and a linear or quadratic reward, got "
             f"data.name={config.data.name}, reward.name={config.reward.name}"
         )
+    grids = Axis("num_times", config.continuous.num_times, static=True)
+    return study._replace(own=(VARYING, grids))
 
 
-def mean_square(value: Quadratic, mean: Array, covariance: Array) -> Array:
-    """E q(Y)² of a quadratic for Gaussian Y, exact."""
-    center = value(mean) + 0.5 * jnp.trace(value.P @ covariance)
-    slope, PC = value.P @ mean + value.p, value.P @ covariance
-    return center**2 + slope @ covariance @ slope + 0.5 * jnp.trace(PC @ PC)
+def measure(study: Study) -> Found:
+    """Chains against their limit; then policy iteration in continuous time."""
+    steps = study.config.continuous.num_steps
 
+    def one(drawn: Problems, schedule: Schedule) -> Apart:
+        law = drawn.law
+        assert isinstance(law, Gaussian)
+        return apart(drawn.problem(schedule), law, schedule)
 
-def _apart(drawn: Problems, schedule: Schedule) -> Apart:
-    problem = drawn.problem(schedule)
-    arrays = lq.linear_quadratic(problem)
-    best = lq.optimum(arrays)
-    # One decomposition after the other: two batched ones at once can hang two cores.
-    best, drawn = lax.optimization_barrier((best, drawn))
-    law, reward, beta = drawn
-    assert isinstance(law, Gaussian)
-    assert isinstance(reward, Quadratic)
-
-    def limit(bar: Array) -> Quadratic:
-        return tilting.tilt_bridge(tilting.bridge(law, bar), reward, beta)[1]
-
-    exact = jax.vmap(limit)(schedule.alpha_bars[:-1])
-    best, exact = lax.optimization_barrier((best, exact))
-    first = jax.tree.map(lambda a, b: a[0] - b[0], best.value, exact)
-    start = problem.chain.start.moments()
-
-    def control(now: tuple) -> tuple[Array, Array]:
-        """E |u - limit|² and E |∇V/β|² at one t, all being affine in y."""
-        alpha, bar, F, f, V = now
-        noised = law.noised(bar)
-        u0 = control_of(f, alpha, jnp.zeros_like(f))
-        U = jax.vmap(lambda F, e: control_of(F, alpha, e), 1, 1)(F, jnp.eye(law.d, dtype=F.dtype))
-        precision = noised.precision()
-        D = U + precision - V.P / beta
-        e = u0 - precision @ noised.mean - V.p / beta
-        mean, covariance = noised.moments()
-
-        def square(D: Array, e: Array) -> Array:
-            return jnp.sum((D @ mean + e) ** 2) + jnp.trace(D @ covariance @ D.T)
-
-        return square(D, e), square(V.P / beta, V.p / beta)
-
-    inputs = (schedule.alphas, schedule.alpha_bars[:-1], *best.policy, exact)
-    squares, pulls = jax.vmap(control)(inputs)
-    short, clock = schedule.sigmas**2 / (1 - schedule.alphas) - 1, rates(schedule)
-    bound = affine_bounds(problem).conditional
-    return Apart(
-        jnp.sqrt(mean_square(first, *start)),
-        jnp.sqrt(jnp.sum(clock * squares) / jnp.sum(clock)),
-        jnp.sqrt(jnp.sum(clock * short**2 * pulls) / jnp.sum(clock)),
-        bound - lq.expected(arrays, best.value),
-    )
+    found = over_steps(study, draw(study), steps, one)._asdict()
+    values = {name: np.moveaxis(np.asarray(x), -1, 0) for name, x in found.items()}
+    refuse_lost(study, values["value"])
+    refined = _refined(study)
+    iterations = np.arange(refined["grid_iterates"].shape[-1])
+    return Found({**values, **refined}, study.own, {"num_steps": steps, "iteration": iterations})
 
 
 def line() -> tuple[Mixture, Wave]:
@@ -177,50 +102,216 @@ def line() -> tuple[Mixture, Wave]:
     return law, Wave(jnp.ones(1), jnp.asarray(1.0), jnp.asarray(0.5), jnp.asarray(0.3))
 
 
-def _refined(study: Study, grids: Axis) -> Refined:
-    """Policy iteration on each grid, `[num_times, ...]`."""
+def _refined(study: Study) -> dict[str, np.ndarray]:
+    """Policy iteration on each grid against quadrature, at every swept value."""
     config, (law, reward) = study.config, line()
     count = config.continuous.num_iterations
-    beta = jnp.asarray(config.beta)
 
-    def at(member: Member) -> Refined:
-        N = int(member["num_times"])
+    def at(member: Member) -> dict[str, Array]:
+        N, beta = int(member["num_times"]), jnp.asarray(member.get("beta", config.beta))
         domain = hjb.make_domain(law, END, N, POINTS_PER_STEP * N + 1, HALF_WIDTH)
         found = hjb.policy_iteration(hjb.bellman_equation(domain, reward, beta), count + EXTRA)
-        seen = jnp.abs(domain.points) <= SEEN
+        seen, half = jnp.abs(domain.points) <= SEEN, N // 2
 
         def most(x: Array) -> Array:
             return jnp.max(jnp.where(seen, jnp.abs(x), 0.0), axis=-1)
 
-        half = N // 2
         bars = jnp.exp(domain.times - domain.times[-1])
         value = quadrature(law, reward, beta, bars[0], domain.points)[0]
         control = quadrature(law, reward, beta, bars[half], domain.points)[1]
-        return Refined(
-            most(found.values[-1, 0] - value),
-            most(found.controls[-1, half] - control),
-            jnp.max(most(found.values[:count] - found.values[-1:]), axis=-1),
-        )
+        return {
+            "grid_value": most(found.values[-1, 0] - value),
+            "grid_control": most(found.controls[-1, half] - control),
+            "grid_iterates": jnp.max(most(found.values[:count] - found.values[-1:]), axis=-1),
+        }
 
-    # Nothing is random: the seed is there because every sweep has one.
-    found = study.stages.measure("grids", at, [grids, Axis("seed", [config.first_seed])])
-    return jax.tree.map(lambda x: np.asarray(x)[:, 0], found)
+    # Nothing is random: one seed is there because every sweep has some.
+    *swept, _ = study.axes
+    axes = [study.own[1], *swept, Axis("seed", [config.first_seed])]
+    found = study.stages.measure("grids", at, axes)
+    return {name: np.take(np.asarray(x), 0, len(axes) - 1) for name, x in found.items()}
 
 
-def quadrature(
-    law: Mixture, reward: Wave, beta: Array, bar: Array, y: Array
-) -> tuple[Array, Array]:
-    """V and u* at points y `[n]` of noise level ᾱ, by the trapezoidal rule over Y_T.
+def _enough(view: View) -> bool:
+    return len(view.values_of("num_steps")) >= LEAST
 
-    V = β log E[e^{r/β} | y]; u* = (√ᾱ E*[Y_T | y] - y)/(1 - ᾱ), E* under the tilt.
-    """
-    x = jnp.linspace(-HALF_WIDTH, HALF_WIDTH, 2001)
-    at = jax.vmap(lambda x: (law.log_density(x[None]), reward(x[None]) / beta))(x)
 
-    def one(y: Array) -> tuple[Array, Array]:
-        logs = at[0] - 0.5 * (y - jnp.sqrt(bar) * x) ** 2 / (1 - bar)
-        value = jax.nn.logsumexp(logs + at[1]) - jax.nn.logsumexp(logs)
-        mean = jax.nn.softmax(logs + at[1]) @ x
-        return beta * value, (jnp.sqrt(bar) * mean - y) / (1 - bar)
+def _over_shortfall(view: View) -> np.ndarray:
+    at = view.chosen(variance="posterior")
+    return at("control")[:, -1] / at("shortfall")[:, -1]
 
-    return jax.vmap(one)(y)
+
+def _slow(view: View) -> Theory:
+    T = np.asarray(view.values_of("num_steps"), float)
+    slope = power_law(T, np.log(T) / T).slope
+    return Theory(slope, "<=", "log T/T over the same T", margin=MARGIN)
+
+
+def _near(view: View) -> Theory:
+    near = ORDERS["shortfall"].law(view).slope
+    return Theory(near, "~", "(σ²/b - 1) ∇V/β over the same T", margin=MARGIN)
+
+
+FIRST = Theory(-1.0, "~", "1/T", margin=MARGIN)
+POSTERIOR = {"value": _slow, "control": _near}
+
+
+def _order(name: str) -> Row:
+    def theory(view: View) -> Theory:
+        return FIRST if view.at["variance"] == "forward" else POSTERIOR[name](view)
+
+    what = f"exponent in T of the {ABOUT[name]}, {{variance}}"
+    id = "pift/continuous-time"
+    return Row(id, what, ORDERS[name], theory, each=("variance",), when=_enough)
+
+
+def _forward(name: str) -> Callable[[View], Got]:
+    return lambda view: ORDERS[name](view.chosen(variance="forward"))
+
+
+def _on_line(view: View) -> str:
+    swept = "beta" in view.piece.at
+    beta = "" if swept else f"β = {view.study.config.beta:g}, "
+    return f"mixture on a line, {beta}{view.values_of('num_times')[-1]:g} steps"
+
+
+def _refinement(name: str) -> Exact:
+    return Exact(lambda view: REFINED[name].law(view).local_slopes[-1], said="")
+
+
+def _newton(view: View) -> float:
+    """The order of the finest grid's iteration."""
+    return convergence_orders(view("grid_iterates"), ROUNDING)[-1]
+
+
+def _unresolved(view: View) -> str:
+    if np.isfinite(_newton(view)):
+        return ""
+    return (
+        "fewer than three errors lie above rounding: more of continuous.num_iterations or a "
+        "smaller beta decide"
+    )
+
+
+def _against(view: View, name: str, title: str) -> Panel:
+    words = NAMES.values["variance"]
+    return Panel(
+        "powerlaw",
+        "num_steps",
+        tuple(view.line(name, words[k], fit=ORDERS[name], variance=k) for k in VARIANCES),
+        (Drawn(r"slope of $T^{-1}$", exponent=-1.0, line=0),),
+        title=view.titled(title),
+    )
+
+
+def _bellman(views: Sequence[View]) -> list[Figure]:
+    """Policy iteration on grids, at the first swept values."""
+    first = views[0]
+    grids = first.values_of("num_times").tolist()
+    iterations = Panel(
+        "convergence",
+        "iteration",
+        tuple(first.line("grid_iterates", f"{n:g} steps", num_times=n) for n in grids),
+        over=(),
+        title="Policy iteration, continuous time",
+        xlabel="iteration",
+        ylabel="largest |V − limit on the grid|",
+        ordered=True,
+    )
+    lines: tuple[Line, ...] = tuple(
+        first.line(f"grid_{name}", name, fit=REFINED[f"grid_{name}"])
+        for name in ("value", "control")
+    )
+    refinement = Panel(
+        "powerlaw",
+        "num_times",
+        lines,
+        (Drawn("slope of second order", exponent=-2.0, line=0),),
+        over=(),
+        title="Refining space and time",
+        xlabel="time steps",
+        ylabel="largest error against quadrature",
+    )
+    caption = "The Bellman equation of a mixture on a line, against Hopf-Cole."
+    note = first_alone([view.piece for view in views])
+    return [Figure("bellman", (iterations, refinement), caption, note)]
+
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label,
+    quantities=(
+        *CHAINS,
+        *GRIDS,
+        Quantity(
+            "grid_iterates",
+            "largest |V − limit| of policy iteration",
+            ("iteration",),
+            ("num_times",),
+            seeds=False,
+        ),
+    ),
+    claims=(
+        Row(
+            "pift/continuous-time",
+            f"{ABOUT['control']} over what its variance explains, posterior variance",
+            Median(_over_shortfall),
+            Theory(1.0, "~", "|(σ²/b - 1) ∇V/β|", margin=MARGIN),
+            where=lambda view: f"T = {view.values_of('num_steps')[-1]:g}",
+            when=_enough,
+        ),
+        _order("value"),
+        _order("control"),
+        Row(
+            "pift/certificate",
+            "certificate less J of the optimum, least",
+            Exact(lambda view: view("gap").min()),
+            Theory(0.0, ">=", "J <= E[β log E[e^{r/β} | Y_0]]"),
+            where="all T, both variances",
+            when=_enough,
+        ),
+        Row(
+            "pift/certificate",
+            f"exponent in T of the {ABOUT['gap']}, σ² = b",
+            _forward("gap"),
+            FIRST,
+            when=_enough,
+        ),
+        *(
+            Row(
+                "pift/continuous-time",
+                f"exponent of {ABOUT[name]}, space and time refined together",
+                _refinement(name),
+                Theory(-2.0, "~", "second-order scheme", margin=MARGIN),
+                where=_on_line,
+            )
+            for name in REFINED
+        ),
+        Row(
+            "pift/continuous-time",
+            "order of convergence of policy iteration in continuous time",
+            Exact(_newton, said=""),
+            Theory(2.0, "~", "policy iteration is Newton's method", margin=NEWTON),
+            where=_on_line,
+            premature=_unresolved,
+        ),
+    ),
+    figures=(
+        Draw(
+            "continuous_limit",
+            lambda view: [
+                _against(view, "value", "Value at the start"),
+                _against(view, "control", "Control"),
+            ],
+            "Optimal chains of T steps against their limit in continuous time.",
+        ),
+        Draw(
+            "certificate",
+            lambda view: [_against(view, "gap", "Certificate less J*")],
+            "What the certificate leaves open at the optimum.",
+        ),
+        _bellman,
+    ),
+)

@@ -8,11 +8,9 @@ import pytest
 from fineq.claims import Claim
 from fineq.ddpm.chain import control_of
 from fineq.errors import InputError
-from fineq.pift import lq, rewards, tilting
+from fineq.pift import lq, tilting
 from fineq.settings.fields import replace_at
 from fineq.studies.pift import continuous_limit
-from fineq.studies.pift.continuous_limit import line, mean_square, quadrature
-from fineq.studies.pift.continuous_views import newton_orders
 from fineq.studies.pift.instances import Given, make_instance
 from fineq.sweep.stages import Stages
 from tests.studies.pift.small import small
@@ -23,20 +21,6 @@ def _study():
     words = ("continuous.num_steps=[30, 60, 120]", "continuous.num_times=[50, 100]")
     config = small("continuous_limit", *words)
     return config, continuous_limit.run(config, Given(), Stages())
-
-
-def test_mean_square_of_a_quadratic():
-    q = rewards.Quadratic(
-        jnp.array([[0.5, 0.2], [0.2, -1.0]]), jnp.array([0.3, 1.0]), jnp.asarray(0.4)
-    )
-    C = np.array([[1.0, 0.3], [0.3, 0.5]])
-    mean = np.array([0.2, -0.6])
-    nodes, weights = np.polynomial.hermite_e.hermegauss(5)  # exact up to degree 9
-    z = np.stack([x.ravel() for x in np.meshgrid(nodes, nodes)], -1)
-    w = np.outer(weights, weights).ravel() / (2 * np.pi)
-    values = np.asarray(jax.vmap(q)(jnp.asarray(mean[None] + z @ np.linalg.cholesky(C).T)))
-    found = mean_square(q, jnp.asarray(mean), jnp.asarray(C))
-    assert found == pytest.approx(w @ values**2, rel=1e-12)
 
 
 @pytest.mark.parametrize("i", [0, 1])
@@ -75,23 +59,16 @@ def test_no_claim_fails(study):
     assert result.status == "complete"
 
 
-def test_quadrature_is_the_closed_form_where_there_is_one():
-    law, _ = line()
-    reward = rewards.quadratic([[-1.0]], [0.5])
-    y = jnp.linspace(-2.0, 2.0, 5)
-    value, control = jax.jit(quadrature)(law, reward, jnp.asarray(0.7), jnp.asarray(0.3), y)
-    for found, exact in ((value, tilting.value), (control, tilting.control)):
-        at = jax.jit(jax.vmap(lambda y, exact=exact: exact(law, reward, 0.7, 0.3, y[None])))
-        truth = at(y)
-        np.testing.assert_allclose(found, truth.reshape(5), rtol=1e-9)
-
-
-def test_newton_order_of_squared_errors():
-    squared = np.array([1e-1, 1e-2, 1e-4, 1e-8, 1e-16])
-    halved = 0.5 ** np.arange(5)
-    found = newton_orders(np.stack([squared, halved, np.full(5, 1e-12)]))
-    np.testing.assert_allclose(found[:2], [2, 1], rtol=1e-10)
-    assert np.isnan(found[2])
+@pytest.mark.slow
+def test_grids_are_those_of_the_swept_price():
+    words = ("seeds=1", "continuous.num_steps=[10, 20]", "continuous.num_times=[20, 40]")
+    config = small("continuous_limit", *words, "sweep.beta=[1.0, 3.0]")
+    swept = continuous_limit.run(config, Given(), Stages())
+    alone = continuous_limit.run(small("continuous_limit", *words, "beta=3.0"), Given(), Stages())
+    for name in ("grid_value", "grid_iterates"):
+        found = swept.arrays[name].values
+        np.testing.assert_allclose(found[:, 1], alone.arrays[name].values, rtol=1e-6)
+        assert not np.allclose(found[:, 0], found[:, 1], rtol=1e-2)
 
 
 def test_bad_input():
