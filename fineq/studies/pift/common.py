@@ -1,11 +1,8 @@
 """What the studies of fine-tuning share: names of fields, axes, instances, text for claims."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-from fineq.claims.counting import over_seeds
-from fineq.rates import Interval, Rate, SequenceRate
+from fineq.rates import Rate
 from fineq.studies import common
 from fineq.studies.common import Names, seed_axis, user_axes
 from fineq.studies.pift import claims as claims  # registers them
@@ -82,34 +79,6 @@ def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool
     axes = [*user_axes(config), seeds]
     same = not is_drawn(config, given)
     return Study(config, given, stages, make_instance(config, given), axes, alike=same)
-
-
-class Relative(NamedTuple):
-    """Measured over predicted exponents.
-
-    Attributes:
-        over: `[seed]`; NaN where the rate is not linear or not known.
-        used: the fits of the others.
-        interval: over seeds; of a single one that of its regression.
-    """
-
-    over: np.ndarray
-    used: list[SequenceRate]
-    interval: Interval
-
-
-def relative(rate: Rate, exponent: np.ndarray) -> Relative:
-    """Compare a fitted rate with the exponents predicted for its seeds, `[seed]`."""
-    slopes = np.array([fit.slope for fit in rate.per_seed])
-    linear = np.array([fit.verdict == "linear" for fit in rate.per_seed])
-    use = linear & np.isfinite(slopes) & np.isfinite(exponent)
-    over = np.where(use, -slopes / exponent, np.nan)
-    used = [fit for fit, one in zip(rate.per_seed, use, strict=True) if one]
-    interval = over_seeds(over)
-    if rate.seeds == 1 and use.all():
-        found, by = rate.exponent, float(exponent[0])
-        interval = found._replace(value=found.value / by, low=found.low / by, high=found.high / by)
-    return Relative(over, used, interval)
 
 
 def no_rate(rate: Rate, exponent: np.ndarray) -> str:

@@ -57,6 +57,11 @@ GRIDS = (
     Quantity("grid_control", "largest |u − exact| half-way", (), ("num_times",), seeds=False),
 )
 ABOUT = {quantity.name: quantity.text for quantity in (*CHAINS, *GRIDS)}
+LABELS = {
+    "value": r"root mean square of $V_0$ − limit",
+    "control": r"root mean square of $u^*$ − limit",
+    "gap": r"certificate of the chain less $J^*$",
+}
 ORDERS = {name: Exponent(name, "num_steps", MARGIN, "larger T") for name in ABOUT}
 REFINED = {
     quantity.name: Exponent(quantity.name, "num_times", MARGIN, "larger continuous.num_times")
@@ -201,6 +206,7 @@ def _against(view: View, name: str, title: str) -> Panel:
         tuple(view.line(name, words[k], fit=ORDERS[name], variance=k) for k in VARIANCES),
         (Drawn(r"slope of $T^{-1}$", exponent=-1.0, line=0),),
         title=view.titled(title),
+        ylabel=LABELS[name],
     )
 
 

@@ -4,15 +4,16 @@ The local ratio at the optimum, the spectral radius of ∇²V̄(m*)/k over all m
 predicts the rate; the Lipschitz bound ρ_t, over all means, is what the theory asks to be below 1.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Claim, Theory
-from fineq.claims.counting import seeds_words, transient, unless_holds
-from fineq.figures import Figure, Line, Panel
+from fineq.claims import Theory
+from fineq.claims.counting import over_seeds
+from fineq.figures import Figure, Panel
 from fineq.figures import Theory as Drawn
 from fineq.iterate import unroll
 from fineq.pift.grid.checks import change_under_halving, memory_bytes
@@ -21,93 +22,64 @@ from fineq.pift.grid.nested import nested
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import Grid
-from fineq.rates import Rate, linear_rate
-from fineq.results import StudyResult, status_of
-from fineq.studies.common import Slice, dims_of, named_arrays, on, small_multiples, titled
-from fineq.studies.pift.claims import claim
-from fineq.studies.pift.common import (
-    Study,
-    coords_of,
-    instances_words,
-    no_rate,
-    relative,
-    schedule_note,
-    slices,
-)
+from fineq.studies.decay import Decay, LinearRate
+from fineq.studies.found import Found, Quantity
+from fineq.studies.pift.common import NAMES, Study, make_study, no_rate, schedule_note
 from fineq.studies.pift.regularity_measures import grid_of
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Got
+from fineq.studies.view import View
 from fineq.sweep.stages import Member
 
-ABOUT = {
-    "distance": "|m − m*|, largest over t",
-    "gap": "value gap J* − J",
-    "local": "predicted ratio: curvature at the optimum",
-    "bound": "Lipschitz bound ρ_t",
-    "rate": "measured ratio of an inner iteration",
-}
-Numbers = Any  # arrays, of JAX while a program is traced and of NumPy afterwards
 MARGIN = 0.1  # as on linear-quadratic instances
 FLOOR = 1e-10  # of values on a grid
 MOST_TO_HALVE = 2**31  # bytes that the finer grid may take
+NEAR = 0.05  # of one another: two lines that cannot be told apart
+QUANTITIES = (
+    Quantity("distance", "|m − m*|, largest over t", ("iteration",)),
+    Quantity("gap", "value gap J* − J", ("iteration",)),
+    Quantity("local", "predicted ratio: curvature at the optimum", ("t",)),
+    Quantity("bound", "Lipschitz bound ρ_t", ("t",)),
+    Quantity("rate", "measured ratio of an inner iteration", ("t",)),
+)
 
 
-class Found(NamedTuple):
-    """One member: `distance [n + 1]` and `gap [n]` over sweeps; the others `[T]`."""
-
-    distance: Numbers
-    gap: Numbers
-    local: Numbers
-    bound: Numbers
-    upward: Numbers
-    rate: Numbers
-    solved: Numbers
-
-
-def run(study: Study) -> StudyResult:
+def measure(study: Study) -> Found:
     """Sweep and iterate on the grid, for every member."""
     config, grid = study.config, grid_of(study)
     rule: Any = config.inner.rule
 
-    def look(member: Member) -> Found:
+    def look(member: Member) -> dict[str, Array]:
         problem = study.instance(member).problem
         posed = gridded(problem, grid)
         best = optimum(posed)
         inner = nested(posed, config.inner.num_inner, rule, reference=best)
         num = config.inner.num_sweeps
         swept = unroll(posed, GridSweeps(rule), num_steps=num, reference=best)[1]
-        return Found(
-            jnp.max(swept["distance"], axis=-1),
-            jnp.append(swept["gap"][1:], jnp.nan),
-            best.optimal.ratio,
-            best.everywhere.ratio,
-            best.everywhere.highest,
-            last_ratio(inner.to_fixed),
-            jnp.all(best.residual < FLOOR),
-        )
+        return {
+            "distance": jnp.max(swept["distance"], axis=-1),
+            "gap": jnp.append(swept["gap"][1:], jnp.nan),
+            "local": best.optimal.ratio,
+            "bound": best.everywhere.ratio,
+            "upward": best.everywhere.highest,
+            "rate": last_ratio(inner.to_fixed),
+            "solved": jnp.all(best.residual < FLOOR),
+        }
 
-    found = Found(*map(np.asarray, study.stages.measure("grid", look, study.axes)))
-    iterations = np.arange(found.distance.shape[-1])
-    rates = [_rate(found, piece, iterations) for piece in slices(study.axes)]
-    dims = dims_of(study.axes)
-    arrays = named_arrays(
-        found._asdict(), dims, {k: ABOUT[k] for k in ("distance", "gap")}, last=("iteration",)
-    )
-    steps = {k: ABOUT[k] for k in ("local", "bound", "rate")}
-    arrays |= named_arrays(found._asdict(), dims, steps, last=("t",))
-    return StudyResult(
-        arrays,
-        coords_of(study.axes, config, iteration=iterations, t=np.arange(found.local.shape[-1])),
-        tuple(_claims(study, found, rates)),
-        tuple(rates),
-        _figures(study, found),
-        status_of(~found.solved),
-        {
-            "grid": f"{grid.num} points on each axis, from {np.round(grid.low, 2).tolist()} to "
-            f"{np.round(grid.axes[:, -1], 2).tolist()}",
-            "error of the grid": _halved(study, grid),
-            **schedule_note(config),
-            **_notes(found),
-        },
-    )
+    measured = study.stages.measure("grid", look, study.axes)
+    found = {name: np.asarray(x) for name, x in measured.items()}
+    notes = {
+        "grid": f"{grid.num} points on each axis, from {np.round(grid.low, 2).tolist()} to "
+        f"{np.round(grid.axes[:, -1], 2).tolist()}",
+        "error of the grid": _halved(study, grid),
+        **schedule_note(config),
+        **_notes(found),
+    }
+    coords = {name: np.arange(found[of].shape[-1]) for name, of in COORDS.items()}
+    return Found(found, coords=coords, lost=~found["solved"], notes=notes)
+
+
+COORDS = {"iteration": "distance", "t": "local"}
 
 
 def _halved(study: Study, grid: Grid) -> str:
@@ -125,12 +97,13 @@ def _halved(study: Study, grid: Grid) -> str:
     )
 
 
-def _notes(found: Found) -> dict[str, str]:
+def _notes(found: Mapping[str, np.ndarray]) -> dict[str, str]:
     notes = {}
-    for name, values, meaning in (
-        ("contraction", found.bound, "lie beyond the Lipschitz condition: max_t ρ_t"),
-        ("well-posedness", found.upward, "need not have a unique optimum: σ²/β times curvature"),
+    for name, of, meaning in (
+        ("contraction", "bound", "lie beyond the Lipschitz condition: max_t ρ_t"),
+        ("well-posedness", "upward", "need not have a unique optimum: σ²/β times curvature"),
     ):
+        values = found[of]
         worst = values.max(axis=-1)
         if np.any(worst >= 1):
             step = int(values.reshape(-1, values.shape[-1]).max(axis=0).argmax())
@@ -150,89 +123,101 @@ def last_ratio(errors: Array) -> Array:
     return jnp.where(jnp.any(resolved, axis=-1), last, jnp.nan)
 
 
-def _rate(found: Found, piece: Slice, iterations: np.ndarray) -> Rate:
-    errors = found.distance[piece.index]
-    return linear_rate(
-        iterations,
-        np.where(np.isfinite(errors), errors, np.nan),
-        valid=np.isfinite(errors) & (errors > FLOOR),
-        quantity=f"{ABOUT['distance']}, whole sweeps, {piece.label}".removesuffix(", "),
-    )
+def _masks(view: View, errors: np.ndarray) -> Mapping[str, np.ndarray]:
+    return {"valid": np.isfinite(errors) & (errors > FLOOR)}
 
 
-def _claims(study: Study, found: Found, rates: list[Rate]) -> list[Claim]:
-    claims = []
-    plain = study.config.inner.rule == "plain"
-    for piece, rate in zip(slices(study.axes), rates, strict=True):
-        local = found.local[piece.index].max(axis=-1)
-        bound = float(np.max(found.bound[piece.index]))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            exponent = np.where((local > 0) & (local < 1), -np.log(local), np.nan)
-        over, used, interval = relative(rate, exponent)
-        words = instances_words(study)
-        if over.size > 1:
-            words = seeds_words(len(used), over.size, "that contract, with a linear rate")
-        instance = on(piece, words)
-        theory = Theory(1.0, "~", "-log of the curvature at the optimum", margin=MARGIN)
-        why = transient(used, MARGIN / 2) if used else no_rate(rate, exponent)
-        claims += [
-            claim(
-                "pift/linear-convergence",
-                interval,
-                theory if plain else None,
-                instance=instance,
-                what="decay exponent of |m - m*|, whole sweeps, over the predicted one",
-                undecided=unless_holds(interval, theory, why),
-            ),
-            claim(
-                "pift/linear-convergence",
-                rate.ratio,
-                Theory(bound, "<=", "max_t ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t") if bound < 1 else None,
-                instance=instance,
-                what="ratio of a sweep, and the Lipschitz bound",
-                decides="a finer grid and more of inner.num_sweeps narrow it",
-            ),
-        ]
-    return claims
+def _predicted(view: View) -> np.ndarray:
+    local = view("local").max(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((local > 0) & (local < 1), -np.log(local), np.nan)
 
 
-def _figures(study: Study, found: Found) -> tuple[Figure, ...]:
-    pieces = slices(study.axes)
-    ratios = [float(np.median(found.local[p.index].max(axis=-1))) for p in pieces]
-    drawn = tuple(
-        Drawn("theory" if i == 0 else "", ratio=r, line=i) for i, r in enumerate(ratios) if r < 1
-    )
-    lines = tuple(Line("distance", p.label, p.at) for p in pieces)
-    sweeps = Panel(
+RATE = LinearRate("distance", "iteration", "whole sweeps", _masks)
+
+
+def _ratio(view: View) -> Got:
+    """The ratio of a sweep; of a problem that is given it has no interval."""
+    rate = RATE.of(view)
+    exact = over_seeds(np.array([np.exp(rate.slope)]), True)
+    return Got(exact if view.study.alike else rate.ratio, rate.seeds_used)
+
+
+def _exponent(view: View) -> Theory | None:
+    plain = view.study.config.inner.rule == "plain"
+    words = "-log of the curvature at the optimum"
+    return Theory(1.0, "~", words, margin=MARGIN) if plain else None
+
+
+def _bound(view: View) -> Theory | None:
+    bound = float(np.max(view("bound")))
+    formula = "max_t ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t"
+    return Theory(bound, "<=", formula) if bound < 1 else None
+
+
+CAPTION = (
+    "Policy iteration on a grid, the ratio that the curvature at the optimum predicts, and the "
+    "Lipschitz bound."
+)
+
+
+def _whole_sweeps(views: Sequence[View]) -> list[Figure]:
+    ratios = [float(np.median(view("local").max(axis=-1))) for view in views]
+    drawn = [
+        Drawn("curvature at the optimum" if i == 0 else "", ratio=ratio, line=i)
+        for i, ratio in enumerate(ratios)
+        if ratio < 1
+    ]
+    panel = Panel(
         "convergence",
         "iteration",
-        lines,
-        drawn,
+        tuple(view.line("distance", view.piece.label) for view in views),
+        tuple(drawn),
         title="Means, whole sweeps",
         ordered=True,
         xlabel="sweep",
     )
-    caption = (
-        "Policy iteration on a grid, the ratio that the curvature at the optimum predicts, and the "
-        "Lipschitz bound."
-    )
-    return (
-        Figure("linear_convergence", (sweeps,), caption),
-        *small_multiples("per_step", pieces, _per_step, caption),
-    )
+    return [Figure("linear_convergence", (panel,), CAPTION)]
 
 
-def _per_step(piece: Slice) -> list[Panel]:
+def _per_step(view: View) -> list[Panel]:
+    hidden = np.allclose(view("rate"), view("local"), rtol=NEAR, atol=0)
+    local = "at the optimum" + (", on the measured line" if hidden else "")
     panel = Panel(
         "curves",
         "t",
-        (Line("rate", "measured", piece.at),),
+        (view.line("rate", "measured"),),
         (
-            Drawn("at the optimum", variable="local", line=0, at=piece.at),
-            Drawn("Lipschitz bound", variable="bound", at=piece.at),
+            Drawn(local, variable="local", line=0, at=view.piece.at),
+            Drawn("Lipschitz bound", variable="bound", at=view.piece.at),
         ),
-        title=titled("Ratio of the inner iteration", piece),
+        title=view.titled("Ratio of the inner iteration"),
         yscale="log",
         ylabel="ratio",
     )
     return [panel]
+
+
+RECIPE = Recipe(
+    bind=make_study,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label,
+    quantities=QUANTITIES,
+    claims=(
+        Row(
+            "pift/linear-convergence",
+            "decay exponent of |m - m*|, whole sweeps, over the predicted one",
+            Decay(RATE, _predicted, MARGIN / 2, no_rate),
+            _exponent,
+            who="that contract, with a linear rate",
+        ),
+        Row(
+            "pift/linear-convergence",
+            "ratio of a sweep, and the Lipschitz bound",
+            _ratio,
+            _bound,
+        ),
+    ),
+    figures=(_whole_sweeps, Draw("per_step", _per_step, CAPTION)),
+)

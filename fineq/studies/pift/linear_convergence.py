@@ -3,203 +3,97 @@
 On linear-quadratic instances everything is exact: the ratio ρ_t of the inner iteration at step t
 is the spectral radius of S_t P_{t+1}/β_t, whole sweeps contract at max_t ρ_t, and the value gap,
 quadratic in the error, at its square. Compared are exponents, -log(ratio), of a run, and the ratios
-of the update maps themselves, linearised at the optimum, with those predicted.
+of the update maps themselves, linearised at the optimum, with those predicted. Laws that no
+quadratic solves are in `gridded_convergence`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from fineq.claims import Claim, Measured, Theory
-from fineq.claims.counting import over_seeds, seeds_words, share, transient, unless_holds
-from fineq.figures import Figure, Line, Panel
+from fineq.claims import Measured, Theory
+from fineq.figures import Figure, Panel
 from fineq.figures import Theory as Drawn
-from fineq.rates import Rate, linear_rate
-from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies.common import Slice, dims_of, named_arrays, on, small_multiples, titled
+from fineq.results import StudyResult
+from fineq.studies.decay import Decay, LinearRate
+from fineq.studies.found import Found, Quantity
 from fineq.studies.pift import gridded_convergence
-from fineq.studies.pift.affine import (
-    Facts,
-    Inner,
-    Ratios,
-    facts_of,
-    inner_errors,
-    measured_ratios,
-    sweeps,
-)
-from fineq.studies.pift.claims import claim
+from fineq.studies.pift.affine import Facts, facts_of, inner_errors, measured_ratios, sweeps
 from fineq.studies.pift.common import (
+    NAMES,
     Study,
-    alike,
-    coords_of,
     is_linear_quadratic,
     make_study,
     no_rate,
-    relative,
     schedule_note,
-    slices,
 )
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import Given
-from fineq.sweep import SweepResult
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Got, Median, Share
+from fineq.studies.view import View
 from fineq.sweep.stages import Stages
 
 NUM_POWERS = 1000  # power iterations: modes within 1% of the slowest die out to 4e-5
 MARGIN = 0.1  # on measured over predicted exponent, a limit seen over finitely many decades
 EQUAL = 1e-6  # on measured over predicted ratio of the maps
 ROUNDING = 1e-12
-ABOUT = {"distance": "|m − m*|, largest over t", "gap": "value gap J* − J"}
+QUANTITIES = (
+    Quantity("distance", "|m − m*|, largest over t", ("iteration",)),
+    Quantity("gap", "value gap J* − J", ("iteration",)),
+    Quantity("ratio", "predicted ratio max_t ρ_t"),
+    Quantity("ratios", "predicted ratio ρ_t", ("t",)),
+    Quantity("last_ratio", "measured ratio of a sweep"),
+    Quantity("per_step", "measured ratio of an inner iteration", ("t",)),
+    Quantity("value", "J*"),
+    Quantity("reward", "E r under the optimum"),
+    Quantity("divergence", "path KL of the optimum"),
+    Quantity("pretrained", "E r of the pre-trained chain"),
+    Quantity("to_fixed_point", "|m − fixed point|", ("t", "inner")),
+    Quantity("to_optimum", "|m − m*|", ("t", "inner")),
+)
 
 
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     """Sweep over the whole trajectory, and iterate at each step, on the same instances."""
     study = make_study(config, given, stages)
-    if not is_linear_quadratic(study):
-        return gridded_convergence.run(study)
-    facts = facts_of(study)
+    return (EXACT if is_linear_quadratic(study) else gridded_convergence.RECIPE)(
+        config, given, stages
+    )
+
+
+def measure(study: Study) -> Found:
+    """The exact facts, a run of each kind of iteration, and the ratios of the maps."""
+    config, facts = study.config, facts_of(study)
     result = sweeps(study, "sweeps", config.inner.num_sweeps)
     inner = inner_errors(study, config.inner.num_inner)
-    rates = _rates(study, result)
     ratios = measured_ratios(study, NUM_POWERS)
-    return StudyResult(
-        _arrays(study, facts, result, inner, ratios),
-        coords_of(
-            study.axes,
-            config,
-            iteration=result.iterations,
-            t=np.arange(np.asarray(facts.ratios).shape[-1]),
-            inner=np.arange(config.inner.num_inner + 1),
-        ),
-        (
-            *_claims(study, facts, rates, ratios),
-            *_from_afar(study, facts, result, inner),
-        ),
-        tuple(rate for by_name in rates for rate in by_name.values()),
-        _figures(study, facts),
-        status_of(result.diverged | ~np.asarray(facts.solution.well_posed)),
-        {**schedule_note(config), **_notes(facts)},
+    posed = np.asarray(facts.solution.well_posed)
+    names = ("ratio", "ratios", "value", "reward", "divergence", "pretrained")
+    values = {
+        **{name: result.metrics[name] for name in ("distance", "gap")},
+        **{name: getattr(facts, name) for name in names},
+        "last_ratio": ratios.sweep,
+        "per_step": ratios.steps,
+        **inner._asdict(),
+    }
+    coords = {
+        "iteration": result.iterations,
+        "t": np.arange(np.shape(facts.ratios)[-1]),
+        "inner": np.arange(config.inner.num_inner + 1),
+    }
+    return Found(
+        values,
+        coords=coords,
+        lost=result.diverged | ~posed,
+        notes={**schedule_note(config), **_notes(facts)},
+        more={
+            "valid": result.valid,
+            "diverged": result.diverged,
+            "mismatch": np.asarray(facts.mismatch),
+        },
     )
-
-
-def _rates(study: Study, result: SweepResult) -> list[dict[str, Rate]]:
-    return [
-        {
-            name: linear_rate(
-                result.iterations,
-                np.maximum(result.metrics[name][piece.index], 0.0),
-                valid=result.valid[piece.index],
-                diverged=result.diverged[piece.index],
-                quantity=f"{text}, whole sweeps, {piece.label}".removesuffix(", "),
-            )
-            for name, text in ABOUT.items()
-        }
-        for piece in slices(study.axes)
-    ]
-
-
-def _from_afar(study: Study, facts: Facts, result: SweepResult, inner: Inner) -> Iterator[Claim]:
-    """Whether iterations that contract at the optimum reach it from the pre-trained policy.
-
-    The contraction is a local one, so that theory says nothing of this: it is measured alone.
-    """
-    errors = np.asarray(inner.to_optimum).max(axis=-2)
-    nested = np.isfinite(errors[..., -1]) & (errors[..., -1] < errors[..., 0])
-    for piece in slices(study.axes):
-        contracting = np.asarray(facts.ratio)[piece.index] < 1
-        if not contracting.any():
-            continue
-        words = seeds_words(
-            int(contracting.sum()), contracting.size, "with max_t ρ_t < 1", alike(study)
-        )
-        for name, reached in (("whole sweeps", ~result.diverged), ("nested PI-FT", nested)):
-            yield claim(
-                "pift/linear-convergence",
-                share(reached[piece.index][contracting], alike(study)),
-                instance=on(piece, words),
-                what=f"share on which {name} approach the optimum from the pre-trained policy",
-            )
-
-
-def _predicted(rule: str, formula: str) -> Theory | None:
-    """What plain steps should do; damped and Newton steps have no such prediction here."""
-    return Theory(1.0, "~", formula, margin=MARGIN) if rule == "plain" else None
-
-
-def _exponent(study: Study, piece: Slice, rate: Rate, exponent: np.ndarray, power: int) -> Claim:
-    """The decay of the means (power 1) or of the value gap (2) against exponents `[seed]`."""
-    over, used, measured = relative(rate, power * exponent)
-    theory = _predicted(study.config.inner.rule, ("-log max_t ρ_t", "-2 log max_t ρ_t")[power - 1])
-    error = ("|m - m*|", "the value gap")[power - 1]
-    seeds = seeds_words(len(used), over.size, "with a linear rate")
-    why = transient(used, MARGIN / 2) if used else no_rate(rate, exponent)
-    return claim(
-        "pift/linear-convergence",
-        measured,
-        theory,
-        instance=on(piece, seeds),
-        what=f"decay exponent of {error}, whole sweeps, over the one predicted",
-        undecided=unless_holds(measured, theory, why),
-    )
-
-
-def _claims(
-    study: Study,
-    facts: Facts,
-    rates: list[dict[str, Rate]],
-    ratios: Ratios,
-) -> list[Claim]:
-    found = []
-    for piece, rate in zip(slices(study.axes), rates, strict=True):
-        ratio = np.asarray(facts.ratio)[piece.index]
-        posed = np.isfinite(ratio)
-        instance = on(piece, seeds_words(int(posed.sum()), ratio.size, "that are well posed"))
-        nothing = "" if posed.any() else "no member is well posed: a larger beta decides"
-        with np.errstate(divide="ignore", invalid="ignore"):
-            exponent = -np.log(ratio)
-        known = _finite(np.asarray(facts.mismatch)[piece.index])
-        mismatch = float(np.max(known)) if known.size else float("nan")
-        steps = np.asarray(ratios.steps)[piece.index] / np.asarray(facts.ratios)[piece.index]
-        apart = np.max(np.abs(steps - 1), axis=-1)
-        found += [
-            claim(
-                "pift/optimality",
-                Measured.exact(mismatch),
-                Theory(ROUNDING, "<=", "rounding"),
-                instance=instance,
-                what="|V backward - J forward| over |J|, largest",
-                undecided=nothing,
-            ),
-            _exponent(study, piece, rate["distance"], exponent, 1),
-            _exponent(study, piece, rate["gap"], exponent, 2),
-            claim(
-                "pift/linear-convergence",
-                over_seeds(np.asarray(ratios.sweep)[piece.index] / ratio, alike(study)),
-                Theory(1.0, "~", "max_t ρ_t", margin=EQUAL),
-                instance=instance,
-                what="ratio of the linearised plain sweep over the predicted one",
-                undecided=nothing,
-            ),
-            claim(
-                "pift/linear-convergence",
-                over_seeds(np.where(np.isfinite(apart), apart, np.nan), alike(study)),
-                Theory(EQUAL, "<=", "ρ_t at V*"),
-                instance=instance,
-                what="plain inner iteration: |ratio/ρ_t - 1|, largest over t",
-                undecided=nothing,
-            ),
-        ]
-    return found
-
-
-def median(values: np.ndarray) -> float:
-    """Median of the finite values; NaN where there is none."""
-    finite = _finite(values)
-    return float(np.median(finite)) if finite.size else float("nan")
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    return values[np.isfinite(values)]
 
 
 def _notes(facts: Facts) -> dict[str, str]:
@@ -236,99 +130,182 @@ def _escape(facts: Facts) -> str:
     return f"The first of them fails at step {step} along ({shown})"
 
 
-def _arrays(
-    study: Study,
-    facts: Facts,
-    result: SweepResult,
-    inner: Inner,
-    ratios: Ratios,
-) -> Arrays:
-    dims = dims_of(study.axes)
-    shown = {name: result.metrics[name] for name in ABOUT if name in result.metrics}
-    arrays = named_arrays(shown, dims, ABOUT, last=("iteration",))
-    arrays |= named_arrays(
-        {
-            **facts._asdict(),
-            "last_ratio": np.asarray(ratios.sweep),
-            "per_step": np.asarray(ratios.steps),
-        },
-        dims,
-        {
-            "ratio": "predicted ratio max_t ρ_t",
-            "ratios": "predicted ratio ρ_t",
-            "last_ratio": "measured ratio of a sweep",
-            "per_step": "measured ratio of an inner iteration",
-            "value": "J*",
-            "reward": "E r under the optimum",
-            "divergence": "path KL of the optimum",
-            "pretrained": "E r of the pre-trained chain",
-        },
-        last=("t",),
-    )
-    for name, text in (
-        ("to_fixed_point", "|m − fixed point|"),
-        ("to_optimum", "|m − m*|"),
-    ):
-        values = np.asarray(getattr(inner, name))
-        arrays[name] = Named(values, (*dims, "t", "inner"), "1", text)
-    return arrays
+def _masks(view: View, errors: np.ndarray) -> Mapping[str, np.ndarray]:
+    return {name: view.found.more[name][view.piece.index] for name in ("valid", "diverged")}
 
 
-def _figures(study: Study, facts: Facts) -> tuple[Figure, ...]:
-    pieces = slices(study.axes)
+def _decay(name: str, power: int) -> Decay:
+    """The decay of the means (power 1) or of the value gap (2) against that predicted."""
 
-    def predicted(power: int) -> tuple[Drawn, ...]:
-        ratios = [median(np.asarray(facts.ratio)[p.index]) ** power for p in pieces]
-        return tuple(
-            Drawn("theory" if i == 0 else "", ratio=ratio, line=i)
-            for i, ratio in enumerate(ratios)
-            if ratio < 1
-        )
+    def predicted(view: View) -> np.ndarray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -power * np.log(view("ratio"))
 
-    def sweep_panel(name: str, title: str, power: int) -> Panel:
-        lines = tuple(Line(name, piece.label, piece.at) for piece in pieces)
-        drawn = predicted(power)
-        return Panel(
-            "convergence", "iteration", lines, drawn, title=title, ordered=True, xlabel="sweep"
-        )
-
-    return (
-        Figure(
-            "linear_convergence",
-            (
-                sweep_panel("distance", "Means, whole sweeps", 1),
-                sweep_panel("gap", "Value gap, whole sweeps", 2),
-            ),
-            "Policy iteration on the whole trajectory, and the exact ratio max_t ρ_t (means) and "
-            "its square (value gap), median over seeds.",
-        ),
-        *small_multiples("per_step", pieces, lambda p: [_per_step(p), _inner_panel(p, facts)]),
-    )
+    rate = LinearRate(name, "iteration", "whole sweeps", _masks)
+    return Decay(rate, predicted, MARGIN / 2, no_rate)
 
 
-def _per_step(piece: Slice) -> Panel:
+def _predicted(formula: str) -> Any:
+    """What plain steps should do; damped and Newton steps have no such prediction here."""
+    theory = Theory(1.0, "~", formula, margin=MARGIN)
+    return lambda view: theory if view.study.config.inner.rule == "plain" else None
+
+
+def _posed(view: View) -> np.ndarray:
+    return np.isfinite(view("ratio"))
+
+
+def _nothing(view: View, got: Got) -> str:
+    return "" if _posed(view).any() else "no member is well posed: a larger beta decides"
+
+
+def _mismatch(view: View) -> Got:
+    """|V backward - J forward| over |J|, the largest of those that are well posed."""
+    found = view.found.more["mismatch"][view.piece.index]
+    largest = np.max(found[np.isfinite(found)], initial=-np.inf)
+    measured = Measured.exact(float(largest) if np.isfinite(largest) else float("nan"))
+    return Got(measured, int(_posed(view).sum()))
+
+
+def _apart(view: View) -> np.ndarray:
+    """|ratio/ρ_t - 1| of the inner iteration, largest over t."""
+    apart = np.max(np.abs(view("per_step") / view("ratios") - 1), axis=-1)
+    return np.where(np.isfinite(apart), apart, np.nan)
+
+
+def _contracting(view: View) -> np.ndarray:
+    return view("ratio") < 1
+
+
+def _swept(view: View) -> np.ndarray:
+    return ~view.found.more["diverged"][view.piece.index]
+
+
+def _nested(view: View) -> np.ndarray:
+    errors = view("to_optimum").max(axis=-2)
+    return np.isfinite(errors[..., -1]) & (errors[..., -1] < errors[..., 0])
+
+
+def _sweep_panel(views: Sequence[View], name: str, title: str, power: int) -> Panel:
+    ratios = [median(view("ratio")) ** power for view in views]
+    label = r"$\max_t\,\rho_t$" if power == 1 else r"$(\max_t\,\rho_t)^2$"
+    drawn = [
+        Drawn(label if i == 0 else "", ratio=ratio, line=i)
+        for i, ratio in enumerate(ratios)
+        if ratio < 1
+    ]
     return Panel(
+        "convergence",
+        "iteration",
+        tuple(view.line(name, view.piece.label) for view in views),
+        tuple(drawn),
+        title=title,
+        ordered=True,
+        xlabel="sweep",
+    )
+
+
+def _whole_sweeps(views: Sequence[View]) -> list[Figure]:
+    panels = (
+        _sweep_panel(views, "distance", "Means, whole sweeps", 1),
+        _sweep_panel(views, "gap", "Value gap, whole sweeps", 2),
+    )
+    caption = (
+        "Policy iteration on the whole trajectory, and the exact ratio max_t ρ_t (means) and "
+        "its square (value gap), median over seeds."
+    )
+    return [Figure("linear_convergence", panels, caption)]
+
+
+def _per_step(view: View) -> list[Panel]:
+    """The ratio at every step, and nested PI-FT at the slowest, the middle and the last."""
+    ratio = Panel(
         "curves",
         "t",
-        (Line("per_step", "measured", piece.at),),
-        (Drawn("ρ_t", variable="ratios", line=0, at=piece.at),),
-        title=titled("Ratio of the inner iteration", piece),
+        (view.line("per_step", "measured"),),
+        (Drawn(r"$\rho_t$", variable="ratios", line=0, at=view.piece.at),),
+        title=view.titled("Ratio of the inner iteration"),
         yscale="log",
         ylabel="ratio",
     )
-
-
-def _inner_panel(piece: Slice, facts: Facts) -> Panel:
-    ratios = np.asarray(facts.ratios)[piece.index]
+    ratios = view("ratios")
     T = ratios.shape[-1]
     slowest = int(np.argmax([median(of_step) for of_step in ratios.T]))
-    steps = sorted({slowest, T - 1, T // 2})
-    lines = tuple(Line("to_optimum", f"t = {t}", {**piece.at, "t": t}) for t in steps)
-    return Panel(
+    nested = Panel(
         "convergence",
         "inner",
-        lines,
-        title=titled("Nested PI-FT", piece),
+        tuple(view.line("to_optimum", f"t = {t}", t=t) for t in sorted({slowest, T - 1, T // 2})),
+        title=view.titled("Nested PI-FT"),
         ordered=True,
         xlabel="inner iteration",
     )
+    return [ratio, nested]
+
+
+def median(values: np.ndarray) -> float:
+    """Median of the finite values; NaN where there is none."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else float("nan")
+
+
+ID = "pift/linear-convergence"
+FROM_AFAR = "share on which {} approach the optimum from the pre-trained policy"
+EXACT = Recipe(
+    bind=make_study,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label,
+    quantities=QUANTITIES,
+    claims=(
+        Row(
+            "pift/optimality",
+            "|V backward - J forward| over |J|, largest",
+            _mismatch,
+            Theory(ROUNDING, "<=", "rounding"),
+            who="that are well posed",
+            undecided=_nothing,
+        ),
+        Row(
+            ID,
+            "decay exponent of |m - m*|, whole sweeps, over the one predicted",
+            _decay("distance", 1),
+            _predicted("-log max_t ρ_t"),
+            who="with a linear rate",
+        ),
+        Row(
+            ID,
+            "decay exponent of the value gap, whole sweeps, over the one predicted",
+            _decay("gap", 2),
+            _predicted("-2 log max_t ρ_t"),
+            who="with a linear rate",
+        ),
+        Row(
+            ID,
+            "ratio of the linearised plain sweep over the predicted one",
+            Median(lambda view: view("last_ratio") / view("ratio")),
+            Theory(1.0, "~", "max_t ρ_t", margin=EQUAL),
+            who="that are well posed",
+            undecided=_nothing,
+        ),
+        Row(
+            ID,
+            "plain inner iteration: |ratio/ρ_t - 1|, largest over t",
+            Median(_apart),
+            Theory(EQUAL, "<=", "ρ_t at V*"),
+            who="that are well posed",
+            undecided=_nothing,
+        ),
+        # The contraction is a local one: theory says nothing of this, it is measured alone.
+        *(
+            Row(
+                ID,
+                FROM_AFAR.format(name),
+                Share(reached, among=_contracting),
+                who="with max_t ρ_t < 1",
+                when=lambda view: bool(_contracting(view).any()),
+            )
+            for name, reached in (("whole sweeps", _swept), ("nested PI-FT", _nested))
+        ),
+    ),
+    figures=(_whole_sweeps, Draw("per_step", _per_step)),
+)

@@ -67,7 +67,7 @@ def test_grids_are_those_of_the_swept_price():
     alone = continuous_limit.run(small("continuous_limit", *words, "beta=3.0"), Given(), Stages())
     for name in ("grid_value", "grid_iterates"):
         found = swept.arrays[name].values
-        np.testing.assert_allclose(found[:, 1], alone.arrays[name].values, rtol=1e-6)
+        np.testing.assert_allclose(found[:, 1], alone.arrays[name].values, rtol=1e-6, atol=1e-12)
         assert not np.allclose(found[:, 0], found[:, 1], rtol=1e-2)
 
 
