@@ -25,7 +25,7 @@ from fineq.pift.grid.tensor import Grid
 from fineq.studies.decay import Decay, LinearRate
 from fineq.studies.found import Found, Quantity
 from fineq.studies.pift.common import NAMES, Study, make_study, no_rate, schedule_note
-from fineq.studies.pift.regularity_measures import grid_of
+from fineq.studies.pift.grids import grid_of
 from fineq.studies.recipe import Draw, Recipe, Row
 from fineq.studies.statistics import Got
 from fineq.studies.view import View

@@ -5,53 +5,54 @@ and their gradients for every t and inner iteration, the contraction ratios ρ_t
 them, the rates actually seen, and the smallest β at which each condition holds.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from fineq.claims import Claim, Measured, Theory
+from fineq.claims import Claim, Measured, Theory, claim
 from fineq.figures import Figure, Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies.common import Slice, dims_of, named_arrays, titled
-from fineq.studies.pift.claims import claim
-from fineq.studies.pift.common import Study, coords_of, make_study, slices
-from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.instances import Given
-from fineq.studies.pift.regularity_measures import (
-    Measures,
-    Thresholds,
-    grid_of,
-    measures,
-    thresholds,
-)
-from fineq.sweep.stages import Stages
+from fineq.pift.grid.measures import Measures, Thresholds, measures, thresholds
+from fineq.pift.grid.tensor import Grid
+from fineq.studies.common import Named
+from fineq.studies.found import Found, Quantity
+from fineq.studies.pift.common import NAMES, Study, make_study
+from fineq.studies.pift.grids import first_member, grid_of
+from fineq.studies.recipe import Recipe
+from fineq.studies.view import View
+from fineq.sweep.stages import Member
 
 # Suprema are over grid points, so a measured one is low by up to (spacing/2)² of its curvature.
 GRID = 0.01
 SHOWN = (0, 1, 2)  # inner iterations that are drawn
-PER_STEP = {
-    "best_value": "Lip V*",
-    "best_value_bound": "bound of Lip V*",
-    "best_value_paper": "bound of Lip V* from V* itself",
-    "best_slope": "Lip ∇V*",
-    "best_slope_bound": "bound of Lip ∇V*",
-    "best_slope_paper": "bound of Lip ∇V* from V* itself",
-    "best_control": "Lip u*",
-    "value_recursion": "bound of Lip V* from the reward alone",
-    "slope_recursion": "bound of Lip ∇V* from the reward alone",
-    "paper_ratio": "q = σ² Lip(∇V)/β",
-    "ratio": "ρ = σ² Lip(∇V̄)/β",
-    "local": "contraction ratio at the optimum",
-    "upward": "σ²/β times the largest positive curvature of V̄",
-    "rate": "measured ratio of the inner iteration",
-}
-PER_ITERATION = {
-    "value": "Lip V",
-    "value_bound": "bound of Lip V",
-    "slope": "Lip ∇V",
-    "control": "Lip u",
-    "control_bound": "bound of Lip u",
-}
+QUANTITIES = (
+    Quantity("best_value", "Lip V*", ("t",)),
+    Quantity("best_value_bound", "bound of Lip V*", ("t",)),
+    Quantity("best_value_paper", "bound of Lip V* from V* itself", ("t",)),
+    Quantity("best_slope", "Lip ∇V*", ("t",)),
+    Quantity("best_slope_bound", "bound of Lip ∇V*", ("t",)),
+    Quantity("best_slope_paper", "bound of Lip ∇V* from V* itself", ("t",)),
+    Quantity("best_control", "Lip u*", ("t",)),
+    Quantity("value_recursion", "bound of Lip V* from the reward alone", ("t",)),
+    Quantity("slope_recursion", "bound of Lip ∇V* from the reward alone", ("t",)),
+    Quantity("paper_ratio", "q = σ² Lip(∇V)/β", ("t",)),
+    Quantity("ratio", "ρ = σ² Lip(∇V̄)/β", ("t",)),
+    Quantity("local", "contraction ratio at the optimum", ("t",)),
+    Quantity("upward", "σ²/β times the largest positive curvature of V̄", ("t",)),
+    Quantity("rate", "measured ratio of the inner iteration", ("t",)),
+    Quantity("value", "Lip V", ("t", "inner")),
+    Quantity("value_bound", "bound of Lip V", ("t", "inner")),
+    Quantity("slope", "Lip ∇V", ("t", "inner")),
+    Quantity("control", "Lip u", ("t", "inner")),
+    Quantity("control_bound", "bound of Lip u", ("t", "inner")),
+    Quantity("distance", "|m − m*|, largest over t", ("iteration",)),
+    Quantity("gap", "value gap J* − J", ("iteration",)),
+    Quantity("largest_ratio", "max over t of ρ"),
+    Quantity("largest_paper", "max over t of q"),
+    Quantity("largest_upward", "max over t, upwards only"),
+    Quantity("sweep_rate", "measured ratio of sweeps"),
+)
 THRESHOLDS = {
     "paper": "smallest β with max_t q_t < 1",
     "lipschitz": "smallest β with max_t ρ_t < 1",
@@ -61,35 +62,62 @@ THRESHOLDS = {
 }
 
 
-def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
+def measure(study: Study) -> Found:
     """Measure constants, ratios and thresholds on one grid."""
-    study = make_study(config, given, stages)
-    grid = grid_of(study)
-    found: Measures = stages.measure(
-        "constants", lambda member: measures(study.instance(member), grid, config), study.axes
-    )
+    config, grid = study.config, grid_of(study)
+    rule: Any = config.inner.rule
+
+    def look(member: Member) -> Measures:
+        instance = study.instance(member)
+        return measures(
+            instance.problem,
+            instance.schedule.alphas,
+            grid,
+            num_inner=config.inner.num_inner,
+            num_sweeps=config.inner.num_sweeps,
+            rule=rule,
+        )
+
+    found: Measures = study.stages.measure("constants", look, study.axes)
     found = Measures(*(np.asarray(x) for x in found))
-    limits = thresholds(study, grid) if config.regularity.thresholds else None
-    num_steps = found.ratio.shape[-1]
-    return StudyResult(
-        _arrays(study, found, limits),
-        coords_of(
-            study.axes,
-            config,
-            t=np.arange(num_steps),
-            inner=np.arange(config.inner.num_inner + 1),
-            iteration=np.arange(config.inner.num_sweeps + 1),
-        ),
-        (*_claims(study, found), *(_threshold_claims(study, limits) if limits else ())),
-        (),
-        _figures(study, found, limits),
-        status_of(~found.solved),
-        _notes(found),
+    limits = _limits(study, grid) if config.regularity.thresholds else None
+    # The last policy is not evaluated any more.
+    gap = np.concatenate([found.gap, np.full((*found.gap.shape[:-1], 1), np.nan)], -1)
+    values = {
+        **found._asdict(),
+        "distance": found.to_best,
+        "gap": np.maximum(gap, 0),
+        "largest_ratio": found.ratio.max(-1),
+        "largest_paper": found.paper_ratio.max(-1),
+        "largest_upward": found.upward.max(-1),
+    }
+    known = {} if limits is None else limits._asdict()
+    edges = {f"beta_{k}": Named(x.value, (), "1", THRESHOLDS[k]) for k, x in known.items()}
+    coords = {
+        "t": np.arange(found.ratio.shape[-1]),
+        "inner": np.arange(config.inner.num_inner + 1),
+        "iteration": np.arange(config.inner.num_sweeps + 1),
+    }
+    more = {"measures": found, "limits": limits}
+    return Found(values, (), coords, ~found.solved, _notes(found), arrays=edges, more=more)
+
+
+def _limits(study: Study, grid: Grid) -> Thresholds:
+    """The thresholds of the first member."""
+    config = study.config.regularity
+    return thresholds(
+        study.instance(first_member(study)).problem,
+        grid,
+        config.lowest,
+        config.highest,
+        precision=config.precision,
+        trials=config.trials,
     )
 
 
-def _claims(study: Study, found: Measures) -> list[Claim]:
+def _claims(views: Sequence[View]) -> list[Claim]:
     """Every measured number over its bound, the largest over members, steps and iterations."""
+    study, found = views[0].study, views[0].found.more["measures"]
     posed = found.solved & (found.upward < 1).all(-1)
     at = Measures(*(x[posed] for x in found))
     if not posed.any():
@@ -151,7 +179,11 @@ def _within(
     )
 
 
-def _threshold_claims(study: Study, limits: Thresholds) -> list[Claim]:
+def _threshold_claims(views: Sequence[View]) -> list[Claim]:
+    """What was found of the first member's thresholds."""
+    study, limits = views[0].study, views[0].found.more["limits"]
+    if limits is None:
+        return []
     swept = [axis.name for axis in study.axes if axis.name not in ("beta", "seed")]
     instance = "first member" if swept or study.config.seeds > 1 else "any β"
     inside = Measured.between(limits.plain.value, limits.plain.low, limits.plain.high)
@@ -201,89 +233,68 @@ def _notes(found: Measures) -> dict[str, str]:
     return notes
 
 
-def _arrays(study: Study, found: Measures, limits: Thresholds | None) -> Arrays:
-    dims = dims_of(study.axes)
-    values = found._asdict()
-    arrays = named_arrays(values, dims, PER_STEP, last=("t",))
-    arrays |= named_arrays(values, dims, PER_ITERATION, last=("t", "inner"))
-    arrays["distance"] = Named(found.to_best, (*dims, "iteration"), "1", "|m − m*|, largest over t")
-    # The last policy is not evaluated any more.
-    gap = np.concatenate([found.gap, np.full((*found.gap.shape[:-1], 1), np.nan)], -1)
-    arrays["gap"] = Named(np.maximum(gap, 0), (*dims, "iteration"), "1", "value gap J* − J")
-    arrays["largest_ratio"] = Named(found.ratio.max(-1), dims, "1", "max over t of ρ")
-    arrays["largest_paper"] = Named(found.paper_ratio.max(-1), dims, "1", "max over t of q")
-    arrays["largest_upward"] = Named(found.upward.max(-1), dims, "1", "max over t, upwards only")
-    arrays["sweep_rate"] = Named(found.sweep_rate, dims, "1", "measured ratio of sweeps")
-    for name, text in THRESHOLDS.items():
-        if limits is not None:
-            arrays[f"beta_{name}"] = Named(getattr(limits, name).value, (), "1", text)
-    return arrays
-
-
-def _figures(study: Study, found: Measures, limits: Thresholds | None) -> tuple[Figure, ...]:
-    pieces = slices(study.axes)
-    shown = _chosen(pieces, found)
-    others = len(pieces) - 1
+def _figures(views: Sequence[View]) -> list[Figure]:
+    """The combination whose largest ratio is closest to one half: bounds are finite, and differ."""
+    worst = np.array([float(view("ratio").max()) for view in views])
+    view, others = views[int(np.argmin(np.abs(worst - 0.5)))], len(views) - 1
     note = f"drawn where max ρ is closest to 1/2; the data hold {others} more" if others else ""
-    figures = [
-        Figure(
-            "regularity",
-            (
-                _iterates("value", "Values", shown),
-                _iterates("control", "Controls", shown),
-                _best(shown),
-            ),
-            "Lipschitz constants along the generation after i inner iterations, and their bounds.",
-            note,
-        ),
-        Figure("contraction", (_ratios(shown), *_against_beta(study, limits)), note=note),
+    iterates = (_iterates(view, "value", "Values"), _iterates(view, "control", "Controls"))
+    return [
+        Figure("regularity", (*iterates, _best(view)), CONSTANTS, note),
+        Figure("contraction", (_ratios(view), *_against_beta(views)), RATIOS, note),
     ]
-    return tuple(figures)
 
 
-def _chosen(pieces: list[Slice], found: Measures) -> Slice:
-    """The piece whose largest ratio is closest to one half: bounds are finite, and differ."""
-    worst = np.array([float(found.ratio[p.index].max()) for p in pieces])
-    return pieces[int(np.argmin(np.abs(worst - 0.5)))]
+def _iterates(view: View, name: str, title: str) -> Panel:
+    """Measured after i inner iterations, and the bound of each i >= 1 in its colour."""
+    bounds = tuple(
+        Drawn(
+            "bounds" if i == SHOWN[-1] else "",
+            variable=f"{name}_bound",
+            line=line,
+            at={**view.piece.at, "inner": i},
+        )
+        for line, i in enumerate(SHOWN)
+        if i
+    )
+    lines = tuple(view.line(name, f"i = {i}", inner=i) for i in SHOWN)
+    return Panel("curves", "t", lines, bounds, title=view.titled(title), yscale="log")
 
 
-def _iterates(name: str, title: str, piece: Slice) -> Panel:
-    lines = tuple(Line(name, f"i = {i}", {**piece.at, "inner": i}) for i in SHOWN)
-    last = SHOWN.index(2)
-    bound = Drawn("bound, i = 2", variable=f"{name}_bound", line=last, at={**piece.at, "inner": 2})
-    return Panel("curves", "t", lines, (bound,), title=titled(title, piece), yscale="log")
-
-
-def _best(piece: Slice) -> Panel:
+def _best(view: View) -> Panel:
+    at = view.piece.at
     return Panel(
         "curves",
         "t",
-        (Line("best_slope", "measured", piece.at),),
+        (view.line("best_slope", "measured"),),
         (
-            Drawn("bound", variable="best_slope_bound", line=0, at=piece.at),
-            Drawn("bound from V* itself", variable="best_slope_paper", at=piece.at),
+            Drawn("bound", variable="best_slope_bound", line=0, at=at),
+            Drawn("bound from $V^*$ itself", variable="best_slope_paper", at=at),
         ),
-        title=titled("Gradient of V*", piece),
+        title=view.titled("Gradient of $V^*$"),
         yscale="log",
+        ylabel=r"Lip $\nabla V^*$",
     )
 
 
-def _ratios(piece: Slice) -> Panel:
+def _ratios(view: View) -> Panel:
+    at = view.piece.at
     return Panel(
         "curves",
         "t",
-        (Line("rate", "measured", piece.at), Line("local", "at the optimum", piece.at)),
+        (view.line("rate", "measured"), view.line("local", "at the optimum")),
         (
-            Drawn("ρ", variable="ratio", line=1, at=piece.at),
-            Drawn("q", variable="paper_ratio", at=piece.at),
+            Drawn(r"$\rho_t$", variable="ratio", line=1, at=at),
+            Drawn("$q_t$", variable="paper_ratio", at=at),
         ),
-        title=titled("Inner iteration", piece),
+        title=view.titled("Inner iteration"),
         yscale="log",
         ylabel="ratio",
     )
 
 
-def _against_beta(study: Study, limits: Thresholds | None) -> tuple[Panel, ...]:
+def _against_beta(views: Sequence[View]) -> tuple[Panel, ...]:
+    study, limits = views[0].study, views[0].found.more["limits"]
     axes = [axis for axis in study.axes if axis.name != "seed"]
     if [axis.name for axis in axes] != ["beta"] or len(axes[0].values) < 2:
         return ()
@@ -292,8 +303,27 @@ def _against_beta(study: Study, limits: Thresholds | None) -> tuple[Panel, ...]:
         marks.append(Drawn("plain PI-FT fails below", threshold=limits.plain.value))
     lines = (
         Line("sweep_rate", "sweeps, measured"),
-        Line("largest_ratio", "max ρ"),
-        Line("largest_paper", "max q"),
+        Line("largest_ratio", r"$\max_t\,\rho_t$"),
+        Line("largest_paper", r"$\max_t\,q_t$"),
     )
     title = "Whole sweeps against β"
     return (Panel("curves", "beta", lines, tuple(marks), title=title, xscale="log", yscale="log"),)
+
+
+CONSTANTS = (
+    "Lipschitz constants along the generation after i inner iterations at each step, and their "
+    "bounds."
+)
+RATIOS = (
+    "Measured ratios of the iteration beside ρ_t = σ_t² Lip(∇V̄_{t+1})/β_t, V̄ the value smoothed by "
+    "a step's noise, and q_t, the same of V_{t+1} itself: below 1 either is sufficient."
+)
+run = Recipe(
+    bind=make_study,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label,
+    quantities=QUANTITIES,
+    claims=(_claims, _threshold_claims),
+    figures=(_figures,),
+)

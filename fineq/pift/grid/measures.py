@@ -1,25 +1,20 @@
-"""What `regularity` measures on a grid: Lipschitz constants, their bounds, ratios, thresholds."""
+"""All that is known of regularity on a grid: Lipschitz constants, bounds, ratios, thresholds."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 
 from fineq.iterate import unroll
-from fineq.pift.grid import checks, nested, regularity, solve, threshold
+from fineq.pift.grid import nested, regularity, solve, threshold
 from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.regularity import Constants
 from fineq.pift.grid.sweeps import GridSweeps
-from fineq.pift.grid.tensor import Grid, axis_sigmas, law_bounds, make_grid, smoothed
+from fineq.pift.grid.tensor import Grid, axis_sigmas, smoothed
 from fineq.pift.problem import Problem
-from fineq.pift.rewards import check_reward
-from fineq.studies.pift.common import Study
-from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.instances import Instance
-from fineq.sweep.stages import Member
+from fineq.pift.rule import Rule
 
 Numbers = Any  # arrays, of JAX while a program is traced and of NumPy afterwards
 
@@ -78,53 +73,37 @@ FLOOR = 1e-10  # errors below this are rounding of values on the grid
 SOLVED = 1e-9  # plain step left at a maximiser
 
 
-def grid_of(study: Study) -> Grid:
-    """The grid of a study, checked on its first member: fine, wide and small enough.
+def measures(
+    problem: Problem,
+    alphas: Array,
+    grid: Grid,
+    *,
+    num_inner: int,
+    num_sweeps: int,
+    rule: Rule = "plain",
+) -> Measures:
+    """All numbers of one problem on a grid; pure.
 
-    Raises:
-        InputError: for laws in more than two dimensions, and as `checks.check_grid`.
-        ResourceError: when the arrays would not fit.
+    Args:
+        problem: the control problem.
+        alphas: α of the chain's steps, `[T]`, of which controls are a factor of the means.
+        grid: wide enough for its laws.
+        num_inner: inner iterations at each step.
+        num_sweeps: sweeps over the whole trajectory.
+        rule: the inner step.
     """
-    config = study.config
-    first, seeds = _first(study), next(a for a in study.axes if a.name == "seed").values
-    bounds = [
-        law_bounds(at.law, at.schedule, config.regularity.outside)
-        for at in (study.instance({**first, "seed": seed}) for seed in seeds)
-    ]
-    low = np.min([b[0] for b in bounds], axis=0)
-    high = np.max([b[1] for b in bounds], axis=0)
-    problem = study.instance({**first, "seed": seeds[0]}).problem
-    num = config.regularity.num_points
-    checks.check_memory(
-        checks.memory_bytes(problem.d, num, problem.num_steps, num_inner=config.inner.num_inner)
-    )
-    grid = make_grid(low, high, num)
-    check_reward(problem.reward, grid.points())
-    checks.check_grid(problem, grid)
-    return jax.tree.map(lambda x: x.astype(config.precision), grid)
-
-
-def _first(study: Study) -> Member:
-    return {axis.name: axis.values[0] for axis in study.axes}
-
-
-def measures(instance: Instance, grid: Grid, config: PiftConfig) -> Measures:
-    """All numbers of one member; pure."""
-    problem, schedule = instance.problem, instance.schedule
-    n = config.inner.num_inner
+    n = num_inner
     posed = gridded(problem, grid)
     region, best = posed.region, solve.optimum(posed)
-    rule: Any = config.inner.rule
     run = nested.nested(posed, n, rule, keep=True)
-    num = config.inner.num_sweeps
-    swept = unroll(posed, GridSweeps(rule), num_steps=num, reference=best)[1]
+    swept = unroll(posed, GridSweeps(rule), num_steps=num_sweeps, reference=best)[1]
     mean = regularity.mean_constants(problem, grid, region)
     factor = problem.chain.sigmas**2 / problem.betas
     smooth = _smoothed(problem, grid, run.value, region)
-    inner = _inner(grid, run, schedule.alphas, region)
+    inner = _inner(grid, run, alphas, region)
     rho = factor * smooth.derivative
     value_bound, moved = regularity.iterate_bounds(smooth.function, mean.function, rho, n)
-    control_bound = regularity.control_bounds(inner.control[:, 0], schedule.alphas, rho, moved)
+    control_bound = regularity.control_bounds(inner.control[:, 0], alphas, rho, moved)
     found = _over_time(grid, best.value, region)
     after = Constants(found.function[1:], found.derivative[1:])
     smooth = _smoothed(problem, grid, best.value, region)
@@ -137,7 +116,7 @@ def measures(instance: Instance, grid: Grid, config: PiftConfig) -> Measures:
         *(inner.value, value_bound, inner.slope, inner.control, control_bound),
         *(found.function[:-1], bound.function, paper.function),
         *(found.derivative[:-1], bound.derivative, paper.derivative),
-        _controls(grid, best.mean, schedule.alphas, region),
+        _controls(grid, best.mean, alphas, region),
         *(recursion.function[:-1], recursion.derivative[:-1], factor * after.derivative),
         *(best.everywhere.ratio, best.optimal.ratio, best.everywhere.highest),
         jax.vmap(_ratio)(run.changes),
@@ -217,22 +196,29 @@ class Thresholds(NamedTuple):
     plain: threshold.Threshold
 
 
-def thresholds(study: Study, grid: Grid) -> Thresholds:
-    """The thresholds of the first member, by bisection of many β at once."""
-    config = study.config.regularity
-    problem = study.instance(_first(study)).problem
+def thresholds(
+    problem: Problem, grid: Grid, lowest: float, highest: float, *, precision: float, trials: int
+) -> Thresholds:
+    """The thresholds of one problem, by bisection of many β at once.
+
+    Args:
+        problem: the control problem, whose own β does not count.
+        grid: wide enough for its laws.
+        lowest: β at which to begin.
+        highest: β at which to end.
+        precision: relative width of a threshold.
+        trials: inner iterations that decide whether plain PI-FT converges.
+    """
     posed = gridded(problem, grid)
 
     def optima(betas: Array) -> solve.Optimum:
         return threshold.optima(posed, betas)
 
     def plain(betas: Array) -> Array:
-        return threshold.converges(threshold.changes(posed, betas, config.trials))
+        return threshold.converges(threshold.changes(posed, betas, trials))
 
     def find(holds: Callable[[Array], Array]) -> threshold.Threshold:
-        return threshold.smallest_beta(
-            holds, config.lowest, config.highest, precision=config.precision, at_once=8
-        )
+        return threshold.smallest_beta(holds, lowest, highest, precision=precision, at_once=8)
 
     @jax.jit
     def paper(betas: Array) -> Array:
