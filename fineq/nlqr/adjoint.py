@@ -20,7 +20,15 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.arrays import real_array
-from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, matmul, quadratic
+from fineq.nlqr.components import (
+    Lanes,
+    advance,
+    at_states,
+    check_policy,
+    closed_loop,
+    lane_features,
+    matmul,
+)
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System, symmetric_cost
 
@@ -32,12 +40,6 @@ class CostAndGradient(NamedTuple):
 
     cost: Array
     gradient: Array
-
-
-class _Forward(NamedTuple):
-    x: Array  # [n, S]
-    features: Array  # [d, S]
-    total: Array  # [S]
 
 
 class _Backward(NamedTuple):
@@ -55,14 +57,14 @@ def cost_and_gradient(K: Array, system: System, points: Points, horizon: int) ->
     check_policy(K, system, points, horizon)
     system = symmetric_cost(system)
     x0 = points.points.T
-    start = _Forward(x0, lane_features(system, x0), jnp.zeros_like(x0[0]))
+    start = at_states(system, x0)
     length = horizon if horizon <= LONGEST_STORED else math.isqrt(horizon)
     count, rest = divmod(horizon, length)
 
-    def skip(state: _Forward, _: None) -> tuple[_Forward, _Forward]:
+    def skip(state: Lanes, _: None) -> tuple[Lanes, Lanes]:
         return _simulate(K, system, state, length)[0], state
 
-    def back(behind: _Backward, head: _Forward) -> tuple[_Backward, None]:
+    def back(behind: _Backward, head: Lanes) -> tuple[_Backward, None]:
         _, regressors = _simulate(K, system, head, length)
         return _return(K, system, points, regressors, behind), None
 
@@ -75,16 +77,13 @@ def cost_and_gradient(K: Array, system: System, points: Points, horizon: int) ->
     return CostAndGradient(jnp.sum(points.weights * end.total), behind.gradient)
 
 
-def _simulate(K: Array, system: System, state: _Forward, length: int) -> tuple[_Forward, Array]:
+def _simulate(K: Array, system: System, state: Lanes, length: int) -> tuple[Lanes, Array]:
     """Make `length` steps; also the regressors ψ before each, `[length, n + d, S]`."""
     loop = closed_loop(K, system)
 
-    def step(state: _Forward, _: None) -> tuple[_Forward, Array]:
-        x, features, total = state
-        psi = jnp.concatenate([x, features])
-        total = total + quadratic(system.Q, x) + quadratic(system.R, apply(K, psi))
-        x = apply(loop, psi)
-        return _Forward(x, lane_features(system, x), total), psi
+    def step(state: Lanes, _: None) -> tuple[Lanes, Array]:
+        psi, total, x = advance(K, loop, system, state)
+        return at_states(system, x, total), psi
 
     return lax.scan(step, state, None, length=length)
 

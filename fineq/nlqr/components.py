@@ -9,6 +9,7 @@ times as much (measured on CPU, float64, n = p = d = 3).
 import functools
 import operator
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,17 @@ LARGEST_SHARED, LARGEST_OWN = 64, 512
 ELEMENTWISE: dict[type, Callable[[Array], Array]] = {Sine: sine, Tanh: jnp.tanh}
 
 Entries = list[list[Array]]
+
+
+class Lanes(NamedTuple):
+    """Rollouts under way: states `x [n, J]`, features φ(x) `[d, J]`, costs so far `[J]`.
+
+    φ(x) is carried beside x: formed inside a step it would be computed anew for every use.
+    """
+
+    x: Array
+    features: Array
+    total: Array
 
 
 def lane_features(system: System, x: Array) -> Array:
@@ -128,3 +140,37 @@ def quadratic(M: Array, v: Array) -> Array:
     if M.size <= LARGEST_SHARED:
         return form(entries(M), list(v))
     return jnp.sum(v * apply(M, v), axis=0)
+
+
+class Step(NamedTuple):
+    """One step of many lanes: the regressors ψ before it `[n + d, J]`, the total cost after it
+    `[J]`, and the next states `[n, J]`.
+    """
+
+    psi: Array
+    total: Array
+    following: Array
+
+
+def advance(K: Array, loop: Array | None, system: System, lanes: Lanes) -> Step:
+    """Make one step of the dynamics and add its cost: what all rollouts repeat.
+
+    Args:
+        K: the policy, `[p, n + d]`, or one for each lane, `[p, n + d, J]`.
+        loop: `closed_loop(K, system)`, formed once outside the loop over time; None where that is
+            dearer than the products with K, A, B and C.
+        system: the system and its cost.
+        lanes: states, their features and the costs so far.
+    """
+    psi = jnp.concatenate([lanes.x, lanes.features])
+    against = apply(K, psi)
+    total = lanes.total + quadratic(system.Q, lanes.x) + quadratic(system.R, against)
+    if loop is not None:
+        return Step(psi, total, apply(loop, psi))
+    plant = jnp.concatenate([system.A, system.C], axis=1)
+    return Step(psi, total, apply(plant, psi) - apply(system.B, against))
+
+
+def at_states(system: System, x: Array, total: Array | None = None) -> Lanes:
+    """Lanes at the states `x [n, J]`, with what they have cost, default nothing."""
+    return Lanes(x, lane_features(system, x), jnp.zeros_like(x[0]) if total is None else total)

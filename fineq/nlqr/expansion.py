@@ -26,7 +26,15 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.arrays import real_array
-from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, matmul, quadratic
+from fineq.nlqr.components import (
+    advance,
+    apply,
+    at_states,
+    check_policy,
+    closed_loop,
+    lane_features,
+    matmul,
+)
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System, symmetric_cost
 
@@ -95,9 +103,8 @@ def _simulate(K: Array, system: System, x0: Array, horizon: int) -> tuple[Array,
 
     def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
         x, total = carry
-        psi = jnp.concatenate([x, lane_features(system, x)])
-        total = total + quadratic(system.Q, x) + quadratic(system.R, apply(K, psi))
-        return (apply(loop, psi), total), x
+        moved = advance(K, loop, system, at_states(system, x, total))
+        return (moved.following, moved.total), x
 
     (_, total), states = lax.scan(step, (x0, jnp.zeros_like(x0[0])), None, length=horizon)
     return states, total

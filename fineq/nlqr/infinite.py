@@ -19,7 +19,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
-from fineq.nlqr.components import apply, check_policy, closed_loop, lane_features, quadratic
+from fineq.nlqr.components import Lanes, advance, at_states, check_policy, closed_loop
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
 from fineq.nlqr.random_systems import spectral_radius
@@ -137,18 +137,16 @@ def _stride(K: Array, system: System, points: Points, x: Array) -> tuple[Array, 
     """Advance `x [n, S]` by STRIDE steps; also their expected cost and energy."""
     loop = closed_loop(K, system)
 
-    def step(carry: tuple[Array, ...], _: None) -> tuple[tuple[Array, ...], None]:
-        x, features, costs, energies = carry
-        psi = jnp.concatenate([x, features])
-        costs = costs + quadratic(system.Q, x) + quadratic(system.R, apply(K, psi))
-        energies = energies + jnp.sum(x * x, axis=0)
-        x = apply(loop, psi)
-        return (x, lane_features(system, x), costs, energies), None
+    def step(carry: tuple[Lanes, Array], _: None) -> tuple[tuple[Lanes, Array], None]:
+        lanes, energies = carry
+        moved = advance(K, loop, system, lanes)
+        energies = energies + jnp.sum(lanes.x * lanes.x, axis=0)
+        return (at_states(system, moved.following, moved.total), energies), None
 
-    zero = jnp.zeros_like(x[0])
-    start = (x, lane_features(system, x), zero, zero)
-    (x, _, costs, energies), _ = lax.scan(step, start, None, length=STRIDE)
-    return x, jnp.sum(points.weights * costs), jnp.sum(points.weights * energies)
+    start = (at_states(system, x), jnp.zeros_like(x[0]))
+    (lanes, energies), _ = lax.scan(step, start, None, length=STRIDE)
+    weights = points.weights
+    return lanes.x, jnp.sum(weights * lanes.total), jnp.sum(weights * energies)
 
 
 def _ratio(now: Array, before: Array) -> Array:

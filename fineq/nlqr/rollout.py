@@ -21,15 +21,15 @@ from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.nlqr.components import (
     ELEMENTWISE,
-    apply,
+    Lanes,
+    advance,
+    at_states,
     check_arrays,
     closed_loop,
     closed_loop_entries,
     dot,
     entries,
     form,
-    lane_features,
-    quadratic,
 )
 from fineq.nlqr.problem import System, control, next_state, stage_cost
 
@@ -39,9 +39,6 @@ LARGEST_WHOLE = 1250
 BLOCK = 256  # lanes: small enough that XLA does not split an operation over cores, which costs more
 LARGEST_MERGED = 128  # entries of a closed loop worth keeping per lane instead of K, A, B and C
 FEWEST_LANES = 64  # below it one member alone does not fill the vector units for long
-
-
-Lanes = tuple[Array, Array, Array]
 
 
 class Trajectory(NamedTuple):
@@ -135,21 +132,12 @@ def _scanned(K: Array, x0: Array, system: System, horizon: int) -> Array:
 
 def _scan(K: Array, x0: Array, system: System, horizon: int) -> Array:
     merged = closed_loop(K, system) if system.n * K.shape[1] <= LARGEST_MERGED else None
-    plant = jnp.concatenate([system.A, system.C], axis=1)
 
-    # φ(x) is carried beside x: formed inside the step it would be computed anew for every use.
-    def step(carry: Lanes, _: None) -> tuple[Lanes, None]:
-        x, features, total = carry
-        psi = jnp.concatenate([x, features])
-        against = apply(K, psi)
-        total = total + quadratic(system.Q, x) + quadratic(system.R, against)
-        moved = (
-            apply(plant, psi) - apply(system.B, against) if merged is None else apply(merged, psi)
-        )
-        return (moved, lane_features(system, moved), total), None
+    def step(lanes: Lanes, _: None) -> tuple[Lanes, None]:
+        moved = advance(K, merged, system, lanes)
+        return at_states(system, moved.following, moved.total), None
 
-    start = (x0, lane_features(system, x0), jnp.zeros_like(x0[0]))
-    return lax.scan(step, start, None, length=horizon)[0][2]
+    return lax.scan(step, at_states(system, x0), None, length=horizon)[0].total
 
 
 def _by_members(core: Callable[..., Array], num_lanes: int) -> Callable[..., Array]:
