@@ -396,7 +396,7 @@ def test_the_horizon_found_is_the_shortest_multiple_of_8(tolerance):
     assert 0.95 ** (2 * horizon) <= tolerance
     assert 0.95 ** (2 * (horizon - 8)) > tolerance / 2
     assert horizon % 8 == 0
-    error = infinite(K, system, points, tolerance=tolerance).cost - cost(K, system, points, horizon)
+    error = infinite(K, system, points).cost - cost(K, system, points, horizon)
     np.testing.assert_allclose(error, exact * 0.95 ** (2 * horizon), rtol=1e-3, atol=1e-12 * exact)
 
 
