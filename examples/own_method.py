@@ -14,7 +14,7 @@ jax.config.update("jax_enable_x64", True)
 class HeavyBall(fineq.Method):
     """K' = K - η ∇C(K) + m (K - K_before); the state is (K, K_before)."""
 
-    step_size: float
+    step_size: jax.Array | float
     momentum: float = 0.9
 
     def init(self, key, problem, start):

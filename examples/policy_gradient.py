@@ -17,8 +17,8 @@ print(f"cost {star.cost:.6f} at K* =", np.round(star.K, 4))
 
 # Near K* the distance contracts at 1 - η μ, μ and h the extreme eigenvalues of the Hessian there.
 eta = 0.5 / star.h
-method = nlqr.PolicyGradient(eta)
-solution = fineq.solve(problem, method, reference=star, num_steps=4000, record=range(0, 4001, 20))
+method, record = nlqr.PolicyGradient(eta), list(range(0, 4001, 20))
+solution = fineq.solve(problem, method, reference=star, num_steps=4000, record=record)
 theory = jnp.log1p(-eta * star.mu)
 rate = solution.rate("distance")
 print(f"log of the contraction: theory {theory:.5f}, measured {rate.value:.5f}")
