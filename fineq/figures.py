@@ -42,6 +42,7 @@ class Line:
         diverged_at: variable holding, per member, the iteration at which it diverged (NaN, 0
             or negative: never); empty: a member whose last value is not finite has diverged.
         fit: a fitted power law to draw with the points.
+        missing: what values that are missing are, where that is known: `below rounding`.
 
     """
 
@@ -52,6 +53,7 @@ class Line:
     high: str = ""
     diverged_at: str = ""
     fit: Fit | None = None
+    missing: str = "missing"
 
 
 @dataclass(frozen=True)

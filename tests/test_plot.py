@@ -251,6 +251,24 @@ def test_missing_values_are_counted_not_hidden():
     data = dataset(v=Array(values, ("seed", "group"), "1", "v"))
     figure = drawn(data, Panel("curves", "group", (Line("v", "x"),)))
     assert f"x\n3/{values.size} missing" in [text for text, _ in boxes(figure)]
+    known = Line("v", "x", missing="below rounding")
+    figure = drawn(data, Panel("curves", "group", (known,)))
+    assert f"x\n3/{values.size} below rounding" in [text for text, _ in boxes(figure)]
+
+
+def test_marks_lie_on_their_line_and_are_labelled_across():
+    """A power law is straight on logarithmic axes, also between two of its points."""
+    data = dataset(law=Array(GROUPS**-2, ("group",), "1", "law"))
+    marks = tuple(Theory(f"rule\n{x:g}", threshold=x, line=0) for x in (1.5, 4.0))
+    line = (Line("law", "law"),)
+    figure = drawn(data, Panel("curves", "group", line, marks, xscale="log", yscale="log"))
+    (axes,) = figure.axes
+    for i, x in enumerate((1.5, 4.0)):
+        (mark,) = by_mark(axes, f"theory:{i}")
+        np.testing.assert_allclose(mark.get_xydata(), [[x, x**-2]], rtol=1e-9)
+    texts = [t for t in axes.texts if t.get_text().startswith("rule")]
+    assert [t.get_rotation() for t in texts] == [0, 0]
+    assert_labels_apart(figure)
 
 
 def test_fractions_count_and_carry_their_intervals():

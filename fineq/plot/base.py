@@ -10,19 +10,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from fineq.figures import Line, Panel, Theory
 from fineq.plot.labels import Tag
+from fineq.plot.limits import linear_limits, log_limits, lone, ratio
 from fineq.plot.measured import Drawn, axis, categories, members, select
 from fineq.plot.style import NOTE_SIZE, PALETTE, THEORY, colours, ink, shade
 
 if TYPE_CHECKING:
     import xarray
 
-_MARGIN = 0.04
 _SHORT = 60.0  # ratio of the ends of a logarithmic axis that counts as short
 _DASHES = (0, (5, 2.5))
 _ANCHORS = np.linspace(0.12, 0.88, 9)
 _BESIDE = 0.055  # a theory line runs this fraction of the axis beside its measured line
 _MANY = 12  # from here on intervals are drawn as a band, not as bars
-_LARGEST = np.finfo(float).max / 8  # of a linear axis, whose length must not overflow
 _FEW_MEMBERS = 8  # quantiles of fewer members say little: the members themselves are drawn
 
 
@@ -56,8 +55,7 @@ class Sketch:
     @property
     def marks(self) -> list[Theory]:
         """The vertical lines."""
-        every = self.panel.theory
-        return [t for t in every if t.threshold is not None and not is_mark(t)]
+        return [t for t in self.panel.theory if t.threshold is not None and not is_mark(t)]
 
 
 def label_axes(sketch: Sketch, x_default: str = "", y_default: str = "") -> None:
@@ -175,40 +173,6 @@ def positive(axes: Axes, values: np.ndarray) -> np.ndarray:
     return np.where(values > 0, values, np.nan)
 
 
-def lone(values: np.ndarray) -> np.ndarray:
-    """Return where a value `[X]` has no finite neighbour, so that a line would not show it."""
-    known = np.concatenate([[False], np.isfinite(values), [False]])
-    return known[1:-1] & ~known[:-2] & ~known[2:]
-
-
-def log_limits(values: np.ndarray, cap: float = np.inf) -> tuple[float, float]:
-    """Return limits of a logarithmic axis around the positive finite values below `cap`."""
-    shown = values[np.isfinite(values) & (values > 0)]
-    if not shown.size:
-        return 0.1, 1.0
-    low, high = float(shown.min()), min(float(shown.max()), max(cap, float(shown.min())))
-    pad = max(_ratio(low, high, _MARGIN), 1.3 if high > low else 5.0)
-    # Matplotlib's ticks, up to nine on an axis, begin and end beyond it: they must not overflow.
-    top = min(high * pad, 10 ** (306 - np.log10(_ratio(low, high, 1 / 8))))
-    return max(min(low / pad, top / 10), np.finfo(float).tiny), top
-
-
-def _ratio(low: float, high: float, power: float) -> float:
-    """Return `(high / low)^power`, where the quotient itself may overflow."""
-    with np.errstate(over="ignore"):
-        return float(np.exp(power * (np.log(high) - np.log(low))))
-
-
-def linear_limits(values: np.ndarray) -> tuple[float, float]:
-    """Return limits of a linear axis around the finite values."""
-    shown = np.clip(values[np.isfinite(values)], -_LARGEST, _LARGEST)
-    if not shown.size:
-        return 0.0, 1.0
-    low, high = float(shown.min()), float(shown.max())
-    pad = 1.5 * _MARGIN * (high - low) or 0.1 * abs(high) or 1.0
-    return low - pad, high + pad
-
-
 def set_limits(sketch: Sketch, which: str, values: np.ndarray, cap: float = np.inf) -> None:
     """Set scale-aware limits of the axis `which` (`x` or `y`) around the values."""
     is_log = getattr(sketch.axes, f"get_{which}scale")() == "log"
@@ -223,7 +187,7 @@ def set_limits(sketch: Sketch, which: str, values: np.ndarray, cap: float = np.i
 def _log_ticks(one_axis: Axis, low: float, high: float) -> None:
     """Label short logarithmic axes at 1, 2, 5 in plain numbers; never label minor ticks."""
     one_axis.set_minor_formatter(NullFormatter())
-    if _ratio(low, high, 1.0) < _SHORT:
+    if ratio(low, high, 1.0) < _SHORT:
         one_axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         one_axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
@@ -340,7 +304,7 @@ def beside(axes: Axes, y: np.ndarray) -> np.ndarray:
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log":
         with np.errstate(over="ignore"):  # what leaves the axes at the top is not drawn
-            return y * _ratio(low, high, _BESIDE)
+            return y * ratio(low, high, _BESIDE)
     return y + _BESIDE * (high - low)
 
 

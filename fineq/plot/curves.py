@@ -110,7 +110,7 @@ def _has_own_intervals(sketch: Sketch) -> bool:
 def _text(line: Line, drawn: Drawn) -> str:
     if not drawn.missing:
         return line.label
-    lost = f"{drawn.missing}/{drawn.members.size} missing"
+    lost = f"{drawn.missing}/{drawn.members.size} {line.missing}"
     return f"{line.label}\n{lost}" if line.label else lost
 
 

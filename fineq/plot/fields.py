@@ -12,7 +12,7 @@ from fineq.plot.style import INK, PALETTE
 _ARROWS = 17  # arrows along an axis
 _PALE = 0.75  # the darkest end of the map is cut, so that arrows stay visible on it
 _SHORT = 0.004  # of the axes: a shorter arrow would be a dot
-_DOT = 3.0  # area of a point
+_DOT = 12.0  # area of a point
 _VISIBLE = 0.005  # of the largest value: axes reach where there is more
 
 

@@ -1,7 +1,6 @@
 """The claims of arXiv 2401.15604 that fineq measures, by id; `docs/theory.md` explains them."""
 
 from fineq.claims import Entry, register
-from fineq.claims import claim as claim
 
 PAPER = "arXiv 2401.15604"
 

@@ -1,24 +1,21 @@
 """What the studies of score learning share: names of fields, axes, instances, notes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Claim, Measured, Theory
-from fineq.claims.counting import over_seeds, seeds_words
+import fineq.studies.ntk.claims  # noqa: F401  (registers its claims)
 from fineq.errors import InputError, ResourceError
 from fineq.ntk.memory import Storage, check_memory, memory_bytes
 from fineq.ntk.rules import RULES
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.tangent import gram
-from fineq.rates import Interval
 from fineq.studies import common
 from fineq.studies.common import Names, Slice, seed_axis, user_axes
-from fineq.studies.ntk.claims import claim
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.instances import Given, Instance, configured, make_instance
 from fineq.studies.view import View
@@ -44,7 +41,6 @@ NAMES = Names(
     {"T0": "T0", "T": "T", "num": "N", "width": "m", "g": "g", "step": "η"},
     {"start": STARTS, "rule": RULES, "constant": {str(k): text for k, text in INPUTS.items()}},
 )
-coords_of = NAMES.coords_of
 slices = NAMES.slices
 
 
@@ -133,27 +129,6 @@ def any_kept(view: View) -> bool:
     return bool(view.kept.any())
 
 
-def with_losses(values: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """`values` with `diverged` where nothing finite is known of a member's `name [*axes, ...]`."""
-    diverged, known = values["diverged"], np.isfinite(values[name])
-    lost = ~known.any(axis=tuple(range(diverged.ndim, known.ndim)))
-    return {**values, "diverged": diverged | lost}
-
-
-def kept(
-    study: Study, values: Mapping[str, np.ndarray]
-) -> Iterator[tuple[Slice, dict[str, np.ndarray]]]:
-    """Slices with their arrays `[seed, ...]`, without seeds, and slices, that have diverged.
-
-    Rows of numbers that a lost seed does not have say that they are of the others (`counting`); in
-    errors it counts as infinite (`with_lost`).
-    """
-    for piece in slices(study.axes):
-        good = ~values["diverged"][piece.index]
-        if good.any():
-            yield piece, {name: x[piece.index][good] for name, x in values.items()}
-
-
 def divergence_note(diverged: np.ndarray) -> dict[str, str]:
     """How many members diverged; what is no error of theirs is in no median."""
     if not diverged.any():
@@ -162,40 +137,6 @@ def divergence_note(diverged: np.ndarray) -> dict[str, str]:
         "divergence": f"{int(diverged.sum())} of {diverged.size} members diverged: their step size "
         "is above 2/λ_max, or their numbers are not finite"
     }
-
-
-def with_lost(errors: np.ndarray, study: Study) -> np.ndarray:
-    """Errors `[seed]` of the seeds kept, and an infinite one for each seed that diverged."""
-    return np.append(errors, np.full(len(study.axes[-1]) - len(errors), np.inf))
-
-
-def counting(study: Study) -> Callable[..., Claim]:
-    """`fineq.studies.ntk.claims.claim` that adds to the instance of how many seeds a number is.
-
-    With `kept=` a number of seeds, those that did not diverge, it says so where it is of them.
-    """
-    total = len(study.axes[-1])
-
-    def about(
-        id: str,
-        measured: Any,
-        theory: Theory | None = None,
-        *,
-        instance: str,
-        kept: int | None = None,
-        **more: Any,
-    ) -> Claim:
-        alive = total if kept is None else kept
-        who = "that did not diverge" if alive < total else ""
-        if not isinstance(measured, Measured):
-            used = measured.num_values if isinstance(measured, Interval) else measured.seeds_used
-            who = who if used == alive else ""
-            instance = f"{instance}, {seeds_words(used, total, who)}"
-        elif who:
-            instance = f"{instance}, {seeds_words(alive, total, who)}"
-        return claim(id, measured, theory, instance=instance, **more)
-
-    return about
 
 
 def times_of(config: NtkConfig) -> np.ndarray:
@@ -237,23 +178,6 @@ def _named(study: Study, piece: Slice, size: str) -> str:
     if config.data.times != "uniform":
         parts.append(f"t {config.data.times.replace('_', '-')}")
     return ", ".join(filter(None, parts))
-
-
-def ratio_interval(values: np.ndarray) -> Interval:
-    """Median of ratios of times on a log scale: that of their logarithms; NaN counts as none."""
-    logs = median(np.log(values))
-    value, low, high = np.exp([logs.value, logs.low, logs.high]).tolist()
-    return logs._replace(value=value, low=low, high=high)
-
-
-def median(values: np.ndarray) -> Interval:
-    """Median and interval over seeds: NaN is left out, inf is the loss of one that diverged."""
-    return over_seeds(values)
-
-
-def over(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Ratios; NaN where there is nothing to divide by."""
-    return np.divide(values, others, out=np.full(np.shape(values), np.nan), where=others != 0)
 
 
 def widths_of(config: NtkConfig) -> list[int]:

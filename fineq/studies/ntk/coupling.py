@@ -89,7 +89,7 @@ def _panels(view: View) -> list[Panel]:
         "powerlaw",
         "width",
         tuple(view.line("gap", STARTS[start], fit=WHOLE, start=start) for start in starts),
-        (Drawn("∝ m^-½", exponent=-0.5, line=0),),
+        (Drawn(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
         title=view.titled("Largest distance"),
         ylabel="distance, root mean square",
     )

@@ -11,219 +11,213 @@ and of the total, network - f*, which the sum of the four bounds. Kernel descent
 τ; the network is trained for `network.num_steps` steps at each width.
 """
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 
-from fineq.claims import Claim, Measured, Theory
-from fineq.figures import Figure, Line, Panel
+from fineq.claims import Theory
+from fineq.figures import Line, Panel
 from fineq.figures import Theory as Drawn
-from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies.common import Slice, dims_of, named_arrays, small_multiples
+from fineq.studies.found import Found, Quantity
 from fineq.studies.ntk.common import (
+    NAMES,
     Study,
-    coords_of,
-    counting,
+    all_lost,
+    any_kept,
     divergence_note,
-    kept,
+    horizon_in_words,
     make_study,
-    median,
     named_instance,
-    over,
-    ratio_interval,
-    slices,
     target_notes,
     widths_of,
-    with_losses,
 )
-from fineq.studies.ntk.config import NtkConfig
-from fineq.studies.ntk.instances import Given
 from fineq.studies.ntk.networks import (
-    Errors,
     deep_errors,
     kernel_errors,
     network_errors,
     recorded,
     times_with_networks,
 )
-from fineq.sweep.stages import Stages
+from fineq.studies.numbers import at_least, last, least, ratio, where_least
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exact, Median
+from fineq.studies.view import View
+from fineq.sweep import Axis
 
 ROUNDING = 1e-9
-KERNEL = {
+PARTS = {
     "mismatch": "label mismatch",
     "stopping": "early stopping",
     "approximation": "approximation",
-    "risk": "error of kernel descent on noisy labels",
-    "score": "error of its score",
 }
-PARTS = ("mismatch", "stopping", "approximation")
-NETWORK = {"coupling": "coupling", "total": "total error of the network"}
+KERNEL = {**PARTS, "risk": "error of kernel descent on noisy labels", "score": "error of its score"}
+QUANTITIES = (
+    *(Quantity(name, text, ("time",), ()) for name, text in KERNEL.items()),
+    *(Quantity(f"early_{name}", text, ("step",), ()) for name, text in KERNEL.items()),
+    Quantity("coupling", "coupling", ("step",)),
+    Quantity("total", "total error of the network", ("step",)),
+    Quantity("bound", "sum of the four terms", ("step",)),
+    Quantity("deep", "total error of the deeper network", ("step",), ()),
+)
+BEST = where_least("risk", "time")
+SHARE = ratio("total", "bound")
 
 
-def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
+def measure(study: Study) -> Found:
     """Kernel descent at every time, the network at every width, and the four terms."""
-    study = make_study(config, given, stages)
-    times = times_with_networks(config)
+    times = times_with_networks(study.config)
     found = kernel_errors(study, times)
-    kernel = {name: np.asarray(getattr(found, name)) for name in (*KERNEL, "diverged")}
-    kernel = with_losses(kernel, "risk")
+    kernel = {name: np.asarray(getattr(found, name)) for name in KERNEL}
+    lost = all_lost(np.asarray(found.diverged), kernel["risk"])
     network = network_errors(study, times, found)
-    deep = deep_errors(study, times, found)
-    return StudyResult(
-        *_arrays(study, times, kernel, network, deep),
-        tuple(_claims(study, times, kernel, network)),
-        (),
-        _figures(study),
-        status=status_of(kernel["diverged"]),
-        notes={**target_notes(given), **_notes(study), **divergence_note(kernel["diverged"])},
+    steps = recorded(study, times)
+    early = {name: x[..., : steps.size] for name, x in kernel.items()}
+    bound = sum(early[name] for name in PARTS) + network["coupling"]
+    trained = f"networks are trained for {study.config.network.num_steps} steps, the kernel for "
+    return Found(
+        {
+            **{name: _seen(x) for name, x in kernel.items()},
+            **{f"early_{name}": _seen(x) for name, x in early.items()},
+            **network,
+            "bound": bound,
+            "deep": deep_errors(study, times, found),
+        },
+        [Axis("width", widths_of(study.config), static=True)],
+        {"time": times, "step": steps},
+        lost,
+        {
+            **target_notes(study.given),
+            "horizon": f"{trained}{study.config.descent.last:g}",
+            **divergence_note(lost),
+        },
     )
 
 
-def _claims(study: Study, times: np.ndarray, kernel: Errors, network: Errors) -> list[Claim]:
-    claims = []
-    for piece, own in kept(study, kernel):
-        about = partial(counting(study), kept=len(own["diverged"]))
-        instance = named_instance(study, piece)
-        best = own["risk"].argmin(axis=-1)
-        at_best = {k: np.take_along_axis(own[k], best[:, None], -1)[:, 0] for k in PARTS}
-        claims += [
-            about(
-                "ntk/early-stopping",
-                median(times[best]),
-                instance=instance,
-                what="training time of least error of kernel descent, steps",
-            ),
-            about(
-                "ntk/early-stopping",
-                median(over(own["risk"][:, -1], own["risk"].min(axis=-1))),
-                instance=f"{instance}, τ = {times[-1]:g}",
-                what="last over least error of kernel descent",
-            ),
-        ]
-        claims += [
-            about(
-                "ntk/error-decomposition",
-                median(over(at_best[name], own["risk"].min(axis=-1))),
-                instance=instance,
-                what=f"{KERNEL[name]} over the error, at the best time",
-            )
-            for name in PARTS
-        ]
-        later = own["mismatch"] > own["stopping"]
-        crossing = np.where(later.any(axis=-1), times[np.argmax(later, axis=-1)], np.nan)
-        claims.append(
-            about(
-                "ntk/error-decomposition",
-                ratio_interval(crossing / times[best]),
-                instance=instance,
-                what="first time at which label mismatch exceeds early stopping, over the best",
-            )
-        )
-        bound = own["mismatch"] + own["stopping"] + own["approximation"]
-        good = ~kernel["diverged"][piece.index]
-        for i, width in enumerate(widths_of(study.config)):
-            coupling, total = (network[name][(i, *piece.index)][good] for name in NETWORK)
-            whole = bound[:, : coupling.shape[-1]] + coupling
-            share = over(total, whole)
-            steps = recorded(study, times)
-            at = int(np.argmin(np.abs(np.log(steps / np.median(times[best])))))
-            known = np.isfinite(share)
-            claims += [
-                about(
-                    "ntk/error-decomposition",
-                    Measured.exact(float(share[known].max()) if known.any() else float("nan")),
-                    Theory(1.0, "<=", "triangle inequality", margin=ROUNDING),
-                    instance=f"{instance}, m = {width}",
-                    what="total over the sum of the four terms, largest over τ and seeds",
-                ),
-                *(
-                    about(
-                        "ntk/error-decomposition",
-                        median(over(coupling, whole)[:, place]),
-                        instance=f"{instance}, m = {width}, {steps[place]} steps",
-                        what="coupling over the sum of the four terms",
-                    )
-                    for place in sorted({at, len(steps) - 1})
-                ),
-                about(
-                    "ntk/error-decomposition",
-                    ratio_interval(steps[total[known.all(axis=-1)].argmin(axis=-1)]),
-                    instance=f"{instance}, m = {width}, of {steps[-1]} steps",
-                    what="training time of least total error of the network, steps",
-                ),
-            ]
-    return claims
+def _seen(errors: np.ndarray) -> np.ndarray:
+    """Below rounding there is nothing to see."""
+    return np.where(errors > ROUNDING, errors, np.nan)
 
 
-def _arrays(
-    study: Study, times: np.ndarray, kernel: Errors, network: Errors, deep: np.ndarray
-) -> tuple[Arrays, Arrays]:
-    dims, steps = dims_of(study.axes), recorded(study, times)
-    # Below rounding there is nothing to see.
-    kernel = {name: np.where(x > ROUNDING, x, np.nan) for name, x in kernel.items()}
-    arrays = named_arrays(kernel, dims, KERNEL, last=("time",))
-    early = {name: kernel[name][..., : steps.size] for name in KERNEL}
-    arrays |= named_arrays(early, dims, KERNEL, prefix="early_", last=("step",))
-    arrays |= named_arrays(network, ("width", *dims), NETWORK, last=("step",))
-    arrays["deep"] = Named(deep, (*dims, "step"), "1", "total error of the deeper network")
-    widths = np.asarray(widths_of(study.config))
-    return arrays, coords_of(study.axes, study.config, time=times, step=steps, width=widths)
+def _part(name: str) -> Any:
+    return lambda view: np.nan_to_num(view(name, lost=False))
 
 
-def _notes(study: Study) -> dict[str, str]:
-    network, last = study.config.network, study.config.descent.last
-    return {
-        "horizon": f"networks are trained for {network.num_steps} steps, the kernel for {last:g}"
-    }
+def _crossing(view: View) -> np.ndarray:
+    later = _part("mismatch")(view) > _part("stopping")(view)
+    first = view.values_of("time")[np.argmax(later, axis=-1)]
+    return np.where(later.any(axis=-1), first, np.nan)
 
 
-def _figures(study: Study) -> tuple[Figure, ...]:
-    return small_multiples(
-        "decomposition",
-        slices(study.axes),
-        lambda piece: _panels(study, piece),
-        "Which error dominates when: root mean squares on fresh points against training time.",
-    )
+def _largest_share(view: View) -> float:
+    share = SHARE(view)
+    return np.nanmax(share) if np.isfinite(share).any() else np.nan
 
 
-def _panels(study: Study, piece: Slice) -> list[Panel]:
-    narrow, wide = widths_of(study.config)[0], widths_of(study.config)[-1]
-    short = {"mismatch": "label mismatch", "stopping": "early stopping"}
-    shown = {name: short.get(name, name) for name in PARTS}
-    early = [Line("total", f"total, m = {wide}", {**piece.at, "width": wide})]
-    early += [Line(f"early_{name}", text, piece.at) for name, text in shown.items()]
-    early += [
-        Line("coupling", f"coupling, m = {m}", {**piece.at, "width": m}) for m in (narrow, wide)
-    ]
-    late = [Line("risk", "total", piece.at)]
-    late += [Line(name, text, piece.at) for name, text in shown.items()]
-    totals = [Line("total", f"m = {m}", {**piece.at, "width": m}) for m in widths_of(study.config)]
-    config = study.config.deep
-    text = f"{config.depth} x {config.width}, {config.rule.capitalize()}"
-    practice = [Line("deep", text, piece.at)]
-    kernel = (Drawn("kernel descent", variable="early_risk", at=piece.at),)
+def _best_step(view: View) -> np.ndarray:
+    known = np.isfinite(SHARE(view)).all(axis=-1)
+    return np.where(known, where_least("total", "step")(view), np.nan)
+
+
+def _is_told(view: View) -> bool:
+    """Whether a step is the last, or the one nearest to the kernel's best time."""
+    steps = view.values_of("step")
+    nearest = steps[np.argmin(np.abs(np.log(steps / np.median(BEST(view)))))]
+    return view.at["step"] in (nearest, steps[-1])
+
+
+def _width(view: View, more: str = "") -> str:
+    return f"m = {view.at['width']}{more}"
+
+
+def _panels(view: View) -> list[Panel]:
+    widths = view.values_of("width").tolist()
+    wide, at = widths[-1], view.piece.at
+    early = [view.line(f"early_{name}", text) for name, text in PARTS.items()]
+    network = [view.line("total", "total", width=wide), *early]
+    network += [view.line("coupling", "coupling", width=wide)]
+    kernel = [view.line("risk", "total")]
+    kernel += [_partly(view.line(name, text)) for name, text in PARTS.items()]
+    totals = [view.line("total", f"m = {m}", width=m) for m in widths]
+    deep = view.study.config.deep
+    totals += [view.line("deep", f"{deep.depth} × {deep.width}, {deep.rule.capitalize()}")]
+    bound = Drawn("sum of the four terms", variable="bound", at={**at, "width": wide})
+    limit = Drawn("kernel descent", variable="early_risk", at=at)
     return [
-        _panel("step", "Network", piece, early),
-        _panel("time", "Kernel descent, to the end", piece, late),
-        _panel("step", "Total error of networks", piece, totals + practice, kernel),
+        _panel("step", view.titled(f"Network, m = {wide}"), network, bound),
+        _panel("time", view.titled("Kernel descent, to the end"), kernel),
+        _panel("step", view.titled("Total error of networks"), totals, limit),
     ]
 
 
-def _panel(
-    x: str,
-    title: str,
-    piece: Slice,
-    lines: list[Line],
-    theory: tuple[Drawn, ...] = (),
-) -> Panel:
+def _partly(line: Line) -> Line:
+    return Line(line.variable, line.label, line.at, missing="below rounding")
+
+
+def _panel(x: str, title: str, lines: list[Line], *theory: Drawn) -> Panel:
     return Panel(
         "curves",
         x,
         tuple(lines),
         theory,
-        title=f"{title}, {piece.label}".removesuffix(", "),
+        title=title,
         ylabel="root mean square error",
         xscale="log",
         yscale="log",
     )
+
+
+STOP, PARTED = "ntk/early-stopping", "ntk/error-decomposition"
+run = Recipe(
+    bind=make_study,
+    measure=measure,
+    names=NAMES,
+    words=named_instance,
+    quantities=QUANTITIES,
+    claims=(
+        Row(STOP, "training time of least error of kernel descent, steps", Median(BEST)),
+        Row(
+            *(STOP, "last over least error of kernel descent"),
+            Median(ratio(last("risk"), least("risk"))),
+            where=horizon_in_words,
+        ),
+        *(
+            Row(
+                *(PARTED, f"{text} over the error, at the best time"),
+                Median(ratio(at_least(_part(name), "risk"), least("risk"))),
+            )
+            for name, text in PARTS.items()
+        ),
+        Row(
+            *(PARTED, "first time at which label mismatch exceeds early stopping, over the best"),
+            Median(ratio(_crossing, BEST), log=True),
+        ),
+        Row(
+            *(PARTED, "total over the sum of the four terms, largest over τ and seeds"),
+            Exact(_largest_share, said=""),
+            Theory(1.0, "<=", "triangle inequality", margin=ROUNDING),
+            each=("width",),
+            where=_width,
+        ),
+        Row(
+            *(PARTED, "coupling over the sum of the four terms"),
+            Median(ratio("coupling", "bound")),
+            each=("width", "step"),
+            where=lambda view: _width(view, f", {view.at['step']} steps"),
+            when=_is_told,
+        ),
+        Row(
+            *(PARTED, "training time of least total error of the network, steps"),
+            Median(_best_step, log=True),
+            each=("width",),
+            where=lambda view: _width(view, f", of {view.values_of('step')[-1]} steps"),
+        ),
+    ),
+    figures=(
+        Draw(
+            "decomposition",
+            _panels,
+            "Which error dominates when: root mean squares on fresh points against training time.",
+        ),
+    ),
+    when=any_kept,
+)

@@ -5,72 +5,63 @@ exact softmax over all of them. Samples are shown as images again: the last step
 process is the prediction of X_0 at X_{T0}, and what the axes do not carry is the mean image.
 """
 
-import dataclasses
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from fineq.claims import Measured
+from fineq.claims import Claim, Measured, claim
 from fineq.errors import InputError
 from fineq.figures import Figure, Line, Panel
 from fineq.ntk.data import Digits, digits
 from fineq.results import Array as Named
-from fineq.results import Arrays, StudyResult
+from fineq.results import Arrays
+from fineq.studies.found import Found
 from fineq.studies.ntk import sampling
-from fineq.studies.ntk.claims import claim
-from fineq.studies.ntk.common import make_study
+from fineq.studies.ntk.common import Study, make_study
 from fineq.studies.ntk.config import NtkConfig
-from fineq.studies.ntk.instances import Given
-from fineq.studies.ntk.sampling_views import MODELS
+from fineq.studies.ntk.pictures import MODELS
+from fineq.studies.view import View
 from fineq.sweep.stages import Stages
 
 ROWS, COLUMNS = 4, 4
 SIDE, GAP = 8, 3  # pixels of an image, and between images
-DATA = "data"
+TITLES = {"data": "data", **sampling.TITLES}
 
 
-def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
-    """As `sampling`, and the samples as images.
+def bind(config: NtkConfig, given: Any, stages: Stages) -> Study:
+    """A study of digits.
 
     Raises:
-        InputError: for another target, or a sweep of the dimension.
+        InputError: for another target, or too few samples for a sheet.
     """
     if config.target.name != "digits":
         raise InputError(f"study=digits needs target.name=digits, got {config.target.name}")
     if min(config.sampling.shown, config.sampling.num_samples) < ROWS * COLUMNS:
         raise InputError(f"sampling.shown must be at least {ROWS * COLUMNS} for study=digits")
-    study = make_study(config, given, stages)
-    known = digits(study.d)
-    times, values = sampling.sampled(study)
-    result = sampling.result_of(study, times, values)
-    shown = values["denoised"][(0,) * len(study.axes)][:, : ROWS * COLUMNS]
-    arrays, coords = _images(known, shown)
-    explained = claim(
-        "ntk/sampling",
-        Measured.exact(known.explained),
-        instance=f"{len(known.locations)} images, d = {study.d}",
-        what="share of the images' variance that the principal axes carry",
-    )
-    return dataclasses.replace(
-        result,
-        arrays={**result.arrays, **arrays},
-        coords={**result.coords, **coords},
-        claims=(*result.claims, explained),
-        figures=(*result.figures, _figure()),
-    )
+    return make_study(config, given, stages)
 
 
-def _images(known: Digits, samples: np.ndarray) -> tuple[Arrays, Arrays]:
+def measure(study: Study) -> Found:
+    """As `sampling`, and the samples of one member as images."""
+    found, known = sampling.measure(study), digits(study.d)
+    shown = found.values["denoised"][(0,) * len(study.axes)][:, : ROWS * COLUMNS]
+    return replace(found, arrays={**found.arrays, **_images(known, shown)}, more=known)
+
+
+def _images(known: Digits, samples: np.ndarray) -> Arrays:
     """Sheets of images `[model, x, y]`: data, then samples `[4, rows * columns, d]`."""
     rng = np.random.default_rng(0)
     pick = rng.choice(len(known.locations), ROWS * COLUMNS, replace=False)
     every = np.concatenate([known.locations[pick][None], samples])
     sheets = np.stack([_sheet(known.images(points)) for points in every])
-    models = np.array([DATA, *MODELS])
     x, y = np.arange(sheets.shape[1]), -np.arange(sheets.shape[2])
     dims = ("sheet", "column", "row")
     # The vertical axis of a figure points up, and rows of pixels are counted downwards.
-    return {"sheets": Named(sheets, dims, "1", "ink")}, {
-        "sheet": Named(models, dims[:1], "1", "model"),
+    return {
+        "sheets": Named(sheets, dims, "1", "ink"),
+        "sheet": Named(np.array(["data", *MODELS]), dims[:1], "1", "model"),
         "column": Named(x, dims[1:2], "1", "column of pixels"),
         "row": Named(y[::-1], dims[2:], "1", "row of pixels"),
     }
@@ -85,18 +76,31 @@ def _sheet(images: np.ndarray) -> np.ndarray:
     return pixels[::-1].T
 
 
-def _figure() -> Figure:
-    panels = tuple(
-        Panel(
-            "image",
-            "column",
-            (Line("sheets", "", {"sheet": model}),),
-            title=model,
+def _explained(views: Sequence[View]) -> list[Claim]:
+    known = views[0].found.more
+    return [
+        claim(
+            "ntk/sampling",
+            Measured.exact(known.explained),
+            instance=f"{len(known.locations)} images, d = {known.locations.shape[1]}",
+            what="share of the images' variance that the principal axes carry",
         )
-        for model in (DATA, *MODELS)
+    ]
+
+
+def _sheets(views: Sequence[View]) -> list[Figure]:
+    panels = tuple(
+        Panel("image", "column", (Line("sheets", "", {"sheet": model}),), title=title)
+        for model, title in TITLES.items()
     )
-    return Figure(
-        "digits",
-        panels,
-        "Digits on the principal axes used, and samples: predictions of X_0 at X_{T0}.",
-    )
+    caption = "Digits on the principal axes used, and samples: predictions of X_0 at X_{T0}."
+    return [Figure("digits", panels, caption)]
+
+
+run = replace(
+    sampling.run,
+    bind=bind,
+    measure=measure,
+    claims=(*sampling.run.claims, _explained),
+    figures=(*sampling.run.figures, _sheets),
+)

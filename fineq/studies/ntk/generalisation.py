@@ -36,7 +36,8 @@ def measure(study: Study) -> Found:
     return replace(found, values={**found.values, "stopped": stopped})
 
 
-def _predicted(view: View) -> np.ndarray:
+def predicted(view: View) -> np.ndarray:
+    """The exponent in N that the decay at the largest N predicts, `[seed]`."""
     decay = view("decay", lost=False)[-1]
     return -decay / (decay + 1)
 
@@ -47,7 +48,7 @@ def _at_an_end(view: View) -> bool:
 
 
 def _panels(view: View) -> list[Panel]:
-    slope = float(np.median(_predicted(view))) if any_kept(view) else np.nan
+    slope = float(np.median(predicted(view))) if any_kept(view) else np.nan
     risk = Panel(
         "powerlaw",
         "num",
@@ -86,7 +87,7 @@ run = Recipe(
             when=lambda view: view.at["rule"] != "score",
         ),
         Row(
-            *("ntk/generalisation", PREDICTED, Median(_predicted)),
+            *("ntk/generalisation", PREDICTED, Median(predicted)),
             where=lambda view: f"{sizes_in_words(view)}; b at {largest_in_words(view)}",
         ),
         Row(

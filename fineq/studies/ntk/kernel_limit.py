@@ -66,7 +66,7 @@ def _panels(view: View) -> list[Panel]:
             "powerlaw",
             "width",
             lines,
-            (Drawn("∝ m^-½", exponent=-0.5, line=0),),
+            (Drawn(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
             title=view.titled("Tangent kernel of width m and its limit"),
             ylabel="distance, relative",
         )

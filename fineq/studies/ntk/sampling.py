@@ -6,7 +6,7 @@ Beside the distance of the samples: the error of regression and that of the scor
 small t by a²/h² and so asks for another stopping time.
 """
 
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,31 +14,40 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Claim
+from fineq.figures import Figure, Line, Panel
+from fineq.figures import Theory as Drawn
 from fineq.ntk import forward, targets
+from fineq.ntk.instance import Instance, score_error, weighted_error
 from fineq.ntk.sampling import discrepancy, median_distance, sample, sliced_wasserstein
 from fineq.ntk.tangent import kernel
-from fineq.results import StudyResult, status_of
+from fineq.studies.common import first_alone
+from fineq.studies.found import Found, Quantity
 from fineq.studies.ntk.common import (
+    NAMES,
     Study,
-    counting,
+    all_lost,
+    any_kept,
     divergence_note,
-    kept,
+    horizon_in_words,
     make_study,
-    median,
     named_instance,
-    over,
-    ratio_interval,
     target_notes,
-    with_losses,
-    with_lost,
 )
-from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.early_stopping import AVOIDS
-from fineq.studies.ntk.instances import Given, Instance
-from fineq.studies.ntk.paths import error, kernel_paths
-from fineq.studies.ntk.sampling_views import arrays_of, figures_of
-from fineq.sweep.stages import Member, Stages
+from fineq.studies.ntk.paths import kernel_paths
+from fineq.studies.ntk.pictures import MODELS, picture
+from fineq.studies.numbers import at_least, last, least, ratio, where_least
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Median
+from fineq.studies.view import View
+from fineq.sweep.stages import Member
+
+TITLES: dict[str, str] = {
+    "early": "stopped early",
+    "best": "stopped at the best τ",
+    "late": "stopped late",
+    "exact": "exact score",
+}
 
 
 class Sampled(NamedTuple):
@@ -52,7 +61,6 @@ class Sampled(NamedTuple):
         data_distance: of other fresh data.
         samples: X_{T0} of `MODELS`, `[4, shown, d]`.
         denoised: predictions of X_0 there, `[4, shown, d]`.
-        chosen: indices of the training times of the first three models.
         diverged: whether the step size is above the stability limit.
     """
 
@@ -65,51 +73,40 @@ class Sampled(NamedTuple):
     data_distance: Array
     samples: Array
     denoised: Array
-    chosen: Array
     diverged: Array
 
 
-def run(config: NtkConfig, given: Given, stages: Stages) -> StudyResult:
+def measure(study: Study) -> Found:
     """Descend, sample at every time, compare."""
-    study = make_study(config, given, stages)
-    times, values = sampled(study)
-    return result_of(study, times, values)
-
-
-def sampled(study: Study) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Training times `[S]`, and `Sampled` of all members by name, `[*axes, ...]`."""
-    last, num = study.config.descent.last, study.config.sampling.num_times
-    times = np.unique(np.geomspace(1, last, num).round())
+    config = study.config
+    num = config.sampling.num_times
+    times = np.unique(np.geomspace(1, config.descent.last, num).round())
     found = study.stages.measure("samples", lambda member: _look(study, times, member), study.axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
-    return times, with_losses(values, "distance")
-
-
-def result_of(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> StudyResult:
-    """What the study says of `sampled`."""
-    return StudyResult(
-        *arrays_of(study, times, values),
-        tuple(_claims(study, times, values)),
-        (),
-        figures_of(study),
-        status=status_of(values["diverged"]),
-        notes={
-            **target_notes(study.given),
-            **_notes(study.config),
-            **divergence_note(values["diverged"]),
-        },
+    lost = all_lost(values["diverged"], values["distance"])
+    # Samples of one member are enough to look at.
+    samples = values["samples"][(0,) * len(study.axes)]
+    start = "X_T itself" if config.sampling.start == "exact" else "N(0, I)"
+    said = (
+        f"{config.sampling.num_samples} samples at t = T0 from {start}, "
+        f"{config.sampling.num_steps} steps; models: early is stopped at the square root of the "
+        f"best τ, late at τ = {config.descent.last:g}"
+    )
+    return Found(
+        values,
+        coords={"time": times, "sample": np.arange(samples.shape[1])},
+        lost=lost,
+        notes={**target_notes(study.given), "samples": said, **divergence_note(lost)},
+        arrays=picture(study, samples),
     )
 
 
 def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
-    config, law = study.config, study.given.target.law
-    instance, settings = study.instance(member), config.sampling
+    law, settings = study.given.target.law, study.config.sampling
+    instance = study.instance(member)
     process, train, test = instance.process, instance.train, instance.test
     paths = kernel_paths(study.config_at(member), instance, jnp.asarray(times, train.z.dtype))
     apart = paths.of_noisy - test.clean[None]
-    risk = error(test, apart)
-    weight = forward.weight(process, test.t, "score")
-    score = error(test._replace(weight=weight), apart)
     keys = jax.random.split(instance.key, 6)
     num, dtype = settings.num_samples, train.z.dtype
 
@@ -129,21 +126,25 @@ def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
         shown = x[: settings.shown]
         return *far, shown, predictor(jnp.full(shown.shape[0], process.T0), shown)
 
-    def at(coefficients: Array) -> tuple[Array, Array, Array, Array]:
-        return drawn(_predictor(study, instance, coefficients))
-
-    distance, mmd, samples, denoised = jax.lax.map(at, paths.noisy.coefficients)
+    distance, mmd, samples, denoised = jax.lax.map(
+        lambda coefficients: drawn(_predictor(study, instance, coefficients)),
+        paths.noisy.coefficients,
+    )
     exact_distance, exact_mmd, exact, cleared = drawn(targets.predictor(process, law))
     best = jnp.argmin(distance)
     early = jnp.argmin(jnp.abs(jnp.log(jnp.asarray(times)) - jnp.log(jnp.asarray(times))[best] / 2))
     chosen = jnp.stack([early, best, jnp.asarray(len(times) - 1)])
     return Sampled(
-        *(distance, mmd, risk, score, exact_distance, exact_mmd),
-        sliced_wasserstein(keys[4], other, fresh),
-        jnp.concatenate([samples[chosen], exact[None]]),
-        jnp.concatenate([denoised[chosen], cleared[None]]),
-        chosen,
-        paths.noisy.diverged,
+        distance=distance,
+        discrepancy=mmd,
+        risk=weighted_error(test, apart),
+        score=score_error(process, test, apart),
+        exact_distance=exact_distance,
+        exact_discrepancy=exact_mmd,
+        data_distance=sliced_wasserstein(keys[4], other, fresh),
+        samples=jnp.concatenate([samples[chosen], exact[None]]),
+        denoised=jnp.concatenate([denoised[chosen], cleared[None]]),
+        diverged=paths.noisy.diverged,
     )
 
 
@@ -155,86 +156,113 @@ def _predictor(study: Study, instance: Instance, coefficients: Array) -> forward
     return predict
 
 
-def _claims(study: Study, times: np.ndarray, values: dict[str, np.ndarray]) -> list[Claim]:
-    claims = []
-    for piece, own in kept(study, values):
-        about = partial(counting(study), kept=len(own["diverged"]))
-        instance = named_instance(study, piece)
-        least = own["distance"].min(axis=-1)
-        best = {name: times[own[name].argmin(axis=-1)] for name in ("distance", "risk", "score")}
-        chosen = own["score"].argmin(axis=-1)
-        stopped = np.take_along_axis(own["distance"], chosen[:, None], axis=-1)[:, 0]
-        apart, early = median(over(stopped, own["distance"][:, -1])), ""
-        if np.median(chosen) == len(times) - 1:
-            early = (
-                f"the score error is least at the last time, τ = {times[-1]:g}: nothing is "
-                "overfitted yet, and a larger descent.last decides"
-            )
-        claims += [
-            about(
-                "ntk/sampling",
-                apart,
-                AVOIDS,
-                instance=f"{instance}, τ = {times[-1]:g}",
-                what="distance of samples to data, at the τ of least score error over the last τ",
-                undecided=early,
-            ),
-            about(
-                "ntk/sampling",
-                median(over(own["distance"][:, -1], least)),
-                instance=f"{instance}, τ = {times[-1]:g}",
-                what="distance of samples to data, last τ over the best τ",
-            ),
-            *(
-                about(
-                    "ntk/sampling",
-                    median(with_lost(values, study)),
-                    instance=instance,
-                    what=f"squared maximum mean discrepancy of samples to data, {name}",
-                )
-                for name, values in (
-                    ("best τ", own["discrepancy"].min(axis=-1)),
-                    ("last τ", own["discrepancy"][:, -1]),
-                )
-            ),
-            about(
-                "ntk/sampling",
-                median(own["exact_discrepancy"]),
-                instance=instance,
-                what="squared maximum mean discrepancy of samples to data, exact score",
-            ),
-            about(
-                "ntk/sampling",
-                median(over(least, own["exact_distance"])),
-                instance=instance,
-                what="distance of samples to data, best τ over exact score",
-            ),
-            about(
-                "ntk/sampling",
-                median(over(own["exact_distance"], own["data_distance"])),
-                instance=instance,
-                what="distance of samples to data, exact score over fresh data",
-            ),
-            about(
-                "ntk/sampling",
-                ratio_interval(best["distance"] / best["risk"]),
-                instance=instance,
-                what="best τ for samples over best τ for the regression error",
-            ),
-            about(
-                "ntk/sampling",
-                ratio_interval(best["score"] / best["risk"]),
-                instance=instance,
-                what="best τ for the score error over best τ for the regression error",
-            ),
-        ]
-    return claims
+def _early(view: View) -> str:
+    latest = view.values_of("time")[-1]
+    if np.median(where_least("score", "time")(view)) < latest:
+        return ""
+    return (
+        f"the score error is least at the last time, τ = {latest:g}: nothing is overfitted yet, "
+        "and a larger descent.last decides"
+    )
 
 
-def _notes(config: NtkConfig) -> dict[str, str]:
-    start = "X_T itself" if config.sampling.start == "exact" else "N(0, I)"
-    return {
-        "samples": f"{config.sampling.num_samples} samples at t = T0 from {start}, "
-        f"{config.sampling.num_steps} steps; models: early is stopped at the square root of the "
-        f"best τ, late at τ = {config.descent.last:g}"
-    }
+def _distances(view: View) -> list[Panel]:
+    """Distance of samples and errors on fresh points against training time."""
+    levels = {"exact score": "exact_distance", "fresh data": "data_distance"}
+    distance = Panel(
+        "curves",
+        "time",
+        (view.line("distance", "stopped at τ"),),
+        tuple(Drawn(text, variable=name, at=view.piece.at) for text, name in levels.items()),
+        title=view.titled("Samples"),
+        xscale="log",
+        yscale="log",
+    )
+    errors = Panel(
+        "curves",
+        "time",
+        (view.line("risk", "regression"), view.line("score", "score")),
+        title=view.titled("Errors on fresh points"),
+        xscale="log",
+        yscale="log",
+        ylabel="root mean square error",
+    )
+    return [distance, errors]
+
+
+def _samples(views: Sequence[View]) -> list[Figure]:
+    """On a line and in the plane; none in more dimensions."""
+    d = views[0].study.given.target.law.d
+    if d > 2:
+        return []
+    panels = [_histogram(model) if d == 1 else _dots(model) for model in MODELS]
+    caption = f"Samples X_{{T0}} of one member, and the {'data' if d == 1 else 'density of data'}."
+    return [Figure("samples", tuple(panels), caption, first_alone([v.piece for v in views]))]
+
+
+def _histogram(model: str) -> Panel:
+    line = Line("histogram", "samples", {"model": model})
+    data = Drawn("data", variable="density_in_bins")
+    return Panel("curves", "bin", (line,), (data,), title=TITLES[model])
+
+
+def _dots(model: str) -> Panel:
+    density = Line("density", "blue: density of data; dots: samples")
+    dots = (Line(f"sample_{axis}", "", {"model": model}) for axis in "xy")
+    return Panel("field", "x", (density, *dots), title=TITLES[model])
+
+
+ID = "ntk/sampling"
+FAR = "distance of samples to data"
+MMD = "squared maximum mean discrepancy of samples to data"
+OVER = "over best τ for the regression error"
+BEST = {name: where_least(name, "time") for name in ("distance", "risk", "score")}
+run = Recipe(
+    bind=make_study,
+    measure=measure,
+    names=NAMES,
+    words=named_instance,
+    quantities=(
+        Quantity("distance", "sliced Wasserstein distance", ("time",)),
+        Quantity("discrepancy", "squared maximum mean discrepancy", ("time",)),
+        Quantity("risk", "regression error", ("time",)),
+        Quantity("score", "score error", ("time",)),
+        Quantity("exact_distance", "sliced Wasserstein distance, exact score"),
+        Quantity("data_distance", "sliced Wasserstein distance of fresh data to data"),
+        Quantity("exact_discrepancy", "squared maximum mean discrepancy, exact score"),
+    ),
+    claims=(
+        Row(
+            *(ID, f"{FAR}, at the τ of least score error over the last τ"),
+            Median(ratio(at_least("distance", "score"), last("distance"))),
+            AVOIDS,
+            where=horizon_in_words,
+            premature=_early,
+        ),
+        Row(
+            *(ID, f"{FAR}, last τ over the best τ"),
+            Median(ratio(last("distance"), least("distance"))),
+            where=horizon_in_words,
+        ),
+        Row(ID, f"{MMD}, best τ", Median(least("discrepancy"), lost=True)),
+        Row(ID, f"{MMD}, last τ", Median(last("discrepancy"), lost=True)),
+        Row(ID, f"{MMD}, exact score", Median("exact_discrepancy")),
+        Row(
+            *(ID, f"{FAR}, best τ over exact score"),
+            Median(ratio(least("distance"), "exact_distance")),
+        ),
+        Row(
+            *(ID, f"{FAR}, exact score over fresh data"),
+            Median(ratio("exact_distance", "data_distance")),
+        ),
+        *(
+            Row(ID, f"best τ for {text} {OVER}", Median(ratio(BEST[name], BEST["risk"]), log=True))
+            for name, text in (("distance", "samples"), ("score", "the score error"))
+        ),
+    ),
+    figures=(
+        Draw("distance", _distances, "How long to train, for samples and for regression."),
+        _samples,
+    ),
+    when=any_kept,
+)

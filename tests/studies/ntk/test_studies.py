@@ -1,7 +1,6 @@
 """Studies of score learning: what they report is what plain NumPy finds on the same members."""
 
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +12,13 @@ from fineq.ntk.label_noise import spread as noise_and_signal
 from fineq.ntk.rules import RULES
 from fineq.ntk.tangent import gram, kernel
 from fineq.results import status_of
+from fineq.studies.found import Found
 from fineq.studies.ntk import sampling
 from fineq.studies.ntk.common import NAMES, all_lost
 from fineq.studies.ntk.early_stopping import RISK, not_overfitted
 from fineq.studies.ntk.given import load
 from fineq.studies.ntk.instances import make_instance
-from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
 from tests.studies.ntk.small import run_small, small
 from tests.studies.views import view_of
 
@@ -173,14 +173,15 @@ def test_samples_of_the_exact_score_are_data():
 def test_seeds_that_diverged_are_losses_in_errors_and_named_where_they_have_no_number():
     """Six seeds at three training times, of which two diverged."""
     lost = np.arange(6) >= 4
-    study: Any = SimpleNamespace(config=small("sampling"), axes=[Axis("seed", range(6))], d=1)
     errors = np.where(lost[:, None], np.nan, np.array([[3.0, 1.0, 2.0]]))
-    names = ("distance", "discrepancy", "risk", "score")
-    values = dict.fromkeys(names, errors) | {"diverged": lost}
-    values |= {f"exact_{name}": errors[:, 0] for name in names[:2]}
-    found = sampling._claims(
-        study, np.array([1.0, 2.0, 3.0]), values | {"data_distance": errors[:, 0]}
-    )
+    alone = ("exact_distance", "exact_discrepancy", "data_distance")
+    values = dict.fromkeys(("distance", "discrepancy", "risk", "score"), errors)
+    values |= dict.fromkeys(alone, errors[:, 0])
+    measured = Found(values, coords={"time": [1.0, 2.0, 3.0]}, lost=lost)
+    config = small("sampling", "seeds=6", "target.name=three_points")
+    given = load(config).given
+    recipe = replace(sampling.run, measure=lambda study: measured, figures=())
+    found = recipe(config, given, Stages()).claims
     assert found
     for claim in found:
         if "discrepancy of samples to data, last" in claim.statement:
