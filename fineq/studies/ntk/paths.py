@@ -5,14 +5,12 @@ from typing import cast
 from jax import Array
 
 from fineq.ntk import paths, rules
-from fineq.ntk.instance import Instance, weighted_error
+from fineq.ntk.instance import Instance
 from fineq.ntk.memory import Storage
 from fineq.ntk.paths import Paths
 from fineq.ntk.rules import Rules
 from fineq.ntk.step_size import step_or_default
 from fineq.studies.ntk.config import NtkConfig
-
-error = weighted_error
 
 
 def step_of(config: NtkConfig, z: Array) -> Array:
