@@ -33,6 +33,7 @@ from fineq.sweep import Axis
 
 SHORT = 0.1  # of the horizon: where slopes are fitted a second time
 MARGIN = 0.05  # on the exponent -1/2
+LABELS = {start: text.replace("f_0", "$f_0$") for start, text in STARTS.items()}
 QUANTITIES = (
     Quantity("distance", "distance of network and kernel descent, root mean square", ("time",)),
     Quantity("gap", "distance of network and kernel descent, largest over training"),
@@ -88,7 +89,7 @@ def _panels(view: View) -> list[Panel]:
     against = Panel(
         "powerlaw",
         "width",
-        tuple(view.line("gap", STARTS[start], fit=WHOLE, start=start) for start in starts),
+        tuple(view.line("gap", LABELS[start], fit=WHOLE, start=start) for start in starts),
         (Drawn(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
         title=view.titled("Largest distance"),
         ylabel="distance, root mean square",
@@ -98,7 +99,7 @@ def _panels(view: View) -> list[Panel]:
         "curves",
         "time",
         tuple(view.line("distance", f"m = {m}", start=first, width=m) for m in widths.tolist()),
-        title=view.titled(f"Over training, {STARTS[first]}"),
+        title=view.titled(f"Over training, {LABELS[first]}"),
         ylabel="distance, root mean square",
         xscale="log",
         yscale="log",
