@@ -9,7 +9,8 @@ half the grid step and twice the nodes, the difference is the error, up to that 
 finer in one of them alone it can be far too small. Measured so on the steep double well, largest
 over |y| <= 1.5 and all t: in 200 steps (a costate up to 9) 2e-6 with 48 nodes at a grid step of
 0.005, 2e-5 with 24; in 100 steps, which are coarse for it, 4e-4 with 48 nodes and 6e-3 with 24,
-whatever the grid.
+whatever the grid. A reward that bends within one σ asks for more: tanh(2y) under 6 long steps of a
+diffusion, a costate of 1.6, is off by 9e-2 with 24 nodes, 2e-2 with 48 and 3e-3 with 96.
 """
 
 from collections.abc import Callable
