@@ -96,3 +96,27 @@ def _same(costs: np.ndarray, policies: np.ndarray, i: int, j: int, tolerance: fl
     scale = 1.0 + np.linalg.norm(policies[j])
     close = np.linalg.norm(policies[i] - policies[j]) <= tolerance * scale
     return bool(close and abs(costs[i] - costs[j]) <= tolerance * abs(costs[j]))
+
+
+def label_minima(
+    cost: np.ndarray, K: np.ndarray, settled: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which minimum each start of many instances reached, and how many minima each instance has.
+
+    Args:
+        cost: at the end points, `[start, *axes]`.
+        K: end points, `[start, *axes, p, n + d]`.
+        settled: which of them are minima, `[start, *axes]`.
+
+    Returns:
+        `(labels [start, *axes], number [*axes])`: 0 is the lowest, -1 where nothing settled; NaN
+        minima where no start did.
+    """
+    labels = np.full(settled.shape, -1)
+    number = np.full(settled.shape[1:], np.nan)
+    for index in np.ndindex(*settled.shape[1:]):
+        at = (slice(None), *index)
+        found = distinct_minima(cost[at], K[at], settled[at])
+        labels[at] = found.labels
+        number[index] = found.number or np.nan
+    return labels, number

@@ -21,7 +21,7 @@ from fineq.claims.counting import (
     still_falling,
 )
 from fineq.figures import Fit
-from fineq.rates import PowerLaw, power_law
+from fineq.rates import Interval, PowerLaw, power_law
 from fineq.studies.common import drawn_fit
 from fineq.studies.numbers import Numbers, numbers
 from fineq.studies.view import View
@@ -209,3 +209,57 @@ class Last:
         ends = last_of(errors) / (view(self.over) if self.over else 1.0)
         why = still_falling(errors, self.longer) if self.longer else ""
         return Got(over_seeds(ends), why=why, said=lost_words(errors))
+
+
+@dataclass(frozen=True)
+class LimitingOrder:
+    """The exponent of a quantity along an axis as its values tend to 0; see `limiting_order`.
+
+    Attributes:
+        quantity: its name.
+        over: dimension of an own axis.
+        below: the largest value used.
+    """
+
+    quantity: str
+    over: str
+    below: float
+
+    def __call__(self, view: View) -> Got:
+        """The order at a view."""
+        found = limiting_order(*self.small(view), view.study.alike)
+        return Got(found, found.num_values)
+
+    def known(self, view: View) -> bool:
+        """Whether there are two values to go by, and numbers."""
+        x, y = self.small(view)
+        return len(x) > 1 and bool(np.any(np.isfinite(y)))
+
+    def law(self, view: View) -> PowerLaw:
+        """The power law over the same values."""
+        where = f" ({view.piece.label})" if view.piece.label else ""
+        return power_law(*self.small(view), quantity=f"{self.quantity} against {self.over}{where}")
+
+    def drawn(self, view: View) -> Fit | None:
+        """The law as figures draw it."""
+        return drawn_fit(self.law(view), self.small(view)[0].tolist()) if self.known(view) else None
+
+    def small(self, view: View) -> tuple[np.ndarray, np.ndarray]:
+        """The small values, rising, `[x]`, and the quantity there, `[seed, x]`."""
+        x = np.asarray(view.values_of(self.over), float)
+        order = [i for i in np.argsort(x) if 0 < x[i] <= self.below]
+        return x[order], view.along(self.quantity, self.over)[:, order]
+
+
+def limiting_order(x: np.ndarray, y: np.ndarray, alike: bool = False) -> Interval:
+    """The exponent of y `[S, L]` as x → 0: exponents between neighbours, extrapolated linearly.
+
+    Quantities here are powers of x times 1 + O(x), so that exponents between neighbours miss the
+    limit by O(x), and a fit over the whole range does too. Median over seeds with its interval.
+    With two points there is nothing to extrapolate, and their exponent stands.
+    """
+    usable = np.all(np.isfinite(y) & (y > 0), axis=1)
+    local = np.diff(np.log(y[usable]), axis=1) / np.diff(np.log(x))
+    middle = np.sqrt(x[1:] * x[:-1])
+    degree = min(1, len(middle) - 1)
+    return over_seeds(np.array([np.polyfit(middle, row, degree)[-1] for row in local]), alike)

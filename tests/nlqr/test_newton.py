@@ -12,7 +12,7 @@ from fineq.nlqr.cost import cost
 from fineq.nlqr.expansion import expansion
 from fineq.nlqr.features import Zero
 from fineq.nlqr.laws import sphere_points
-from fineq.nlqr.minima import distinct_minima, stabilising_starts
+from fineq.nlqr.minima import distinct_minima, label_minima, stabilising_starts
 from fineq.nlqr.newton import Newton, NewtonState
 from fineq.nlqr.objective import hessian
 from fineq.nlqr.problem import System
@@ -145,3 +145,15 @@ def test_without_nonlinearity_the_optimum_is_the_riccati_gain():
     # Rounding of the gradient over the curvature; the unused entry K2 has neither.
     np.testing.assert_allclose(state.K[:, :2], truth, atol=1e3 * EPS)
     assert state.K[0, 2] == 0.3
+
+
+def test_labels_name_the_lowest_minimum_of_each_instance():
+    """Two instances, three starts: minima of cost 1 and 2; one start that did not settle."""
+    cost = np.array([[2.0, 1.0], [1.0, 1.0], [1.0, 5.0]])
+    K = cost[..., None, None] * np.ones((1, 1, 1, 2))
+    settled = np.array([[True, True], [True, True], [True, False]])
+    labels, number = label_minima(cost, K, settled)
+    np.testing.assert_array_equal(labels, [[1, 0], [0, 0], [0, -1]])
+    np.testing.assert_array_equal(number, [2, 1])
+    _, none = label_minima(cost, K, np.zeros_like(settled))
+    assert np.all(np.isnan(none))

@@ -190,6 +190,13 @@ def dropped_note(study: Study) -> str:
     return "; ".join(parts)
 
 
+def in_order(study: Study) -> list[Axis]:
+    """The axes of swept fields and seeds in the order of the screen, own ones among them."""
+    order = [*(axis.name for axis in user_axes(study.config)), "seed"]
+    known = (axis for axis in (*study.own, *study.axes) if axis.name in order)
+    return sorted(known, key=lambda axis: order.index(axis.name))
+
+
 def exact_horizon(study: Study) -> int:
     """One static rollout length that leaves every stable member's tail below `reference.tail`.
 

@@ -5,7 +5,7 @@ looked (`nlqr/global`). The T-step cost is finite for loops that never come to r
 among them that the infinite-horizon cost does not have (`nlqr/truncation`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,18 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Claim, Theory
+from fineq.claims import Theory
 from fineq.claims.counting import counted, share, share_tried
 from fineq.figures import Figure, Line, Panel
 from fineq.nlqr.cost import CostStatus, infinite_cost
-from fineq.nlqr.minima import distinct_minima, stabilising_starts
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies.common import on, small_multiples, titled
-from fineq.studies.nlqr.arrays import Slice, coords_of, dims_of, named_arrays, slices
-from fineq.studies.nlqr.claims import claim
+from fineq.nlqr.minima import label_minima, stabilising_starts
+from fineq.studies.common import Slice, small_multiples, titled
+from fineq.studies.found import Found, Quantity
+from fineq.studies.nlqr.arrays import NAMES, slices
 from fineq.studies.nlqr.common import Optimum, Study, exact_horizon, make_study, newton
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Given, Instance
+from fineq.studies.recipe import Recipe, Row
+from fineq.studies.statistics import Got
+from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -61,22 +63,25 @@ class Ends(NamedTuple):
     distance: np.ndarray
 
 
-def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
+def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+    """A study along starts."""
+    starts = Axis("start", list(range(config.reference.num_starts)))
+    return make_study(config, given, stages)._replace(own=(starts,))
+
+
+def measure(study: Study) -> Found:
     """Minimise from many stabilising starts: the infinite-horizon cost, then the T-step cost."""
-    study = make_study(config, given, stages)
-    axis = Axis("start", list(range(config.reference.num_starts)))
+    axis = study.own[0]
     starts = find_starts(study, axis)
     ends = follow(study, axis, starts)
-    lost = np.all(ends["infinite"].settled == 0, axis=0)
-    return StudyResult(
-        _arrays(study, axis, ends),
-        coords_of([axis, *study.axes], config),
-        tuple(_claims(study, ends)),
-        (),
-        _figures(study),
-        status_of(np.asarray(lost)),
-        {"starts": _note(study, starts, ends)},
-    )
+    values = {
+        f"{kind}_{name}": x for kind, found in ends.items() for name, x in found._asdict().items()
+    }
+    for kind, found in ends.items():
+        single = np.where(np.isfinite(found.number), found.number == 1, np.nan)
+        values[f"{kind}_single"] = single
+    lost = np.asarray(np.all(ends["infinite"].settled == 0, axis=0))
+    return Found(values, study.own, lost=lost, notes={"starts": _note(study, starts, ends)})
 
 
 def find_starts(study: Study, axis: Axis) -> Starts:
@@ -147,7 +152,7 @@ def follow(study: Study, axis: Axis, starts: Starts) -> dict[str, Ends]:
 
 def _compare(study: Study, usable: np.ndarray, star: Optimum, stable: np.ndarray) -> Ends:
     settled = usable & np.asarray(star.converged)
-    labels, number = _labels(star, settled)
+    labels, number = label_minima(np.asarray(star.cost), np.asarray(star.K), settled)
     return Ends(
         np.where(usable, settled, np.nan),
         np.where(settled, labels == 0, np.nan),
@@ -155,18 +160,6 @@ def _compare(study: Study, usable: np.ndarray, star: Optimum, stable: np.ndarray
         number,
         _distance(study, star, labels),
     )
-
-
-def _labels(star: Optimum, settled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which minimum each start reached `[start, *axes]` (0 the lowest), and how many there are."""
-    labels = np.full(settled.shape, -1)
-    number = np.full(settled.shape[1:], np.nan)
-    for index in np.ndindex(*settled.shape[1:]):
-        at = (slice(None), *index)
-        found = distinct_minima(np.asarray(star.cost)[at], np.asarray(star.K)[at], settled[at])
-        labels[at] = found.labels
-        number[index] = found.number or np.nan
-    return labels, number
 
 
 def _distance(study: Study, star: Optimum, labels: np.ndarray) -> np.ndarray:
@@ -189,83 +182,98 @@ def _note(study: Study, starts: Starts, ends: dict[str, Ends]) -> str:
     )
 
 
-def _claims(study: Study, ends: dict[str, Ends]) -> list[Claim]:
-    found = [
-        _one_minimum(study, piece, ends["infinite"])
-        for piece in slices(study.axes)
-        if np.any(np.isfinite(ends["infinite"].number[piece.index]))
-    ]
-    T = study.config.descent.horizon
-    number, stable = ends["truncated"].number, ends["truncated"].stable
-    unstable = np.any(stable == 0, axis=0)
-    for piece in slices(study.axes):
-        judged = np.isfinite(number[piece.index])
-        if not judged.any():
-            continue
-        words = on(piece, f"T = {T}", counted(int(judged.sum()), "instance"))
-        for what, mask in (
-            ("Instances whose T-step cost shows more than one minimum (share)", number > 1),
-            ("Instances with a T-step minimum that does not stabilise (share)", unstable),
-        ):
-            counts = share(mask[piece.index][judged])
-            found.append(claim("nlqr/truncation", counts, instance=words, what=what))
+def _one_minimum(view: View) -> Got:
+    """The share of instances with one minimum, of those with a start that settled."""
+    number, same = view("infinite_number"), view("infinite_same")
+    known, runs = np.isfinite(number), int(np.isfinite(same).sum())
+    said = f"{counted(int(known.sum()), 'instance')}, {int(np.nansum(same))} of {runs} starts"
+    return Got(share_tried(number[known] == 1), said=said)
+
+
+def _of_truncated(holds: Callable[[View], np.ndarray]) -> Callable[[View], Got]:
+    def found(view: View) -> Got:
+        judged = np.isfinite(view("truncated_number"))
+        said = counted(int(judged.sum()), "instance")
+        return Got(share(holds(view)[judged]), said=said)
+
     return found
 
 
-def _one_minimum(study: Study, piece: Slice, found: Ends) -> Claim:
-    """Share of instances with one minimum."""
-    number = found.number[piece.index]
-    known = np.isfinite(number)
-    same = found.same[(slice(None), *piece.index)]
-    runs = np.isfinite(same)
-    what = f"{int(np.nansum(same))} of {int(runs.sum())} starts"
-    return claim(
-        "nlqr/global",
-        share_tried(number[known] == 1),
-        Theory(1.0, ">=", "every instance"),
-        instance=on(piece, counted(int(known.sum()), "instance"), what),
-        what="All stabilising starts reach the same minimum (share of instances)",
-        sampled=True,
+def _truncated(what: str, holds: Callable[[View], np.ndarray]) -> Row:
+    return Row(
+        "nlqr/truncation",
+        what,
+        _of_truncated(holds),
+        where=lambda view: f"T = {view.study.config.descent.horizon}",
+        when=lambda view: bool(np.isfinite(view("truncated_number")).any()),
     )
 
 
-def _arrays(study: Study, axis: Axis, ends: dict[str, Ends]) -> Arrays:
-    dims = dims_of(study.axes)
-    about = {
-        "settled": "ended at a strict minimum",
-        "same": "of those, reached the lowest minimum found",
-        "stable": "of those, the minimum stabilises",
-    }
-    once = {"number": "distinct minima found", "distance": "|K* − K_lin| of the lowest minimum"}
-    arrays: Arrays = {}
-    for name, found in ends.items():
-        values = found._asdict()
-        arrays |= named_arrays(values, (*dims_of([axis]), *dims), about, prefix=f"{name}_")
-        arrays |= named_arrays(values, dims, once, prefix=f"{name}_")
-        single = np.where(np.isfinite(found.number), found.number == 1, np.nan)
-        text = {"single": "instances with one minimum found"}
-        arrays |= named_arrays({"single": single}, dims, text, prefix=f"{name}_")
-    return arrays
-
-
-def _figures(study: Study) -> tuple[Figure, ...]:
-    names = [axis.name for axis in study.axes]
-    if "system.lipschitz" not in names:
+def _figures(views: Sequence[View]) -> Iterable[Figure]:
+    """Against ℓ, where it is swept: over starts and seeds, or over instances alone."""
+    study, path = views[0].study, "system.lipschitz"
+    if path not in [axis.name for axis in study.axes]:
         return ()
-    rest = slices([axis for axis in study.axes if axis.name != "system.lipschitz"])
-    texts = {"infinite": "infinite horizon", "truncated": f"T = {study.config.descent.horizon}"}
+    kinds = {"infinite": "infinite horizon", "truncated": f"$T = {study.config.descent.horizon}$"}
 
-    def panel(piece: Slice, quantity: str, text: str, over: tuple[str, ...]) -> Panel:
-        lines = tuple(Line(f"{name}_{quantity}", text, piece.at) for name, text in texts.items())
-        title = titled(text, piece)
+    def panel(piece: Slice, name: str, title: str, *over: str) -> Panel:
+        lines = tuple(Line(f"{kind}_{name}", text, piece.at) for kind, text in kinds.items())
+        title = titled(title, piece)
         return Panel("fractions", "lipschitz", lines, over=over, title=title, ylabel="share")
 
     def panels(piece: Slice) -> list[Panel]:
-        starts = ("start", "seed")
         return [
-            panel(piece, "same", "Starts reaching the lowest minimum", starts),
-            panel(piece, "single", "Instances with one minimum", ("seed",)),
-            panel(piece, "stable", "Minima that stabilise", starts),
+            panel(piece, "same", "Starts reaching the lowest minimum", "start", "seed"),
+            panel(piece, "single", "Instances with one minimum", "seed"),
+            panel(piece, "stable", "Minima that stabilise", "start", "seed"),
         ]
 
+    rest = slices([axis for axis in study.axes if axis.name != path])
     return small_multiples("global", rest, panels, "Where many stabilising starts lead.")
+
+
+OF_STARTS = {
+    "settled": "ended at a strict minimum",
+    "same": "of those, reached the lowest minimum found",
+    "stable": "of those, the minimum stabilises",
+}
+OF_INSTANCES = {
+    "number": "distinct minima found",
+    "distance": "$|K^* - K_\\mathrm{lin}|$ of the lowest minimum",
+    "single": "instances with one minimum found",
+}
+KINDS = ("infinite", "truncated")
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label,
+    quantities=(
+        *(Quantity(f"{kind}_{name}", t) for kind in KINDS for name, t in OF_STARTS.items()),
+        *(
+            Quantity(f"{kind}_{name}", t, own=())
+            for kind in KINDS
+            for name, t in OF_INSTANCES.items()
+        ),
+    ),
+    claims=(
+        Row(
+            "nlqr/global",
+            "All stabilising starts reach the same minimum (share of instances)",
+            _one_minimum,
+            Theory(1.0, ">=", "every instance"),
+            sampled=True,
+            when=lambda view: bool(np.isfinite(view("infinite_number")).any()),
+        ),
+        _truncated(
+            "Instances whose T-step cost shows more than one minimum (share)",
+            lambda view: view("truncated_number") > 1,
+        ),
+        _truncated(
+            "Instances with a T-step minimum that does not stabilise (share)",
+            lambda view: np.any(view("truncated_stable") == 0, axis=0),
+        ),
+    ),
+    figures=(_figures,),
+)

@@ -4,24 +4,35 @@ Everything at K* is exact to rounding. What is said of balls around K_lin is sam
 that were found bound the worst ones from one side. The theorem's constants stand beside them.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fineq.nlqr.minimise import DECREMENT
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies.nlqr.arrays import coords_of, dims_of, named_arrays
+from fineq.studies.common import dims_of, named_arrays
+from fineq.studies.found import Found, Quantity
+from fineq.studies.nlqr.arrays import NAMES
 from fineq.studies.nlqr.common import (
     Optimum,
     Study,
     dropped_note,
     exact_horizon,
+    in_order,
     make_study,
     optimum,
 )
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.facts import Facts, facts_of
+from fineq.studies.nlqr.curvature_search import Probed, probe
 from fineq.studies.nlqr.instances import Given
-from fineq.studies.nlqr.landscape_view import claims, figures, trends
-from fineq.studies.nlqr.probing import Probed, probe
+from fineq.studies.nlqr.landscape_tables import (
+    FIGURES,
+    LIPSCHITZ,
+    ORDER_ROWS,
+    fitted,
+    theorem_claims,
+)
+from fineq.studies.nlqr.theorem_inputs import Facts, facts_of
+from fineq.studies.recipe import Recipe
 from fineq.sweep.stages import Stages
 
 ABOUT = {
@@ -54,28 +65,39 @@ WITHOUT_OPTIMUM = (
 )
 
 
-def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
-    """Find K*, measure curvature and distances there, search balls around K_lin."""
+def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+    """A study along ℓ, where it is swept."""
     study = make_study(config, given, stages, stable_only=True, random=False)
-    horizon = exact_horizon(study)
-    star = optimum(study, horizon)
-    facts = facts_of(study, star)
+    return study._replace(
+        own=tuple(axis for axis in study.axes if axis.name == LIPSCHITZ),
+        axes=[axis for axis in study.axes if axis.name != LIPSCHITZ],
+    )
+
+
+def measure(study: Study) -> Found:
+    """Find K*, measure curvature and distances there, search balls around K_lin."""
+    whole = study._replace(axes=in_order(study), own=())
+    place = [axis.name for axis in whole.axes].index(LIPSCHITZ) if study.own else 0
+
+    def first(values: Any) -> np.ndarray:
+        return np.moveaxis(np.asarray(values), place, 0)
+
+    horizon = exact_horizon(whole)
+    star = optimum(whole, horizon)
+    facts = facts_of(whole, star)
     flat = _flat(star, facts.sigma_x)
-    values = measured(study, star, facts)
-    probed = probe(study, star, horizon)
-    found = trends(study.axes, values, study.alike)
-    multiples = np.asarray(config.landscape.multiples, float)
-    return StudyResult(
-        _arrays(study, values, probed),
-        {
-            **coords_of(study.axes, config, multiple=multiples),
-            **coords_of(probed.axes[-1:], config),
-        },
-        tuple(claims(study, values, probed, found)),
-        tuple(fit for trend in found for fit in trend.fits.values()),
-        figures(study, values, probed, found),
-        status_of(~np.asarray(star.converged) & ~flat),
-        {"seeds": dropped_note(study), "minimum": _flat_note(flat)},
+    probed = probe(whole, star, horizon)
+    axes = [probed.axes[place], *probed.axes[:place], *probed.axes[place + 1 :]]
+    found = Probed(axes, {name: first(values) for name, values in probed.values.items()})
+    multiples = np.asarray(study.config.landscape.multiples, float)
+    return Found(
+        {name: first(values) for name, values in measured(star, facts).items()},
+        study.own,
+        {"multiple": multiples, "instance": list(probed.axes[-1].values)},
+        first(~np.asarray(star.converged) & ~flat),
+        {"seeds": dropped_note(whole), "minimum": _flat_note(flat)},
+        arrays=named_arrays(found.values, dims_of(found.axes), OF_BALLS, last=("multiple",)),
+        more=found,
     )
 
 
@@ -95,7 +117,7 @@ def _flat_note(flat: np.ndarray) -> str:
     )
 
 
-def measured(study: Study, star: Optimum, facts: Facts) -> dict[str, np.ndarray]:
+def measured(star: Optimum, facts: Facts) -> dict[str, np.ndarray]:
     """Every array of `ABOUT`, `[*axes]`; NaN where K* was not found and the array rests on it."""
     K, K_lin = np.asarray(star.K), facts.plants.K_lin
     n = facts.plants.A.shape[-1]
@@ -143,13 +165,21 @@ def _joint(apart: np.ndarray, n: int, scale: np.ndarray) -> np.ndarray:
     return _size(apart[..., :n] + scale[..., None, None] * apart[..., n:])
 
 
-def _arrays(study: Study, values: dict[str, np.ndarray], probed: Probed) -> Arrays:
-    arrays = named_arrays(values, dims_of(study.axes), ABOUT)
-    about = {
-        "mu_found": "smallest μ found within the ball",
-        "h_found": "largest h found within the ball",
-        "mu_share": "smallest μ found within the ball, over μ at K*, while convex",
-        "h_share": "largest h found within the ball, over h at K*, while convex",
-        "convexity_radius": "radius at which convexity was found lost [|K* − K_lin|]",
-    }
-    return arrays | named_arrays(probed.values, dims_of(probed.axes), about, last=("multiple",))
+OF_BALLS = {
+    "mu_found": "smallest μ found within the ball",
+    "h_found": "largest h found within the ball",
+    "mu_share": "smallest μ found within the ball, over μ at K*, while convex",
+    "h_share": "largest h found within the ball, over h at K*, while convex",
+    "convexity_radius": "radius at which convexity was found lost [|K* − K_lin|]",
+}
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label.replace("radius", "|x0|"),
+    quantities=tuple(Quantity(name, words) for name, words in ABOUT.items()),
+    claims=(theorem_claims, *ORDER_ROWS),
+    figures=FIGURES,
+    rates=fitted,
+)

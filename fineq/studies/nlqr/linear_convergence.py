@@ -5,68 +5,110 @@ its square: what is compared are exponents, -log(ratio). Zeroth-order gradients 
 down to a floor that their noise sets; natural gradients need no step size that knows h.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.figures import Figure, Line, Panel
-from fineq.figures import Theory as Drawn
+from fineq.claims import Theory
+from fineq.claims.counting import over_seeds, transient
 from fineq.iterate import every
 from fineq.nlqr.gradients import Exact, Natural
-from fineq.rates import linear_rate
-from fineq.results import Arrays, StudyResult, status_of
-from fineq.studies.common import small_multiples, titled
-from fineq.studies.nlqr.arrays import Slice, coords_of, dims_of, named_arrays, slices
+from fineq.rates import LEVEL, Rate, linear_rate, values_for
+from fineq.studies.common import on
+from fineq.studies.found import Found, Quantity
+from fineq.studies.nlqr.arrays import NAMES
+from fineq.studies.nlqr.arrival import (
+    ESTIMATES,
+    NEAR,
+    Budget,
+    budget,
+    falling,
+    floor_of,
+    no_floor,
+    steps_to,
+    too_short,
+)
 from fineq.studies.nlqr.common import (
     Optimum,
     Study,
     dropped_note,
     exact_horizon,
-    independent,
     make_study,
     optimum,
 )
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.convergence_claims import (
-    GOALS,
-    NAMES,
-    Rates,
-    exact_claims,
-    floor_claims,
-    floor_of,
-)
+from fineq.studies.nlqr.convergence_figures import exact_figure, floor_panels, other_gradients
 from fineq.studies.nlqr.descents import Descent, descend
 from fineq.studies.nlqr.gradients import ZEROTH_ORDER
 from fineq.studies.nlqr.instances import Given, Instance
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exponent, Got, Median, Share
+from fineq.studies.view import View
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Stages
 
-NEAR = 1e-2  # "near K*": the distance has fallen by this factor, and fast modes have died out
+
+class Goals(NamedTuple):
+    """What exact descent is asked to reach in one precision.
+
+    reached: relative suboptimality. stop: |K - K*| at which it ends, as far as K* itself is known.
+    """
+
+    reached: float
+    stop: float
+
+
+# A cost carries a few rounding units, and K* as many times h/μ more.
+GOALS = {"float64": Goals(1e-10, 1e-11), "float32": Goals(1e-5, 1e-4)}
+MARGIN = 0.1  # on measured over theoretical exponent, a limit seen over finitely many decades
 NUM_RECORDS = 200
 NATURAL_STEPS = 40
-ABOUT = {"gap": "relative suboptimality (C − C*)/C*", "distance": "|K − K*|"}
+CLAIM = "nlqr/linear-convergence"
+ABOUT = {"gap": "relative suboptimality $(C - C^*)/C^*$", "distance": "$|K - K^*|$"}
 
 
-def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
-    """Descend by exact, natural and zeroth-order gradients to the optimum of the same instances."""
+def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+    """A study whose floors lie along numbers of rollouts J and radii r."""
     study = make_study(config, given, stages, stable_only=True)
-    horizon = exact_horizon(study)
+    rollouts = Axis("estimator.num_rollouts", config.floors.num_rollouts, static=True)
+    return study._replace(own=(rollouts, Axis("estimator.radius", config.floors.radii)))
+
+
+def measure(study: Study) -> Found:
+    """Descend by exact, natural and zeroth-order gradients to the optimum of the same instances."""
+    config, horizon = study.config, exact_horizon(study)
     star = optimum(study, horizon)
     runs = {name: descend(study, name, m, star) for name, m in _descents(config, horizon).items()}
-    floors = {name: _floors(study, star, name) for name in NAMES if name in config.descent.others}
+    exact = runs["exact"]
+    others = [name for name in ESTIMATES if name in config.descent.others]
+    runs |= {name: _floors(study, star, name) for name in others}
+    metrics = {
+        f"{name}_{key}": result.metrics[key] for name, result in runs.items() for key in ABOUT
+    }
+    floors = {
+        f"{name}_floor": floor_of(run.iterations, run.metrics["gap"], run.diverged)
+        for name in others
+        for run in (runs[name],)
+    }
+    distance = exact.metrics["distance"]
     exponent = -np.log1p(-config.descent.step_size * star.mu / star.h)
-    rates = _rates(study, runs["exact"])
-    iterations = {f"{name}_iteration": r.iterations for name, r in {**runs, **floors}.items()}
-    return StudyResult(
-        _arrays(study, star, runs, floors, exponent),
-        coords_of([*_floor_axes(config), *study.axes], config, **iterations),
-        (*exact_claims(study, runs, rates, exponent), *floor_claims(study, floors)),
-        tuple(rate for by_name in rates for rate in by_name.values()),
-        figures(study, exponent, runs["exact"]),
-        status_of(runs["exact"].diverged),
+    of_star = {"cost": star.cost, "mu": star.mu, "h": star.h, "exponent": exponent}
+    near = exact.valid & (distance <= NEAR * distance[..., :1])
+    falls = {
+        f"{name}_falls": falling(runs[name].iterations, runs[name].metrics["gap"])
+        for name in others
+    }
+    return Found(
+        {**of_star, **metrics, **floors},
+        study.own,
+        {f"{name}_iteration": result.iterations for name, result in runs.items()},
+        exact.diverged,
         {"seeds": dropped_note(study), "horizon": f"exact costs and gradients sum {horizon} steps"},
+        more={"near": near, **falls},
     )
 
 
@@ -90,13 +132,6 @@ def _descents(config: NlqrConfig, horizon: int) -> dict[str, Descent]:
     }
 
 
-def _floor_axes(config: NlqrConfig) -> list[Axis]:
-    return [
-        Axis("estimator.num_rollouts", config.floors.num_rollouts, static=True),
-        Axis("estimator.radius", config.floors.radii),
-    ]
-
-
 def _floors(study: Study, star: Optimum, name: str) -> SweepResult:
     """Descend by noisy gradients, over the number of rollouts J and the radius r."""
     floors, horizon = study.config.floors, study.config.descent.horizon
@@ -108,7 +143,7 @@ def _floors(study: Study, star: Optimum, name: str) -> SweepResult:
         record = every(steps, max(steps // NUM_RECORDS, 1))
         return Descent(gradient, exact_horizon(study), steps, record, over_h(multiple))
 
-    return descend(study, name, descent, star, _floor_axes(study.config))
+    return descend(study, name, descent, star, list(study.own))
 
 
 def over_h(multiple: float) -> Callable[[NlqrConfig, Optimum, Instance], Array]:
@@ -128,143 +163,154 @@ def natural_step(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:
     return 0.5 / jnp.linalg.norm(system.R + system.B.T @ instance.P @ system.B, 2)
 
 
-def _rates(study: Study, result: SweepResult) -> Rates:
-    near = result.metrics["distance"] <= NEAR * result.metrics["distance"][..., :1]
-    return [
-        {
-            name: linear_rate(
-                result.iterations,
-                result.metrics[name][piece.index][independent(study)],
-                valid=(result.valid & near)[piece.index][independent(study)],
-                diverged=result.diverged[piece.index][independent(study)],
-                quantity=f"{text}, exact gradient, {piece.label}",
-            )
-            for name, text in ABOUT.items()
-        }
-        for piece in slices(study.axes)
-    ]
+def _rate(view: View, name: str) -> Rate:
+    """The linear rate of an exact descent near K*; of a plant that is given one seed says all."""
+    key = (name, view.piece.index)
+    if key not in view.laws:
+        seeds = slice(0, 1) if view.study.alike else slice(None)
+        view.laws[key] = linear_rate(
+            view.values_of("exact_iteration"),
+            view(f"exact_{name}")[seeds],
+            valid=view.found.more["near"][view.piece.index][seeds],
+            diverged=~view.kept[seeds],
+            quantity=f"{ABOUT[name]}, exact gradient, {view.piece.label}",
+        )
+    return view.laws[key]
 
 
-def _arrays(
-    study: Study,
-    star: Optimum,
-    runs: dict[str, SweepResult],
-    floors: dict[str, SweepResult],
-    exponent: np.ndarray,
-) -> Arrays:
-    dims = dims_of(study.axes)
-    arrays = named_arrays(
-        {**star._asdict(), "exponent": exponent},
-        dims,
-        {
-            "cost": "cost of K*",
-            "mu": "smallest Hessian eigenvalue μ at K*",
-            "h": "largest Hessian eigenvalue h at K*",
-            "exponent": "theory's exponent −log(1 − ημ) [1/iteration]",
-        },
-    )
-    for name, result in runs.items():
-        last = (f"{name}_iteration",)
-        arrays |= named_arrays(result.metrics, dims, ABOUT, prefix=f"{name}_", last=last)
-    floor_dims = (*dims_of(_floor_axes(study.config)), *dims)
-    for name, result in floors.items():
-        last = (f"{name}_iteration",)
-        arrays |= named_arrays(result.metrics, floor_dims, ABOUT, prefix=f"{name}_", last=last)
-        level = {"floor": floor_of(result)}
-        text = {"floor": "floor of the relative suboptimality"}
-        arrays |= named_arrays(level, floor_dims, text, prefix=f"{name}_")
-    return arrays
+def _goal(view: View) -> float:
+    return GOALS[view.study.config.precision].reached
 
 
-def figures(study: Study, exponent: np.ndarray, descent: SweepResult) -> tuple[Figure, ...]:
-    """Exact descent against theory; other gradients; the floor against J and r."""
-    pieces = slices(study.axes)
+def _budget(view: View) -> Budget:
+    steps = view.study.config.descent.num_steps
+    return budget(view("exact_gap"), view("exponent"), _goal(view), steps)
 
-    def theory(power: int) -> tuple[Drawn, ...]:
-        ratios = [float(np.exp(-power * np.median(exponent[piece.index]))) for piece in pieces]
-        starts = [_near(descent, piece) for piece in pieces]
-        return tuple(
-            Drawn("" if line else "slope of theory", ratio=ratio, line=line, start=start)
-            for line, (ratio, start) in enumerate(zip(ratios, starts, strict=True))
+
+def _too_short(view: View) -> str:
+    return too_short(_budget(view), view.study.config.descent.num_steps, view.study.alike)
+
+
+def _all_too_short(view: View) -> str:
+    found = _budget(view)
+    return _too_short(view) if np.all(found.reached | found.short) else ""
+
+
+@dataclass(frozen=True)
+class OverTheory:
+    """The decay exponent of an exact descent near K*, over theory's.
+
+    Attributes:
+        name: of the error.
+        power: of 1 - ημ in theory's ratio.
+    """
+
+    name: str
+    power: int
+
+    def __call__(self, view: View) -> Got:
+        """The median over the seeds that are linear and long enough."""
+        fits, use = _rate(view, self.name).per_seed, self._use(view)
+        slopes = np.array([fit.slope for fit in fits])
+        theory = self.power * view("exponent")[: len(fits)]
+        found = np.where(use & np.isfinite(slopes), -slopes / theory, np.nan)
+        used = [fit for fit, one in zip(fits, use, strict=True) if one]
+        why = transient(used, MARGIN / 2)
+        return Got(over_seeds(found, view.study.alike), int(use.sum()), why)
+
+    def premature(self, view: View) -> str:
+        """Why too few seeds are long enough."""
+        use = self._use(view)
+        few = use.sum() < min(values_for(LEVEL), use.size)
+        return _too_short(view) if few else ""
+
+    def _use(self, view: View) -> np.ndarray:
+        fits = _rate(view, self.name).per_seed
+        linear = np.array([fit.verdict == "linear" for fit in fits])
+        return linear & ~_budget(view).short[: len(fits)]
+
+    def row(self, what: str, formula: str) -> Row:
+        """The row of claims about it."""
+        return Row(
+            CLAIM,
+            f"decay exponent of {what} near K*, over theory's",
+            self,
+            Theory(1.0, "~", formula, margin=MARGIN),
+            who="linear and long enough",
+            premature=self.premature,
         )
 
-    # Without chance there are no seeds to draw a band of.
-    alone = {"seed": study.config.first_seed} if study.alike else {}
-    multiple = study.config.descent.step_size
-    step = f"exact gradient, η = {multiple:g}/h"
-    exactly = (
-        _over_time(pieces, "exact", "distance", f"Distance, {step}", alone, theory(1)),
-        _over_time(pieces, "exact", "gap", f"Cost gap, {step}", alone, theory(2)),
-    )
-    others = _others(study, pieces, alone)
-    caption = (
-        "Exact descent; theory's rate near K*, (1 - ημ) and its square, from where it is near."
-    )
-    return (
-        Figure("linear_convergence", exactly, caption),
-        *([Figure("estimators", others, "Other gradients on the same instances.")] * bool(others)),
-        *small_multiples(
-            "floor",
-            pieces,
-            lambda piece: _floor_panels(study, piece),
-            "Where zeroth-order descent stops improving.",
+
+def _steps(view: View) -> np.ndarray:
+    return steps_to(view.values_of("natural_iteration"), view("natural_gap"), _goal(view))
+
+
+def _floor_row(name: str) -> Row:
+    """How the floor of an estimator falls with J, at the smallest radius."""
+    words = f"floor of {ESTIMATES[name]}"
+    law = Exponent(f"{name}_floor", "num_rollouts", 0.0, "larger floors.num_rollouts", words=words)
+
+    def still(view: View) -> str:
+        falls = view.found.more[f"{name}_falls"][(slice(None), 0, *view.piece.index)]
+        return no_floor(falls.T, view.study.config.floors.num_steps)
+
+    return Row(
+        CLAIM,
+        f"exponent in J of the floor, {ESTIMATES[name]}",
+        lambda view: law(view.chosen(radius=view.values_of("radius")[0])),
+        Theory(-0.5, "<=", "J of order 1/ε²"),
+        where=lambda view: f"r = {view.values_of('radius')[0]:g}",
+        who="with a floor at two J or more",
+        when=lambda view: (
+            f"{name}_floor" in view.found.values and len(view.values_of("num_rollouts")) > 1
         ),
+        premature=still,
+        undecided=lambda view, got: "",
+        chance=True,
     )
 
 
-def _near(descent: SweepResult, piece: Slice) -> float | None:
-    """The first record that is near K*, in the median: theory speaks of what follows."""
-    distance = np.median(descent.metrics["distance"][piece.index], axis=0)
-    near = np.flatnonzero(distance <= NEAR * distance[0])
-    return float(descent.iterations[near[0]]) if near.size else None
+def _over_iterations(name: str, own: tuple[str, ...] | None) -> list[Quantity]:
+    dims = (f"{name}_iteration",)
+    return [Quantity(f"{name}_{key}", text, dims, own) for key, text in ABOUT.items()]
 
 
-def _over_time(
-    pieces: list[Slice],
-    method: str,
-    name: str,
-    title: str,
-    at: Mapping[str, float],
-    drawn: tuple[Drawn, ...] = (),
-) -> Panel:
-    lines = tuple(Line(f"{method}_{name}", p.label, {**p.at, **at}) for p in pieces)
-    x = f"{method}_iteration"
-    return Panel("convergence", x, lines, drawn, title=title, ordered=True, xlabel="iteration")
-
-
-def _others(study: Study, pieces: list[Slice], alone: dict[str, int]) -> tuple[Panel, ...]:
-    floors, others = study.config.floors, study.config.descent.others
-    many = floors.num_rollouts[-1]
-    panels = {
-        "natural": ("Natural gradient", alone),
-        "two_point": (f"Antithetic pairs, J = {many}", {"radius": floors.radii[0]}),
-        "one_point": (f"One-point, J = {many}", {"radius": floors.radii[-1]}),
-    }
-    return tuple(
-        _over_time(
-            pieces, name, "gap", title, {**at, **({"num_rollouts": many} if "radius" in at else {})}
-        )
-        for name, (title, at) in panels.items()
-        if name in others
-    )
-
-
-def _floor_panels(study: Study, piece: Slice) -> list[Panel]:
-    """The floor against J and against r, where there are several values of them."""
-    floors = study.config.floors
-    names = [name for name in NAMES if name in study.config.descent.others]
-    many, least = floors.num_rollouts[-1], floors.radii[0]
-    against = [
-        ("num_rollouts", f"Floor, r = {least:g}", {"radius": least}, floors.num_rollouts),
-        ("radius", f"Floor, J = {many}", {"num_rollouts": many}, floors.radii),
-    ]
-    return [
-        Panel(
-            "powerlaw",
-            x,
-            tuple(Line(f"{k}_floor", NAMES[k], {**piece.at, **at}) for k in names),
-            title=titled(title, piece),
-        )
-        for x, title, at, values in against
-        if names and len(values) > 1
-    ]
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: on(piece),
+    quantities=(
+        Quantity("cost", "cost of $K^*$", own=()),
+        Quantity("mu", r"smallest Hessian eigenvalue $\mu$ at $K^*$", own=()),
+        Quantity("h", "largest Hessian eigenvalue $h$ at $K^*$", own=()),
+        Quantity("exponent", r"theory's exponent $-\log(1 - \eta\mu)$ [1/iteration]", own=()),
+        *(q for name in ("exact", "natural") for q in _over_iterations(name, ())),
+        *(q for name in ESTIMATES for q in _over_iterations(name, None)),
+        *(Quantity(f"{name}_floor", "floor of the relative suboptimality") for name in ESTIMATES),
+    ),
+    claims=(
+        Row(
+            CLAIM,
+            lambda view: f"share of seeds where exact descent reaches a gap of {_goal(view):g}",
+            Share(lambda view: _budget(view).reached, tried=True),
+            Theory(1.0, ">=", "every seed"),
+            sampled=True,
+            premature=_all_too_short,
+        ),
+        OverTheory("distance", 1).row("|K - K*|", "-log(1 - ημ)"),
+        OverTheory("gap", 2).row("the cost gap", "-2 log(1 - ημ)"),
+        Row(
+            CLAIM,
+            lambda view: f"natural gradient: steps to gap {_goal(view):g}, where reached",
+            Median(_steps),
+            when=lambda view: "natural_gap" in view.found.values,
+        ),
+        *(_floor_row(name) for name in ("one_point", "two_point")),
+    ),
+    figures=(
+        exact_figure,
+        other_gradients,
+        Draw("floor", floor_panels, "Where zeroth-order descent stops improving."),
+    ),
+)

@@ -26,6 +26,7 @@ from fineq.studies.nlqr.common import (
     Optimum,
     Study,
     dropped_note,
+    in_order,
     make_study,
     newton,
 )
@@ -111,7 +112,7 @@ def _is_of_descents(path: str) -> bool:
 
 def _split(study: Study) -> tuple[list[Axis], list[Axis], Study]:
     """Starts, by their index; axes of the descents alone; and the study of their instances."""
-    fields = [axis for axis in (*study.own, *study.axes) if axis.name != START]
+    fields = in_order(study)
     starts = [
         Axis(START, [STARTS.index(name) for name in axis.values])
         for axis in study.own

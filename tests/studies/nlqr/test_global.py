@@ -1,12 +1,10 @@
-"""The study global at a tiny budget, and how end points are compared."""
+"""The study global at a tiny budget."""
 
 import numpy as np
 import pytest
 
 from fineq.studies.nlqr import global_minimum
-from fineq.studies.nlqr.common import Optimum
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.global_minimum import _labels
 from fineq.studies.nlqr.instances import Given
 from fineq.sweep.stages import Stages
 
@@ -44,16 +42,3 @@ def test_instances_without_a_start_are_left_out_not_counted(result):
 
 def test_the_truncated_cost_is_followed_from_every_start(result):
     assert np.all(np.isfinite(result.arrays["truncated_settled"].values))
-
-
-def test_labels_name_the_lowest_minimum_of_each_instance():
-    """Two instances, three starts: minima of cost 1 and 2; one start that did not settle."""
-    cost = np.array([[2.0, 1.0], [1.0, 1.0], [1.0, 5.0]])
-    K = cost[..., None, None] * np.ones((1, 1, 1, 2))
-    settled = np.array([[True, True], [True, True], [True, False]])
-    star = Optimum(K, cost, cost, cost, cost, settled)  # type: ignore[arg-type]
-    labels, number = _labels(star, settled)
-    np.testing.assert_array_equal(labels, [[1, 0], [0, 0], [0, -1]])
-    np.testing.assert_array_equal(number, [2, 1])
-    _, none = _labels(star, np.zeros_like(settled))
-    assert np.all(np.isnan(none))

@@ -7,8 +7,8 @@ from fineq.claims import Measured
 from fineq.studies.nlqr import landscape
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Given
-from fineq.studies.nlqr.landscape_view import _outside, extreme, limiting_order, trends
-from fineq.sweep import Axis
+from fineq.studies.nlqr.landscape_tables import extreme, outside
+from fineq.studies.statistics import limiting_order
 from fineq.sweep.stages import Stages
 
 LIPSCHITZ = [0.1, 0.2, 0.6]
@@ -82,7 +82,7 @@ def test_claims_of_balls_are_sampled(result):
     mu = values(result, "mu_found")[..., -1]
     lost = bool(np.any(mu[np.isfinite(mu)] <= 0))
     assert ball.verdict == ("inconclusive" if lost else "not refuted")
-    words = _outside(off, np.ones(off.shape, bool))
+    words = outside(off, np.ones(off.shape, bool))
     assert f"0 of {off.size} members meet the theorem's condition" in words
 
 
@@ -102,16 +102,11 @@ def test_seeds_without_a_value_do_not_enter_the_order():
     assert limiting_order(x, y).num_values == 2
 
 
-def test_no_trend_where_nothing_is_swept():
-    assert trends([Axis("seed", [0, 1])], {}) == []
-    assert trends([Axis("system.lipschitz", [1.0, 2.0]), Axis("seed", [0])], {}) == []
-
-
 def test_only_members_within_the_theorem_refute_it():
     off = np.array([1.0, -0.1])
-    assert _outside(off, np.array([False, True])) == ""
-    assert "one member, none of which meets" in _outside(off, np.array([True, False]))
-    assert _outside(off, np.array([False, False])) == ""
+    assert outside(off, np.array([False, True])) == ""
+    assert "one member, none of which meets" in outside(off, np.array([True, False]))
+    assert outside(off, np.array([False, False])) == ""
 
 
 def test_extremes_are_exact_numbers():

@@ -8,10 +8,9 @@ from fineq.nlqr.features import Sine
 from fineq.nlqr.problem import System
 from fineq.settings.fields import replace_at
 from fineq.studies.nlqr import linear_convergence
+from fineq.studies.nlqr.arrival import budget, falling, too_short
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.convergence_claims import budget, falling, too_short
 from fineq.studies.nlqr.instances import Given
-from fineq.sweep import SweepResult
 from fineq.sweep.stages import Stages
 
 EXPONENT = 0.01
@@ -39,11 +38,7 @@ def test_theorys_rate_says_how_many_steps_are_needed():
 def test_a_gap_that_still_falls_is_no_floor(level, still):
     steps = np.arange(0, 201)
     gap = np.exp(-0.05 * steps) + level
-    nothing = np.zeros(())
-    result = SweepResult(*[nothing] * len(SweepResult._fields))._replace(
-        iterations=steps, metrics={"gap": gap}
-    )
-    assert bool(falling(result)) is still
+    assert bool(falling(steps, gap)) is still
 
 
 @pytest.fixture(scope="module")
