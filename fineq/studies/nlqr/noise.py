@@ -21,7 +21,6 @@ from fineq.nlqr.problem import Problem
 from fineq.studies.nlqr.common import Optimum, Study
 from fineq.studies.nlqr.gradients import ZEROTH_ORDER
 from fineq.studies.nlqr.instances import at_member
-from fineq.studies.nlqr.probe import Probe
 from fineq.sweep import Axis, Program, SweepResult
 from fineq.sweep.stages import Member, lookup
 
@@ -88,7 +87,7 @@ def measure_noise(
     study: Study,
     name: str,
     cases: Sequence[Case],
-    probe: Probe,
+    policy: np.ndarray,
     star: Optimum,
     step_size: float,
 ) -> Noise:
@@ -98,13 +97,13 @@ def measure_noise(
         study: bound study.
         name: of the estimator, a key of `ZEROTH_ORDER`, and of the stage.
         cases: what to measure.
-        probe: holds the policy at which noise is measured, `[*study.axes, ...]`.
+        policy: K at which noise is measured, `[*study.axes, p, n + d]`.
         star: minimum of the T-step cost, `[*study.axes, ...]`.
         step_size: of descents, as a multiple of 1/h.
     """
     share = math.gcd(*(case.num_rollouts for case in cases))
     table = [jnp.asarray(column) for column in zip(*cases, strict=True)]
-    entry = lookup(study.axes, (probe.policy, star))
+    entry = lookup(study.axes, (policy, star))
     steps, repeats = study.config.floors.num_steps, study.config.probe.repeats
 
     def program(static: dict[str, Any]) -> Program:

@@ -1,195 +1,142 @@
 """How gradient error and final accuracy depend on T, J and r (`nlqr/sample-complexity`).
 
-At one policy: the bias of truncation against T and of smoothing against r, both computed without
-randomness, and the noise of one-point and two-point estimates against J and r. At the minimum: the
-floor, the relative suboptimality that noise of that size keeps a descent at. To second order it is
-η σ²/4 for noise of variance σ²; one-point estimates have σ of order D C/(r √J), antithetic pairs
-one that does not depend on small r. All costs but those of the truncation panel are T-step costs.
+At one policy, at a stated distance from K_lin in a random direction: the bias of truncation against
+T and of smoothing against r, both computed without randomness, and the noise of one-point and
+two-point estimates against J and r. At the minimum: the floor, the relative suboptimality that
+noise of that size keeps a descent at. To second order it is η σ²/4 for noise of variance σ²;
+one-point estimates have σ of order D C/(r √J), antithetic pairs one that does not depend on small
+r. All costs but those of the truncation panel are T-step costs.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
 
-from fineq.claims import Claim, Theory
-from fineq.claims.counting import over_seeds, seeds_words
+from fineq.claims import Theory
+from fineq.claims.counting import over_seeds
+from fineq.nlqr.gradient_bias import GradientBias, gradient_bias
+from fineq.nlqr.policies import random_policy
 from fineq.rates import PowerLaw, Rate
-from fineq.results import StudyResult, status_of
-from fineq.studies.nlqr.arrays import Slice, slices
-from fineq.studies.nlqr.claims import claim
+from fineq.studies.found import Found, Quantity
+from fineq.studies.nlqr.arrays import NAMES as AREA_NAMES
 from fineq.studies.nlqr.common import Study, dropped_note, exact_horizon, make_study, optimum
-from fineq.studies.nlqr.complexity_views import arrays_of, coords, figures
+from fineq.studies.nlqr.complexity_figures import FIGURES
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.instances import Given, at_member
+from fineq.studies.nlqr.descent_tables import named
+from fineq.studies.nlqr.instances import Given, Instance, at_member
 from fineq.studies.nlqr.noise import Case, measure_noise
-from fineq.studies.nlqr.probe import Probe, probe, probe_policy
-from fineq.studies.nlqr.scans import NAMES, Found, Grid, fit_all, make_grid, make_scans
+from fineq.studies.nlqr.scans import NAMES, Grid, Scanned, fits_of, make_grid, make_scans
+from fineq.studies.recipe import Recipe, Row
+from fineq.studies.statistics import Got
+from fineq.studies.view import View
+from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
+CLAIM = "nlqr/sample-complexity"
 RISING = 1.1  # of the gap between quarters of a descent: what is left to rise is then of its size
+OVER = {
+    "noise": r"noise of the gradient / $|\nabla C|$",
+    "floor": "floor of $(C - C^*)/C^*$",
+    "expected": r"floor expected, $\eta\sigma^2/(4 C^*)$",
+}
 
 
-def run(config: NlqrConfig, given: Given, stages: Stages) -> StudyResult:
-    """Measure biases, noise and floors on the same instances."""
+def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+    """A study along smoothing radii r and numbers of rollouts J.
+
+    Raises:
+        InputError: as `fineq.studies.nlqr.scans.make_grid`.
+    """
     config, grid = make_grid(config)
     study = make_study(config, given, stages, stable_only=True)
-    longest = exact_horizon(study)
+    own = (Axis("smoothing", grid.radii), Axis("rollouts", grid.counts))
+    return study._replace(own=own, alike=False)
+
+
+def measure(study: Study) -> Found:
+    """Measure biases, noise and floors on the same instances."""
+    config = study.config
+    radii, counts = (list(axis.values) for axis in study.own)
+    grid = Grid(radii, counts, config.estimator.num_rollouts)
     star = optimum(study, config.descent.horizon)
-    seen = _probe(study, grid, longest)
-    noise, steps = {}, {}
-    for name in NAMES:
-        floors = config.floors
-        steps[name] = floors.one_point_step_size if name == "one_point" else floors.step_size
-        noise[name] = measure_noise(study, name, grid.cases(name), seen, star, steps[name])
-    scans = {name: make_scans(grid, name, noise[name], seen, star, steps[name]) for name in NAMES}
-    found = Found(
-        grid,
-        seen,
-        noise,
-        {name: pair[0] for name, pair in scans.items()},
-        {name: pair[1] for name, pair in scans.items()},
-    )
-    fits = {piece.index: fit_all(found, piece) for piece in slices(study.axes)}
-    return StudyResult(
-        arrays_of(found, study.axes),
-        coords(found, study.axes, config),
-        tuple(c for piece in slices(study.axes) for c in _claims(study, found, fits, piece)),
-        tuple(fit for by_name in fits.values() for fit in by_name.values()),
-        figures(found, slices(study.axes), fits),
-        status_of(_diverged(found)),
-        {"seeds": dropped_note(study), **_notes(study, found, steps)},
-    )
+    bias = _bias(study, grid, exact_horizon(study))
+    steps = {
+        name: getattr(config.floors, "step_size" if name == "two_point" else f"{name}_step_size")
+        for name in NAMES
+    }
+    noise = {
+        name: measure_noise(
+            study, name, grid.cases(name), np.asarray(bias.policy), star, steps[name]
+        )
+        for name in NAMES
+    }
+    scans = {name: make_scans(grid, name, noise[name], bias, star, steps[name]) for name in NAMES}
+    over_radius, over_count = ({name: scans[name][i] for name in NAMES} for i in range(2))
+    found = Scanned(grid, bias, noise, over_radius, over_count)
+    values = {**_biases(bias), **_scanned(found)}
+    coords = {
+        "length": np.arange(1, bias.cost_truncated.shape[-1]),
+        "iteration": noise["one_point"].iterations,
+    }
+    descends = [
+        noise[name].diverged[[case.descends for case in grid.cases(name)]] for name in NAMES
+    ]
+    notes = {"seeds": dropped_note(study), **_notes(study, found, steps)}
+    return Found(values, study.own, coords, np.concatenate(descends), notes, more=found)
 
 
-def _probe(study: Study, grid: Grid, longest: int) -> Probe:
+def probe_policy(instance: Instance, distance: ArrayLike) -> Array:
+    """The policy looked at: K_lin plus a random matrix of Frobenius norm `distance`."""
+    # A key of its own: a random start draws from `instance.key` itself.
+    key = jax.random.fold_in(instance.key, 1)
+    return instance.K_lin + random_policy(key, instance.problem.system, distance)
+
+
+def _bias(study: Study, grid: Grid, longest: int) -> GradientBias:
     radii = jnp.asarray(grid.radii, study.config.precision)
 
-    def look(member: Member) -> Probe:
+    def look(member: Member) -> GradientBias:
         at, instance = at_member(study.config, member), study.instance(member)
         K = probe_policy(instance, at.probe.distance)
-        return probe(instance, K, at.descent.horizon, longest, radii)
+        return gradient_bias(instance.problem, K, at.descent.horizon, longest, radii)
 
     return study.stages.measure("probe", look, study.axes)
 
 
-def _claims(study: Study, found: Found, fits: dict[Any, Any], piece: Slice) -> list[Claim]:
-    grid, here, fit = found.grid, piece.index, fits[piece.index]
-    seeds = found.probe.size[here].shape[-1]
-    where = ", ".join(filter(None, [study.config.setting, _instance(study, piece)]))
-
-    def about(
-        measured: np.ndarray | PowerLaw | Rate, theory: Theory | None = None, **more: Any
-    ) -> Claim:
-        """Of values `[seed]`, NaN where a seed has none and inf where it diverged, or of a fit."""
-        if isinstance(measured, np.ndarray):
-            used, number = int((~np.isnan(measured)).sum()), over_seeds(measured)
-        else:
-            used, number = measured.seeds_used, measured
-        instance = f"{where}, {seeds_words(used, seeds, 'that have this number')}"
-        return claim("nlqr/sample-complexity", number, theory, instance=instance, **more)
-
-    most, least = grid.radii[-1], grid.radii[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exponent = -2 * np.log(found.probe.radius[here])
-        linear = [f.slope if f.verdict == "linear" else np.nan for f in fit["truncation"].per_seed]
-        limit = _pairs_limit(found, piece)
-        one, two = (found.over_radius[name] for name in NAMES)
-        a, b = (fit[f"floor_one_point_{x}"].seed_slopes for x in ("count", "radius"))
-        level = two.floor[(0, *here)] / two.expected[(0, *here)]
-        # A floor that was measured and is not known is that of a descent that diverged.
-        level = np.where(np.isnan(two.floor[(0, *here)]), np.inf, level)
-    return [
-        about(
-            -np.array(linear) / exponent,
-            Theory(1.0, "~", "-2 log ρ", margin=0.1),
-            what="decay exponent in T of the truncated gradient's error, over theory's",
-        ),
-        about(
-            fit["smoothing"],
-            Theory(2.0, "~", "r²", margin=0.1),
-            what="exponent in r of the smoothing bias",
-        ),
-        about(
-            fit["noise_one_point_radius"],
-            Theory(-1.0, "~", "D C/(r √J)", margin=0.1),
-            what="exponent in r of the noise, one-point",
-        ),
-        about(
-            one.noise[(-1, *here)],
-            what=f"one-point noise over the gradient, r = {most:g}, J = {grid.num_rollouts}",
-        ),
-        about(
-            two.noise[(0, *here)] / limit,
-            Theory(1.0, "~", "√(2 (D E|∇C(x0)|² - |∇C|²)/J)", margin=0.05),
-            what=f"noise of pairs, r = {least:g}, over its limit r → 0",
-        ),
-        about(
-            fit["floor_two_point_count"],
-            Theory(-1.0, "~", "η σ²/4", margin=0.2, note="the paper asks for -1/2 or faster"),
-            what="exponent in J of the floor, pairs",
-        ),
-        about(
-            a / (1 - b / 2),
-            Theory(-0.5, "<=", "J of order 1/ε²", margin=0.05),
-            what="exponent in J of the one-point floor ε with r of order √ε",
-        ),
-        about(
-            level,
-            Theory(1.0, "~", "η σ²/4", margin=0.3),
-            what=f"floor of pairs over its second-order prediction, r = {least:g}",
-            undecided=_unsettled(study, found, piece),
-        ),
-    ]
-
-
-def _unsettled(study: Study, found: Found, piece: Slice) -> str:
-    """Why the level of the floor of pairs cannot be judged yet; empty where it is settled.
-
-    Descents start at K*, so that the gap rises to its floor: the last quarter against the one
-    before, median over seeds.
-    """
-    noise, steps = found.noise["two_point"], study.config.floors.num_steps
-    cases = found.grid.cases("two_point")
-    case = Case(True, found.grid.num_rollouts, found.grid.radii[0])
-    gap = noise.gap[(cases.index(case), *piece.index)]
-    share = noise.iterations / steps
-    parts = (share > 0.5) & (share <= 0.75), (share > 0.75) & (share <= 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        before, after = (np.mean(gap[..., part], axis=-1) for part in parts)
-        rise = np.nan_to_num(after / before, nan=np.inf)
-    if np.median(rise) <= RISING:
-        return ""
-    return (
-        f"the gap still rises, by {np.median(rise) - 1:.0%} between the last two quarters of "
-        f"{steps} steps: a larger floors.num_steps decides"
+def _biases(bias: GradientBias) -> dict[str, Any]:
+    # What is below the rounding unit is rounding.
+    cost, gradient = (
+        np.maximum(values[..., :-1], np.finfo(np.asarray(values).dtype).eps)
+        for values in (bias.cost_truncated, bias.gradient_truncated)
     )
+    return {
+        "cost_truncated": cost,
+        "gradient_truncated": gradient,
+        "smoothed": bias.smoothed,
+        "gradient_size": bias.size,
+        "spectral_radius": bias.radius,
+    }
 
 
-def _instance(study: Study, piece: Slice) -> str:
-    if "ℓ" in piece.label:
-        return piece.label
-    fixed = f"ℓ = {study.config.system.lipschitz:g}"
-    return ", ".join(filter(None, [fixed, piece.label]))
+def _scanned(found: Scanned) -> dict[str, Any]:
+    values = {}
+    for name in NAMES:
+        for what in OVER:
+            values[f"{what}_{name}_smoothing"] = getattr(found.over_radius[name], what)
+            values[f"{what}_{name}_rollouts"] = getattr(found.over_count[name], what)
+        shown = Case(True, found.grid.num_rollouts, found.grid.fixed_radius(name))
+        place = found.grid.cases(name).index(shown)
+        values[f"gap_{name}"] = found.noise[name].gap[place]
+        values[f"diverged_{name}"] = found.noise[name].diverged[place]
+    return values
 
 
-def _pairs_limit(found: Found, piece: Slice) -> np.ndarray:
-    """The relative noise of pairs as r -> 0: that of `D (∇C(x0)·U) U` over J/2 of them."""
-    seen = found.probe
-    D = np.prod(seen.gradient.shape[-2:])
-    ratio = D * (seen.rms_gradient / seen.size) ** 2 - 1
-    return np.sqrt(2 / found.grid.num_rollouts * ratio)[piece.index]
-
-
-def _diverged(found: Found) -> np.ndarray:
-    masks = [
-        noise.diverged[[case.descends for case in found.grid.cases(name)]].ravel()
-        for name, noise in found.noise.items()
-    ]
-    return np.concatenate(masks)
-
-
-def _notes(study: Study, found: Found, steps: dict[str, float]) -> dict[str, str]:
+def _notes(study: Study, found: Scanned, steps: dict[str, float]) -> dict[str, str]:
     """The floors in numbers, which depend on the step size, and where the gradient was measured."""
     grid, J = found.grid, found.grid.num_rollouts
     levels = {
@@ -204,3 +151,161 @@ def _notes(study: Study, found: Found, steps: dict[str, float]) -> dict[str, str
         "probe": f"gradients are measured at distance {study.config.probe.distance:g} from K_lin",
         "floors": f"median floor from J = {J}: {floors}",
     }
+
+
+def _law(name: str) -> Callable[[View], Got]:
+    """A fitted rate or power law, by its name in `fits_of`."""
+
+    def found(view: View) -> Got:
+        law: PowerLaw | Rate = fits_of(view)[name]
+        return Got(law, law.seeds_used)
+
+    return found
+
+
+def _typical(of: Callable[[View], np.ndarray]) -> Callable[[View], Got]:
+    """The median of numbers `[seed]`: NaN where a seed has none, inf where it diverged."""
+
+    def found(view: View) -> Got:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values = of(view)
+        return Got(over_seeds(values), int((~np.isnan(values)).sum()))
+
+    return found
+
+
+def _decay(view: View) -> np.ndarray:
+    fits = fits_of(view)["truncation"].per_seed  # type: ignore[union-attr]
+    linear = [fit.slope if fit.verdict == "linear" else np.nan for fit in fits]
+    return -np.array(linear) / (-2 * np.log(view("spectral_radius")))
+
+
+def _pairs_over_limit(view: View) -> np.ndarray:
+    """The relative noise of pairs over that of `D (∇C(x0)·U) U` from J/2 of them, r → 0."""
+    bias, J = view.found.more.bias, view.found.more.grid.num_rollouts
+    D = np.prod(bias.gradient.shape[-2:])
+    ratio = D * (bias.rms_gradient / bias.size) ** 2 - 1
+    return view("noise_two_point_smoothing")[0] / np.sqrt(2 / J * ratio)[view.piece.index]
+
+
+def _combined(view: View) -> np.ndarray:
+    fits = fits_of(view)
+    a, b = (fits[f"floor_one_point_{x}"].seed_slopes for x in ("count", "radius"))  # type: ignore[union-attr]
+    return a / (1 - b / 2)
+
+
+def _level(view: View) -> np.ndarray:
+    floor = view("floor_two_point_smoothing")[0]
+    # A floor that was measured and is not known is that of a descent that diverged.
+    return np.where(np.isnan(floor), np.inf, floor / view("expected_two_point_smoothing")[0])
+
+
+def _unsettled(view: View) -> str:
+    """Why the level of the floor of pairs cannot be judged yet; empty where it is settled.
+
+    Descents start at K*, so that the gap rises to its floor: the last quarter against the one
+    before, median over seeds.
+    """
+    gap, steps = view("gap_two_point"), view.study.config.floors.num_steps
+    share = view.values_of("iteration") / steps
+    parts = (share > 0.5) & (share <= 0.75), (share > 0.75) & (share <= 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        before, after = (np.mean(gap[..., part], axis=-1) for part in parts)
+        rise = np.nan_to_num(after / before, nan=np.inf)
+    if np.median(rise) <= RISING:
+        return ""
+    return (
+        f"the gap still rises, by {np.median(rise) - 1:.0%} between the last two quarters of "
+        f"{steps} steps: a larger floors.num_steps decides"
+    )
+
+
+def _row(
+    what: str | Callable[[View], str],
+    statistic: Callable[[View], Got],
+    theory: Theory | None = None,
+    premature: Callable[[View], str] = lambda view: "",
+) -> Row:
+    who = "that have this number"
+    return Row(CLAIM, what, statistic, theory, who=who, premature=premature)
+
+
+def _least(view: View) -> str:
+    return f"r = {view.values_of('smoothing')[0]:g}"
+
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=AREA_NAMES,
+    words=named,
+    quantities=(
+        Quantity("cost_truncated", "$(C - C_T)/C$", ("length",), ()),
+        Quantity(
+            "gradient_truncated",
+            r"$|\nabla C - \nabla C_T| / |\nabla C|$",
+            ("length",),
+            (),
+        ),
+        Quantity("smoothed", r"$|\nabla C_r - \nabla C| / |\nabla C|$", ("smoothing",), ()),
+        Quantity("gradient_size", r"size of the gradient $|\nabla C|$", own=()),
+        Quantity("spectral_radius", "spectral radius of the closed loop", own=()),
+        *(
+            Quantity(f"{what}_{name}_{dim}", text, own=(dim,))
+            for name in NAMES
+            for dim in ("smoothing", "rollouts")
+            for what, text in OVER.items()
+        ),
+        *(
+            Quantity(f"gap_{name}", "relative suboptimality $(C - C^*)/C^*$", ("iteration",), ())
+            for name in NAMES
+        ),
+        *(Quantity(f"diverged_{name}", "descent diverged", own=()) for name in NAMES),
+    ),
+    claims=(
+        _row(
+            "decay exponent in T of the truncated gradient's error, over theory's",
+            _typical(_decay),
+            Theory(1.0, "~", "-2 log ρ", margin=0.1),
+        ),
+        _row(
+            "exponent in r of the smoothing bias",
+            _law("smoothing"),
+            Theory(2.0, "~", "r²", margin=0.1),
+        ),
+        _row(
+            "exponent in r of the noise, one-point",
+            _law("noise_one_point_radius"),
+            Theory(-1.0, "~", "D C/(r √J)", margin=0.1),
+        ),
+        _row(
+            lambda view: (
+                f"one-point noise over the gradient, r = {view.values_of('smoothing')[-1]:g}, "
+                f"J = {view.found.more.grid.num_rollouts}"
+            ),
+            _typical(lambda view: view("noise_one_point_smoothing")[-1]),
+        ),
+        _row(
+            lambda view: f"noise of pairs, {_least(view)}, over its limit r → 0",
+            _typical(_pairs_over_limit),
+            Theory(1.0, "~", "√(2 (D E|∇C(x0)|² - |∇C|²)/J)", margin=0.05),
+        ),
+        _row(
+            "exponent in J of the floor, pairs",
+            _law("floor_two_point_count"),
+            Theory(-1.0, "~", "η σ²/4", margin=0.2, note="the paper asks for -1/2 or faster"),
+        ),
+        _row(
+            "exponent in J of the one-point floor ε with r of order √ε",
+            _typical(_combined),
+            Theory(-0.5, "<=", "J of order 1/ε²", margin=0.05),
+        ),
+        _row(
+            lambda view: f"floor of pairs over its second-order prediction, {_least(view)}",
+            _typical(_level),
+            Theory(1.0, "~", "η σ²/4", margin=0.3),
+            _unsettled,
+        ),
+    ),
+    figures=FIGURES,
+)

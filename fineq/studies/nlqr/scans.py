@@ -5,13 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from fineq.errors import InputError
+from fineq.nlqr.gradient_bias import GradientBias
 from fineq.rates import PowerLaw, Rate, linear_rate, power_law
 from fineq.settings.fields import flatten, replace_at, sweep_axes
 from fineq.studies.nlqr.arrays import Slice
 from fineq.studies.nlqr.common import Optimum
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.noise import Case, Noise
-from fineq.studies.nlqr.probe import Probe
+from fineq.studies.view import View
 
 NAMES = {"one_point": "one-point", "two_point": "pairs"}
 RADIUS, ROLLOUTS = "estimator.radius", "estimator.num_rollouts"
@@ -61,11 +62,11 @@ class Scan(NamedTuple):
     expected: np.ndarray
 
 
-class Found(NamedTuple):
+class Scanned(NamedTuple):
     """Everything measured; noise and scans by estimator."""
 
     grid: Grid
-    probe: Probe
+    bias: GradientBias
     noise: dict[str, Noise]
     over_radius: dict[str, Scan]
     over_count: dict[str, Scan]
@@ -93,7 +94,7 @@ def make_grid(config: NlqrConfig) -> tuple[NlqrConfig, Grid]:
 
 
 def make_scans(
-    grid: Grid, name: str, noise: Noise, seen: Probe, star: Optimum, step_size: float
+    grid: Grid, name: str, noise: Noise, seen: GradientBias, star: Optimum, step_size: float
 ) -> tuple[Scan, Scan]:
     """The estimator's numbers over the radii, and over the numbers of rollouts."""
     place = {case: i for i, case in enumerate(grid.cases(name))}
@@ -116,14 +117,22 @@ def make_scans(
     )
 
 
-def fit_all(found: Found, piece: Slice) -> dict[str, Rate | PowerLaw]:
+def fits_of(view: View) -> dict[str, Rate | PowerLaw]:
+    """As `fit_all`, once for claims and figures."""
+    if ("truncation", view.piece.index) not in view.laws:
+        fits = fit_all(view.found.more, view.piece)
+        view.laws.update({(name, view.piece.index): fit for name, fit in fits.items()})
+    return {name: fit for (name, index), fit in view.laws.items() if index == view.piece.index}
+
+
+def fit_all(found: Scanned, piece: Slice) -> dict[str, Rate | PowerLaw]:
     """Every fitted rate and power law of one combination of swept values, by name.
 
     The floor of pairs has none in r: it is flat and then rises.
     """
     radii, about = np.array(found.grid.radii), f", {piece.label}" if piece.label else ""
-    truncated = np.asarray(found.probe.gradient_truncated)[piece.index][:, :-1]
-    smoothed = np.asarray(found.probe.smoothed)[piece.index]
+    truncated = np.asarray(found.bias.gradient_truncated)[piece.index][:, :-1]
+    smoothed = np.asarray(found.bias.smoothed)[piece.index]
     lengths = np.arange(1, truncated.shape[-1] + 1)
     fits: dict[str, Rate | PowerLaw] = {
         "truncation": linear_rate(lengths, truncated, quantity=f"truncation{about}"),

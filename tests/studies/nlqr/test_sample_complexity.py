@@ -7,6 +7,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.nlqr.cost import cost
+from fineq.nlqr.gradient_bias import gradient_bias, smoothed_gradient, stage_costs
 from fineq.nlqr.gradients import OnePoint
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import control, next_state, stage_cost
@@ -14,8 +15,7 @@ from fineq.settings.fields import replace_at
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Given, make_instance, make_plant
 from fineq.studies.nlqr.noise import Case, Collected, Collecting, make_collector
-from fineq.studies.nlqr.probe import probe, probe_policy, smoothed_gradient, stage_costs
-from fineq.studies.nlqr.sample_complexity import run
+from fineq.studies.nlqr.sample_complexity import probe_policy, run
 from fineq.studies.nlqr.scans import Grid, make_grid
 from fineq.sweep.stages import Stages
 
@@ -50,7 +50,7 @@ def test_stage_costs_follow_the_dynamics(instance, K):
 
 def test_probe_against_derivatives_of_the_cost(instance, K):
     system, points = instance.problem.system, instance.points
-    found = probe(instance, K, HORIZON, LONGEST, jnp.array([0.1]))
+    found = gradient_bias(instance.problem, K, HORIZON, LONGEST, jnp.array([0.1]))
     gradient = jax.grad(cost)(K, system, points, HORIZON)
     whole = jax.grad(cost)(K, system, points, LONGEST)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-10, atol=1e-12)

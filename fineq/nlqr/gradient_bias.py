@@ -1,6 +1,6 @@
 """The two biases of a zeroth-order gradient at one policy: truncation and smoothing.
 
-The policy stands at a stated distance from K_lin, in a random direction. Truncation: the gradient
+Truncation: the gradient
 of the T-step cost against that of the infinite-horizon cost; what is left out decays like ρ^(2T), ρ
 the spectral radius of the closed loop at rest. Smoothing: the gradient of
 `C_r(K) = E C(K + V)`, V uniform on the ball `|V| <= r`, against that of C; of order r².
@@ -15,14 +15,12 @@ from jax.typing import ArrayLike
 
 from fineq.nlqr.cost import cost, step
 from fineq.nlqr.laws import Points
-from fineq.nlqr.policies import random_policy
-from fineq.nlqr.problem import System
+from fineq.nlqr.problem import Problem, System
 from fineq.nlqr.random_systems import spectral_radius
 from fineq.nlqr.stability import linearisation
-from fineq.studies.nlqr.instances import Instance
 
 
-class Probe(NamedTuple):
+class GradientBias(NamedTuple):
     """What is known exactly about the gradient at one policy.
 
     Attributes:
@@ -48,24 +46,20 @@ class Probe(NamedTuple):
     smoothed: Array
 
 
-def probe_policy(instance: Instance, distance: ArrayLike) -> Array:
-    """The policy looked at: K_lin plus a random matrix of Frobenius norm `distance`."""
-    # A key of its own: a random start draws from `instance.key` itself.
-    key = jax.random.fold_in(instance.key, 1)
-    return instance.K_lin + random_policy(key, instance.problem.system, distance)
-
-
-def probe(instance: Instance, K: Array, horizon: int, longest: int, radii: Array) -> Probe:
+def gradient_bias(
+    problem: Problem, K: Array, horizon: int, longest: int, radii: Array
+) -> GradientBias:
     """Measure both biases at K.
 
     Args:
-        instance: problem and weighted points.
+        problem: with weighted points.
         K: `[p, n + d]`, stabilising.
         horizon: T of the rollouts.
         longest: a horizon that stands for the infinite one.
         radii: `[R]`.
     """
-    system, points = instance.problem.system, instance.points
+    system, points = problem.system, problem.points
+    assert points is not None
     stages = stage_costs(K, system, points, longest)
     costs = jnp.cumsum(points.weights @ stages)
     moves = jax.jacfwd(lambda K: stage_costs(K, system, points, longest))(K)
@@ -75,7 +69,7 @@ def probe(instance: Instance, K: Array, horizon: int, longest: int, radii: Array
     size = jnp.linalg.norm(gradient)
     shift = lax.map(lambda r: smoothed_gradient(K, system, points, horizon, r) - gradient, radii)
     seen = jnp.sum(stages[:, :horizon], axis=1)
-    return Probe(
+    return GradientBias(
         K,
         gradient,
         size,
