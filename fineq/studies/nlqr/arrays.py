@@ -2,10 +2,6 @@
 
 import fineq.studies.nlqr.claims  # noqa: F401  (registers the claims)
 from fineq.studies.common import Names
-from fineq.studies.common import Slice as Slice
-from fineq.studies.common import dim_name as dim_name
-from fineq.studies.common import dims_of as dims_of
-from fineq.studies.common import named_arrays as named_arrays
 
 NAMES = Names(
     {
@@ -26,5 +22,4 @@ NAMES = Names(
         "start_radius": "|K0|",
     },
 )
-coords_of = NAMES.coords_of
 slices = NAMES.slices

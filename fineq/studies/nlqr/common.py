@@ -160,11 +160,6 @@ def _undecided(study: Study) -> int:
     return int(study.screen.undecided.reshape(-1, study.config.seeds).any(axis=0).sum())
 
 
-def independent(study: Study) -> slice:
-    """The seeds over which an interval of exact quantities means something."""
-    return slice(0, 1) if study.alike else slice(None)
-
-
 def dropped_note(study: Study) -> str:
     """How many seeds were left out or have no identified start, in words; empty where none."""
     parts = []

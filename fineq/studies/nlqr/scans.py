@@ -8,7 +8,7 @@ from fineq.errors import InputError
 from fineq.nlqr.gradient_bias import GradientBias
 from fineq.rates import PowerLaw, Rate, linear_rate, power_law
 from fineq.settings.fields import flatten, replace_at, sweep_axes
-from fineq.studies.nlqr.arrays import Slice
+from fineq.studies.common import Slice
 from fineq.studies.nlqr.common import Optimum
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.noise import Case, Noise

@@ -19,9 +19,8 @@ from jax import Array
 from fineq.iterate import every
 from fineq.nlqr.cost import CostStatus, InfiniteCost, infinite_cost
 from fineq.settings.fields import flatten, replace_at
-from fineq.studies.common import user_axes
+from fineq.studies.common import dims_of, named_arrays, user_axes
 from fineq.studies.found import Found
-from fineq.studies.nlqr.arrays import dims_of, named_arrays
 from fineq.studies.nlqr.common import (
     Optimum,
     Study,
