@@ -6,6 +6,9 @@ from fineq.studies.common import Names
 NAMES = Names(
     {
         "moment": "iteration",
+        "length": "rollout length $T$",
+        "smoothing": "smoothing radius $r$",
+        "rollouts": "rollouts per estimate $J$",
         "start": "initial policy",
         "system.lipschitz": "Lipschitz constant ℓ",
         "descent.step_size": "step size η",
