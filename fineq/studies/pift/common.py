@@ -15,7 +15,6 @@ NAMES = Names(
     {
         "beta": "price β",
         "reward.scale": "factor of the reward",
-        "schedule.num_steps": "steps T",
         "t": "generation step t",
         "inner": "inner iteration",
         "side": "side",
@@ -27,7 +26,6 @@ NAMES = Names(
     {"variance": {"forward": "σ² = b", "posterior": "posterior variance"}},
 )
 coords_of = NAMES.coords_of
-slices = NAMES.slices
 
 
 Study = common.Study[PiftConfig, Given, Instance]
@@ -43,12 +41,6 @@ def is_linear_quadratic(study: Study) -> bool:
     )
 
 
-def instances_words(study: Study) -> str:
-    """On how many instances exact numbers were found: `32 seeds`, `one instance`."""
-    num = len(study.axes[-1].values)
-    return "one instance" if num == 1 else f"{num} seeds"
-
-
 def schedule_note(config: PiftConfig) -> dict[str, str]:
     """The floor of the last step's variance, which the posterior's formula puts at 0."""
     if config.schedule.variance != "posterior" or "schedule" in config.sweep:
@@ -56,11 +48,6 @@ def schedule_note(config: PiftConfig) -> dict[str, str]:
     last = float(schedule_of(config).sigmas[-1]) ** 2
     kind = "that of the step before" if config.schedule.floor is None else "as given"
     return {"floor": f"posterior variances; σ² of the last step is floored at {last:.3g}, {kind}"}
-
-
-def alike(study: Study) -> bool:
-    """All seeds have the same problem: exact numbers are those of one, and have no interval."""
-    return not is_drawn(study.config, study.given)
 
 
 def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool = False) -> Study:
@@ -77,7 +64,7 @@ def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool
     if not (random or is_drawn(config, given)):
         seeds = Axis(seeds.name, seeds.values[:1])
     axes = [*user_axes(config), seeds]
-    same = not is_drawn(config, given)
+    same = not (random or is_drawn(config, given))
     return Study(config, given, stages, make_instance(config, given), axes, alike=same)
 
 

@@ -8,227 +8,228 @@ gradient ascent on J from the same number of paths. What each control may still 
 without knowing the optimum (`pift/certificate`).
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import jax
 import numpy as np
-from jax import Array
 
-from fineq.errors import InputError
-from fineq.pift import lq
-from fineq.pift.certificates import Gap, certificate
-from fineq.pift.parametric import linear
-from fineq.pift.parametric.error import reference_on_paths
-from fineq.pift.parametric.features import (
-    Features,
-    fourier,
-    polynomial,
-    radial,
-    standard_scale,
-)
-from fineq.pift.parametric.linear import LinearSweeps
-from fineq.pift.parametric.paths import Costate, Target, costate_of, policy_of
-from fineq.pift.problem import AffineMean
-from fineq.pift.separable import SplineCostate, solve_separable
-from fineq.pift.standard_problems import as_dtype
-from fineq.results import StudyResult, status_of
-from fineq.studies.pift import parametric_views as views
-from fineq.studies.pift.common import Study, coords_of, make_study
+from fineq.claims import Claim, Theory, claim
+from fineq.figures import Panel
+from fineq.figures import Theory as Drawn
+from fineq.pift.certificates import ENOUGH, Gap
+from fineq.rates import pooled_interval
+from fineq.results import status_of
+from fineq.studies.found import Found, Quantity
+from fineq.studies.pift.common import NAMES, Study, make_study
 from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.fits import Facing, Net, linear_program, network_program
 from fineq.studies.pift.instances import Given
-from fineq.sweep import Axis, Program, SweepResult
-from fineq.sweep.stages import Member, Stages
+from fineq.studies.pift.parametric_fits import (
+    TARGETS,
+    certificates,
+    exact_costate,
+    facing_of,
+    floors,
+    linear_fit,
+    networks,
+    spread,
+)
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exponent, Last
+from fineq.studies.view import View
+from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
 
-TARGETS = ("raw",)
-FLOOR_SWEEPS = 12
-PATHS = 2**32 - 2  # folded into a seed: the key of simulated paths
-LINE = (-8.0, 8.0, 1601)  # the grid of the exact solution of data on a line
-NODES = 192  # the steps are few and long: 24 miss what the reward does within one by 6%, 96 by 0.2%
-DEGREES = {"affine": 1, "cubic": 3}
+NEAR = 2.0  # a class is reached when the error is at most so many times its best
+ROUNDING = 1e-12  # of relative errors, below which nothing is compared
+ERROR = "relative control error"
+ENDS = {"value": "bound on what is left to gain", "low": "its lower end", "high": "upper end"}
+QUANTITIES = (
+    Quantity("error", ERROR, ("sweep",), ("class",)),
+    Quantity("best", "relative error of the best of the class", (), ("class",)),
+    Quantity("network_error", ERROR, ("network_sweep",), ("network",)),
+    *(Quantity(f"gap_{end}", text, (), ("policy",)) for end, text in ENDS.items()),
+    Quantity("floor", ERROR, (), ("target", "num_paths")),
+)
+FLOOR = Exponent(
+    "floor",
+    "num_paths",
+    0.15,
+    "larger parametric.batches",
+    words="error of affine controls in N, raw targets",
+)
 
 
-def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
+def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
+    """Paths and networks are drawn by seed, whatever the problem is."""
+    return make_study(config, given, stages, random=True)
+
+
+def measure(study: Study) -> Found:
     """Fit every class, and measure the statistical error of affine controls.
 
     Raises:
-        InputError: for axes other than seeds, or a problem without an exact reference here.
+        InputError: for a problem without an exact reference here.
     """
-    study = make_study(config, given, stages, random=True)
-    p = config.parametric
-    exact = _exact(study)
-    facing = stages.measure("reference", partial(_facing, study, exact), study.axes)
+    p, stages, exact = study.config.parametric, study.stages, exact_costate(study)
+    facing = stages.measure("reference", partial(facing_of, study, exact), study.axes)
     classes = Axis("class", p.classes, static=True)
     target: Any = p.target
     swept = stages.sweep(
         "classes",
-        lambda static: _linear(study, static["class"], p.num_paths, target),
+        lambda static: linear_fit(study, static["class"], p.num_paths, target),
         [classes, *study.axes],
-        inputs=_spread(facing, len(p.classes)),
+        inputs=spread(facing, len(p.classes)),
     )
-    trained = _networks(study, facing)
-    bounds = _certificates(study, facing, swept, trained)
-    floors = _floors(study, facing) if exact is None else None
-    found = views.Found(
-        errors=swept.metrics["error"],
-        best=swept.metrics["in_class"][..., 0],
-        trained={name: result.metrics["error"] for name, result in trained.items()},
-        bounds=bounds,
-        floors=floors,
-    )
-    laws = views.laws(config, found)
-    coords = coords_of(
-        [classes, Axis("network", list(trained), static=True), *study.axes],
-        config,
-        sweep=swept.iterations,
-        network_sweep=next(iter(trained.values())).iterations,
-        policy=list(bounds),
-    )
-    if floors is not None:
-        batches = Axis("num_paths", p.batches)
-        coords |= coords_of([Axis("target", TARGETS, static=True), batches], config)
-    diverged = [swept.diverged, *(result.diverged for result in trained.values())]
-    return StudyResult(
-        views.arrays(found),
-        coords,
-        tuple(views.claims(config, found, laws)),
-        tuple(laws.values()),
-        views.figures(config, found, laws),
-        status_of(np.concatenate([x.ravel() for x in diverged])),
-        {"error": "E Σ_t |σ_t⁻¹(m_t - m*_t)|² on paths of the optimum, over that of m = m0"},
-    )
-
-
-def _exact(study: Study) -> SplineCostate | None:
-    """The exact costate of data on a line; None for Gaussian data, whose optimum is solved inside.
-
-    Raises:
-        InputError: for problems with neither.
-    """
-    config = study.config
-    if config.data.name == "gaussian" and config.reward.name in ("linear", "quadratic"):
-        return None
-    if not (config.data.means and len(config.data.means[0]) == 1):
-        raise InputError(
-            "study=parametric needs an exact reference: Gaussian data with a linear or quadratic "
-            "reward, or data.means and data.covariances on a line"
-        )
-    problem = study.instance({"seed": config.first_seed}).problem
-    return solve_separable(problem, *LINE, hermite=NODES)
-
-
-def _spread(facing: Facing, *shape: int) -> dict[str, Facing]:
-    """The references of all seeds, repeated over axes of this shape before the seeds."""
-    return {
-        "facing": jax.tree.map(
-            lambda x: np.broadcast_to(np.asarray(x), (*shape, *np.shape(x))), facing
-        )
+    trained = networks(study, facing)
+    bounds = certificates(study, facing, swept, trained)
+    kinds = Axis("network", list(trained), static=True)
+    axes = [classes, kinds, Axis("policy", list(bounds), static=True)]
+    values = {
+        "error": swept.metrics["error"],
+        "best": swept.metrics["in_class"][..., 0],
+        "network_error": np.stack([found.metrics["error"] for found in trained.values()]),
+        **{f"gap_{end}": np.stack([getattr(b, end) for b in bounds.values()]) for end in ENDS},
     }
-
-
-def _face(member: Member) -> Facing:
-    return member["facing"]
-
-
-def _facing(study: Study, exact: Costate | None, member: Member) -> Facing:
-    instance = study.instance(member)
-    problem = instance.problem
     if exact is None:
-        policy = lq.optimum(lq.linear_quadratic(problem)).policy
-        problem, policy = jax.lax.optimization_barrier((problem, policy))
-        exact = costate_of(problem, AffineMean(*policy))
-    key_paths, key_scale = jax.random.split(instance.key)
-    num = study.config.parametric.num_reference
-    reference = reference_on_paths(key_paths, problem, exact, num)
-    size = reference.size(problem)
-    return Facing(problem, {"error": reference}, size, standard_scale(key_scale, problem))
-
-
-def _linear(
-    study: Study, name: str, num_paths: int, target: Target, sweeps: int | None = None
-) -> Program:
-    p = study.config.parametric
-
-    def features(key: Array, facing: Facing) -> Features:
-        if name in DEGREES:
-            return polynomial(facing.scale, DEGREES[name])
-        make = fourier if name == "fourier" else radial
-        return make(key, facing.scale, p.num_features)
-
-    def known(features: Features, facing: Facing) -> dict[str, Array]:
-        """The relative error of the projection of c* on the class, under the optimal law."""
-        states, costates = facing.references["error"]
-        return {
-            "in_class": facing.errors(facing.problem, linear.project(features, states, costates))[
-                "error"
-            ]
-        }
-
-    by = LinearSweeps(num_paths, target=target, share=p.share)
-    return linear_program(_face, features, by, sweeps or p.num_sweeps, known)
-
-
-def _networks(study: Study, facing: Facing) -> dict[str, SweepResult]:
-    """The network, trained by PI-FT and, where asked for, by gradient ascent."""
-    p = study.config.parametric
-    net = Net(
-        p.width,
-        p.depth,
-        p.num_paths,
-        p.network_sweeps,
-        p.num_batches,
-        p.num_passes,
-        p.learning_rate,
-        p.target,
+        axes += [Axis("target", TARGETS, static=True), Axis("num_paths", p.batches)]
+        values["floor"] = floors(study, facing)
+    diverged = [swept.diverged, *(found.diverged for found in trained.values())]
+    sweeps = next(iter(trained.values())).iterations
+    said = "E Σ_t |σ_t⁻¹(m_t - m*_t)|² on paths of the optimum, over that of m = m0"
+    return Found(
+        values,
+        axes,
+        {"sweep": swept.iterations, "network_sweep": sweeps},
+        notes={"error": said},
+        status=status_of(np.concatenate([x.ravel() for x in diverged])),
+        more=bounds,
     )
-    kinds = {"PI-FT": net.fitted, **({"gradient ascent": net.ascent} if p.ascent else {})}
-    return {
-        name: study.stages.sweep(
-            f"network {name}",
-            lambda static, made=make: network_program(_face, net, made()),
-            study.axes,
-            inputs=_spread(facing),
-        )
-        for name, make in kinds.items()
-    }
 
 
-def _certificates(
-    study: Study, facing: Facing, swept: SweepResult, trained: dict[str, SweepResult]
-) -> dict[str, Gap]:
-    """For each final control, by name, what is left to gain at most: leaves `[seed]`."""
-    num = 16 * -(-study.config.parametric.certificate_paths // 16)
-    names = study.config.parametric.classes
-    states = dict(zip(names, swept.finals, strict=True))
-    networks = {name: result.final.policy for name, result in trained.items()}
-    states |= {f"network, {name}": policy for name, policy in networks.items()}
-
-    def bound(member: Member) -> dict[str, Gap]:
-        problem = member["facing"].problem
-        key = jax.random.fold_in(jax.random.key(member["seed"]), PATHS)
-
-        def gap(costate: Costate) -> Gap:
-            costate = as_dtype(costate, study.config.precision)
-            found = certificate(key, problem, policy_of(problem, costate), num)
-            return Gap(*found.gap, found.effective)
-
-        return {name: gap(member[name]) for name in states}
-
-    inputs = {**_spread(facing), **states}
-    return study.stages.measure("certificates", bound, study.axes, inputs)
+def _data(view: View) -> str:
+    config = view.study.config
+    return f"{config.data.name} data, β = {config.beta:g}, T = {config.schedule.num_steps}"
 
 
-def _floors(study: Study, facing: Facing) -> np.ndarray:
-    """Relative errors of affine controls after some sweeps, `[target, num_paths, seed]`."""
+def _of_class(view: View) -> str:
+    return f"{view.at['class']}, {_data(view)}, N = {view.study.config.parametric.num_paths}"
 
-    def program(static: dict[str, Any]) -> Program:
-        return _linear(study, "affine", static["num_paths"], static["target"], FLOOR_SWEEPS)
 
-    axes = [
-        Axis("target", TARGETS, static=True),
-        Axis("num_paths", study.config.parametric.batches, static=True),
-        *study.axes,
+def _of_network(view: View) -> str:
+    p = view.study.config.parametric
+    layers = f"{p.depth} layers of {p.width}"
+    return f"{view.at['network']}, {layers}, {_data(view)}, {p.network_sweeps} sweeps"
+
+
+def _holds_optimum(view: View) -> bool:
+    return bool(np.median(view("best")) < ROUNDING)
+
+
+def _has_floors(view: View) -> bool:
+    return "floor" in view.found.values and len(view.study.config.parametric.batches) > 1
+
+
+def _certified(views: Sequence[View]) -> list[Claim]:
+    return [
+        certified(name, bound, _data(view))
+        for view in views
+        for name, bound in view.found.more.items()
     ]
-    inputs = _spread(facing, len(TARGETS), len(study.config.parametric.batches))
-    return study.stages.sweep("floors", program, axes, inputs=inputs).metrics["error"][..., -1]
+
+
+def certified(name: str, bound: Gap, data: str) -> Claim:
+    """β log E e^{r/β} less J of a control, a mean over the seeds' problems.
+
+    The interval is that of the simulation; the problems are what they are.
+    """
+    value, high = np.asarray(bound.value), np.asarray(bound.high)
+    kept = np.isfinite(value) & np.isfinite(high)
+    effective = float(np.min(np.asarray(bound.effective)[kept], initial=np.inf))
+    return claim(
+        "pift/certificate",
+        pooled_interval(value[kept], (high - value)[kept]),
+        Theory(0.0, ">=", "β log E e^{r/β} - J(u) >= 0") if effective >= ENOUGH else None,
+        instance=f"{name}, {data}, mean of {int(kept.sum())} of {kept.size} seeds, 95% of the "
+        f"simulation, {effective:.0f} effective paths or more",
+        what="what the fitted control may still gain at most, β log E e^{r/β} - J(u)",
+        decides="more of parametric.certificate_paths narrow it",
+    )
+
+
+def _panels(view: View) -> list[Panel]:
+    """Errors along the sweeps, and the statistical error."""
+    p, classes = view.study.config.parametric, view.values_of("class").tolist()
+    best = [float(np.median(view.chosen(**{"class": name})("best"))) for name in classes]
+    levels = tuple(
+        Drawn("best of the class" if i == 0 else "", level=level, line=i)
+        for i, level in enumerate(best)
+        if level > ROUNDING
+    )
+    lines = tuple(view.line("error", name, **{"class": name}) for name in classes)
+    names = view.values_of("network").tolist()
+    networks = tuple(view.line("network_error", name, network=name) for name in names)
+    title = f"Network, {p.depth} layers of {p.width}"
+    panels = [
+        Panel("convergence", "sweep", lines, levels, title="Linear features", xlabel="sweep"),
+        Panel("convergence", "network_sweep", networks, title=title, xlabel="sweep"),
+    ]
+    if _has_floors(view):
+        drawn = (view.line("floor", "raw", fit=FLOOR, target="raw"),)
+        theory = (Drawn("slope of 1/N", exponent=-1.0, line=0),)
+        title = "Affine controls after the last sweep"
+        panels.append(Panel("powerlaw", "num_paths", drawn, theory, title=title, xlabel="paths N"))
+    return panels
+
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    words=lambda study, piece: piece.label,
+    quantities=QUANTITIES,
+    claims=(
+        Row(
+            "pift/parametric",
+            "relative control error after the last sweep; the class holds the optimum",
+            Last("error"),
+            each=("class",),
+            where=_of_class,
+            when=_holds_optimum,
+        ),
+        Row(
+            "pift/parametric",
+            "control error after the last sweep, over that of the best of the class",
+            Last("error", over="best", longer="more of parametric.num_sweeps"),
+            Theory(NEAR, "<=", "the best of the class, times 2"),
+            each=("class",),
+            where=_of_class,
+            when=lambda view: not _holds_optimum(view),
+        ),
+        Row(
+            "pift/parametric",
+            "relative control error of a network after training",
+            Last("network_error"),
+            each=("network",),
+            where=_of_network,
+        ),
+        _certified,
+        Row(
+            "pift/parametric",
+            "exponent in N of the squared error with raw targets",
+            lambda view: FLOOR(view.chosen(target="raw")),
+            Theory(-1.0, "~", "variance of a mean of N", margin=FLOOR.margin),
+            where=lambda view: f"affine, {_data(view)}",
+            when=_has_floors,
+            undecided=lambda view, got: "",
+        ),
+    ),
+    figures=(
+        Draw(
+            "parametric",
+            _panels,
+            "Control error of parametrised PI-FT against the exact optimum, over that of the "
+            "pre-trained policy.",
+        ),
+    ),
+)

@@ -8,7 +8,7 @@ from fineq.pift import lq
 from fineq.pift.certificates import Gap, affine_bounds
 from fineq.studies.pift import parametric
 from fineq.studies.pift.instances import Given, make_instance
-from fineq.studies.pift.parametric_views import certified
+from fineq.studies.pift.parametric import certified
 from fineq.sweep.stages import Stages
 from tests.studies.pift.small import small
 
