@@ -57,7 +57,7 @@ def uncontrollable_modes(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     is split by orthogonal rotations into what B reaches, what that reaches, and so on; the modes of
     the rest are returned, complex, largest modulus first. States are first divided by their `reach`
     and inputs by their largest effect on them; then ranks are decided at 10 n rounding units of |B|
-    and |A|.
+    and |A|, as many more as |A| is over the least that was reached on the way.
     """
     slack = 10 * max(A.shape) * np.finfo(np.result_type(A, float)).eps
     A, B = np.asarray(A, float), np.asarray(B, float)
@@ -76,7 +76,8 @@ def uncontrollable_modes(A: np.ndarray, B: np.ndarray) -> np.ndarray:
 
 
 def _unmoved(A: np.ndarray, B: np.ndarray, slack: float) -> np.ndarray:
-    tolerance, whole = slack * np.linalg.norm(B), slack * np.linalg.norm(A)
+    tolerance, size = slack * np.linalg.norm(B), np.linalg.norm(A)
+    least = size
     while len(A):
         rotation, sizes, _ = np.linalg.svd(B)
         rank = int(np.sum(sizes > tolerance))
@@ -84,7 +85,9 @@ def _unmoved(A: np.ndarray, B: np.ndarray, slack: float) -> np.ndarray:
             break
         A = rotation.T @ A @ rotation
         A, B = A[rank:, rank:], A[rank:, :rank]
-        tolerance = whole
+        # What is barely reached has a direction known as much worse, and so has what follows it.
+        least = min(least, sizes[rank - 1])
+        tolerance = slack * size * size / least
     return np.linalg.eigvals(A) if len(A) else np.zeros(0)
 
 
