@@ -83,7 +83,8 @@ class LBFGS(Method):
         del key
 
         def value(K: Array) -> Array:
-            cost = self.objective(K, problem)
+            # The line search of optax goes on in float64 where JAX has it.
+            cost = self.objective(K.astype(state.K.dtype), problem)
             return jnp.where(jnp.isfinite(cost), cost, jnp.inf)
 
         cost, gradient = jax.value_and_grad(value)(state.K)
