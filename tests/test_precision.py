@@ -14,6 +14,7 @@ from fineq.nlqr.riccati import dare
 from fineq.ntk.spectral import spectrum
 from fineq.pift import hjb, lq
 from fineq.pift.grid import solve
+from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.tensor import make_grid
 from fineq.pift.problem import ddpm_chain, make_problem
 from fineq.pift.rewards import linear
@@ -29,12 +30,12 @@ def problem():
 
 def on_a_grid():
     grid = make_grid([-3.0], [3.0], 9)
-    return solve.optimum(problem(), grid, jnp.ones((3, 9), bool))
+    return solve.optimum(gridded(problem(), grid, jnp.ones((3, 9), bool)))
 
 
 def by_hopf_cole():
     domain = hjb.make_domain(laws.standard_normal(1), 0.5, 4, 9, 4.0)
-    return hjb.hopf_cole(domain, jnp.zeros(9), jnp.ones(()))
+    return hjb.hopf_cole(hjb.bellman_equation(domain, jnp.zeros(9), jnp.ones(())))
 
 
 REFERENCES = {

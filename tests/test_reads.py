@@ -97,6 +97,5 @@ def test_a_study_reads_what_its_table_says(line):
 
 @pytest.mark.parametrize("area", AREAS)
 def test_configurations_name_the_studies_there_are(area):
-    assert list(area_of(area).studies) == sorted(area_of(area).studies)
     for module in area_of(area).studies.values():
         assert callable(importlib.import_module(f"fineq.studies.{area}.{module}").run)

@@ -24,6 +24,8 @@ def kernel_paths(
     """Descend on both kinds of labels; `times` `[S]` are numbers of steps of size `eta`."""
     eta = step_of(config, instance.train.z) if eta is None else eta
     descent = config.descent
+    if descent.method == "spectral":
+        return paths.kernel_paths(instance, times, eta)
     storage = cast(Storage, descent.method)
     return paths.kernel_paths(instance, times, eta, storage, descent.num_products)
 
