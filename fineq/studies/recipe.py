@@ -105,7 +105,8 @@ class Recipe:
         bind: `(config, given, stages) -> Study`, which checks what the study needs.
         measure: `Study -> Found`.
         names: how the area writes its fields.
-        words: of a combination: `(study, piece) -> str`, as claims name their instance.
+        words: of a combination: `(study, piece) -> str`, as claims name their instance; default
+            its label.
         quantities: what is kept, of what was measured.
         claims: rows, or functions of all views to claims for what no row can say.
         figures: rows, or functions of all views to figures.
@@ -116,7 +117,7 @@ class Recipe:
     bind: Callable[[Any, Any, Stages], Study]
     measure: Callable[[Any], Found]
     names: Names
-    words: Callable[[Any, Any], str]
+    words: Callable[[Any, Any], str] = lambda study, piece: piece.label
     quantities: tuple[Quantity, ...]
     claims: tuple[Row | Callable[[Sequence[View]], Iterable[Claim]], ...] = ()
     figures: tuple[Draw | Callable[[Sequence[View]], Iterable[Figure]], ...] = ()

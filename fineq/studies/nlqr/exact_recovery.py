@@ -251,7 +251,6 @@ run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=(
         Quantity("exact", "A, B and C recovered exactly"),
         Quantity("error", "relative error of $A, B, C$"),

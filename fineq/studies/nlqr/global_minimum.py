@@ -248,7 +248,6 @@ run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=(
         *(Quantity(f"{kind}_{name}", t) for kind in KINDS for name, t in OF_STARTS.items()),
         *(

@@ -247,7 +247,6 @@ run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=(
         *CHAINS,
         *GRIDS,

@@ -202,7 +202,6 @@ RECIPE = Recipe(
     bind=make_study,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=QUANTITIES,
     claims=(
         Row(

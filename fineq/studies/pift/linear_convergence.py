@@ -254,7 +254,6 @@ EXACT = Recipe(
     bind=make_study,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=QUANTITIES,
     claims=(
         Row(

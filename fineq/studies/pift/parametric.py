@@ -186,7 +186,6 @@ run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=QUANTITIES,
     claims=(
         Row(

@@ -322,7 +322,6 @@ run = Recipe(
     bind=make_study,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=QUANTITIES,
     claims=(_claims, _threshold_claims),
     figures=(_figures,),

@@ -261,7 +261,6 @@ run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: piece.label,
     quantities=(
         *(Quantity(name, text, ("num_steps",)) for name, text in ABOUT.items()),
         *(Quantity(f"kept_{name}", text, ("end",), own=()) for name, text in ABOUT.items()),
