@@ -12,6 +12,7 @@ from fineq.nlqr.problem import System
 from fineq.nlqr.riccati import STATUS_MESSAGES, Status
 from fineq.studies import common
 from fineq.studies.common import seed_axis, seeds_of, user_axes
+from fineq.studies.found import Quantity
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import (
     Given,
@@ -27,6 +28,12 @@ from fineq.studies.nlqr.reference import newton as newton
 from fineq.studies.nlqr.reference import optimum as optimum
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
+
+GAINS = ("control", "regressor")  # the dimensions of a policy K
+POLICIES = (
+    Quantity("K_lin", r"linear policy $K_\mathrm{lin}$", GAINS, ()),
+    Quantity("K_star", "optimal policy $K^*$", GAINS, ()),
+)
 
 
 class Screen(NamedTuple):
@@ -183,6 +190,17 @@ def dropped_note(study: Study) -> str:
             f"{missing} of {np.size(found)} have no start: their samples are rank deficient"
         )
     return "; ".join(parts)
+
+
+def kept(study: Study, values: np.ndarray) -> np.ndarray:
+    """Of an array over all seeds `[*axes, ...]`, as the screen's, those that the study kept."""
+    positions = [seed - study.config.first_seed for seed in seeds_of(study.axes)]
+    return np.take(values, positions, axis=len(study.axes) - 1)
+
+
+def policies(study: Study, star: Optimum) -> dict[str, np.ndarray]:
+    """`POLICIES` `[*study.axes, p, n + d]`."""
+    return {"K_lin": kept(study, study.screen.plant.K_lin), "K_star": np.asarray(star.K)}
 
 
 def in_order(study: Study) -> list[Axis]:

@@ -15,7 +15,7 @@ from fineq.studies.common import Slice
 from fineq.studies.found import Quantity
 from fineq.studies.nlqr.arrays import slices
 from fineq.studies.nlqr.claims import claim
-from fineq.studies.nlqr.common import Study
+from fineq.studies.nlqr.common import GAINS, Study
 from fineq.studies.nlqr.suboptimality import rounding
 from fineq.studies.recipe import Row
 from fineq.studies.statistics import Share
@@ -33,6 +33,7 @@ QUANTITIES = (
     Quantity("diverged_at", "iteration at which the descent diverged; 0: never"),
     Quantity("unstable_start", "loop not stable at the start"),
     Quantity("unstable_end", "loop not stable at the end, or diverged"),
+    Quantity("policy", "policy $K$ after the last iteration", GAINS),
 )
 
 

@@ -21,7 +21,16 @@ from fineq.nlqr.minima import label_minima, stabilising_starts
 from fineq.studies.common import Slice, small_multiples, titled
 from fineq.studies.found import Found, Quantity
 from fineq.studies.nlqr.arrays import NAMES, slices
-from fineq.studies.nlqr.common import Optimum, Study, exact_horizon, make_study, newton
+from fineq.studies.nlqr.common import (
+    GAINS,
+    POLICIES,
+    Optimum,
+    Study,
+    exact_horizon,
+    kept,
+    make_study,
+    newton,
+)
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Given, Instance
 from fineq.studies.recipe import Recipe, Row
@@ -53,6 +62,7 @@ class Ends(NamedTuple):
         same: of those settled, whether it is the lowest minimum of the instance.
         stable: of those settled, whether its loop brings every initial state to rest.
         number: distinct minima of the instance, `[*axes]`; NaN where nothing settled.
+        policy: K* of the lowest, `[*axes, p, n+d]`; NaN likewise.
         distance: |K* - K_lin| of the lowest, `[*axes]`.
     """
 
@@ -60,6 +70,7 @@ class Ends(NamedTuple):
     same: np.ndarray
     stable: np.ndarray
     number: np.ndarray
+    policy: np.ndarray
     distance: np.ndarray
 
 
@@ -80,6 +91,7 @@ def measure(study: Study) -> Found:
     for kind, found in ends.items():
         single = np.where(np.isfinite(found.number), found.number == 1, np.nan)
         values[f"{kind}_single"] = single
+    values["K_lin"] = kept(study, study.screen.plant.K_lin)
     lost = np.asarray(np.all(ends["infinite"].settled == 0, axis=0))
     return Found(values, study.own, lost=lost, notes={"starts": _note(study, starts, ends)})
 
@@ -153,21 +165,22 @@ def follow(study: Study, axis: Axis, starts: Starts) -> dict[str, Ends]:
 def _compare(study: Study, usable: np.ndarray, star: Optimum, stable: np.ndarray) -> Ends:
     settled = usable & np.asarray(star.converged)
     labels, number = label_minima(np.asarray(star.cost), np.asarray(star.K), settled)
+    lowest = _lowest(star, labels)
     return Ends(
         np.where(usable, settled, np.nan),
         np.where(settled, labels == 0, np.nan),
         np.where(settled, stable, np.nan),
         number,
-        _distance(study, star, labels),
+        lowest,
+        np.linalg.norm(lowest - study.screen.plant.K_lin, axis=(-2, -1)),
     )
 
 
-def _distance(study: Study, star: Optimum, labels: np.ndarray) -> np.ndarray:
-    """|K* - K_lin| of the lowest minimum; NaN where nothing settled."""
+def _lowest(star: Optimum, labels: np.ndarray) -> np.ndarray:
+    """K of the lowest minimum; NaN where nothing settled."""
     first = np.argmax(labels == 0, axis=0)
     K = np.take_along_axis(np.asarray(star.K), first[None, ..., None, None], axis=0)[0]
-    apart = np.linalg.norm(K - study.screen.plant.K_lin, axis=(-2, -1))
-    return np.where(np.any(labels == 0, axis=0), apart, np.nan)
+    return np.where(np.any(labels == 0, axis=0)[..., None, None], K, np.nan)
 
 
 def _note(study: Study, starts: Starts, ends: dict[str, Ends]) -> str:
@@ -255,6 +268,8 @@ run = Recipe(
             for kind in KINDS
             for name, t in OF_INSTANCES.items()
         ),
+        *(Quantity(f"{kind}_policy", "$K^*$ of the lowest minimum", GAINS, ()) for kind in KINDS),
+        POLICIES[0],
     ),
     claims=(
         Row(

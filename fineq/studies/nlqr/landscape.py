@@ -13,6 +13,7 @@ from fineq.studies.common import dims_of, named_arrays
 from fineq.studies.found import Found, Quantity
 from fineq.studies.nlqr.arrays import NAMES
 from fineq.studies.nlqr.common import (
+    POLICIES,
     Optimum,
     Study,
     dropped_note,
@@ -20,6 +21,7 @@ from fineq.studies.nlqr.common import (
     in_order,
     make_study,
     optimum,
+    policies,
 )
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.curvature_search import Probed, probe
@@ -90,8 +92,10 @@ def measure(study: Study) -> Found:
     axes = [probed.axes[place], *probed.axes[:place], *probed.axes[place + 1 :]]
     found = Probed(axes, {name: first(values) for name, values in probed.values.items()})
     multiples = np.asarray(study.config.landscape.multiples, float)
+    known = star._replace(K=np.where(np.asarray(star.converged)[..., None, None], star.K, np.nan))
+    values = {**measured(star, facts), **policies(whole, known)}
     return Found(
-        {name: first(values) for name, values in measured(star, facts).items()},
+        {name: first(x) for name, x in values.items()},
         study.own,
         {"multiple": multiples, "instance": list(probed.axes[-1].values)},
         first(~np.asarray(star.converged) & ~flat),
@@ -178,7 +182,10 @@ run = Recipe(
     measure=measure,
     names=NAMES,
     words=lambda study, piece: piece.label.replace("radius", "|x0|"),
-    quantities=tuple(Quantity(name, words) for name, words in ABOUT.items()),
+    quantities=(
+        *(Quantity(name, words) for name, words in ABOUT.items()),
+        *(quantity._replace(own=None) for quantity in POLICIES),
+    ),
     claims=(theorem_claims, *ORDER_ROWS),
     figures=FIGURES,
     rates=fitted,

@@ -33,12 +33,15 @@ from fineq.studies.nlqr.arrival import (
     too_short,
 )
 from fineq.studies.nlqr.common import (
+    GAINS,
+    POLICIES,
     Optimum,
     Study,
     dropped_note,
     exact_horizon,
     make_study,
     optimum,
+    policies,
 )
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.convergence_figures import exact_figure, floor_panels, other_gradients
@@ -94,6 +97,7 @@ def measure(study: Study) -> Found:
         for name in others
         for run in (runs[name],)
     }
+    ends = {f"{name}_policy": result.final.K for name, result in runs.items()}
     distance = exact.metrics["distance"]
     exponent = -np.log1p(-config.descent.step_size * star.mu / star.h)
     of_star = {"cost": star.cost, "mu": star.mu, "h": star.h, "exponent": exponent}
@@ -103,7 +107,7 @@ def measure(study: Study) -> Found:
         for name in others
     }
     return Found(
-        {**of_star, **metrics, **floors},
+        {**of_star, **policies(study, star), **metrics, **floors, **ends},
         study.own,
         {f"{name}_iteration": result.iterations for name, result in runs.items()},
         exact.diverged,
@@ -270,9 +274,10 @@ def _floor_row(name: str) -> Row:
     )
 
 
-def _over_iterations(name: str, own: tuple[str, ...] | None) -> list[Quantity]:
+def _of_descent(name: str, own: tuple[str, ...] | None) -> list[Quantity]:
     dims = (f"{name}_iteration",)
-    return [Quantity(f"{name}_{key}", text, dims, own) for key, text in ABOUT.items()]
+    over = [Quantity(f"{name}_{key}", text, dims, own) for key, text in ABOUT.items()]
+    return [*over, Quantity(f"{name}_policy", "final policy $K$", GAINS, own)]
 
 
 run = Recipe(
@@ -285,8 +290,9 @@ run = Recipe(
         Quantity("mu", r"smallest Hessian eigenvalue $\mu$ at $K^*$", own=()),
         Quantity("h", "largest Hessian eigenvalue $h$ at $K^*$", own=()),
         Quantity("exponent", r"theory's exponent $-\log(1 - \eta\mu)$ [1/iteration]", own=()),
-        *(q for name in ("exact", "natural") for q in _over_iterations(name, ())),
-        *(q for name in ESTIMATES for q in _over_iterations(name, None)),
+        *POLICIES,
+        *(q for name in ("exact", "natural") for q in _of_descent(name, ())),
+        *(q for name in ESTIMATES for q in _of_descent(name, None)),
         *(Quantity(f"{name}_floor", "floor of the relative suboptimality") for name in ESTIMATES),
     ),
     claims=(

@@ -24,7 +24,16 @@ from fineq.nlqr.policies import random_policy
 from fineq.rates import PowerLaw, Rate
 from fineq.studies.found import Found, Quantity
 from fineq.studies.nlqr.arrays import NAMES as AREA_NAMES
-from fineq.studies.nlqr.common import Study, dropped_note, exact_horizon, make_study, optimum
+from fineq.studies.nlqr.common import (
+    GAINS,
+    POLICIES,
+    Study,
+    dropped_note,
+    exact_horizon,
+    make_study,
+    optimum,
+    policies,
+)
 from fineq.studies.nlqr.complexity_figures import FIGURES
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.descent_tables import named
@@ -78,7 +87,7 @@ def measure(study: Study) -> Found:
     scans = {name: make_scans(grid, name, noise[name], bias, star, steps[name]) for name in NAMES}
     over_radius, over_count = ({name: scans[name][i] for name in NAMES} for i in range(2))
     found = Scanned(grid, bias, noise, over_radius, over_count)
-    values = {**_biases(bias), **_scanned(found)}
+    values = {**_biases(bias), **_scanned(found), **policies(study, star), "probe": bias.policy}
     coords = {
         "length": np.arange(1, bias.cost_truncated.shape[-1]),
         "iteration": noise["one_point"].iterations,
@@ -261,6 +270,8 @@ run = Recipe(
             for name in NAMES
         ),
         *(Quantity(f"diverged_{name}", "descent diverged", own=()) for name in NAMES),
+        *POLICIES,
+        Quantity("probe", "policy at which the gradient is measured", GAINS, ()),
     ),
     claims=(
         _row(

@@ -22,12 +22,15 @@ from fineq.settings.fields import flatten, replace_at
 from fineq.studies.common import dims_of, named_arrays, user_axes
 from fineq.studies.found import Found
 from fineq.studies.nlqr.common import (
+    GAINS,
+    POLICIES,
     Optimum,
     Study,
     dropped_note,
     in_order,
     make_study,
     newton,
+    policies,
 )
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.descents import STARTS, Descent, descend, start_at
@@ -47,6 +50,7 @@ OF_STAR = {
     "h": "largest Hessian eigenvalue h at K*",
     "converged": "Newton's method converged to K*",
     "star_unstable": "K* of the T-step cost is not stable",
+    **{quantity.name: quantity.text for quantity in POLICIES},
 }
 START = "start"  # the axis of the initial policies that are compared
 
@@ -143,6 +147,7 @@ def measure(study: Study) -> Found:
         "diverged_at": result.diverged_at,
         "unstable_start": unstable[..., 0],
         "unstable_end": unstable[..., -2],
+        "policy": result.metrics["policy"][..., -1, :, :],
     }
     order = [axis.name for axis in (*starts, *alone, *instances.axes)]
     wanted = [order.index(axis.name) for axis in (*study.own, *study.axes)]
@@ -152,6 +157,7 @@ def measure(study: Study) -> Found:
     }
     of_star: dict[str, Any] = {
         **star._asdict(),
+        **policies(instances, star),
         "converged": star.converged,
         "optimum": star.cost,
         "star_unstable": unstable[..., -1].reshape(-1, *star.cost.shape)[0],
@@ -162,7 +168,7 @@ def measure(study: Study) -> Found:
         {"iteration": result.iterations, "moment": moments},
         values["diverged"],
         _notes(instances, minima, lower, result, loops),
-        arrays=named_arrays(of_star, dims_of(instances.axes), OF_STAR),
+        arrays=named_arrays(of_star, dims_of(instances.axes), OF_STAR, last=GAINS),
         more=Descended(
             instances,
             star,

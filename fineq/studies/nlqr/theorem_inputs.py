@@ -17,8 +17,7 @@ from fineq.nlqr.theorem import (
     best_theorem_constants,
     excitation,
 )
-from fineq.studies.common import seeds_of
-from fineq.studies.nlqr.common import Optimum, Study
+from fineq.studies.nlqr.common import Optimum, Study, kept
 from fineq.sweep.stages import Member
 
 
@@ -116,9 +115,3 @@ def _facts(study: Study, seen: _Seen) -> Facts:
 
 def _or_nan(found: Array | None, like: Array) -> Array:
     return jnp.full_like(like, jnp.nan) if found is None else jnp.asarray(found, like.dtype)
-
-
-def kept(study: Study, values: np.ndarray) -> np.ndarray:
-    """Of an array over all seeds `[*axes]`, as the screen's, those that the study kept."""
-    positions = [seed - study.config.first_seed for seed in seeds_of(study.axes)]
-    return np.take(values, positions, axis=len(study.axes) - 1)

@@ -21,8 +21,10 @@ from fineq.studies.ntk.common import (
     widths_in_words,
 )
 from fineq.studies.ntk.networks import (
+    PREDICTIONS,
     kernel_errors,
     network_errors,
+    predictions,
     recorded,
     times_with_networks,
 )
@@ -38,6 +40,7 @@ QUANTITIES = (
     Quantity("distance", "distance of network and kernel descent, root mean square", ("time",)),
     Quantity("gap", "distance of network and kernel descent, largest over training"),
     Quantity("early_gap", "distance of network and kernel descent, largest over its first tenth"),
+    *PREDICTIONS,
 )
 WHOLE, EARLY = (
     Exponent(name, "width", MARGIN, "larger network.widths") for name in ("gap", "early_gap")
@@ -49,14 +52,21 @@ def measure(study: Study) -> Found:
     times = times_with_networks(study.config)
     kernel = kernel_errors(study, times)
     starts = list(dict.fromkeys([study.config.network.start, "plain"]))
-    apart = np.stack([network_errors(study, times, kernel, start)["coupling"] for start in starts])
+    networks = [network_errors(study, times, kernel, start) for start in starts]
+    apart, predicted = (np.stack([x[key] for x in networks]) for key in ("coupling", "predicted"))
     lost = np.asarray(kernel.diverged)
     apart = np.where(lost[..., None], np.nan, apart)
     steps = recorded(study, times)
     few = steps <= max(SHORT * steps[-1], steps[0])
     gap = np.max(apart, axis=-1)
     return Found(
-        {"distance": apart, "gap": gap, "early_gap": np.max(apart[..., few], axis=-1)},
+        {
+            "distance": apart,
+            "gap": gap,
+            "early_gap": np.max(apart[..., few], axis=-1),
+            "predicted": predicted,
+            **predictions(kernel),
+        },
         [Axis("start", starts, static=True), *study.own],
         {"time": steps},
         ~np.isfinite(gap),

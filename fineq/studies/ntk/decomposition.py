@@ -32,9 +32,11 @@ from fineq.studies.ntk.common import (
     widths_of,
 )
 from fineq.studies.ntk.networks import (
+    PREDICTIONS,
     deep_errors,
     kernel_errors,
     network_errors,
+    predictions,
     recorded,
     times_with_networks,
 )
@@ -58,6 +60,7 @@ QUANTITIES = (
     Quantity("total", "total error of the network", ("step",)),
     Quantity("bound", "sum of the four terms", ("step",)),
     Quantity("deep", "total error of the deeper network", ("step",), ()),
+    *PREDICTIONS,
 )
 BEST = where_least("risk", "time")
 SHARE = ratio("total", "bound")
@@ -79,6 +82,7 @@ def measure(study: Study) -> Found:
             **{name: _seen(x) for name, x in kernel.items()},
             **{f"early_{name}": _seen(x) for name, x in early.items()},
             **network,
+            **predictions(found),
             "bound": bound,
             "deep": deep_errors(study, times, found),
         },

@@ -13,6 +13,7 @@ from fineq.ntk.instance import score_error, weighted_error
 from fineq.ntk.network import Initialisation, draw_weights
 from fineq.ntk.problem import Regression
 from fineq.ntk.training import NetworkTraining
+from fineq.studies.found import Quantity
 from fineq.studies.ntk.common import Study, times_of, widths_of
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.paths import kernel_paths, step_of
@@ -20,6 +21,12 @@ from fineq.sweep import Program, Task, solving
 from fineq.sweep.stages import Member
 
 Errors = dict[str, np.ndarray]
+PREDICTIONS = (
+    Quantity("predicted", "prediction of the network after its last step", ("point", "output")),
+    Quantity("kernel", "prediction of kernel descent, as many steps", ("point", "output"), ()),
+    Quantity("f_star", "$f^*$ at the fresh points", ("point", "output"), ()),
+    Quantity("fresh", "fresh inputs $z$", ("point", "input"), ()),
+)
 
 
 class Kernel(NamedTuple):
@@ -93,11 +100,12 @@ def kernel_errors(study: Study, times: np.ndarray) -> Kernel:
 def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str = "") -> Errors:
     """`coupling` to kernel descent and `total` error of networks, `[width, *axes, R]`.
 
-    `start` takes the place of `network.start`. NaN from where a network has diverged.
+    `start` takes the place of `network.start`. NaN from where a network has diverged. Also what
+    they have `predicted` in the end, `[width, *axes, M, d]`.
     """
     config = study.config.network
     first = cast(Initialisation, start or config.start)
-    found: dict[str, list[np.ndarray]] = {"coupling": [], "total": []}
+    found: dict[str, list[np.ndarray]] = {"coupling": [], "total": [], "predicted": []}
     for width in widths_of(study.config):
 
         def task(key: Array, member: Any, width: int = width) -> Task:
@@ -110,7 +118,14 @@ def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str =
         fresh = _trained(study, times, kernel, f"{first}, m = {width}", task)
         found["coupling"].append(_error(kernel.weight, fresh - np.asarray(kernel.seen)))
         found["total"].append(_total(kernel, fresh))
+        found["predicted"].append(fresh[..., -1, :, :])
     return {name: np.stack(values) for name, values in found.items()}
+
+
+def predictions(kernel: Kernel) -> Errors:
+    """What the networks' predictions are compared with: the rest of `PREDICTIONS`."""
+    last, clean, fresh = (kernel.seen[..., -1, :, :], kernel.clean, kernel.problem.fresh)
+    return {"kernel": np.asarray(last), "f_star": np.asarray(clean), "fresh": np.asarray(fresh)}
 
 
 def deep_errors(study: Study, times: np.ndarray, kernel: Kernel) -> np.ndarray:

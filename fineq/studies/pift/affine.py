@@ -11,9 +11,25 @@ from fineq.pift import lq
 from fineq.pift.lq import Policy, Solution
 from fineq.pift.rewards import Quadratic
 from fineq.pift.rule import Rule
+from fineq.studies.found import Quantity
 from fineq.studies.pift.common import Study
 from fineq.sweep import Axis, Program, SweepResult, Task, solving
 from fineq.sweep.stages import Member
+
+MEANS = ("t", "component", "state")  # the dimensions of F in m_t(y) = F_t y + f_t
+
+
+def of_means(name: str, words: str) -> tuple[Quantity, Quantity]:
+    """The quantities of affine means: F and f of m_t(y) = F_t y + f_t."""
+    return (
+        Quantity(f"{name}_F", f"F of {words}, m(y) = F y + f", MEANS),
+        Quantity(f"{name}_f", f"f of {words}, m(y) = F y + f", MEANS[:-1]),
+    )
+
+
+def means(name: str, policy: Policy) -> dict[str, Array]:
+    """Their values."""
+    return {f"{name}_F": policy.F, f"{name}_f": policy.f}
 
 
 class Facts(NamedTuple):

@@ -8,189 +8,282 @@ solution of the Riccati equation, the price carried by a matrix exponential, or 
 expectation along the uncontrolled chain, none of them optimal at finite steps.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from fineq.claims import Theory
+from fineq.claims.counting import lost_words, over_seeds
 from fineq.errors import InputError
-from fineq.pift.parametric.features import Features, Scale, polynomial, separate
-from fineq.pift.parametric.linear import LinearSweeps
-from fineq.results import Array as Named
-from fineq.results import StudyResult, status_of
+from fineq.figures import Figure, Panel
+from fineq.figures import Theory as Drawn
+from fineq.rates import mean_interval
+from fineq.results import status_of
 from fineq.studies.common import seed_axis
-from fineq.studies.pift import benchmark_views as views
-from fineq.studies.pift.common import coords_of
-from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.fits import Facing, Net, linear_program, network_program
-from fineq.studies.pift.instances import Given
-from fineq.studies.pift.standard_cases import (
-    WELL,
-    Case,
-    alike,
-    make_case,
-    separate_ratio,
+from fineq.studies.found import Found, Quantity
+from fineq.studies.pift.benchmark_fits import (
+    METRICS,
+    Fitted,
+    Study,
+    fit_affine,
+    fit_networks,
+    fit_well,
 )
-from fineq.sweep import Axis, Program, SweepResult
-from fineq.sweep.stages import Member, Stages
+from fineq.studies.pift.common import NAMES
+from fineq.studies.pift.config import PiftConfig
+from fineq.studies.pift.instances import Given
+from fineq.studies.pift.standard_cases import WELL, Case, make_case, separate_ratio
+from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.statistics import Exact, Got, Last
+from fineq.studies.view import View
+from fineq.sweep import Axis
+from fineq.sweep.stages import Stages
 
-# Of the double well: quiet targets' noise falls with the control error but grows with the slopes of
-# the fit, so fits are smoothed (a ridge) and averaged over sweeps (a share).
-WELL_SHARE, WELL_RIDGE, WELL_FEATURES, WELL_WIDTH, WELL_LEAST = 0.2, 3e-3, 10, 0.5, 0.3
+ID = "pift/standard-problems"
+GOALS = (1e-2, 1e-3)
+TEXTS = (
+    "control L2 error to the exact optimum",
+    "control L2 error to the usual optimum",
+    "mean return",
+)
+ABOUT: dict[str, str] = dict(zip(METRICS, TEXTS, strict=True))
+ERRORS = METRICS[:2]
+# What the quantities of a fit begin with, and the dimension of its sweeps.
+AFFINE, NETWORK, OF_WELL = "", "network_", "well_"
+SWEEPS = {AFFINE: "sweep", NETWORK: "network_sweep", OF_WELL: "well_sweep"}
 
 
-class Fitted(NamedTuple):
-    """What one parametrisation reached on all problems.
-
-    Attributes:
-        metrics: by name, `[problem, seed, sweep]`.
-        iterations: sweeps at which they were recorded.
-        diverged: `[problem, seed]`.
-        seconds: wall clock of one sweep of one seed, by problem; problems trained together share.
-    """
-
-    metrics: dict[str, np.ndarray]
-    iterations: np.ndarray
-    diverged: np.ndarray
-    seconds: dict[str, float]
-
-
-def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
-    """Fit every problem from the pre-trained policy, u = 0.
+def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
+    """A study along the problems that affine controls solve.
 
     Raises:
-        InputError: for a sweep, and for nothing but the double well.
+        InputError: for nothing but the double well.
     """
-    del given
-    if config.benchmark.problems == [WELL]:
+    names = [name for name in config.benchmark.problems if name != WELL]
+    if not names:
         raise InputError("benchmark.problems must hold another one beside double_well")
-    cases = {name: make_case(config, name) for name in config.benchmark.problems if name != WELL}
-    affine = _fit(config, cases, stages, "affine", _affine)
-    trained = _fit(config, cases, stages, "network", _network)
-    net = f"a network, {config.benchmark.depth} layers of {config.benchmark.width}"
-    found = [views.usual(case) for case in cases.values()]
-    found += views.claims(cases, affine, "affine controls", exact=True)
-    found += views.claims(cases, trained, net)
-    arrays = views.arrays(cases, affine, trained)
-    coords = coords_of(
-        [Axis("problem", list(cases), static=True), seed_axis(config)],
-        config,
-        sweep=affine.iterations,
-        network_sweep=trained.iterations,
-    )
-    figures = [
-        views.figure(
-            "affine",
-            cases,
-            "",
-            "sweep",
-            "Error of fitted affine controls to the exact optimum of the discrete problem, and to "
-            "the usual one.",
-        ),
-        views.figure("network", cases, "network_", "network_sweep", f"The same with {net}."),
-    ]
+    own = (Axis("problem", names, static=True),)
+    # A problem is a name: no member has an instance that is drawn.
+    return Study(config, given, stages, lambda member: member, [seed_axis(config)], own)
+
+
+def measure(study: Study) -> Found:
+    """Fit every problem from the pre-trained policy, u = 0."""
+    config, names = study.config, study.own[0].values
+    cases = {name: make_case(config, name) for name in names}
+    fits = {AFFINE: fit_affine(study, cases), NETWORK: fit_networks(study, cases)}
+    about = list(cases.values())
     notes = {
         "parametrisation": "affine controls need few sweeps because their class holds the optimum "
         "of the Ornstein-Uhlenbeck problems: beside networks they compare parametrisations, not "
         "algorithms",
-        "time": views.times(trained, stages),
+        "time": _times(fits[NETWORK], study.stages),
     }
-    diverged = [affine.diverged, trained.diverged]
     if WELL in config.benchmark.problems:
-        case = make_case(config, WELL)
-        well = _well(config, case, stages)
-        found += [views.usual(case), *views.well_claims(case, well.metrics, _ratio(case))]
-        for name in ("to_exact", "to_usual"):
-            arrays[f"well_{name}"] = Named(
-                well.metrics[name], ("seed", "well_sweep"), "1", views.ABOUT[name]
-            )
-        coords |= coords_of([], config, well_sweep=well.iterations)
-        figures.append(views.well_figure(case))
-        diverged.append(well.diverged)
+        cases[WELL] = make_case(config, WELL)
+        fits[OF_WELL] = fit_well(study, cases[WELL])
         notes["double well"] = (
             "the control of each coordinate is a function of it alone, as the exact one is: "
             "known structure, which networks of all coordinates do not have"
         )
-    return StudyResult(
-        arrays,
-        coords,
-        tuple(found),
-        figures=tuple(figures),
-        status=status_of(np.concatenate([x.ravel() for x in diverged])),
+    values = {
+        f"{prefix}{name}": x for prefix, fit in fits.items() for name, x in fit.metrics.items()
+    }
+    values |= {
+        "gap": np.array([case.gap.mean() for case in about]),
+        "size": np.array([case.size for case in about]),
+    }
+    return Found(
+        values,
+        study.own,
+        {SWEEPS[prefix]: fit.iterations for prefix, fit in fits.items()},
         notes=notes,
+        status=status_of(np.concatenate([fit.diverged.ravel() for fit in fits.values()])),
+        more=cases,
     )
 
 
-def _fit(
-    config: PiftConfig,
-    cases: dict[str, Case],
-    stages: Stages,
-    name: str,
-    make: Callable[[PiftConfig, Callable[[Member], Facing]], Program],
-) -> Fitted:
-    """One sweep for each group of problems of one shape: one compiled program each."""
-    parts: dict[str, dict[str, np.ndarray]] = {}
-    diverged: dict[str, np.ndarray] = {}
-    seconds: dict[str, float] = {}
-    iterations = np.zeros(0, int)
-    for group in alike(cases):
-        facings = [cases[key].facing(config.precision) for key in group]
-        stacked = jax.tree.map(lambda *x: jnp.stack(x), *facings)
-
-        def face(member: Member, stacked: Facing = stacked) -> Facing:
-            return jax.tree.map(lambda x: x[member["problem"]], stacked)
-
-        stage = f"{name} {group[0]}"
-        axes = [Axis("problem", list(range(len(group)))), seed_axis(config)]
-        result = stages.sweep(stage, lambda static, face=face: make(config, face), axes)
-        iterations = result.iterations
-        steps = result.diverged.size * iterations[-1]
-        for i, key in enumerate(group):
-            found = {**result.metrics, "value": result.metrics["last_objective"]}
-            parts[key] = {k: v[i] for k, v in found.items()}
-            diverged[key], seconds[key] = result.diverged[i], result.run_seconds / steps
-    metrics = {k: np.stack([parts[key][k] for key in cases]) for k in views.ABOUT}
-    return Fitted(metrics, iterations, np.stack([diverged[key] for key in cases]), seconds)
+def _times(trained: Fitted, stages: Stages) -> str:
+    """Seconds of the networks in this process, compilation apart."""
+    each = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in trained.seconds.items())
+    compiled = sum(c.compile_seconds for name, c in stages.costs.items() if "network" in name)
+    return f"a sweep of one network: {each}; compiled in {compiled:.0f} s"
 
 
-def _affine(config: PiftConfig, face: Callable[[Member], Facing]) -> Program:
-    def features(key: Array, facing: Facing) -> Features:
-        del key
-        return polynomial(facing.scale, 1)
-
-    by = LinearSweeps(config.benchmark.num_paths, target="quiet")
-    return linear_program(face, features, by, config.benchmark.num_sweeps)
+def _case(view: View) -> Case:
+    """The problem of a view; where none is chosen, the double well."""
+    return view.found.more[view.at.get("problem", WELL)]
 
 
-def _network(config: PiftConfig, face: Callable[[Member], Facing]) -> Program:
-    b = config.benchmark
-    net = Net(
-        b.width, b.depth, b.num_paths, b.network_sweeps, b.num_batches, 1, b.learning_rate, "quiet"
+def _has_well(view: View) -> bool:
+    return WELL in view.found.more
+
+
+def _net(view: View) -> str:
+    b = view.study.config.benchmark
+    return f"a network, {b.depth} layers of {b.width}"
+
+
+def _title(view: View) -> str:
+    return _case(view).standard.name
+
+
+def _steps(view: View) -> str:
+    return f"{_title(view)}, {_case(view).standard.problem.num_steps} steps"
+
+
+def _sweeps(view: View, prefix: str) -> int:
+    return len(view.values_of(SWEEPS[prefix])) - 1
+
+
+def _usual(view: View) -> Got:
+    """The error of the usual optimum itself, with the interval of a mean over paths."""
+    gap = np.asarray(_case(view).gap)
+    return Got(mean_interval(gap), said=f"{gap.size} paths")
+
+
+def _size(view: View) -> str:
+    return f"{_case(view).size:.3g}"
+
+
+def _ratio(view: View) -> float:
+    case = _case(view)
+    found = jax.jit(separate_ratio)(case.standard.problem, case.optimum, case.exact.states)
+    return float(found)
+
+
+def _passes(view: View) -> Theory:
+    """A class that holds the optimum should pass the usual one."""
+    return Theory(float(_case(view).gap.mean()), "<=", "the error of the usual optimum")
+
+
+def _error(name: str, prefix: str) -> Callable[[View], str]:
+    return lambda view: f"{ABOUT[name]} after {_sweeps(view, prefix)} sweeps"
+
+
+def _goal(prefix: str, where: Callable[[View], str], goal: float) -> Row:
+    """Sweeps to a goal, where all seeds reach it."""
+
+    def below(view: View) -> np.ndarray:
+        return view(f"{prefix}to_exact") <= goal
+
+    def first(view: View) -> Got:
+        said = lost_words(view(f"{prefix}to_exact"))
+        return Got(over_seeds(np.argmax(below(view), axis=1)), said=said)
+
+    return Row(
+        *(ID, f"sweeps to a control L2 error of {goal:g}", first),
+        each=("problem",),
+        where=where,
+        when=lambda view: bool(below(view).any(axis=1).all()),
     )
-    return network_program(face, net, net.fitted())
 
 
-def _well(config: PiftConfig, case: Case, stages: Stages) -> SweepResult:
-    b, facing = config.benchmark, case.facing(config.precision)
-
-    def features(key: Array, facing: Facing) -> Features:
-        del key
-        # The first states lie close together: functions that resolved them would be all noise.
-        size = jnp.maximum(facing.scale.size, WELL_LEAST)
-        scale = Scale(jnp.zeros_like(size), size)
-        return separate(scale, WELL_FEATURES, WELL_WIDTH)
-
-    by = LinearSweeps(b.well_paths, target="quiet", share=WELL_SHARE, ridge=WELL_RIDGE)
-
-    def program(static: dict[str, Any]) -> Program:
-        del static
-        return linear_program(lambda member: facing, features, by, b.well_sweeps)
-
-    return stages.sweep("double well", program, [seed_axis(config)])
+def _affine(view: View) -> str:
+    return f"{_title(view)}, affine controls"
 
 
-def _ratio(case: Case) -> float:
-    return float(jax.jit(separate_ratio)(case.standard.problem, case.optimum, case.exact.states))
+def _network(view: View) -> str:
+    return f"{_title(view)}, {_net(view)}"
+
+
+def _panel(view: View, prefix: str) -> Panel:
+    """Errors to both optima along the sweeps."""
+    return Panel(
+        "convergence",
+        SWEEPS[prefix],
+        tuple(view.line(f"{prefix}{name}", name.removeprefix("to_")) for name in ERRORS),
+        (Drawn("between the two", level=float(_case(view).gap.mean())),),
+        title=_title(view),
+        xlabel="sweep",
+        ylabel="control L2 error to the optimum",
+    )
+
+
+def _each(view: View, prefix: str) -> list[Panel]:
+    problems = view.values_of("problem").tolist()
+    return [_panel(view.chosen(problem=name), prefix) for name in problems]
+
+
+def _networks(views: Sequence[View]) -> Iterable[Figure]:
+    view = views[0]
+    yield Figure("benchmark_network", tuple(_each(view, NETWORK)), f"The same with {_net(view)}.")
+
+
+def _over_sweeps(prefix: str, names: Sequence[str], own: tuple[str, ...] | None) -> list[Quantity]:
+    return [Quantity(f"{prefix}{name}", ABOUT[name], (SWEEPS[prefix],), own) for name in names]
+
+
+USUAL = partial(
+    Row,
+    ID,
+    lambda view: f"error of the usual optimum, of ∫|u*|² = {_size(view)}",
+    _usual,
+    where=_steps,
+)
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=NAMES,
+    quantities=(
+        *_over_sweeps(AFFINE, METRICS, None),
+        *_over_sweeps(NETWORK, METRICS, None),
+        Quantity("gap", "error of the usual optimum", seeds=False),
+        Quantity("size", "error of changing nothing", seeds=False),
+        *_over_sweeps(OF_WELL, ERRORS, ()),
+    ),
+    claims=(
+        USUAL(each=("problem",)),
+        Row(
+            *(ID, _error("to_exact", AFFINE)),
+            Last("to_exact", longer="more of benchmark.num_sweeps"),
+            _passes,
+            each=("problem",),
+            where=_affine,
+        ),
+        *(_goal(AFFINE, _affine, goal) for goal in GOALS),
+        *(
+            Row(
+                *(ID, _error(name, NETWORK), Last(f"{NETWORK}{name}")),
+                each=("problem",),
+                where=_network,
+            )
+            for name in ERRORS
+        ),
+        *(_goal(NETWORK, _network, goal) for goal in GOALS),
+        USUAL(when=_has_well),
+        Row(
+            *(ID, "max_t ρ_t at the exact optimum, on its paths", Exact(_ratio, said="")),
+            Theory(1.0, "<=", "PI-FT contracts"),
+            where=_steps,
+            sampled=True,
+            when=_has_well,
+        ),
+        *(
+            Row(
+                ID,
+                lambda view, name=name: f"{_error(name, OF_WELL)(view)}, of {_size(view)}",
+                Last(f"{OF_WELL}{name}"),
+                where=lambda view: f"{_title(view)}, functions of one coordinate each",
+                when=_has_well,
+            )
+            for name in ERRORS
+        ),
+    ),
+    figures=(
+        Draw(
+            "benchmark_affine",
+            lambda view: _each(view, AFFINE),
+            "Error of fitted affine controls to the exact optimum of the discrete problem, and to "
+            "the usual one.",
+        ),
+        _networks,
+        Draw(
+            "benchmark_well",
+            lambda view: [_panel(view, OF_WELL)] if _has_well(view) else [],
+            "Error of functions of one coordinate each on the double well.",
+        ),
+    ),
+)

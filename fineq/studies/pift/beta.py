@@ -16,7 +16,7 @@ from fineq.figures import Theory as Drawn
 from fineq.pift import terminal
 from fineq.results import Array as Named
 from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.affine import Facts, facts_of
+from fineq.studies.pift.affine import Facts, facts_of, means, of_means
 from fineq.studies.pift.common import NAMES, Study, make_study
 from fineq.studies.pift.picture import (
     check_picture,
@@ -38,6 +38,7 @@ QUANTITIES = (
     Quantity("gain", "reward gained over the pre-trained model"),
     Quantity("value", "J*"),
     Quantity("to_tilt", "KL of Y_T to the tilted law [nat]"),
+    *of_means("best", "the optimal m*"),
 )
 # Quantity, its exponent in β as β → ∞, what a larger β does, the panel's title, theory's line.
 FALLS = (
@@ -84,6 +85,7 @@ def measure(study: Study) -> Found:
         "gain": np.asarray(facts.reward) - np.asarray(facts.pretrained),
         "value": np.asarray(facts.value),
         "to_tilt": np.asarray(study.stages.measure("tilt", to_tilt, axes)),
+        **means("best", facts.solution.policy),
     }
     picture = draw_picture(study) if study.config.picture.betas else None
     typical = [np.median(row[np.isfinite(row)]) for row in values["divergence"]]
@@ -91,6 +93,7 @@ def measure(study: Study) -> Found:
     return Found(
         values,
         study.own,
+        {"t": np.arange(np.shape(facts.ratios)[-1])},
         lost=~posed,
         notes=_notes(facts, posed),
         arrays={"frontier": frontier} | picture_arrays(picture),

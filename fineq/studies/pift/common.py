@@ -25,7 +25,6 @@ NAMES = Names(
     {"beta": "β", "scale": "reward x", "end": "ᾱ_T"},
     {"variance": {"forward": "σ² = b", "posterior": "posterior variance"}},
 )
-coords_of = NAMES.coords_of
 
 
 Study = common.Study[PiftConfig, Given, Instance]

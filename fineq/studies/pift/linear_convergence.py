@@ -19,7 +19,15 @@ from fineq.results import StudyResult
 from fineq.studies.decay import Decay, LinearRate
 from fineq.studies.found import Found, Quantity
 from fineq.studies.pift import gridded_convergence
-from fineq.studies.pift.affine import Facts, facts_of, inner_errors, measured_ratios, sweeps
+from fineq.studies.pift.affine import (
+    Facts,
+    facts_of,
+    inner_errors,
+    means,
+    measured_ratios,
+    of_means,
+    sweeps,
+)
 from fineq.studies.pift.common import (
     NAMES,
     Study,
@@ -52,6 +60,8 @@ QUANTITIES = (
     Quantity("pretrained", "E r of the pre-trained chain"),
     Quantity("to_fixed_point", "|m − fixed point|", ("t", "inner")),
     Quantity("to_optimum", "|m − m*|", ("t", "inner")),
+    *of_means("best", "the optimal m*"),
+    *of_means("last", "m after the last sweep"),
 )
 
 
@@ -77,6 +87,8 @@ def measure(study: Study) -> Found:
         "last_ratio": ratios.sweep,
         "per_step": ratios.steps,
         **inner._asdict(),
+        **means("best", facts.solution.policy),
+        **means("last", result.final),
     }
     coords = {
         "iteration": result.iterations,
