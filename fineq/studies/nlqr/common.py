@@ -13,16 +13,8 @@ from fineq.nlqr.riccati import STATUS_MESSAGES, Status
 from fineq.studies import common
 from fineq.studies.common import seed_axis, seeds_of, user_axes
 from fineq.studies.found import Quantity
+from fineq.studies.nlqr import instances
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.instances import (
-    Given,
-    Instance,
-    Plant,
-    at_member,
-    identified_start,
-    make_instance,
-    make_plant,
-)
 from fineq.studies.nlqr.reference import Optimum as Optimum
 from fineq.studies.nlqr.reference import newton as newton
 from fineq.studies.nlqr.reference import optimum as optimum
@@ -48,7 +40,7 @@ class Screen(NamedTuple):
         alike: one boolean: all seeds have the same plant, points and start.
     """
 
-    plant: Plant
+    plant: instances.Plant
     stable: np.ndarray
     undecided: np.ndarray
     horizon: np.ndarray
@@ -56,12 +48,12 @@ class Screen(NamedTuple):
     alike: bool
 
 
-Study = common.Study[NlqrConfig, Given, Instance]
+Study = common.Study[NlqrConfig, instances.Given, instances.Instance]
 
 
 def make_study(
     config: NlqrConfig,
-    given: Given,
+    given: instances.Given,
     stages: Stages,
     *,
     stable_only: bool = False,
@@ -82,7 +74,7 @@ def make_study(
     """
     axes = [*user_axes(config), seed_axis(config)]
     screen = _screen(config, given, stages, axes)._replace(alike=_alike(config, given))
-    instance = make_instance(config, given, lookup(axes, screen.plant))
+    instance = instances.make_instance(config, given, lookup(axes, screen.plant))
     study = Study(config, given, stages, instance, axes, alike=screen.alike, screen=screen)
     study = _stable(study) if stable_only else study
     if study.alike and not random:
@@ -91,17 +83,17 @@ def make_study(
     return study
 
 
-def _alike(config: NlqrConfig, given: Given) -> bool:
+def _alike(config: NlqrConfig, given: instances.Given) -> bool:
     if given.system is None or config.descent.start in ("random", "identified"):
         return False
     # Points are drawn, by seed, only where no quadrature of the law exists.
     return config.law.name in ("quadrature", "file") or given.system.n <= 3
 
 
-def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) -> Screen:
+def _screen(config: NlqrConfig, given: instances.Given, stages: Stages, axes: list[Axis]) -> Screen:
     reference = config.reference
-    plant = make_plant(config, given)
-    instance = make_instance(config, given, plant)
+    plant = instances.make_plant(config, given)
+    instance = instances.make_instance(config, given, plant)
 
     def look(member: Member) -> Screen:
         at = instance(member)
@@ -113,9 +105,9 @@ def _screen(config: NlqrConfig, given: Given, stages: Stages, axes: list[Axis]) 
             max_horizon=reference.max_horizon,
         )
         system = at.problem.system
-        own = Plant(system.A, system.B, system.C, at.K_lin, at.P, at.solved)
+        own = instances.Plant(system.A, system.B, system.C, at.K_lin, at.P, at.solved)
         if config.descent.start == "identified":
-            start = identified_start(at_member(config, member), at)
+            start = instances.identified_start(instances.at_member(config, member), at)
             own = own._replace(K_identified=start.K, identification=start.found.status)
         return Screen(
             own,

@@ -4,15 +4,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from fineq.figures import Figure, Fit, Panel
-from fineq.figures import Theory as Drawn
+from fineq import figures
 from fineq.rates import PowerLaw
-from fineq.studies.nlqr.scans import NAMES, Grid, fits_of
-from fineq.studies.recipe import Draw
-from fineq.studies.view import View
+from fineq.studies.nlqr import scans
+from fineq.studies.recipe import Draw, View
 
 
-def _grid(view: View) -> Grid:
+def _grid(view: View) -> scans.Grid:
     return view.found.more.grid
 
 
@@ -21,17 +19,19 @@ def _at(view: View, dim: str) -> str:
     grid = _grid(view)
     if dim == "smoothing":
         return f"$J = {grid.num_rollouts}$"
-    return ", ".join(f"$r = {grid.fixed_radius(name):g}$ ({NAMES[name]})" for name in NAMES)
+    return ", ".join(
+        f"$r = {grid.fixed_radius(name):g}$ ({scans.NAMES[name]})" for name in scans.NAMES
+    )
 
 
-def _biases(views: Sequence[View]) -> Iterable[Figure]:
+def _biases(views: Sequence[View]) -> Iterable[figures.Figure]:
     """Error of the gradient against T, and ρ^(2T); bias against r, and r²."""
-    truncation = Panel(
+    truncation = figures.Panel(
         "convergence",
         "length",
         tuple(view.line("gradient_truncated", view.piece.label) for view in views),
         tuple(
-            Drawn(
+            figures.Theory(
                 r"$\rho^{2T}$, median $\rho$" if i == 0 else "",
                 ratio=float(np.median(view("spectral_radius")) ** 2),
                 line=i,
@@ -44,10 +44,10 @@ def _biases(views: Sequence[View]) -> Iterable[Figure]:
         view.line("smoothed", view.piece.label, fit=_Law("smoothing", _grid(view).radii))
         for view in views
     )
-    square = (Drawn("$r^2$, slope only", exponent=2.0, line=0),)
-    smoothing = Panel("powerlaw", "smoothing", lines, square, title="Smoothing bias")
+    square = (figures.Theory("$r^2$, slope only", exponent=2.0, line=0),)
+    smoothing = figures.Panel("powerlaw", "smoothing", lines, square, title="Smoothing bias")
     caption = r"Bias of the gradient near $K_\mathrm{lin}$."
-    yield Figure("gradient_bias", (truncation, smoothing), caption)
+    yield figures.Figure("gradient_bias", (truncation, smoothing), caption)
 
 
 class _Law:
@@ -56,18 +56,18 @@ class _Law:
     def __init__(self, name: str, x: Sequence[float]):
         self.name, self.x = name, x
 
-    def drawn(self, view: View) -> Fit | None:
+    def drawn(self, view: View) -> figures.Fit | None:
         """The line; None where there is none, or where it goes through two points only."""
-        law = fits_of(view).get(self.name)
+        law = scans.fits_of(view).get(self.name)
         if not isinstance(law, PowerLaw):
             return None
         used = np.asarray(self.x, float)[law.points_used > 0]
         if used.size < 3 or not np.isfinite(law.slope):
             return None
-        return Fit(law.slope, law.low, law.high, float(used[0]), float(used[-1]))
+        return figures.Fit(law.slope, law.low, law.high, float(used[0]), float(used[-1]))
 
 
-def _scanned(view: View, what: str, dim: str) -> Panel:
+def _scanned(view: View, what: str, dim: str) -> figures.Panel:
     """Noise or floor of both estimators against r or J, with what theory expects."""
     grid = _grid(view)
     key, x = ("radius", grid.radii) if dim == "smoothing" else ("count", grid.counts)
@@ -78,33 +78,33 @@ def _scanned(view: View, what: str, dim: str) -> Panel:
         return None if hidden else _Law(f"{what}_{name}_{key}", x)
 
     lines = tuple(
-        view.line(f"{what}_{name}_{dim}", text, fit=fit(name)) for name, text in NAMES.items()
+        view.line(f"{what}_{name}_{dim}", text, fit=fit(name)) for name, text in scans.NAMES.items()
     )
     if what == "floor":
         drawn = tuple(
-            Drawn(
+            figures.Theory(
                 rf"$\eta\sigma^2/4$, {text}",
                 variable=f"expected_{name}_{dim}",
                 line=i,
                 at=view.piece.at,
             )
-            for i, (name, text) in enumerate(NAMES.items())
+            for i, (name, text) in enumerate(scans.NAMES.items())
         )
     else:
         label, exponent = ("$1/r$", -1.0) if dim == "smoothing" else (r"$1/\sqrt{J}$", -0.5)
-        drawn = (Drawn(f"{label}, slope only", exponent=exponent, line=0),)
+        drawn = (figures.Theory(f"{label}, slope only", exponent=exponent, line=0),)
     title = view.titled(f"{what.capitalize()}, {_at(view, dim)}")
-    return Panel("powerlaw", dim, lines, drawn, title=title)
+    return figures.Panel("powerlaw", dim, lines, drawn, title=title)
 
 
-def _floors(view: View) -> list[Panel]:
+def _floors(view: View) -> list[figures.Panel]:
     """The floors, and the gap against iteration of the descents whose floor is measured."""
-    lines = tuple(view.line(f"gap_{name}", text) for name, text in NAMES.items())
+    lines = tuple(view.line(f"gap_{name}", text) for name, text in scans.NAMES.items())
     title = view.titled(f"Descents from $K^*$, {_at(view, 'smoothing')}")
     return [
         _scanned(view, "floor", "rollouts"),
         _scanned(view, "floor", "smoothing"),
-        Panel("convergence", "iteration", lines, title=title),
+        figures.Panel("convergence", "iteration", lines, title=title),
     ]
 
 

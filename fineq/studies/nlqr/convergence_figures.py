@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fineq.figures import Figure, Panel
-from fineq.figures import Theory as Drawn
+from fineq import figures
 from fineq.studies.nlqr.arrival import ESTIMATES, NEAR
 from fineq.studies.nlqr.common import Study
 from fineq.studies.view import View
@@ -20,12 +19,14 @@ def _near(view: View) -> float | None:
 
 
 def _over_time(
-    views: Sequence[View], what: str, title: str, theory: tuple[Drawn, ...] = (), **at: Any
-) -> Panel:
+    views: Sequence[View], what: str, title: str, theory: tuple[figures.Theory, ...] = (), **at: Any
+) -> figures.Panel:
     """An error against the iteration, a line for every combination of swept values."""
     x = f"{what.rpartition('_')[0]}_iteration"
     lines = tuple(view.line(what, view.piece.label, **at) for view in views)
-    return Panel("convergence", x, lines, theory, title=title, ordered=True, xlabel="iteration")
+    return figures.Panel(
+        "convergence", x, lines, theory, title=title, ordered=True, xlabel="iteration"
+    )
 
 
 def _alone(study: Study) -> dict[str, int]:
@@ -33,17 +34,17 @@ def _alone(study: Study) -> dict[str, int]:
     return {"seed": study.config.first_seed} if study.alike else {}
 
 
-def exact_figure(views: Sequence[View]) -> Iterable[Figure]:
+def exact_figure(views: Sequence[View]) -> Iterable[figures.Figure]:
     """Exact descent against theory."""
     study = views[0].study
     label = "theory, slope only"
 
-    def theory(power: int) -> tuple[Drawn, ...]:
+    def theory(power: int) -> tuple[figures.Theory, ...]:
         starts = [(i, view, _near(view)) for i, view in enumerate(views)]
         known = [(i, view, start) for i, view, start in starts if start is not None]
         ratios = [float(np.exp(-power * np.median(view("exponent")))) for _, view, _ in known]
         return tuple(
-            Drawn("" if number else label, ratio=ratio, line=i, start=start)
+            figures.Theory("" if number else label, ratio=ratio, line=i, start=start)
             for number, ((i, _, start), ratio) in enumerate(zip(known, ratios, strict=True))
         )
 
@@ -57,10 +58,10 @@ def exact_figure(views: Sequence[View]) -> Iterable[Figure]:
         r"Exact descent; theory's rate near $K^*$, $1 - \eta\mu$ and its square, from where it is "
         "near."
     )
-    yield Figure("linear_convergence", panels, caption)
+    yield figures.Figure("linear_convergence", panels, caption)
 
 
-def other_gradients(views: Sequence[View]) -> Iterable[Figure]:
+def other_gradients(views: Sequence[View]) -> Iterable[figures.Figure]:
     """Natural and zeroth-order descents."""
     study = views[0].study
     floors, others = study.config.floors, study.config.descent.others
@@ -82,10 +83,10 @@ def other_gradients(views: Sequence[View]) -> Iterable[Figure]:
         if name in others
     )
     if panels:
-        yield Figure("estimators", panels, "Other gradients on the same instances.")
+        yield figures.Figure("estimators", panels, "Other gradients on the same instances.")
 
 
-def floor_panels(view: View) -> list[Panel]:
+def floor_panels(view: View) -> list[figures.Panel]:
     """The floor against J and against r, where there are several values of them."""
     floors = view.study.config.floors
     names = [name for name in ESTIMATES if f"{name}_floor" in view.found.values]
@@ -95,7 +96,7 @@ def floor_panels(view: View) -> list[Panel]:
         ("radius", f"Floor, $J = {many}$", {"num_rollouts": many}, floors.radii),
     ]
     return [
-        Panel(
+        figures.Panel(
             "powerlaw",
             x,
             tuple(view.line(f"{name}_floor", ESTIMATES[name], **at) for name in names),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from fineq.nlqr.landscape import Curvature, convexity_radius, curvature_profile, over_balls
+from fineq.nlqr import landscape
 from fineq.nlqr.objective import expected_cost
 from fineq.studies.nlqr.common import Optimum, Study
 from fineq.sweep import Axis
@@ -26,7 +26,7 @@ class Probed(NamedTuple):
 
 
 class _Found(NamedTuple):
-    ball: Curvature
+    ball: landscape.Curvature
     radius: Any
 
 
@@ -51,7 +51,7 @@ def probe(study: Study, star: Optimum, horizon: int) -> Probed:
     def look(member: Member) -> _Found:
         instance = study.instance(member)
         unit = jnp.linalg.norm(member["K"] - instance.K_lin)
-        profile = curvature_profile(
+        profile = landscape.curvature_profile(
             expected_cost,
             instance.key,
             instance.K_lin,
@@ -60,7 +60,9 @@ def probe(study: Study, star: Optimum, horizon: int) -> Probed:
             num_chains=about.num_chains,
             num_steps=about.num_looks,
         )
-        return _Found(over_balls(profile), convexity_radius(multiples, profile.mu))
+        return _Found(
+            landscape.over_balls(profile), landscape.convexity_radius(multiples, profile.mu)
+        )
 
     found = study.stages.measure("probe", look, axes, inputs={"K": few["K"]})
     renamed = dataclasses.replace(axes[-1], name="instance")

@@ -12,14 +12,12 @@ from fineq.figures import Panel
 from fineq.rates import Rate, linear_rate
 from fineq.settings.fields import flatten
 from fineq.studies.common import Slice
-from fineq.studies.found import Quantity
 from fineq.studies.nlqr.arrays import slices
 from fineq.studies.nlqr.claims import claim
 from fineq.studies.nlqr.common import GAINS, Study
 from fineq.studies.nlqr.suboptimality import rounding
-from fineq.studies.recipe import Row
+from fineq.studies.recipe import Quantity, Row, View
 from fineq.studies.statistics import Share
-from fineq.studies.view import View
 
 PUBLISHED_STEPS = 200  # iterations of Fig. 1 and 2
 ABOVE = "that start above the optimum"

@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq import sweep
 from fineq.nlqr.gradients import Estimator
 from fineq.nlqr.objective import expected_cost
 from fineq.nlqr.policies import random_policy, zero_policy
@@ -15,7 +16,6 @@ from fineq.nlqr.policy_gradient import PolicyGradient
 from fineq.studies.nlqr.common import Optimum, Study
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Instance, at_member
-from fineq.sweep import Axis, Program, SweepResult, Task, solving
 from fineq.sweep.stages import Member, lookup
 
 STARTS = ("linear", "random", "zero")
@@ -74,8 +74,8 @@ def descend(
     name: str,
     descent: Descent | Callable[[dict[str, Any]], Descent],
     reference: Optimum,
-    axes: Sequence[Axis] = (),
-) -> SweepResult:
+    axes: Sequence[sweep.Axis] = (),
+) -> sweep.SweepResult:
     """Run one policy gradient per member.
 
     Args:
@@ -93,10 +93,10 @@ def descend(
     """
     entry = lookup(study.axes, reference)
 
-    def program(static: dict[str, Any]) -> Program:
+    def program(static: dict[str, Any]) -> sweep.Program:
         chosen = descent(static) if callable(descent) else descent
 
-        def make(key: Array, member: Member) -> Task:
+        def make(key: Array, member: Member) -> sweep.Task:
             del key
             values = {**member, **static}
             at = at_member(study.config, values)
@@ -112,9 +112,9 @@ def descend(
                 tolerance=chosen.distance,
                 keep_policy=chosen.policy,
             )
-            return Task(problem, by, K, star)
+            return sweep.Task(problem, by, K, star)
 
-        return solving(
+        return sweep.solving(
             make,
             num_steps=chosen.num_steps,
             record=chosen.record,

@@ -13,24 +13,20 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from fineq.claims import Measured, Theory
-from fineq.claims.counting import counted, share, share_tried
-from fineq.figures import Line, Panel
-from fineq.figures import Theory as Drawn
+from fineq import figures
+from fineq.claims import Measured, Theory, counting
+from fineq.nlqr import recovery
 from fineq.nlqr.identification import recovery_probability
 from fineq.nlqr.policies import linear_policy
-from fineq.nlqr.recovery import Recovery, filled_up, recover
 from fineq.rates import Interval, normal_margin
 from fineq.results import Array as Named
 from fineq.settings.fields import replace_at
-from fineq.studies.common import Study, seed_axis, user_axes
-from fineq.studies.found import Found, Quantity
+from fineq.studies import common
+from fineq.studies.nlqr import instances
 from fineq.studies.nlqr.arrays import NAMES
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.instances import Given, make_problem, num_features
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Got
-from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -57,7 +53,7 @@ class Size(NamedTuple):
         return f"n = {self.n}, p = {self.p}, d = {self.d}"
 
 
-def _sizes(config: NlqrConfig, given: Given) -> dict[str, tuple[NlqrConfig, Size]]:
+def _sizes(config: NlqrConfig, given: instances.Given) -> dict[str, tuple[NlqrConfig, Size]]:
     """By its words each size and its configuration; what the user brought has one of its own."""
     if given.system is not None:
         found = [(config, Size(given.system.n, given.system.p, given.system.d))]
@@ -65,32 +61,32 @@ def _sizes(config: NlqrConfig, given: Given) -> dict[str, tuple[NlqrConfig, Size
         found = [
             (
                 replace_at(config, {"system.n": n, "system.p": p}),
-                Size(n, p, num_features(config, given, n)),
+                Size(n, p, instances.num_features(config, given, n)),
             )
             for n, p in config.recovery.sizes
         ]
     return {size.label: (own, size) for own, size in found}
 
 
-def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+def bind(config: NlqrConfig, given: instances.Given, stages: Stages) -> common.Study:
     """A study along sizes, and along samples beyond the unknowns, N - m."""
     offsets = range(-config.recovery.below, config.recovery.above + 1)
     own = (Axis("size", list(_sizes(config, given)), static=True), Axis("offset", offsets))
-    axes = [*user_axes(config), seed_axis(config)]
+    axes = [*common.user_axes(config), common.seed_axis(config)]
     # Every size has instances of its own.
-    return Study(config, given, stages, lambda member: member, axes, own)
+    return common.Study(config, given, stages, lambda member: member, axes, own)
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Identify many systems from N samples each, for every size and every N around m."""
     config, stages, offset = study.config, study.stages, study.own[1]
-    trials: dict[Size, Recovery] = {}
+    trials: dict[Size, recovery.Recovery] = {}
     for own, size in _sizes(config, study.given).values():
-        make, m = make_problem(own, study.given), size.unknowns
+        make, m = instances.make_problem(own, study.given), size.unknowns
 
-        def trial(member: Member, make: Any = make, m: int = m) -> Recovery:
+        def trial(member: Member, make: Any = make, m: int = m) -> recovery.Recovery:
             problem, key = make(member)
-            return recover(key, problem, m + member["offset"], m + config.recovery.above)
+            return recovery.recover(key, problem, m + member["offset"], m + config.recovery.above)
 
         name = f"recovery-{size.n}-{size.p}-{size.d}"
         trials[size] = stages.measure(name, trial, [offset, *study.axes])
@@ -119,7 +115,9 @@ def measure(study: Study) -> Found:
     )
 
 
-def policy_errors(stages: Stages, trials: Mapping[Size, Recovery], axes: list[Axis]) -> np.ndarray:
+def policy_errors(
+    stages: Stages, trials: Mapping[Size, recovery.Recovery], axes: list[Axis]
+) -> np.ndarray:
     """Relative error of K_lin of the identified system, `[size, offset, *axes]`.
 
     All sizes are one program: systems are filled up to the largest size. NaN where there is no
@@ -127,10 +125,10 @@ def policy_errors(stages: Stages, trials: Mapping[Size, Recovery], axes: list[Ax
     """
     n, p, d = (int(most) for most in np.max([tuple(size) for size in trials], axis=0))
 
-    def stacked(trial: Recovery) -> Any:
+    def stacked(trial: recovery.Recovery) -> Any:
         # The true system first, once for all sample numbers.
         pairs = jax.tree.map(lambda t, f: np.concatenate([t[:1], f]), trial.system, trial.found)
-        return filled_up(pairs, n, p, d)
+        return recovery.filled_up(pairs, n, p, d)
 
     table = jax.tree.map(lambda *parts: np.stack(parts), *map(stacked, trials.values()))
     leading = [Axis("size", range(len(trials))), Axis("which", range(table.A.shape[1])), *axes]
@@ -141,7 +139,7 @@ def policy_errors(stages: Stages, trials: Mapping[Size, Recovery], axes: list[Ax
     return np.linalg.norm(found - true, axis=(-2, -1)) / np.linalg.norm(true, axis=(-2, -1))
 
 
-def as_predicted(share: Interval, law: str, value: float, exact: bool = True) -> Theory:
+def as_predicted(found: Interval, law: str, value: float, exact: bool = True) -> Theory:
     """The theory that trials follow a law which gives a probability, or else a bound of it.
 
     A 95% interval that leaves the probability out refutes the law, however near it lies: the exact
@@ -149,7 +147,7 @@ def as_predicted(share: Interval, law: str, value: float, exact: bool = True) ->
     """
     if not exact:
         return Theory(value, "<=", f"{law} at most, as states may be dependent", margin=ROUNDING)
-    inside = share.low <= value <= share.high
+    inside = found.low <= value <= found.high
     return Theory(value, "~", law, margin=CLOSE if inside else ROUNDING)
 
 
@@ -170,13 +168,13 @@ def _size(view: View) -> Size:
 def _trials(view: View) -> str:
     sizes, count = len(view.found.more), view("exact").shape[-1]
     each = " each" if sizes > 1 else ""
-    return f"{counted(sizes, 'size')}, {counted(count, 'trial')}{each}"
+    return f"{counting.counted(sizes, 'size')}, {counting.counted(count, 'trial')}{each}"
 
 
 def _too_early(view: View) -> Got:
     """Trials with an exact recovery from fewer than m samples."""
     few = view.values_of("offset") < 0
-    return Got(share_tried(np.any(view("exact")[:, few], axis=1)), said=_trials(view))
+    return Got(counting.share_tried(np.any(view("exact")[:, few], axis=1)), said=_trials(view))
 
 
 def _largest_error(view: View) -> Got:
@@ -189,7 +187,9 @@ def _largest_error(view: View) -> Got:
 def _exact(view: View) -> Got:
     # Sizes share their seeds: what they show is no larger number of trials.
     mask = view("exact")
-    return Got(share(mask), said=f"{_size(view).label}, {counted(mask.size, 'trial')}")
+    return Got(
+        counting.share(mask), said=f"{_size(view).label}, {counting.counted(mask.size, 'trial')}"
+    )
 
 
 def _chance(view: View) -> float:
@@ -202,7 +202,7 @@ def _predicted(view: View) -> Theory:
     spread = config.law.name in ("ball", "gaussian") or (config.law.name == "sphere" and size.n > 1)
     independent = spread and config.kernel.name in ("sin", "tanh", "products")
     law = f"P(Bin({size.unknowns + int(view.at['offset'])}, 1/2) >= {size.p})"
-    return as_predicted(share(view("exact")), law, _chance(view), independent)
+    return as_predicted(counting.share(view("exact")), law, _chance(view), independent)
 
 
 def _not_identifiable(view: View) -> str:
@@ -226,25 +226,29 @@ def _samples(view: View) -> str:
     return f"Exact recoveries from N = m{f' + {beyond}' if beyond else ''} samples (share)"
 
 
-def _panels(view: View) -> list[Panel]:
+def _panels(view: View) -> list[figures.Panel]:
     sizes = view.found.more
-    recoveries = Panel(
+    recoveries = figures.Panel(
         "fractions",
         "offset",
         tuple(view.line("exact", label, size=label) for label in sizes),
         (
             *(
-                Drawn("predicted" * (i == 0), variable="prediction", line=i, at={"size": label})
+                figures.Theory(
+                    "predicted" * (i == 0), variable="prediction", line=i, at={"size": label}
+                )
                 for i, label in enumerate(sizes)
             ),
-            Drawn("$N = m = n + p + d$", threshold=0.0),
+            figures.Theory("$N = m = n + p + d$", threshold=0.0),
         ),
         title=view.titled("Exact recoveries of $A, B, C$"),
         ylabel="share of trials",
     )
-    errors: tuple[Line, ...] = tuple(view.line("error", label, size=label) for label in sizes)
+    errors: tuple[figures.Line, ...] = tuple(
+        view.line("error", label, size=label) for label in sizes
+    )
     title = view.titled("How far off they are")
-    return [recoveries, Panel("curves", "offset", errors, yscale="log", title=title)]
+    return [recoveries, figures.Panel("curves", "offset", errors, yscale="log", title=title)]
 
 
 run = Recipe(

@@ -8,13 +8,7 @@ import numpy as np
 
 from fineq.errors import InputError
 from fineq.limits import MOST_QUADRATURE
-from fineq.studies.inputs import (
-    Loaded,
-    load_function,
-    load_npz,
-    load_points,
-    named,
-)
+from fineq.studies import inputs
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.effects import DRAWN
 
@@ -23,7 +17,7 @@ POINTS = ("x0", "weights")  # what a plant file may hold of the initial law
 MOST_EIGENVALUES = 512  # states up to which the spectral radius of a plant costs no time
 
 
-def load(config: NlqrConfig) -> Loaded:
+def load(config: NlqrConfig) -> inputs.Loaded:
     """Load and check what the configuration names: plant, law and kernel.
 
     Raises:
@@ -48,7 +42,7 @@ def load(config: NlqrConfig) -> Loaded:
     if given.function is not None:
         for n in states:
             check_values(_kernel_name(config), given.function, _tried(config, given.law, n))
-    return Loaded(given, read)
+    return inputs.Loaded(given, read)
 
 
 def _states(config: NlqrConfig, plant: Mapping[str, Any]) -> dict[int, str]:
@@ -69,7 +63,7 @@ def _system(
 
     name = _kernel_name(config) if given.function else f"kernel.name={config.kernel.name}"
     scale = np.asarray(config.system.lipschitz)
-    with named(_plant_name(config)):
+    with inputs.named(_plant_name(config)):
         d = _size(plant, "C", 1) if plant else config.kernel.d
         asked = f"system.C has {d} columns" if plant else f"kernel.d={d}"
         for n in states:
@@ -109,7 +103,7 @@ def _kernel(config: NlqrConfig, states: Iterable[int]) -> Callable[..., Any]:
 
     from fineq.traced import traced
 
-    function = load_function("kernel.target", str(config.kernel.target))
+    function = inputs.load_function("kernel.target", str(config.kernel.target))
     for n in states:
         state = jax.ShapeDtypeStruct((n,), np.dtype(config.precision))
         traced(_kernel_name(config), function, state, "state", order=2)
@@ -135,11 +129,11 @@ def _plant_name(config: NlqrConfig) -> str:
 def _plant(config: NlqrConfig) -> dict[str, Any]:
     """The arrays of the plant, with A, B and C among them as matrices."""
     if config.system.source == "file":
-        arrays: dict[str, Any] = {**load_npz("system.path", config.system.path).arrays}
+        arrays: dict[str, Any] = {**inputs.load_npz("system.path", config.system.path).arrays}
     else:
         rows = {name: getattr(config.system, name) for name in "ABCQR"}
         arrays = {name: matrix for name, matrix in rows.items() if matrix}
-    with named(_plant_name(config)):
+    with inputs.named(_plant_name(config)):
         for name in "ABC":
             _size(arrays, name, 0)
     return arrays
@@ -173,7 +167,7 @@ def _law(
     from fineq.nlqr.checks import law_from_arrays
 
     arrays, read = _points(config, plant)
-    with named(f"law.path={config.law.path}" if config.law.path else _plant_name(config)):
+    with inputs.named(f"law.path={config.law.path}" if config.law.path else _plant_name(config)):
         dimension = np.shape(arrays.get("x0", 0.0))[1:]
         for n, where in states.items():
             if len(dimension) == 1 and dimension != (n,):
@@ -192,7 +186,7 @@ def _points(config: NlqrConfig, plant: Mapping[str, Any]) -> tuple[dict[str, Any
     law = config.law
     if not law.path:
         return {name: plant[name] for name in POINTS if name in plant}, {}
-    found = load_points("law.path", law.path, law.columns, law.header, array="x0")
+    found = inputs.load_points("law.path", law.path, law.columns, law.header, array="x0")
     arrays = {"x0": found.x} | ({} if found.weights is None else {"weights": found.weights})
     return arrays, {"law.path": found.words}
 

@@ -13,13 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.claims import Theory
-from fineq.claims.counting import counted, share, share_tried
-from fineq.figures import Figure, Line, Panel
+from fineq import figures
+from fineq.claims import Theory, counting
 from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.minima import label_minima, stabilising_starts
-from fineq.studies.common import Slice, small_multiples, titled
-from fineq.studies.found import Found, Quantity
+from fineq.studies import common
 from fineq.studies.nlqr.arrays import NAMES, slices
 from fineq.studies.nlqr.common import (
     GAINS,
@@ -33,9 +31,8 @@ from fineq.studies.nlqr.common import (
 )
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Given, Instance
-from fineq.studies.recipe import Recipe, Row
+from fineq.studies.recipe import Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Got
-from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -199,15 +196,17 @@ def _one_minimum(view: View) -> Got:
     """The share of instances with one minimum, of those with a start that settled."""
     number, same = view("infinite_number"), view("infinite_same")
     known, runs = np.isfinite(number), int(np.isfinite(same).sum())
-    said = f"{counted(int(known.sum()), 'instance')}, {int(np.nansum(same))} of {runs} starts"
-    return Got(share_tried(number[known] == 1), said=said)
+    said = (
+        f"{counting.counted(int(known.sum()), 'instance')}, {int(np.nansum(same))} of {runs} starts"
+    )
+    return Got(counting.share_tried(number[known] == 1), said=said)
 
 
 def _of_truncated(holds: Callable[[View], np.ndarray]) -> Callable[[View], Got]:
     def found(view: View) -> Got:
         judged = np.isfinite(view("truncated_number"))
-        said = counted(int(judged.sum()), "instance")
-        return Got(share(holds(view)[judged]), said=said)
+        said = counting.counted(int(judged.sum()), "instance")
+        return Got(counting.share(holds(view)[judged]), said=said)
 
     return found
 
@@ -222,19 +221,23 @@ def _truncated(what: str, holds: Callable[[View], np.ndarray]) -> Row:
     )
 
 
-def _figures(views: Sequence[View]) -> Iterable[Figure]:
+def _figures(views: Sequence[View]) -> Iterable[figures.Figure]:
     """Against ℓ, where it is swept: over starts and seeds, or over instances alone."""
     study, path = views[0].study, "system.lipschitz"
     if path not in [axis.name for axis in study.axes]:
         return ()
     kinds = {"infinite": "infinite horizon", "truncated": f"$T = {study.config.descent.horizon}$"}
 
-    def panel(piece: Slice, name: str, title: str, *over: str) -> Panel:
-        lines = tuple(Line(f"{kind}_{name}", text, piece.at) for kind, text in kinds.items())
-        title = titled(title, piece)
-        return Panel("fractions", "lipschitz", lines, over=over, title=title, ylabel="share")
+    def panel(piece: common.Slice, name: str, title: str, *over: str) -> figures.Panel:
+        lines = tuple(
+            figures.Line(f"{kind}_{name}", text, piece.at) for kind, text in kinds.items()
+        )
+        title = common.titled(title, piece)
+        return figures.Panel(
+            "fractions", "lipschitz", lines, over=over, title=title, ylabel="share"
+        )
 
-    def panels(piece: Slice) -> list[Panel]:
+    def panels(piece: common.Slice) -> list[figures.Panel]:
         return [
             panel(piece, "same", "Starts reaching the lowest minimum", "start", "seed"),
             panel(piece, "single", "Instances with one minimum", "seed"),
@@ -242,7 +245,7 @@ def _figures(views: Sequence[View]) -> Iterable[Figure]:
         ]
 
     rest = slices([axis for axis in study.axes if axis.name != path])
-    return small_multiples("global", rest, panels, "Where many stabilising starts lead.")
+    return common.small_multiples("global", rest, panels, "Where many stabilising starts lead.")
 
 
 OF_STARTS = {

@@ -1,25 +1,21 @@
 """The gradients that a configuration names."""
 
-from fineq.nlqr.gradients import (
-    Baseline,
-    Coordinates,
-    Estimator,
-    Exact,
-    Natural,
-    OnePoint,
-    TwoPoint,
-)
+from fineq.nlqr import gradients
 from fineq.studies.nlqr.config import EstimatorConfig
 
-ZEROTH_ORDER = {"one_point": OnePoint, "two_point": TwoPoint, "baseline": Baseline}
+ZEROTH_ORDER = {
+    "one_point": gradients.OnePoint,
+    "two_point": gradients.TwoPoint,
+    "baseline": gradients.Baseline,
+}
 
 
-def configured(config: EstimatorConfig) -> Estimator:
+def configured(config: EstimatorConfig) -> gradients.Estimator:
     """The gradient that the configuration names, of the problem's cost."""
     match config.name:
         case "exact":
-            return Natural() if config.natural == "yes" else Exact()
+            return gradients.Natural() if config.natural == "yes" else gradients.Exact()
         case "coordinates":
-            return Coordinates()
+            return gradients.Coordinates()
         case _:
             return ZEROTH_ORDER[config.name](config.num_rollouts)

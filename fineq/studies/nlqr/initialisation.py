@@ -12,23 +12,11 @@ import numpy as np
 from fineq.claims import Theory
 from fineq.figures import Panel
 from fineq.rates import Rate
+from fineq.studies.nlqr import descent_tables, suboptimality
 from fineq.studies.nlqr.arrays import NAMES
-from fineq.studies.nlqr.descent_tables import (
-    ABOVE,
-    QUANTITIES,
-    at_iteration,
-    error_panel,
-    hidden_at_start,
-    last_iteration,
-    named,
-    rates,
-    unfinished,
-)
 from fineq.studies.nlqr.descents import STARTS
-from fineq.studies.nlqr.suboptimality import bind, measure, rounding
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Recipe, Row, View
 from fineq.studies.statistics import Median
-from fineq.studies.view import View
 
 EARLY = 50  # iterations after which Fig. 1a has all but converged
 LABELS = {"linear": r"$K_\mathrm{lin}$", "random": "random $K$", "zero": "$K = 0$"}
@@ -45,59 +33,61 @@ def against_best(ends: np.ndarray, least: float) -> np.ndarray:
 
 
 def _ratio(view: View) -> np.ndarray:
-    ends = at_iteration(view, "gap", last_iteration(view))
-    return against_best(ends, rounding(view.study.config))
+    ends = descent_tables.at_iteration(view, "gap", descent_tables.last_iteration(view))
+    return against_best(ends, suboptimality.rounding(view.study.config))
 
 
 def _early(view: View) -> int:
-    return min(EARLY, last_iteration(view))
+    return min(EARLY, descent_tables.last_iteration(view))
 
 
 def _loops(view: View) -> list[Panel]:
     lines = tuple(view.line("unstable", label, **at) for label, at in LINES.items())
-    title, ylabel = named(view.study, view.piece), "share of loops not stable"
+    title, ylabel = descent_tables.named(view.study, view.piece), "share of loops not stable"
     return [Panel("fractions", "moment", lines, title=title, ylabel=ylabel)]
 
 
 def _rates(view: View) -> Iterable[Rate]:
-    return (rate for s in STARTS for rate in rates(view.chosen(start=s), f"from {s}, "))
+    return (
+        rate for s in STARTS for rate in descent_tables.rates(view.chosen(start=s), f"from {s}, ")
+    )
 
 
 run = Recipe(
-    bind=partial(bind, starts=STARTS),
-    measure=measure,
+    bind=partial(suboptimality.bind, starts=STARTS),
+    measure=suboptimality.measure,
     names=NAMES,
-    words=named,
-    quantities=QUANTITIES,
+    words=descent_tables.named,
+    quantities=descent_tables.QUANTITIES,
     claims=(
         Row(
             "nlqr/initialisation",
             "Final gap from K_lin over the lower one from random or zero (median)",
             Median(_ratio),
             Theory(1.0, "<=", "K_lin ends lowest"),
-            premature=unfinished,
+            premature=descent_tables.unfinished,
         ),
         Row(
             "nlqr/initialisation",
             lambda view: (
                 f"Gap left after {_early(view)} iterations from the {{start}} start (median)"
             ),
-            Median(lambda view: at_iteration(view, "left", _early(view))),
+            Median(lambda view: descent_tables.at_iteration(view, "left", _early(view))),
             each=("start",),
-            who=ABOVE,
+            who=descent_tables.ABOVE,
             when=lambda view: view.at["start"] != "linear",
         ),
-        hidden_at_start,
+        descent_tables.hidden_at_start,
     ),
     figures=(
         Draw(
             "initialisation",
-            lambda view: [error_panel(view, "gap", LINES)],
+            lambda view: [descent_tables.error_panel(view, "gap", LINES)],
             "Suboptimality of the T-step cost, three starts.",
         ),
         Draw(
             "gap_left",
-            lambda view: [error_panel(view, "left", LINES)],
+            lambda view: [descent_tables.error_panel(view, "left", LINES)],
             "What is left of the gap at each start.",
         ),
         Draw("stability", _loops, "Loops that are not stable, or diverged."),

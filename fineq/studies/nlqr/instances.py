@@ -9,9 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fineq.errors import InputError
-from fineq.nlqr.features import Custom, Sine, Tanh, Zero, is_odd, random_products
-from fineq.nlqr.laws import Ball, Gaussian, Points, Sphere, drawn_points, quadrature, sphere_points
-from fineq.nlqr.policies import IdentifiedPolicy, identified_policy, linear_policy
+from fineq.nlqr import features, laws, policies
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 from fineq.nlqr.random_systems import random_system
 from fineq.nlqr.riccati import Status
@@ -28,7 +26,7 @@ class Given(NamedTuple):
     """What the user brought: a checked system, a law of weighted points, a kernel; each or None."""
 
     system: System | None = None
-    law: Points | None = None
+    law: laws.Points | None = None
     function: Callable[[Array], Array] | None = None
 
 
@@ -54,7 +52,7 @@ class Instance(NamedTuple):
     K_identified: Array | None = None
 
     @property
-    def points(self) -> Points:
+    def points(self) -> laws.Points:
         """The weighted points."""
         assert self.problem.points is not None
         return self.problem.points
@@ -105,18 +103,20 @@ def make_features(
         )
     match config.kernel.name:
         case "sin":
-            return Sine()
+            return features.Sine()
         case "tanh":
-            return Tanh()
+            return features.Tanh()
         case "zero":
-            return Zero(d)
+            return features.Zero(d)
         case "products":
             # Signs are static: one draw serves all seeds, so that a sweep stays one program.
             key = jax.random.key(config.first_seed)
-            return random_products(key, n, [config.kernel.degree] * d, radius=config.law.radius)
+            return features.random_products(
+                key, n, [config.kernel.degree] * d, radius=config.law.radius
+            )
         case _:
             assert given.function is not None
-            return Custom(given.function, d)
+            return features.Custom(given.function, d)
 
 
 def at_member(config: NlqrConfig, member: Mapping[str, Any]) -> NlqrConfig:
@@ -149,7 +149,7 @@ def make_plant(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]]
     def plant(member: Mapping[str, Any]) -> Plant:
         at = at_member(config, member)
         system = _system(at, given, phi, _keys(member)[0])
-        linear = linear_policy(system)
+        linear = policies.linear_policy(system)
         return Plant(
             system.A, system.B, system.C, linear.K, linear.P, linear.status == Status.SOLVED
         )
@@ -192,12 +192,12 @@ def make_problem(
     return problem
 
 
-def identified_start(config: NlqrConfig, instance: Instance) -> IdentifiedPolicy:
+def identified_start(config: NlqrConfig, instance: Instance) -> policies.IdentifiedPolicy:
     """The linear policy of the system that `descent.num_samples` one-step samples identify."""
     system = instance.problem.system
     num = config.descent.num_samples or system.n + system.p + system.d + EXTRA_SAMPLES
     # A key of its own: a random start draws from `instance.key` itself.
-    return identified_policy(jax.random.fold_in(instance.key, 2), instance.problem, num)
+    return policies.identified_policy(jax.random.fold_in(instance.key, 2), instance.problem, num)
 
 
 def _keys(member: Mapping[str, Any]) -> Array:
@@ -236,26 +236,26 @@ def _law(config: NlqrConfig, given: Given, system: System) -> InitialLaw:
     radius = jnp.asarray(config.law.radius, _dtype(config))
     match config.law.name:
         case "sphere":
-            return Sphere(radius, system.n)
+            return laws.Sphere(radius, system.n)
         case "ball":
-            return Ball(radius, system.n)
+            return laws.Ball(radius, system.n)
         case "gaussian":
-            return Gaussian(radius**2 * jnp.eye(system.n, dtype=radius.dtype))
+            return laws.Gaussian(radius**2 * jnp.eye(system.n, dtype=radius.dtype))
         case "quadrature":
-            return sphere_points(system.n, radius, config.law.degree)
+            return laws.sphere_points(system.n, radius, config.law.degree)
         case _:
             assert given.law is not None
             return given.law
 
 
-def _points(config: NlqrConfig, law: InitialLaw, phi: Features, key: Array) -> Points:
+def _points(config: NlqrConfig, law: InitialLaw, phi: Features, key: Array) -> laws.Points:
     # With an odd φ the rollout from -x mirrors that from x: half of a symmetric rule does.
-    half = is_odd(phi)
+    half = features.is_odd(phi)
     if config.law.name == "quadrature":
         radius = jnp.asarray(config.law.radius, _dtype(config))
-        return sphere_points(law.n, radius, config.law.degree, half=half)
-    if isinstance(law, Points):
+        return laws.sphere_points(law.n, radius, config.law.degree, half=half)
+    if isinstance(law, laws.Points):
         return law
     if law.n <= 3:
-        return quadrature(law, config.law.degree, half=half)
-    return drawn_points(law, key, NUM_DRAWN_POINTS)
+        return laws.quadrature(law, config.law.degree, half=half)
+    return laws.drawn_points(law, key, NUM_DRAWN_POINTS)

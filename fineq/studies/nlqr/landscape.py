@@ -10,31 +10,13 @@ import numpy as np
 
 from fineq.nlqr.minimise import DECREMENT
 from fineq.studies.common import dims_of, named_arrays
-from fineq.studies.found import Found, Quantity
+from fineq.studies.nlqr import common, landscape_tables
 from fineq.studies.nlqr.arrays import NAMES
-from fineq.studies.nlqr.common import (
-    POLICIES,
-    Optimum,
-    Study,
-    dropped_note,
-    exact_horizon,
-    in_order,
-    make_study,
-    optimum,
-    policies,
-)
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.curvature_search import Probed, probe
 from fineq.studies.nlqr.instances import Given
-from fineq.studies.nlqr.landscape_tables import (
-    FIGURES,
-    LIPSCHITZ,
-    ORDER_ROWS,
-    fitted,
-    theorem_claims,
-)
 from fineq.studies.nlqr.theorem_inputs import Facts, facts_of
-from fineq.studies.recipe import Recipe
+from fineq.studies.recipe import Found, Quantity, Recipe
 from fineq.sweep.stages import Stages
 
 ABOUT = {
@@ -67,25 +49,25 @@ WITHOUT_OPTIMUM = (
 )
 
 
-def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+def bind(config: NlqrConfig, given: Given, stages: Stages) -> common.Study:
     """A study along ℓ, where it is swept."""
-    study = make_study(config, given, stages, stable_only=True, random=False)
+    study = common.make_study(config, given, stages, stable_only=True, random=False)
     return study._replace(
-        own=tuple(axis for axis in study.axes if axis.name == LIPSCHITZ),
-        axes=[axis for axis in study.axes if axis.name != LIPSCHITZ],
+        own=tuple(axis for axis in study.axes if axis.name == landscape_tables.LIPSCHITZ),
+        axes=[axis for axis in study.axes if axis.name != landscape_tables.LIPSCHITZ],
     )
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Find K*, measure curvature and distances there, search balls around K_lin."""
-    whole = study._replace(axes=in_order(study), own=())
-    place = [axis.name for axis in whole.axes].index(LIPSCHITZ) if study.own else 0
+    whole = study._replace(axes=common.in_order(study), own=())
+    place = [axis.name for axis in whole.axes].index(landscape_tables.LIPSCHITZ) if study.own else 0
 
     def first(values: Any) -> np.ndarray:
         return np.moveaxis(np.asarray(values), place, 0)
 
-    horizon = exact_horizon(whole)
-    star = optimum(whole, horizon)
+    horizon = common.exact_horizon(whole)
+    star = common.optimum(whole, horizon)
     facts = facts_of(whole, star)
     flat = _flat(star, facts.sigma_x)
     probed = probe(whole, star, horizon)
@@ -93,19 +75,19 @@ def measure(study: Study) -> Found:
     found = Probed(axes, {name: first(values) for name, values in probed.values.items()})
     multiples = np.asarray(study.config.landscape.multiples, float)
     known = star._replace(K=np.where(np.asarray(star.converged)[..., None, None], star.K, np.nan))
-    values = {**measured(star, facts), **policies(whole, known)}
+    values = {**measured(star, facts), **common.policies(whole, known)}
     return Found(
         {name: first(x) for name, x in values.items()},
         study.own,
         {"multiple": multiples, "instance": list(probed.axes[-1].values)},
         first(~np.asarray(star.converged) & ~flat),
-        {"seeds": dropped_note(whole), "minimum": _flat_note(flat)},
+        {"seeds": common.dropped_note(whole), "minimum": _flat_note(flat)},
         arrays=named_arrays(found.values, dims_of(found.axes), OF_BALLS, last=("multiple",)),
         more=found,
     )
 
 
-def _flat(star: Optimum, sigma_x: np.ndarray) -> np.ndarray:
+def _flat(star: common.Optimum, sigma_x: np.ndarray) -> np.ndarray:
     """Where the cost is least on a whole plane, `[*axes]`: some gains act on nothing (φ = 0)."""
     rounding = 64 * np.finfo(sigma_x.dtype).eps
     ended = np.asarray(star.decrement) <= DECREMENT
@@ -121,7 +103,7 @@ def _flat_note(flat: np.ndarray) -> str:
     )
 
 
-def measured(star: Optimum, facts: Facts) -> dict[str, np.ndarray]:
+def measured(star: common.Optimum, facts: Facts) -> dict[str, np.ndarray]:
     """Every array of `ABOUT`, `[*axes]`; NaN where K* was not found and the array rests on it."""
     K, K_lin = np.asarray(star.K), facts.plants.K_lin
     n = facts.plants.A.shape[-1]
@@ -184,9 +166,9 @@ run = Recipe(
     words=lambda study, piece: piece.label.replace("radius", "|x0|"),
     quantities=(
         *(Quantity(name, words) for name, words in ABOUT.items()),
-        *(quantity._replace(own=None) for quantity in POLICIES),
+        *(quantity._replace(own=None) for quantity in common.POLICIES),
     ),
-    claims=(theorem_claims, *ORDER_ROWS),
-    figures=FIGURES,
-    rates=fitted,
+    claims=(landscape_tables.theorem_claims, *landscape_tables.ORDER_ROWS),
+    figures=landscape_tables.FIGURES,
+    rates=landscape_tables.fitted,
 )

@@ -4,16 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from fineq.claims import Claim, Measured, Theory
-from fineq.claims.counting import counted, seeds_words, share_tried
-from fineq.figures import Figure, Line, Panel
-from fineq.figures import Theory as Drawn
+from fineq import claims, figures
+from fineq.claims import counting
 from fineq.studies.common import Slice
 from fineq.studies.nlqr.arrays import slices
 from fineq.studies.nlqr.claims import claim
-from fineq.studies.recipe import Draw, Row
+from fineq.studies.recipe import Draw, Row, View
 from fineq.studies.statistics import LimitingOrder
-from fineq.studies.view import View
 
 LIPSCHITZ = "system.lipschitz"
 SMALL = 0.3  # orders are those of ℓ → 0: fitted up to here
@@ -44,7 +41,7 @@ ORDER_ROWS = tuple(
         "nlqr/small-lipschitz",
         what,
         ORDERS[name],
-        Theory(EXPECTED[name], "~", "order as ℓ → 0", margin=MARGIN),
+        claims.Theory(EXPECTED[name], "~", "order as ℓ → 0", margin=MARGIN),
         where=f"ℓ ≤ {SMALL:g} extrapolated",
         who="with K* at every ℓ",
         when=_known(ORDERS[name]),
@@ -58,16 +55,16 @@ def fitted(view: View) -> Iterable:
     return (order.law(view) for order in ORDERS.values() if _known(order)(view))
 
 
-def theorem_claims(views: Sequence[View]) -> list[Claim]:
+def theorem_claims(views: Sequence[View]) -> list[claims.Claim]:
     """What the theorem says of μ and of a ball, and how far its conditions are; of all members."""
     study, values = views[0].study, views[0].found.values
     seeds = len(study.axes[-1])
-    where = f"all swept values, {seeds_words(seeds, seeds, alike=study.alike)}"
+    where = f"all swept values, {counting.seeds_words(seeds, seeds, alike=study.alike)}"
     return [
         claim(
             "nlqr/landscape",
             extreme(np.min, values["tightness"]),
-            Theory(1.0, ">=", "μ ≥ σ_x σ"),
+            claims.Theory(1.0, ">=", "μ ≥ σ_x σ"),
             instance=where,
             what="μ at K* over the bound σ_x σ (least of all members)",
             sampled=True,
@@ -86,13 +83,13 @@ def theorem_claims(views: Sequence[View]) -> list[Claim]:
     ]
 
 
-def extreme(pick: Callable[[np.ndarray], float], values: np.ndarray) -> Measured:
+def extreme(pick: Callable[[np.ndarray], float], values: np.ndarray) -> claims.Measured:
     """The least or the largest of the finite values, an exact number."""
     finite = values[np.isfinite(values)]
-    return Measured.exact(float(pick(finite)) if finite.size else np.nan)
+    return claims.Measured.exact(float(pick(finite)) if finite.size else np.nan)
 
 
-def _ball(view: View) -> list[Claim]:
+def _ball(view: View) -> list[claims.Claim]:
     """Strong convexity on the smallest ball the theorem could speak of, as far as was looked."""
     multiples, probed = list(view.study.config.landscape.multiples), view.found.more
     if THEOREM_MULTIPLE not in multiples:
@@ -107,10 +104,10 @@ def _ball(view: View) -> list[Claim]:
     return [
         claim(
             "nlqr/landscape",
-            share_tried(mu[known] > 0),
-            Theory(1.0, ">=", "all members", note=_met(off[known])),
-            instance=f"{counted(int(known.sum()), 'member')}, "
-            + counted(len(probed.axes[-1]), "seed"),
+            counting.share_tried(mu[known] > 0),
+            claims.Theory(1.0, ">=", "all members", note=_met(off[known])),
+            instance=f"{counting.counted(int(known.sum()), 'member')}, "
+            + counting.counted(len(probed.axes[-1]), "seed"),
             what="No point with μ ≤ 0 found within 3 |K* - K_lin| of K_lin (share)",
             sampled=True,
             undecided=outside(off[known], mu[known] <= 0),
@@ -133,12 +130,12 @@ def outside(off: np.ndarray, broken: np.ndarray) -> str:
     if not np.any(broken) or np.any(broken & (off <= 0)):
         return ""
     return (
-        f"it does not hold on {counted(int(np.sum(broken)), 'member')}, none of which meets the "
-        f"theorem's condition ({_met(off)}): members that do decide"
+        f"it does not hold on {counting.counted(int(np.sum(broken)), 'member')}, none of which "
+        f"meets the theorem's condition ({_met(off)}): members that do decide"
     )
 
 
-def _against(draw: Callable[[View], Panel]) -> Callable[[View], list[Panel]]:
+def _against(draw: Callable[[View], figures.Panel]) -> Callable[[View], list[figures.Panel]]:
     """A panel against ℓ, where it is swept over positive values."""
     return lambda view: [draw(view)] if along(view) and min(view.values_of("lipschitz")) > 0 else []
 
@@ -147,9 +144,9 @@ def _titled(text: str, view: View) -> str:
     return view.titled(text).replace("radius", "$|x_0|$")
 
 
-def _curvature(view: View) -> Panel:
+def _curvature(view: View) -> figures.Panel:
     lines = {"h": "$h$", "mu": r"$\mu$", "lower_bound": r"bound $\sigma_x \sigma$"}
-    return Panel(
+    return figures.Panel(
         "powerlaw",
         "lipschitz",
         tuple(view.line(name, text) for name, text in lines.items()),
@@ -158,22 +155,25 @@ def _curvature(view: View) -> Panel:
     )
 
 
-def _distances(view: View) -> Panel:
+def _distances(view: View) -> figures.Panel:
     # K1 + ℓ K2 is left out: its line covers that of K1.
     texts = {"K2_part": "$K_2$", "K1_part": "$K_1$", "gap": "cost gap"}
     theory = {"K2_part": r"$\propto 1$", "K1_part": r"$\propto \ell$", "gap": r"$\propto \ell^2$"}
     shown = {k: text for k, text in texts.items() if np.any(np.isfinite(view(k)))}
-    return Panel(
+    return figures.Panel(
         "powerlaw",
         "lipschitz",
         tuple(view.line(name, text, fit=ORDERS[name]) for name, text in shown.items()),
-        tuple(Drawn(theory[name], exponent=EXPECTED[name], line=i) for i, name in enumerate(shown)),
+        tuple(
+            figures.Theory(theory[name], exponent=EXPECTED[name], line=i)
+            for i, name in enumerate(shown)
+        ),
         title=_titled(r"$K_\mathrm{lin} - K^*$, theory: slope only", view),
         ylabel="distance; relative cost gap",
     )
 
 
-def _theorem(view: View) -> Panel:
+def _theorem(view: View) -> figures.Panel:
     lines = {
         "off_gradient": r"$\ell'$",
         "off_lipschitz": r"$\ell$",
@@ -181,18 +181,18 @@ def _theorem(view: View) -> Panel:
         "off_delta": r"$\delta$",
     }
     known = {name: text for name, text in lines.items() if np.any(np.isfinite(view(name)))}
-    return Panel(
+    return figures.Panel(
         "curves",
         "lipschitz",
         tuple(view.line(name, text) for name, text in known.items()),
-        (Drawn("met", level=0.0),),
+        (figures.Theory("met", level=0.0),),
         title=_titled("Theorem", view),
         xscale="log",
         ylabel="orders of magnitude off",
     )
 
 
-def _around(views: Sequence[View]) -> Iterable[Figure]:
+def _around(views: Sequence[View]) -> Iterable[figures.Figure]:
     """Worst curvature found against the radius of the ball, at the largest |x0|."""
     probed = views[0].found.more
     at_most = max((view.piece.at.get("radius", 0.0) for view in views), default=0.0)
@@ -205,12 +205,15 @@ def _around(views: Sequence[View]) -> Iterable[Figure]:
     where = "" if at_most == 0 else f"$|x_0| = {at_most:g}$"
     multiple = rf"${THEOREM_MULTIPLE:g}\,|K^* - K_\mathrm{{lin}}|$: the theorem's ball"
 
-    def panel(name: str, text: str) -> Panel:
-        return Panel(
+    def panel(name: str, text: str) -> figures.Panel:
+        return figures.Panel(
             "curves",
             "multiple",
-            tuple(Line(name, _without_radius(piece), piece.at) for piece in chosen),
-            (Drawn("at $K^*$", level=1.0), Drawn(multiple, threshold=THEOREM_MULTIPLE)),
+            tuple(figures.Line(name, _without_radius(piece), piece.at) for piece in chosen),
+            (
+                figures.Theory("at $K^*$", level=1.0),
+                figures.Theory(multiple, threshold=THEOREM_MULTIPLE),
+            ),
             over=("instance",),
             xlabel=r"radius of the ball around $K_\mathrm{lin}$, in $|K^* - K_\mathrm{lin}|$",
             ylabel=text,
@@ -224,7 +227,7 @@ def _around(views: Sequence[View]) -> Iterable[Figure]:
         panel("h_share", "largest $h$ found / $h$ at $K^*$"),
     )
     caption = "Curvature in balls around the linear policy, as far as it was searched."
-    return (Figure("around", panels, caption),) if chosen else ()
+    return (figures.Figure("around", panels, caption),) if chosen else ()
 
 
 def _without_radius(piece: Slice) -> str:

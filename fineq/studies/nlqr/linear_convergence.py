@@ -13,44 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq import rates
 from fineq.claims import Theory
 from fineq.claims.counting import over_seeds, transient
 from fineq.iterate import every
 from fineq.nlqr.gradients import Exact, Natural
-from fineq.rates import LEVEL, Rate, linear_rate, values_for
-from fineq.studies.common import on
-from fineq.studies.found import Found, Quantity
+from fineq.studies import statistics
+from fineq.studies.nlqr import arrival, common, convergence_figures
 from fineq.studies.nlqr.arrays import NAMES
-from fineq.studies.nlqr.arrival import (
-    ESTIMATES,
-    NEAR,
-    Budget,
-    budget,
-    falling,
-    floor_of,
-    no_floor,
-    steps_to,
-    too_short,
-)
-from fineq.studies.nlqr.common import (
-    GAINS,
-    POLICIES,
-    Optimum,
-    Study,
-    dropped_note,
-    exact_horizon,
-    make_study,
-    optimum,
-    policies,
-)
 from fineq.studies.nlqr.config import NlqrConfig
-from fineq.studies.nlqr.convergence_figures import exact_figure, floor_panels, other_gradients
 from fineq.studies.nlqr.descents import Descent, descend
 from fineq.studies.nlqr.gradients import ZEROTH_ORDER
 from fineq.studies.nlqr.instances import Given, Instance
-from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Exponent, Got, Median, Share
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Stages
 
@@ -74,26 +49,26 @@ CLAIM = "nlqr/linear-convergence"
 ABOUT = {"gap": "relative suboptimality $(C - C^*)/C^*$", "distance": "$|K - K^*|$"}
 
 
-def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+def bind(config: NlqrConfig, given: Given, stages: Stages) -> common.Study:
     """A study whose floors lie along numbers of rollouts J and radii r."""
-    study = make_study(config, given, stages, stable_only=True)
+    study = common.make_study(config, given, stages, stable_only=True)
     rollouts = Axis("estimator.num_rollouts", config.floors.num_rollouts, static=True)
     return study._replace(own=(rollouts, Axis("estimator.radius", config.floors.radii)))
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Descend by exact, natural and zeroth-order gradients to the optimum of the same instances."""
-    config, horizon = study.config, exact_horizon(study)
-    star = optimum(study, horizon)
+    config, horizon = study.config, common.exact_horizon(study)
+    star = common.optimum(study, horizon)
     runs = {name: descend(study, name, m, star) for name, m in _descents(config, horizon).items()}
     exact = runs["exact"]
-    others = [name for name in ESTIMATES if name in config.descent.others]
+    others = [name for name in arrival.ESTIMATES if name in config.descent.others]
     runs |= {name: _floors(study, star, name) for name in others}
     metrics = {
         f"{name}_{key}": result.metrics[key] for name, result in runs.items() for key in ABOUT
     }
     floors = {
-        f"{name}_floor": floor_of(run.iterations, run.metrics["gap"], run.diverged)
+        f"{name}_floor": arrival.floor_of(run.iterations, run.metrics["gap"], run.diverged)
         for name in others
         for run in (runs[name],)
     }
@@ -101,17 +76,20 @@ def measure(study: Study) -> Found:
     distance = exact.metrics["distance"]
     exponent = -np.log1p(-config.descent.step_size * star.mu / star.h)
     of_star = {"cost": star.cost, "mu": star.mu, "h": star.h, "exponent": exponent}
-    near = exact.valid & (distance <= NEAR * distance[..., :1])
+    near = exact.valid & (distance <= arrival.NEAR * distance[..., :1])
     falls = {
-        f"{name}_falls": falling(runs[name].iterations, runs[name].metrics["gap"])
+        f"{name}_falls": arrival.falling(runs[name].iterations, runs[name].metrics["gap"])
         for name in others
     }
     return Found(
-        {**of_star, **policies(study, star), **metrics, **floors, **ends},
+        {**of_star, **common.policies(study, star), **metrics, **floors, **ends},
         study.own,
         {f"{name}_iteration": result.iterations for name, result in runs.items()},
         exact.diverged,
-        {"seeds": dropped_note(study), "horizon": f"exact costs and gradients sum {horizon} steps"},
+        {
+            "seeds": common.dropped_note(study),
+            "horizon": f"exact costs and gradients sum {horizon} steps",
+        },
         more={"near": near, **falls},
     )
 
@@ -136,7 +114,7 @@ def _descents(config: NlqrConfig, horizon: int) -> dict[str, Descent]:
     }
 
 
-def _floors(study: Study, star: Optimum, name: str) -> SweepResult:
+def _floors(study: common.Study, star: common.Optimum, name: str) -> SweepResult:
     """Descend by noisy gradients, over the number of rollouts J and the radius r."""
     floors, horizon = study.config.floors, study.config.descent.horizon
     steps = floors.num_steps
@@ -145,34 +123,34 @@ def _floors(study: Study, star: Optimum, name: str) -> SweepResult:
     def descent(static: dict[str, int]) -> Descent:
         gradient = ZEROTH_ORDER[name](static["estimator.num_rollouts"], horizon)
         record = every(steps, max(steps // NUM_RECORDS, 1))
-        return Descent(gradient, exact_horizon(study), steps, record, over_h(multiple))
+        return Descent(gradient, common.exact_horizon(study), steps, record, over_h(multiple))
 
     return descend(study, name, descent, star, list(study.own))
 
 
-def over_h(multiple: float) -> Callable[[NlqrConfig, Optimum, Instance], Array]:
+def over_h(multiple: float) -> Callable[[NlqrConfig, common.Optimum, Instance], Array]:
     """The step size η = multiple / h."""
 
-    def step_size(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:
+    def step_size(at: NlqrConfig, star: common.Optimum, instance: Instance) -> Array:
         del at, instance
         return multiple / star.h
 
     return step_size
 
 
-def natural_step(at: NlqrConfig, star: Optimum, instance: Instance) -> Array:
+def natural_step(at: NlqrConfig, star: common.Optimum, instance: Instance) -> Array:
     """1/(2 |R + B'PB|): at ℓ = 0 the largest step for which the natural gradient is monotone."""
     del at, star
     system = instance.problem.system
     return 0.5 / jnp.linalg.norm(system.R + system.B.T @ instance.P @ system.B, 2)
 
 
-def _rate(view: View, name: str) -> Rate:
+def _rate(view: View, name: str) -> rates.Rate:
     """The linear rate of an exact descent near K*; of a plant that is given one seed says all."""
     key = (name, view.piece.index)
     if key not in view.laws:
         seeds = slice(0, 1) if view.study.alike else slice(None)
-        view.laws[key] = linear_rate(
+        view.laws[key] = rates.linear_rate(
             view.values_of("exact_iteration"),
             view(f"exact_{name}")[seeds],
             valid=view.found.more["near"][view.piece.index][seeds],
@@ -186,13 +164,13 @@ def _goal(view: View) -> float:
     return GOALS[view.study.config.precision].reached
 
 
-def _budget(view: View) -> Budget:
+def _budget(view: View) -> arrival.Budget:
     steps = view.study.config.descent.num_steps
-    return budget(view("exact_gap"), view("exponent"), _goal(view), steps)
+    return arrival.budget(view("exact_gap"), view("exponent"), _goal(view), steps)
 
 
 def _too_short(view: View) -> str:
-    return too_short(_budget(view), view.study.config.descent.num_steps, view.study.alike)
+    return arrival.too_short(_budget(view), view.study.config.descent.num_steps, view.study.alike)
 
 
 def _all_too_short(view: View) -> str:
@@ -212,7 +190,7 @@ class OverTheory:
     name: str
     power: int
 
-    def __call__(self, view: View) -> Got:
+    def __call__(self, view: View) -> statistics.Got:
         """The median over the seeds that are linear and long enough."""
         fits, use = _rate(view, self.name).per_seed, self._use(view)
         slopes = np.array([fit.slope for fit in fits])
@@ -220,12 +198,12 @@ class OverTheory:
         found = np.where(use & np.isfinite(slopes), -slopes / theory, np.nan)
         used = [fit for fit, one in zip(fits, use, strict=True) if one]
         why = transient(used, MARGIN / 2)
-        return Got(over_seeds(found, view.study.alike), int(use.sum()), why)
+        return statistics.Got(over_seeds(found, view.study.alike), int(use.sum()), why)
 
     def premature(self, view: View) -> str:
         """Why too few seeds are long enough."""
         use = self._use(view)
-        few = use.sum() < min(values_for(LEVEL), use.size)
+        few = use.sum() < min(rates.values_for(rates.LEVEL), use.size)
         return _too_short(view) if few else ""
 
     def _use(self, view: View) -> np.ndarray:
@@ -246,21 +224,23 @@ class OverTheory:
 
 
 def _steps(view: View) -> np.ndarray:
-    return steps_to(view.values_of("natural_iteration"), view("natural_gap"), _goal(view))
+    return arrival.steps_to(view.values_of("natural_iteration"), view("natural_gap"), _goal(view))
 
 
 def _floor_row(name: str) -> Row:
     """How the floor of an estimator falls with J, at the smallest radius."""
-    words = f"floor of {ESTIMATES[name]}"
-    law = Exponent(f"{name}_floor", "num_rollouts", 0.0, "larger floors.num_rollouts", words=words)
+    words = f"floor of {arrival.ESTIMATES[name]}"
+    law = statistics.Exponent(
+        f"{name}_floor", "num_rollouts", 0.0, "larger floors.num_rollouts", words=words
+    )
 
     def still(view: View) -> str:
         falls = view.found.more[f"{name}_falls"][(slice(None), 0, *view.piece.index)]
-        return no_floor(falls.T, view.study.config.floors.num_steps)
+        return arrival.no_floor(falls.T, view.study.config.floors.num_steps)
 
     return Row(
         CLAIM,
-        f"exponent in J of the floor, {ESTIMATES[name]}",
+        f"exponent in J of the floor, {arrival.ESTIMATES[name]}",
         lambda view: law(view.chosen(radius=view.values_of("radius")[0])),
         Theory(-0.5, "<=", "J of order 1/ε²"),
         where=lambda view: f"r = {view.values_of('radius')[0]:g}",
@@ -277,29 +257,31 @@ def _floor_row(name: str) -> Row:
 def _of_descent(name: str, own: tuple[str, ...] | None) -> list[Quantity]:
     dims = (f"{name}_iteration",)
     over = [Quantity(f"{name}_{key}", text, dims, own) for key, text in ABOUT.items()]
-    return [*over, Quantity(f"{name}_policy", "final policy $K$", GAINS, own)]
+    return [*over, Quantity(f"{name}_policy", "final policy $K$", common.GAINS, own)]
 
 
 run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=lambda study, piece: on(piece),
     quantities=(
         Quantity("cost", "cost of $K^*$", own=()),
         Quantity("mu", r"smallest Hessian eigenvalue $\mu$ at $K^*$", own=()),
         Quantity("h", "largest Hessian eigenvalue $h$ at $K^*$", own=()),
         Quantity("exponent", r"theory's exponent $-\log(1 - \eta\mu)$ [1/iteration]", own=()),
-        *POLICIES,
+        *common.POLICIES,
         *(q for name in ("exact", "natural") for q in _of_descent(name, ())),
-        *(q for name in ESTIMATES for q in _of_descent(name, None)),
-        *(Quantity(f"{name}_floor", "floor of the relative suboptimality") for name in ESTIMATES),
+        *(q for name in arrival.ESTIMATES for q in _of_descent(name, None)),
+        *(
+            Quantity(f"{name}_floor", "floor of the relative suboptimality")
+            for name in arrival.ESTIMATES
+        ),
     ),
     claims=(
         Row(
             CLAIM,
             lambda view: f"share of seeds where exact descent reaches a gap of {_goal(view):g}",
-            Share(lambda view: _budget(view).reached, tried=True),
+            statistics.Share(lambda view: _budget(view).reached, tried=True),
             Theory(1.0, ">=", "every seed"),
             sampled=True,
             premature=_all_too_short,
@@ -309,14 +291,16 @@ run = Recipe(
         Row(
             CLAIM,
             lambda view: f"natural gradient: steps to gap {_goal(view):g}, where reached",
-            Median(_steps),
+            statistics.Median(_steps),
             when=lambda view: "natural_gap" in view.found.values,
         ),
         *(_floor_row(name) for name in ("one_point", "two_point")),
     ),
     figures=(
-        exact_figure,
-        other_gradients,
-        Draw("floor", floor_panels, "Where zeroth-order descent stops improving."),
+        convergence_figures.exact_figure,
+        convergence_figures.other_gradients,
+        Draw(
+            "floor", convergence_figures.floor_panels, "Where zeroth-order descent stops improving."
+        ),
     ),
 )

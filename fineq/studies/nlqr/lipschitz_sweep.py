@@ -10,31 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Claim, Theory
 from fineq.errors import InputError
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
 from fineq.rates import Rate
 from fineq.settings.fields import flatten
+from fineq.studies.nlqr import descent_tables
 from fineq.studies.nlqr.arrays import NAMES
 from fineq.studies.nlqr.common import Study
-from fineq.studies.nlqr.descent_tables import (
-    ABOVE,
-    QUANTITIES,
-    above_optimum,
-    error_panel,
-    hidden_at_start,
-    lowered,
-    named,
-    nothing_to_lower,
-    rates,
-    unfinished,
-)
 from fineq.studies.nlqr.suboptimality import bind as bind_descents
 from fineq.studies.nlqr.suboptimality import measure
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Recipe, Row, View
 from fineq.studies.statistics import Got, Share
-from fineq.studies.view import View
 from fineq.sweep.stages import Stages
 
 LIPSCHITZ = "system.lipschitz"
@@ -88,7 +75,9 @@ class AtWorst:
         return [value for value in view.values_of("lipschitz").tolist() if self.within(value)]
 
 
-def _row(what: str, of: AtWorst, premature: Callable[[View], str] = unfinished) -> Row:
+def _row(
+    what: str, of: AtWorst, premature: Callable[[View], str] = descent_tables.unfinished
+) -> Row:
     relation = "<=" if of.worst is max else ">="
     return Row(
         "nlqr/lipschitz-sweep",
@@ -96,7 +85,7 @@ def _row(what: str, of: AtWorst, premature: Callable[[View], str] = unfinished) 
         of,
         Theory(0.5, relation, HALF),
         where=lambda view: f"ℓ = {of.at(view).at['lipschitz']:g}",
-        who=ABOVE,
+        who=descent_tables.ABOVE,
         when=of.tried,
         premature=lambda view: premature(of.at(view)),
     )
@@ -114,23 +103,25 @@ def _at_largest(views: Sequence[View]) -> Iterable[Claim]:
     """Of the linear policies where the paper saw convergence, those of the largest such ℓ."""
     values = views[0].values_of("lipschitz")
     ell = f"ℓ = {max(filter(_near, values), default=np.nan):g},"
-    return [claim for claim in hidden_at_start(views) if ell in f"{claim.instance},"][-1:]
-
-
-def _left(view: View) -> list[Panel]:
-    lines = {f"ℓ = {ell:g}": {"lipschitz": ell} for ell in view.values_of("lipschitz").tolist()}
-    return [error_panel(view, "left", lines, ordered=True, band=(0.5, 0.5))]
-
-
-def _diverged(views: Sequence[View]) -> list[Panel]:
     return [
-        Panel(
+        claim for claim in descent_tables.hidden_at_start(views) if ell in f"{claim.instance},"
+    ][-1:]
+
+
+def _left(view: View) -> list[figures.Panel]:
+    lines = {f"ℓ = {ell:g}": {"lipschitz": ell} for ell in view.values_of("lipschitz").tolist()}
+    return [descent_tables.error_panel(view, "left", lines, ordered=True, band=(0.5, 0.5))]
+
+
+def _diverged(views: Sequence[View]) -> list[figures.Panel]:
+    return [
+        figures.Panel(
             "fractions",
             "lipschitz",
             tuple(view.line("diverged", view.piece.label or "diverged") for view in views),
             (
-                Drawn("Fig. 1b: converges", threshold=CONVERGED),
-                Drawn("Fig. 1b: fails", threshold=FAILED),
+                figures.Theory("Fig. 1b: converges", threshold=CONVERGED),
+                figures.Theory("Fig. 1b: fails", threshold=FAILED),
             ),
             title=f"{views[0].study.config.setting}: descents that diverged",
             ylabel="share diverged",
@@ -138,26 +129,26 @@ def _diverged(views: Sequence[View]) -> list[Panel]:
     ]
 
 
-def _loops(view: View) -> list[Panel]:
+def _loops(view: View) -> list[figures.Panel]:
     lines = (view.line("unstable_start", "start"), view.line("unstable_end", "end"))
-    title, ylabel = named(view.study, view.piece), "share of loops not stable"
-    return [Panel("fractions", "lipschitz", lines, title=title, ylabel=ylabel)]
+    title, ylabel = descent_tables.named(view.study, view.piece), "share of loops not stable"
+    return [figures.Panel("fractions", "lipschitz", lines, title=title, ylabel=ylabel)]
 
 
 def _rates(view: View) -> Iterable[Rate]:
     for ell in view.values_of("lipschitz").tolist():
-        yield from rates(view.chosen(lipschitz=ell), f"ℓ = {ell:g}, ")
+        yield from descent_tables.rates(view.chosen(lipschitz=ell), f"ℓ = {ell:g}, ")
 
 
 DIVERGED = Share(lambda view: view("diverged"))
-FALLS = Share(lowered, among=above_optimum)
+FALLS = Share(descent_tables.lowered, among=descent_tables.above_optimum)
 
 run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=named,
-    quantities=QUANTITIES,
+    words=descent_tables.named,
+    quantities=descent_tables.QUANTITIES,
     claims=(
         _row(
             f"Descents that diverge, at the most of ℓ <= {CONVERGED:g} (share)",
@@ -166,7 +157,7 @@ run = Recipe(
         _row(
             f"Descents that lower the cost, at the least of ℓ <= {CONVERGED:g} (share)",
             AtWorst(FALLS, _near, min),
-            nothing_to_lower,
+            descent_tables.nothing_to_lower,
         ),
         _row(
             f"Descents that diverge, at the least of ℓ >= {FAILED:g} (share)",

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from fineq import sweep
 from fineq.iterate import every
 from fineq.nlqr.gradients import Estimator
 from fineq.nlqr.objective import expected_cost
@@ -21,7 +22,6 @@ from fineq.nlqr.problem import Problem
 from fineq.studies.nlqr.common import Optimum, Study
 from fineq.studies.nlqr.gradients import ZEROTH_ORDER
 from fineq.studies.nlqr.instances import at_member
-from fineq.sweep import Axis, Program, SweepResult
 from fineq.sweep.stages import Member, lookup
 
 NUM_RECORDS = 40
@@ -106,7 +106,7 @@ def measure_noise(
     entry = lookup(study.axes, (policy, star))
     steps, repeats = study.config.floors.num_steps, study.config.probe.repeats
 
-    def program(static: dict[str, Any]) -> Program:
+    def program(static: dict[str, Any]) -> sweep.Program:
         horizon = static.get("descent.horizon", study.config.descent.horizon)
 
         def init(key: Array, member: Member) -> tuple[Collected, Collecting]:
@@ -133,7 +133,7 @@ def measure_noise(
             cost = expected_cost(state.K, problem.problem)
             return {"gap": (cost - problem.cost_star) / problem.cost_star}
 
-        return Program(
+        return sweep.Program(
             init,
             make_collector(ZEROTH_ORDER[name](share)),
             num_steps=max(steps, repeats),
@@ -143,7 +143,7 @@ def measure_noise(
             diverged=lambda state, info: ~jnp.all(jnp.isfinite(state.K)) | ~(info.excess <= 1),
         )
 
-    axes = [Axis("case", range(len(cases))), *study.axes]
+    axes = [sweep.Axis("case", range(len(cases))), *study.axes]
     # A block of one case runs as long as that case needs, and not as long as the longest.
     block = math.prod(len(axis) for axis in study.axes if not axis.static)
     return _noise(cases, study.stages.sweep(name, program, axes, block_size=block), steps)
@@ -173,7 +173,7 @@ def make_collector(estimator: Estimator) -> Callable:
     return step
 
 
-def _noise(cases: Sequence[Case], result: SweepResult, steps: int) -> Noise:
+def _noise(cases: Sequence[Case], result: sweep.SweepResult, steps: int) -> Noise:
     final, gap = result.final, result.metrics["gap"]
     count = final.taken
     mean = final.total / count[..., None, None]

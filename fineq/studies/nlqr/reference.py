@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from jax import Array
 
+from fineq import sweep
 from fineq.nlqr.minimise import ending, minimiser
 from fineq.nlqr.reference import Optimum
 from fineq.studies.nlqr.instances import Instance
-from fineq.sweep import Axis, Program, Task, solving
 from fineq.sweep.stages import Member
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def newton(
     horizon: int,
     start: Callable[[Member, Instance], Array],
     name: str,
-    axes: Sequence[Axis] = (),
+    axes: Sequence[sweep.Axis] = (),
     inputs: Mapping[str, Any] | None = None,
 ) -> Optimum:
     """Minimise the T-step cost by `reference.method`, `[*axes, *study.axes, ...]`.
@@ -46,17 +46,17 @@ def newton(
     reference = study.config.reference
     by = minimiser(reference.method, study.config.precision)  # type: ignore[arg-type]
 
-    def program(static: dict[str, Any]) -> Program:
+    def program(static: dict[str, Any]) -> sweep.Program:
         steps = static.get("descent.horizon", horizon)
 
-        def make(key: Array, member: Member) -> Task:
+        def make(key: Array, member: Member) -> sweep.Task:
             del key
             at = {**member, **static}
             instance = study.instance(at)
-            return Task(instance.at_horizon(steps), by, start(at, instance))
+            return sweep.Task(instance.at_horizon(steps), by, start(at, instance))
 
         num_steps = reference.num_steps
-        return solving(make, num_steps=num_steps, record=[0, num_steps], stops=True)
+        return sweep.solving(make, num_steps=num_steps, record=[0, num_steps], stops=True)
 
     result = study.stages.sweep(name, program, [*axes, *study.axes], inputs=inputs)
     last: dict[str, Any] = {key: values[..., -1] for key, values in result.metrics.items()}

@@ -7,25 +7,11 @@ from collections.abc import Sequence
 
 from fineq.claims import Theory
 from fineq.figures import Panel
+from fineq.studies.nlqr import descent_tables
 from fineq.studies.nlqr.arrays import NAMES
-from fineq.studies.nlqr.descent_tables import (
-    ABOVE,
-    QUANTITIES,
-    above_optimum,
-    at_iteration,
-    error_panel,
-    hidden,
-    hidden_at_star,
-    last_iteration,
-    lowered,
-    named,
-    nothing_to_lower,
-    rates,
-)
 from fineq.studies.nlqr.suboptimality import bind, measure
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Recipe, Row, View
 from fineq.studies.statistics import Median, Share
-from fineq.studies.view import View
 
 
 def _loops(views: Sequence[View]) -> list[Panel]:
@@ -44,36 +30,42 @@ run = Recipe(
     bind=bind,
     measure=measure,
     names=NAMES,
-    words=named,
-    quantities=QUANTITIES,
+    words=descent_tables.named,
+    quantities=descent_tables.QUANTITIES,
     claims=(
         Row(
             "nlqr/robustness",
             "Descent from K_lin lowers the T-step cost (share of systems)",
-            Share(lowered, tried=True, among=above_optimum),
+            Share(descent_tables.lowered, tried=True, among=descent_tables.above_optimum),
             Theory(1.0, ">=", "all systems"),
-            who=ABOVE,
+            who=descent_tables.ABOVE,
             sampled=True,
-            premature=nothing_to_lower,
+            premature=descent_tables.nothing_to_lower,
         ),
         Row(
             "nlqr/robustness",
-            lambda view: f"Gap left after {last_iteration(view)} iterations (median)",
-            Median(
-                lambda view: at_iteration(view, "left", last_iteration(view))[above_optimum(view)]
+            lambda view: (
+                f"Gap left after {descent_tables.last_iteration(view)} iterations (median)"
             ),
-            who=ABOVE,
+            Median(
+                lambda view: descent_tables.at_iteration(
+                    view, "left", descent_tables.last_iteration(view)
+                )[descent_tables.above_optimum(view)]
+            ),
+            who=descent_tables.ABOVE,
         ),
-        hidden("end of descent", lambda view: view("unstable")[..., -1] & ~view("diverged")),
-        hidden_at_star,
+        descent_tables.hidden(
+            "end of descent", lambda view: view("unstable")[..., -1] & ~view("diverged")
+        ),
+        descent_tables.hidden_at_star,
     ),
     figures=(
         Draw(
             "robustness",
-            lambda view: [error_panel(view, "left", {"median": {}}, traces=True)],
+            lambda view: [descent_tables.error_panel(view, "left", {"median": {}}, traces=True)],
             "Every line is one system.",
             _loops,
         ),
     ),
-    rates=rates,
+    rates=descent_tables.rates,
 )

@@ -22,27 +22,14 @@ from fineq.claims.counting import over_seeds
 from fineq.nlqr.gradient_bias import GradientBias, gradient_bias
 from fineq.nlqr.policies import random_policy
 from fineq.rates import PowerLaw, Rate
-from fineq.studies.found import Found, Quantity
+from fineq.studies.nlqr import common, instances, scans
 from fineq.studies.nlqr.arrays import NAMES as AREA_NAMES
-from fineq.studies.nlqr.common import (
-    GAINS,
-    POLICIES,
-    Study,
-    dropped_note,
-    exact_horizon,
-    make_study,
-    optimum,
-    policies,
-)
 from fineq.studies.nlqr.complexity_figures import FIGURES
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.descent_tables import named
-from fineq.studies.nlqr.instances import Given, Instance, at_member
 from fineq.studies.nlqr.noise import Case, measure_noise
-from fineq.studies.nlqr.scans import NAMES, Grid, Scanned, fits_of, make_grid, make_scans
-from fineq.studies.recipe import Recipe, Row
+from fineq.studies.recipe import Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Got
-from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -55,62 +42,70 @@ OVER = {
 }
 
 
-def bind(config: NlqrConfig, given: Given, stages: Stages) -> Study:
+def bind(config: NlqrConfig, given: instances.Given, stages: Stages) -> common.Study:
     """A study along smoothing radii r and numbers of rollouts J.
 
     Raises:
         InputError: as `fineq.studies.nlqr.scans.make_grid`.
     """
-    config, grid = make_grid(config)
-    study = make_study(config, given, stages, stable_only=True)
+    config, grid = scans.make_grid(config)
+    study = common.make_study(config, given, stages, stable_only=True)
     own = (Axis("smoothing", grid.radii), Axis("rollouts", grid.counts))
     return study._replace(own=own, alike=False)
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Measure biases, noise and floors on the same instances."""
     config = study.config
     radii, counts = (list(axis.values) for axis in study.own)
-    grid = Grid(radii, counts, config.estimator.num_rollouts)
-    star = optimum(study, config.descent.horizon)
-    bias = _bias(study, grid, exact_horizon(study))
+    grid = scans.Grid(radii, counts, config.estimator.num_rollouts)
+    star = common.optimum(study, config.descent.horizon)
+    bias = _bias(study, grid, common.exact_horizon(study))
     steps = {
         name: getattr(config.floors, "step_size" if name == "two_point" else f"{name}_step_size")
-        for name in NAMES
+        for name in scans.NAMES
     }
     noise = {
         name: measure_noise(
             study, name, grid.cases(name), np.asarray(bias.policy), star, steps[name]
         )
-        for name in NAMES
+        for name in scans.NAMES
     }
-    scans = {name: make_scans(grid, name, noise[name], bias, star, steps[name]) for name in NAMES}
-    over_radius, over_count = ({name: scans[name][i] for name in NAMES} for i in range(2))
-    found = Scanned(grid, bias, noise, over_radius, over_count)
-    values = {**_biases(bias), **_scanned(found), **policies(study, star), "probe": bias.policy}
+    both = {
+        name: scans.make_scans(grid, name, noise[name], bias, star, steps[name])
+        for name in scans.NAMES
+    }
+    over_radius, over_count = ({name: both[name][i] for name in scans.NAMES} for i in range(2))
+    found = scans.Scanned(grid, bias, noise, over_radius, over_count)
+    values = {
+        **_biases(bias),
+        **_scanned(found),
+        **common.policies(study, star),
+        "probe": bias.policy,
+    }
     coords = {
         "length": np.arange(1, bias.cost_truncated.shape[-1]),
         "iteration": noise["one_point"].iterations,
     }
     descends = [
-        noise[name].diverged[[case.descends for case in grid.cases(name)]] for name in NAMES
+        noise[name].diverged[[case.descends for case in grid.cases(name)]] for name in scans.NAMES
     ]
-    notes = {"seeds": dropped_note(study), **_notes(study, found, steps)}
+    notes = {"seeds": common.dropped_note(study), **_notes(study, found, steps)}
     return Found(values, study.own, coords, np.concatenate(descends), notes, more=found)
 
 
-def probe_policy(instance: Instance, distance: ArrayLike) -> Array:
+def probe_policy(instance: instances.Instance, distance: ArrayLike) -> Array:
     """The policy looked at: K_lin plus a random matrix of Frobenius norm `distance`."""
     # A key of its own: a random start draws from `instance.key` itself.
     key = jax.random.fold_in(instance.key, 1)
     return instance.K_lin + random_policy(key, instance.problem.system, distance)
 
 
-def _bias(study: Study, grid: Grid, longest: int) -> GradientBias:
+def _bias(study: common.Study, grid: scans.Grid, longest: int) -> GradientBias:
     radii = jnp.asarray(grid.radii, study.config.precision)
 
     def look(member: Member) -> GradientBias:
-        at, instance = at_member(study.config, member), study.instance(member)
+        at, instance = instances.at_member(study.config, member), study.instance(member)
         K = probe_policy(instance, at.probe.distance)
         return gradient_bias(instance.problem, K, at.descent.horizon, longest, radii)
 
@@ -132,9 +127,9 @@ def _biases(bias: GradientBias) -> dict[str, Any]:
     }
 
 
-def _scanned(found: Scanned) -> dict[str, Any]:
+def _scanned(found: scans.Scanned) -> dict[str, Any]:
     values = {}
-    for name in NAMES:
+    for name in scans.NAMES:
         for what in OVER:
             values[f"{what}_{name}_smoothing"] = getattr(found.over_radius[name], what)
             values[f"{what}_{name}_rollouts"] = getattr(found.over_count[name], what)
@@ -145,16 +140,16 @@ def _scanned(found: Scanned) -> dict[str, Any]:
     return values
 
 
-def _notes(study: Study, found: Scanned, steps: dict[str, float]) -> dict[str, str]:
+def _notes(study: common.Study, found: scans.Scanned, steps: dict[str, float]) -> dict[str, str]:
     """The floors in numbers, which depend on the step size, and where the gradient was measured."""
     grid, J = found.grid, found.grid.num_rollouts
     levels = {
         name: np.nanmedian(found.over_radius[name].floor[0 if name == "two_point" else -1])
-        for name in NAMES
+        for name in scans.NAMES
     }
     floors = "; ".join(
         f"{text}, r = {grid.fixed_radius(name):g}, η = {steps[name]:g}/h: {levels[name]:.2g}"
-        for name, text in NAMES.items()
+        for name, text in scans.NAMES.items()
     )
     return {
         "probe": f"gradients are measured at distance {study.config.probe.distance:g} from K_lin",
@@ -166,7 +161,7 @@ def _law(name: str) -> Callable[[View], Got]:
     """A fitted rate or power law, by its name in `fits_of`."""
 
     def found(view: View) -> Got:
-        law: PowerLaw | Rate = fits_of(view)[name]
+        law: PowerLaw | Rate = scans.fits_of(view)[name]
         return Got(law, law.seeds_used)
 
     return found
@@ -184,7 +179,7 @@ def _typical(of: Callable[[View], np.ndarray]) -> Callable[[View], Got]:
 
 
 def _decay(view: View) -> np.ndarray:
-    fits = fits_of(view)["truncation"].per_seed  # type: ignore[union-attr]
+    fits = scans.fits_of(view)["truncation"].per_seed  # type: ignore[union-attr]
     linear = [fit.slope if fit.verdict == "linear" else np.nan for fit in fits]
     return -np.array(linear) / (-2 * np.log(view("spectral_radius")))
 
@@ -198,7 +193,7 @@ def _pairs_over_limit(view: View) -> np.ndarray:
 
 
 def _combined(view: View) -> np.ndarray:
-    fits = fits_of(view)
+    fits = scans.fits_of(view)
     a, b = (fits[f"floor_one_point_{x}"].seed_slopes for x in ("count", "radius"))  # type: ignore[union-attr]
     return a / (1 - b / 2)
 
@@ -261,17 +256,17 @@ run = Recipe(
         Quantity("spectral_radius", "spectral radius of the closed loop", own=()),
         *(
             Quantity(f"{what}_{name}_{dim}", text, own=(dim,))
-            for name in NAMES
+            for name in scans.NAMES
             for dim in ("smoothing", "rollouts")
             for what, text in OVER.items()
         ),
         *(
             Quantity(f"gap_{name}", "relative suboptimality $(C - C^*)/C^*$", ("iteration",), ())
-            for name in NAMES
+            for name in scans.NAMES
         ),
-        *(Quantity(f"diverged_{name}", "descent diverged", own=()) for name in NAMES),
-        *POLICIES,
-        Quantity("probe", "policy at which the gradient is measured", GAINS, ()),
+        *(Quantity(f"diverged_{name}", "descent diverged", own=()) for name in scans.NAMES),
+        *common.POLICIES,
+        Quantity("probe", "policy at which the gradient is measured", common.GAINS, ()),
     ),
     claims=(
         _row(

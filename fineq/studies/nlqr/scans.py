@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fineq import rates
 from fineq.errors import InputError
 from fineq.nlqr.gradient_bias import GradientBias
-from fineq.rates import PowerLaw, Rate, linear_rate, power_law
 from fineq.settings.fields import flatten, replace_at, sweep_axes
 from fineq.studies.common import Slice
 from fineq.studies.nlqr.common import Optimum
@@ -117,7 +117,7 @@ def make_scans(
     )
 
 
-def fits_of(view: View) -> dict[str, Rate | PowerLaw]:
+def fits_of(view: View) -> dict[str, rates.Rate | rates.PowerLaw]:
     """As `fit_all`, once for claims and figures."""
     if ("truncation", view.piece.index) not in view.laws:
         fits = fit_all(view.found.more, view.piece)
@@ -125,7 +125,7 @@ def fits_of(view: View) -> dict[str, Rate | PowerLaw]:
     return {name: fit for (name, index), fit in view.laws.items() if index == view.piece.index}
 
 
-def fit_all(found: Scanned, piece: Slice) -> dict[str, Rate | PowerLaw]:
+def fit_all(found: Scanned, piece: Slice) -> dict[str, rates.Rate | rates.PowerLaw]:
     """Every fitted rate and power law of one combination of swept values, by name.
 
     The floor of pairs has none in r: it is flat and then rises.
@@ -134,20 +134,20 @@ def fit_all(found: Scanned, piece: Slice) -> dict[str, Rate | PowerLaw]:
     truncated = np.asarray(found.bias.gradient_truncated)[piece.index][:, :-1]
     smoothed = np.asarray(found.bias.smoothed)[piece.index]
     lengths = np.arange(1, truncated.shape[-1] + 1)
-    fits: dict[str, Rate | PowerLaw] = {
-        "truncation": linear_rate(lengths, truncated, quantity=f"truncation{about}"),
-        "smoothing": power_law(radii, smoothed, quantity=f"smoothing bias in r{about}"),
+    fits: dict[str, rates.Rate | rates.PowerLaw] = {
+        "truncation": rates.linear_rate(lengths, truncated, quantity=f"truncation{about}"),
+        "smoothing": rates.power_law(radii, smoothed, quantity=f"smoothing bias in r{about}"),
     }
     for name, text in NAMES.items():
         for what in ("noise", "floor"):
             quantity = f"{what} of {text} in {{}}{about}"
             by_count = _of_piece(found.over_count[name], what, piece)
-            fits[f"{what}_{name}_count"] = power_law(
+            fits[f"{what}_{name}_count"] = rates.power_law(
                 np.array(found.grid.counts, float), by_count, quantity=quantity.format("J")
             )
             if (what, name) != ("floor", "two_point"):
                 by_radius = _of_piece(found.over_radius[name], what, piece)
-                fits[f"{what}_{name}_radius"] = power_law(
+                fits[f"{what}_{name}_radius"] = rates.power_law(
                     radii,
                     by_radius,
                     valid=np.broadcast_to(_fitted(radii, name), by_radius.shape),

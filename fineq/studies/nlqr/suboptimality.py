@@ -19,7 +19,7 @@ from jax import Array
 from fineq.iterate import every
 from fineq.nlqr.cost import CostStatus, InfiniteCost, infinite_cost
 from fineq.settings.fields import flatten, replace_at
-from fineq.studies.common import dims_of, named_arrays, user_axes
+from fineq.studies import common
 from fineq.studies.found import Found
 from fineq.studies.nlqr.common import (
     GAINS,
@@ -97,7 +97,7 @@ def bind(
     stable = config.system.keep == "stable"
     instances = replace_at(config, {"sweep": plants})
     study = make_study(instances, given, stages, stable_only=stable, random=random)
-    axes = [*user_axes(replace_at(config, {"sweep": descents})), *study.axes]
+    axes = [*common.user_axes(replace_at(config, {"sweep": descents})), *study.axes]
     own = [Axis(START, starts, static=True)] if starts else []
     own += [axis for axis in axes if axis.name == along]
     return study._replace(
@@ -168,7 +168,7 @@ def measure(study: Study) -> Found:
         {"iteration": result.iterations, "moment": moments},
         values["diverged"],
         _notes(instances, minima, lower, result, loops),
-        arrays=named_arrays(of_star, dims_of(instances.axes), OF_STAR, last=GAINS),
+        arrays=common.named_arrays(of_star, common.dims_of(instances.axes), OF_STAR, last=GAINS),
         more=Descended(
             instances,
             star,

@@ -7,17 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq.nlqr import theorem
 from fineq.nlqr.problem import psi
 from fineq.nlqr.random_systems import spectral_radius
 from fineq.nlqr.stability import closed_loop, power_bound
-from fineq.nlqr.theorem import (
-    RHO_PLACES,
-    Plants,
-    TheoremConstants,
-    best_theorem_constants,
-    excitation,
-)
-from fineq.studies.nlqr.common import Optimum, Study, kept
+from fineq.studies.nlqr import common
 from fineq.sweep.stages import Member
 
 
@@ -39,7 +33,7 @@ class Facts(NamedTuple):
         constants: the theorem's.
     """
 
-    plants: Plants
+    plants: theorem.Plants
     scale: np.ndarray
     lipschitz: np.ndarray
     gradient_lipschitz: np.ndarray
@@ -50,11 +44,11 @@ class Facts(NamedTuple):
     c1: np.ndarray
     rho1: np.ndarray
     cost_lin: np.ndarray
-    constants: TheoremConstants
+    constants: theorem.TheoremConstants
 
 
 class _Seen(NamedTuple):
-    plants: Plants
+    plants: theorem.Plants
     scale: Any
     lipschitz: Any
     gradient_lipschitz: Any
@@ -65,19 +59,19 @@ class _Seen(NamedTuple):
     rho1: Any
 
 
-def facts_of(study: Study, star: Optimum) -> Facts:
+def facts_of(study: common.Study, star: common.Optimum) -> Facts:
     """Measure what is needed of each member, and compute the theorem's constants on the host."""
-    places = jnp.asarray((*RHO_PLACES, 0.5))
+    places = jnp.asarray((*theorem.RHO_PLACES, 0.5))
 
     def look(member: Member) -> _Seen:
         instance = study.instance(member)
         system, points = instance.problem.system, instance.points
         loop = closed_loop(system, instance.K_lin)
-        loops = jnp.stack([loop] * len(RHO_PLACES) + [closed_loop(system, member["star"])])
+        loops = jnp.stack([loop] * len(theorem.RHO_PLACES) + [closed_loop(system, member["star"])])
         radius = jax.vmap(spectral_radius)(loops)
         rho1 = radius + (1 - radius) * places.astype(loops.dtype)
         found = jax.vmap(power_bound)(loops, rho1)
-        plants = Plants(system.A, system.B, system.C, system.Q, system.R, instance.K_lin)  # type: ignore[arg-type]
+        plants = theorem.Plants(system.A, system.B, system.C, system.Q, system.R, instance.K_lin)  # type: ignore[arg-type]
         regressors = jax.vmap(lambda x: psi(system, x))(points.points)
         c1 = jnp.where(found.certified, found.c1, jnp.nan)
         formulas = (system.phi.lipschitz, system.phi.gradient_lipschitz)
@@ -91,11 +85,13 @@ def facts_of(study: Study, star: Optimum) -> Facts:
     return _facts(study, seen)
 
 
-def _facts(study: Study, seen: _Seen) -> Facts:
+def _facts(study: common.Study, seen: _Seen) -> Facts:
     plants = seen.plants
-    sigma_x = excitation(seen.regressors, seen.weights)
+    sigma_x = theorem.excitation(seen.regressors, seen.weights)
     pairs = seen.c1[..., :-1], seen.rho1[..., :-1]
-    constants, c1_lin, rho1_lin = best_theorem_constants(plants, sigma_x, seen.bound, *pairs)
+    constants, c1_lin, rho1_lin = theorem.best_theorem_constants(
+        plants, sigma_x, seen.bound, *pairs
+    )
     R, B, Q = plants.R, plants.B, plants.Q
     return Facts(
         plants,
@@ -108,7 +104,7 @@ def _facts(study: Study, seen: _Seen) -> Facts:
         rho1_lin,
         seen.c1[..., -1],
         seen.rho1[..., -1],
-        kept(study, study.screen.cost),
+        common.kept(study, study.screen.cost),
         constants,
     )
 

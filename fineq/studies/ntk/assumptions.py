@@ -10,40 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.figures import Figure, Panel
-from fineq.figures import Theory as Drawn
 from fineq.rates import normal_margin, pooled_interval
+from fineq.studies import statistics
 from fineq.studies.common import Slice
-from fineq.studies.found import Found, Quantity
-from fineq.studies.ntk.assumption_measures import (
-    NUM_DRAWS,
-    diffusion_times,
-    levels_of,
-    made_exact,
-    over_time,
-    spectra,
-)
-from fineq.studies.ntk.common import (
-    NAMES,
-    Study,
-    largest_in_words,
-    make_study,
-    slices,
-    target_notes,
-)
+from fineq.studies.ntk import assumption_measures, common
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.generalisation import predicted
-from fineq.studies.recipe import Draw, Recipe, Row, drawn
-from fineq.studies.statistics import Exact, Exponent, Got, Median
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View, drawn
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
 IDENTITY = 0.01  # on the difference of losses over their constant
 ID = "ntk/assumptions"
 SMALLEST = "smallest eigenvalue of K/N"
-SLOPE = Exponent("smallest", "num", words=f"{SMALLEST} in N")
+SLOPE = statistics.Exponent("smallest", "num", words=f"{SMALLEST} in N")
 QUANTITIES = (
     Quantity("smallest", SMALLEST),
     Quantity("largest", "largest eigenvalue of K/N"),
@@ -60,24 +42,29 @@ QUANTITIES = (
 )
 
 
-def bind(config: NtkConfig, given: Any, stages: Stages) -> Study:
+def bind(config: NtkConfig, given: Any, stages: Stages) -> common.Study:
     """A study along N.
 
     Raises:
         InputError: as `make_study`.
     """
     sizes = [int(n) for n in config.assumptions.sizes]
-    return make_study(config, given, stages, Axis("data.num", sizes, static=True))
+    return common.make_study(config, given, stages, Axis("data.num", sizes, static=True))
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Spectra against N, the target against t."""
-    spectrum, t = spectra(study, study.own[0]), diffusion_times(study)
-    found = study.stages.measure("target", lambda member: over_time(study, t, member), study.axes)
+    spectrum, t = (
+        assumption_measures.spectra(study, study.own[0]),
+        assumption_measures.diffusion_times(study),
+    )
+    found = study.stages.measure(
+        "target", lambda member: assumption_measures.over_time(study, t, member), study.axes
+    )
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
     eigenvalues = spectrum.pop("values")
     return Found(
-        {**spectrum, "eigenvalue": eigenvalues, **made_exact(study, t, values)},
+        {**spectrum, "eigenvalue": eigenvalues, **assumption_measures.made_exact(study, t, values)},
         study.own,
         {
             "t": t,
@@ -85,8 +72,11 @@ def measure(study: Study) -> Found:
             "radius": np.array(study.config.assumptions.radii),
         },
         ~np.isfinite(spectrum["largest"]),
-        target_notes(study.given),
-        more={piece.index: levels_of(study, piece) for piece in slices(study.axes)},
+        common.target_notes(study.given),
+        more={
+            piece.index: assumption_measures.levels_of(study, piece)
+            for piece in common.slices(study.axes)
+        },
     )
 
 
@@ -99,7 +89,7 @@ def _above_rounding(view: View) -> Theory:
     return Theory(_rounding(view), ">=", "N eps λ_max: above rounding, K is positive definite")
 
 
-def _cannot_tell(view: View, got: Got) -> str:
+def _cannot_tell(view: View, got: statistics.Got) -> str:
     if not got.measured.value < _rounding(view):  # type: ignore[operator]
         return ""
     return (
@@ -113,37 +103,37 @@ def _steepest(view: View) -> float:
     return np.nanmax(slope) if np.isfinite(slope).any() else np.nan
 
 
-def _level(name: str) -> Callable[[View], Got]:
-    return lambda view: Got(getattr(view.found.more[view.piece.index], name), said="")
+def _level(name: str) -> Callable[[View], statistics.Got]:
+    return lambda view: statistics.Got(getattr(view.found.more[view.piece.index], name), said="")
 
 
-def _difference(view: View) -> Got:
+def _difference(view: View) -> statistics.Got:
     means, variances = view("identity").T
     found = pooled_interval(means, normal_margin(np.sqrt(variances)))
-    return Got(found, found.num_values)
+    return statistics.Got(found, found.num_values)
 
 
 def _drawn_words(view: View) -> str:
     return (
         f"f(t, x) = a x, {view.study.config.data.weight} weight, interval of the mean over "
-        f"{NUM_DRAWS} draws of each of {len(view('identity'))} seeds"
+        f"{assumption_measures.NUM_DRAWS} draws of each of {len(view('identity'))} seeds"
     )
 
 
-def _instance(study: Study, piece: Slice) -> str:
+def _instance(study: common.Study, piece: Slice) -> str:
     return ", ".join(filter(None, (study.config.target.name, piece.label)))
 
 
-def _spectrum(views: Sequence[View]) -> list[Figure]:
+def _spectrum(views: Sequence[View]) -> list[figures.Figure]:
     most = int(views[0].values_of("num")[-1])
-    eigenvalues = Panel(
+    eigenvalues = figures.Panel(
         "powerlaw",
         "rank",
         tuple(view.line("eigenvalue", view.piece.label, num=most) for view in views),
         title=f"Spectrum, N = {most}",
         ylabel="eigenvalue of $K/N$",
     )
-    smallest = Panel(
+    smallest = figures.Panel(
         "powerlaw",
         "num",
         tuple(view.line("smallest", view.piece.label, fit=SLOPE) for view in views),
@@ -151,10 +141,10 @@ def _spectrum(views: Sequence[View]) -> list[Figure]:
         ylabel="smallest eigenvalue of $K/N$",
     )
     panels = (eigenvalues, smallest)
-    return [Figure("spectrum", panels, "Eigenvalues of the Gram matrix K/N.")]
+    return [figures.Figure("spectrum", panels, "Eigenvalues of the Gram matrix K/N.")]
 
 
-def _target(views: Sequence[View]) -> tuple[Figure, ...]:
+def _target(views: Sequence[View]) -> tuple[figures.Figure, ...]:
     # T0 only cuts the curves over time.
     first = views[0].piece.at.get("T0")
     caption = "The target over time; T0 only cuts these curves."
@@ -163,10 +153,10 @@ def _target(views: Sequence[View]) -> tuple[Figure, ...]:
     )
 
 
-def _over_time(view: View) -> list[Panel]:
+def _over_time(view: View) -> list[figures.Panel]:
     radii = view.values_of("radius").tolist()
     return [
-        Panel(
+        figures.Panel(
             "curves",
             "t",
             (
@@ -177,17 +167,17 @@ def _over_time(view: View) -> list[Panel]:
             xscale="log",
             ylabel="root mean square",
         ),
-        Panel(
+        figures.Panel(
             "curves",
             "t",
             (view.line("lipschitz", "found"),),
-            (Drawn("bound", variable="bound", line=0, at=view.piece.at),),
+            (figures.Theory("bound", variable="bound", line=0, at=view.piece.at),),
             title=view.titled(r"Slope of $f^*(t, \cdot)$"),
             xscale="log",
             yscale="log",
             ylabel="largest slope",
         ),
-        Panel(
+        figures.Panel(
             "curves",
             "t",
             tuple(view.line("outside", f"R = {radius:g}", radius=radius) for radius in radii),
@@ -202,28 +192,28 @@ def _over_time(view: View) -> list[Panel]:
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     words=_instance,
     quantities=QUANTITIES,
     claims=(
         Row(
-            *(ID, SMALLEST, Median(lambda view: view("smallest")[-1]), _above_rounding),
-            where=largest_in_words,
+            *(ID, SMALLEST, statistics.Median(lambda view: view("smallest")[-1]), _above_rounding),
+            where=common.largest_in_words,
             undecided=_cannot_tell,
         ),
         Row(ID, f"exponent in N of the {SMALLEST}", SLOPE),
         Row(
             *(ID, "exponent b of the decay λ_i ∝ i^-b of K/N"),
-            Median(lambda view: view("decay")[-1]),
-            where=largest_in_words,
+            statistics.Median(lambda view: view("decay")[-1]),
+            where=common.largest_in_words,
         ),
         Row(
             *(ID, "exponent in N of the risk that the decay predicts, -b/(b + 1)"),
-            Median(predicted),
-            where=largest_in_words,
+            statistics.Median(predicted),
+            where=common.largest_in_words,
         ),
         Row(
-            *(ID, "largest slope of f*(t, ·) over its bound", Exact(_steepest, said="")),
+            *(ID, "largest slope of f*(t, ·) over its bound", statistics.Exact(_steepest, said="")),
             Theory(1.0, "<=", "(a/h) diameter²/4 of the cube"),
             where="all t and seeds",
             sampled=True,

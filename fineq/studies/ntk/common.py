@@ -10,14 +10,14 @@ from jax import Array
 
 import fineq.studies.ntk.claims  # noqa: F401  (registers its claims)
 from fineq.errors import InputError, ResourceError
-from fineq.ntk.memory import Storage, check_memory, memory_bytes
+from fineq.ntk import memory
 from fineq.ntk.rules import RULES
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.tangent import gram
 from fineq.studies import common
 from fineq.studies.common import Names, Slice, seed_axis, user_axes
+from fineq.studies.ntk import instances
 from fineq.studies.ntk.config import NtkConfig
-from fineq.studies.ntk.instances import Given, Instance, configured, make_instance
 from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.memory import device_bytes
@@ -44,14 +44,14 @@ NAMES = Names(
 slices = NAMES.slices
 
 
-class Study(common.Study[NtkConfig, Given, Instance]):
+class Study(common.Study[NtkConfig, instances.Given, instances.Instance]):
     """What a study of score learning works with."""
 
     __slots__ = ()
 
     def config_at(self, member: Member) -> NtkConfig:
         """The configuration with a member's values in place of its fields."""
-        return configured(self.config, member)
+        return instances.configured(self.config, member)
 
     @property
     def d(self) -> int:
@@ -62,7 +62,7 @@ class Study(common.Study[NtkConfig, Given, Instance]):
 KRYLOV = ("early_stopping", "generalisation")  # studies that go on where a path ends
 
 
-def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> Study:
+def make_study(config: NtkConfig, given: instances.Given, stages: Stages, *own: Axis) -> Study:
     """Bind a configuration; `own` are the axes that a study lays itself, before those of the user.
 
     Raises:
@@ -75,7 +75,7 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> S
             f"descent.method={config.descent.method}: study={config.study} needs all eigenpairs, "
             f"descent.method=spectral; {' and '.join(KRYLOV)} do not"
         )
-    study = Study(config, given, stages, make_instance(config, given), axes, tuple(own))
+    study = Study(config, given, stages, instances.make_instance(config, given), axes, tuple(own))
     sizes = next((axis.values for axis in own if axis.name == "data.num"), None)
     _check_fits(config, sizes or [config.data.num])
     _check_steps(study, [*own, *study.axes])
@@ -84,12 +84,12 @@ def make_study(config: NtkConfig, given: Given, stages: Stages, *own: Axis) -> S
 
 def _check_fits(config: NtkConfig, sizes: Sequence[int]) -> None:
     itemsize = np.dtype(config.precision).itemsize
-    method = cast(Storage, config.descent.method)
+    method = cast(memory.Storage, config.descent.method)
     if config.study in KRYLOV:
-        check_memory(max(sizes), method, itemsize)
+        memory.check_memory(max(sizes), method, itemsize)
         return
     needed, available = (
-        memory_bytes(max(sizes), method, itemsize),
+        memory.memory_bytes(max(sizes), method, itemsize),
         device_bytes(jax.local_devices()),
     )
     if needed > available:
@@ -144,7 +144,7 @@ def times_of(config: NtkConfig) -> np.ndarray:
     return np.unique(np.geomspace(1.0, config.descent.last, config.descent.num_times).round())
 
 
-def target_notes(given: Given) -> dict[str, str]:
+def target_notes(given: instances.Given) -> dict[str, str]:
     """What was done to the data the user brought."""
     notes, made = {}, given.target
     if made.num_merged:
@@ -185,7 +185,7 @@ def widths_of(config: NtkConfig) -> list[int]:
     return [int(m) for m in config.network.widths]
 
 
-def bind_widths(config: NtkConfig, given: Given, stages: Stages) -> Study:
+def bind_widths(config: NtkConfig, given: instances.Given, stages: Stages) -> Study:
     """A study whose own axis is the width m of networks.
 
     Raises:
@@ -204,7 +204,7 @@ def widths_in_words(view: View) -> str:
     return f"m = {widths[0]} to {widths[-1]}"
 
 
-def bind_sizes(config: NtkConfig, given: Given, stages: Stages) -> Study:
+def bind_sizes(config: NtkConfig, given: instances.Given, stages: Stages) -> Study:
     """A study whose own axis is the number of points N.
 
     Raises:

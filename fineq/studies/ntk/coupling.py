@@ -6,57 +6,37 @@ followed over training, for networks that start at output 0 and for those that d
 
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
-from fineq.studies.found import Found, Quantity
-from fineq.studies.ntk.common import (
-    NAMES,
-    STARTS,
-    Study,
-    bind_widths,
-    divergence_note,
-    named_instance,
-    target_notes,
-    widths_in_words,
-)
-from fineq.studies.ntk.networks import (
-    PREDICTIONS,
-    kernel_errors,
-    network_errors,
-    predictions,
-    recorded,
-    times_with_networks,
-)
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.ntk import common, networks
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Exponent, Median
-from fineq.studies.view import View
 from fineq.sweep import Axis
 
 SHORT = 0.1  # of the horizon: where slopes are fitted a second time
 MARGIN = 0.05  # on the exponent -1/2
-LABELS = {start: text.replace("f_0", "$f_0$") for start, text in STARTS.items()}
+LABELS = {start: text.replace("f_0", "$f_0$") for start, text in common.STARTS.items()}
 QUANTITIES = (
     Quantity("distance", "distance of network and kernel descent, root mean square", ("time",)),
     Quantity("gap", "distance of network and kernel descent, largest over training"),
     Quantity("early_gap", "distance of network and kernel descent, largest over its first tenth"),
-    *PREDICTIONS,
+    *networks.PREDICTIONS,
 )
 WHOLE, EARLY = (
     Exponent(name, "width", MARGIN, "larger network.widths") for name in ("gap", "early_gap")
 )
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Train networks of every width from the configured start, and from a plain one."""
-    times = times_with_networks(study.config)
-    kernel = kernel_errors(study, times)
+    times = networks.times_with_networks(study.config)
+    kernel = networks.kernel_errors(study, times)
     starts = list(dict.fromkeys([study.config.network.start, "plain"]))
-    networks = [network_errors(study, times, kernel, start) for start in starts]
-    apart, predicted = (np.stack([x[key] for x in networks]) for key in ("coupling", "predicted"))
+    runs = [networks.network_errors(study, times, kernel, start) for start in starts]
+    apart, predicted = (np.stack([x[key] for x in runs]) for key in ("coupling", "predicted"))
     lost = np.asarray(kernel.diverged)
     apart = np.where(lost[..., None], np.nan, apart)
-    steps = recorded(study, times)
+    steps = networks.recorded(study, times)
     few = steps <= max(SHORT * steps[-1], steps[0])
     gap = np.max(apart, axis=-1)
     return Found(
@@ -65,12 +45,12 @@ def measure(study: Study) -> Found:
             "gap": gap,
             "early_gap": np.max(apart[..., few], axis=-1),
             "predicted": predicted,
-            **predictions(kernel),
+            **networks.predictions(kernel),
         },
         [Axis("start", starts, static=True), *study.own],
         {"time": steps},
         ~np.isfinite(gap),
-        {**target_notes(study.given), **divergence_note(lost)},
+        {**common.target_notes(study.given), **common.divergence_note(lost)},
         more={"whole": steps[-1], "early": steps[few][-1]},
     )
 
@@ -85,7 +65,7 @@ def _unless_plain(theory: Theory):
 
 
 def _during(horizon: str):
-    return lambda view: f"{widths_in_words(view)}, {view.found.more[horizon]} steps"
+    return lambda view: f"{common.widths_in_words(view)}, {view.found.more[horizon]} steps"
 
 
 def _at_largest(view: View) -> np.ndarray:
@@ -93,19 +73,19 @@ def _at_largest(view: View) -> np.ndarray:
     return np.where(np.isfinite(last), last, np.inf)
 
 
-def _panels(view: View) -> list[Panel]:
+def _panels(view: View) -> list[figures.Panel]:
     """Against the width, and over training from the first start."""
     starts, widths = view.values_of("start"), view.values_of("width")
-    against = Panel(
+    against = figures.Panel(
         "powerlaw",
         "width",
         tuple(view.line("gap", LABELS[start], fit=WHOLE, start=start) for start in starts),
-        (Drawn(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
+        (figures.Theory(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
         title=view.titled("Largest distance"),
         ylabel="distance, root mean square",
     )
     first = starts[0]
-    over_time = Panel(
+    over_time = figures.Panel(
         "curves",
         "time",
         tuple(view.line("distance", f"m = {m}", start=first, width=m) for m in widths.tolist()),
@@ -122,10 +102,10 @@ HALF = _unless_plain(Theory(-0.5, "~", "m^-½", margin=MARGIN))
 LARGEST = "exponent in m of the largest distance, {start}"
 
 run = Recipe(
-    bind=bind_widths,
+    bind=common.bind_widths,
     measure=measure,
-    names=NAMES,
-    words=named_instance,
+    names=common.NAMES,
+    words=common.named_instance,
     quantities=QUANTITIES,
     claims=(
         Row("ntk/coupling", LARGEST, WHOLE, HALF, ("start",), _during("whole")),

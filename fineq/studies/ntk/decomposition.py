@@ -15,35 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.figures import Line, Panel
-from fineq.figures import Theory as Drawn
-from fineq.studies.found import Found, Quantity
-from fineq.studies.ntk.common import (
-    NAMES,
-    Study,
-    all_lost,
-    any_kept,
-    divergence_note,
-    horizon_in_words,
-    make_study,
-    named_instance,
-    target_notes,
-    widths_of,
-)
-from fineq.studies.ntk.networks import (
-    PREDICTIONS,
-    deep_errors,
-    kernel_errors,
-    network_errors,
-    predictions,
-    recorded,
-    times_with_networks,
-)
-from fineq.studies.numbers import at_least, last, least, ratio, where_least
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies import numbers
+from fineq.studies.ntk import common, networks
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Exact, Median
-from fineq.studies.view import View
 from fineq.sweep import Axis
 
 ROUNDING = 1e-9
@@ -60,20 +37,20 @@ QUANTITIES = (
     Quantity("total", "total error of the network", ("step",)),
     Quantity("bound", "sum of the four terms", ("step",)),
     Quantity("deep", "total error of the deeper network", ("step",), ()),
-    *PREDICTIONS,
+    *networks.PREDICTIONS,
 )
-BEST = where_least("risk", "time")
-SHARE = ratio("total", "bound")
+BEST = numbers.where_least("risk", "time")
+SHARE = numbers.ratio("total", "bound")
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Kernel descent at every time, the network at every width, and the four terms."""
-    times = times_with_networks(study.config)
-    found = kernel_errors(study, times)
+    times = networks.times_with_networks(study.config)
+    found = networks.kernel_errors(study, times)
     kernel = {name: np.asarray(getattr(found, name)) for name in KERNEL}
-    lost = all_lost(np.asarray(found.diverged), kernel["risk"])
-    network = network_errors(study, times, found)
-    steps = recorded(study, times)
+    lost = common.all_lost(np.asarray(found.diverged), kernel["risk"])
+    network = networks.network_errors(study, times, found)
+    steps = networks.recorded(study, times)
     early = {name: x[..., : steps.size] for name, x in kernel.items()}
     bound = sum(early[name] for name in PARTS) + network["coupling"]
     trained = f"networks are trained for {study.config.network.num_steps} steps, the kernel for "
@@ -82,17 +59,17 @@ def measure(study: Study) -> Found:
             **{name: _seen(x) for name, x in kernel.items()},
             **{f"early_{name}": _seen(x) for name, x in early.items()},
             **network,
-            **predictions(found),
+            **networks.predictions(found),
             "bound": bound,
-            "deep": deep_errors(study, times, found),
+            "deep": networks.deep_errors(study, times, found),
         },
-        [Axis("width", widths_of(study.config), static=True)],
+        [Axis("width", common.widths_of(study.config), static=True)],
         {"time": times, "step": steps},
         lost,
         {
-            **target_notes(study.given),
+            **common.target_notes(study.given),
             "horizon": f"{trained}{study.config.descent.last:g}",
-            **divergence_note(lost),
+            **common.divergence_note(lost),
         },
     )
 
@@ -119,7 +96,7 @@ def _largest_share(view: View) -> float:
 
 def _best_step(view: View) -> np.ndarray:
     known = np.isfinite(SHARE(view)).all(axis=-1)
-    return np.where(known, where_least("total", "step")(view), np.nan)
+    return np.where(known, numbers.where_least("total", "step")(view), np.nan)
 
 
 def _is_told(view: View) -> bool:
@@ -133,7 +110,7 @@ def _width(view: View, more: str = "") -> str:
     return f"m = {view.at['width']}{more}"
 
 
-def _panels(view: View) -> list[Panel]:
+def _panels(view: View) -> list[figures.Panel]:
     widths = view.values_of("width").tolist()
     wide, at = widths[-1], view.piece.at
     early = [view.line(f"early_{name}", text) for name, text in PARTS.items()]
@@ -144,8 +121,8 @@ def _panels(view: View) -> list[Panel]:
     totals = [view.line("total", f"m = {m}", width=m) for m in widths]
     deep = view.study.config.deep
     totals += [view.line("deep", f"{deep.depth} × {deep.width}, {deep.rule.capitalize()}")]
-    bound = Drawn("sum of the four terms", variable="bound", at={**at, "width": wide})
-    limit = Drawn("kernel descent", variable="early_risk", at=at)
+    bound = figures.Theory("sum of the four terms", variable="bound", at={**at, "width": wide})
+    limit = figures.Theory("kernel descent", variable="early_risk", at=at)
     return [
         _panel("step", view.titled(f"Network, m = {wide}"), network, bound),
         _panel("time", view.titled("Kernel descent, to the end"), kernel),
@@ -153,12 +130,12 @@ def _panels(view: View) -> list[Panel]:
     ]
 
 
-def _partly(line: Line) -> Line:
-    return Line(line.variable, line.label, line.at, missing="below rounding")
+def _partly(line: figures.Line) -> figures.Line:
+    return figures.Line(line.variable, line.label, line.at, missing="below rounding")
 
 
-def _panel(x: str, title: str, lines: list[Line], *theory: Drawn) -> Panel:
-    return Panel(
+def _panel(x: str, title: str, lines: list[figures.Line], *theory: figures.Theory) -> figures.Panel:
+    return figures.Panel(
         "curves",
         x,
         tuple(lines),
@@ -172,28 +149,28 @@ def _panel(x: str, title: str, lines: list[Line], *theory: Drawn) -> Panel:
 
 STOP, PARTED = "ntk/early-stopping", "ntk/error-decomposition"
 run = Recipe(
-    bind=make_study,
+    bind=common.make_study,
     measure=measure,
-    names=NAMES,
-    words=named_instance,
+    names=common.NAMES,
+    words=common.named_instance,
     quantities=QUANTITIES,
     claims=(
         Row(STOP, "training time of least error of kernel descent, steps", Median(BEST)),
         Row(
             *(STOP, "last over least error of kernel descent"),
-            Median(ratio(last("risk"), least("risk"))),
-            where=horizon_in_words,
+            Median(numbers.ratio(numbers.last("risk"), numbers.least("risk"))),
+            where=common.horizon_in_words,
         ),
         *(
             Row(
                 *(PARTED, f"{text} over the error, at the best time"),
-                Median(ratio(at_least(_part(name), "risk"), least("risk"))),
+                Median(numbers.ratio(numbers.at_least(_part(name), "risk"), numbers.least("risk"))),
             )
             for name, text in PARTS.items()
         ),
         Row(
             *(PARTED, "first time at which label mismatch exceeds early stopping, over the best"),
-            Median(ratio(_crossing, BEST), log=True),
+            Median(numbers.ratio(_crossing, BEST), log=True),
         ),
         Row(
             *(PARTED, "total over the sum of the four terms, largest over τ and seeds"),
@@ -204,7 +181,7 @@ run = Recipe(
         ),
         Row(
             *(PARTED, "coupling over the sum of the four terms"),
-            Median(ratio("coupling", "bound")),
+            Median(numbers.ratio("coupling", "bound")),
             each=("width", "step"),
             where=lambda view: _width(view, f", {view.at['step']} steps"),
             when=_is_told,
@@ -223,5 +200,5 @@ run = Recipe(
             "Which error dominates when: root mean squares on fresh points against training time.",
         ),
     ),
-    when=any_kept,
+    when=common.any_kept,
 )

@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from fineq.claims import Claim, Measured, claim
+from fineq import claims, figures
 from fineq.errors import InputError
-from fineq.figures import Figure, Line, Panel
 from fineq.ntk.data import Digits, digits
 from fineq.results import Array as Named
 from fineq.results import Arrays
@@ -76,25 +75,27 @@ def _sheet(images: np.ndarray) -> np.ndarray:
     return pixels[::-1].T
 
 
-def _explained(views: Sequence[View]) -> list[Claim]:
+def _explained(views: Sequence[View]) -> list[claims.Claim]:
     known = views[0].found.more
     return [
-        claim(
+        claims.claim(
             "ntk/sampling",
-            Measured.exact(known.explained),
+            claims.Measured.exact(known.explained),
             instance=f"{len(known.locations)} images, d = {known.locations.shape[1]}",
             what="share of the images' variance that the principal axes carry",
         )
     ]
 
 
-def _sheets(views: Sequence[View]) -> list[Figure]:
+def _sheets(views: Sequence[View]) -> list[figures.Figure]:
     panels = tuple(
-        Panel("image", "column", (Line("sheets", "", {"sheet": model}),), title=title)
+        figures.Panel(
+            "image", "column", (figures.Line("sheets", "", {"sheet": model}),), title=title
+        )
         for model, title in TITLES.items()
     )
     caption = "Digits on the principal axes used, and samples: predictions of X_0 at X_{T0}."
-    return [Figure("digits", panels, caption)]
+    return [figures.Figure("digits", panels, caption)]
 
 
 run = replace(

@@ -6,28 +6,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
 from fineq.ntk.rules import RULES, Rules
-from fineq.studies.found import Found, Quantity
-from fineq.studies.ntk.common import (
-    NAMES,
-    Study,
-    all_lost,
-    any_kept,
-    divergence_note,
-    horizon_in_words,
-    make_study,
-    named_instance,
-    target_notes,
-    times_of,
-)
+from fineq.studies import numbers
+from fineq.studies.ntk import common
 from fineq.studies.ntk.paths import stop_by_rules
-from fineq.studies.numbers import at, last, least, ratio
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Median
-from fineq.studies.view import View
 from fineq.sweep.stages import Member
 
 ID = "ntk/early-stopping"
@@ -44,14 +30,14 @@ STOPPED = (
     Quantity("stopping_time", "stopping time τ", ("rule",)),
     Quantity("stopped", "risk at the stopping time", ("rule",)),
 )
-OVERFITTED = ratio(last("risk"), least("risk"))
-LATE = ratio("stopped", last("risk"))
-OVER_ORACLE = ratio("stopped", at("stopped", rule="oracle"))
+OVERFITTED = numbers.ratio(numbers.last("risk"), numbers.least("risk"))
+LATE = numbers.ratio("stopped", numbers.last("risk"))
+OVER_ORACLE = numbers.ratio("stopped", numbers.at("stopped", rule="oracle"))
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Descend on noisy labels, stop by every rule: at every value of the study's own axes."""
-    times = times_of(study.config)
+    times = common.times_of(study.config)
 
     def look(member: Member) -> Rules:
         config = study.config_at(member)
@@ -60,10 +46,10 @@ def measure(study: Study) -> Found:
 
     found: Rules = study.stages.measure("rules", look, [*study.own, *study.axes])
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
-    lost = all_lost(values["diverged"], values["risk"])
+    lost = common.all_lost(values["diverged"], values["risk"])
     notes = (
-        target_notes(study.given),
-        divergence_note(lost),
+        common.target_notes(study.given),
+        common.divergence_note(lost),
         _clipped_note(values["inside"][~lost]),
         _ending_note(times, values["risk"][~lost]),
     )
@@ -102,8 +88,8 @@ def not_overfitted(view: View, got: Any = None) -> str:
     if np.median(OVERFITTED(view)) > 1:
         return ""
     return (
-        f"the risk is least at the last time, {horizon_in_words(view)}: nothing is overfitted yet, "
-        "and a larger descent.last decides"
+        f"the risk is least at the last time, {common.horizon_in_words(view)}: nothing is "
+        "overfitted yet, and a larger descent.last decides"
     )
 
 
@@ -116,20 +102,20 @@ def _known(name: str) -> Any:
     return lambda view: bool(np.isfinite(view(name, lost=False)).any())
 
 
-def _panels(view: View) -> list[Panel]:
+def _panels(view: View) -> list[figures.Panel]:
     """Where rules stop, medians over seeds; those that stop together share a mark."""
     stops = {rule: float(np.median(view.chosen(rule=rule)("stopping_time"))) for rule in RULES}
     together = groupby(sorted(DRAWN, key=stops.__getitem__), key=stops.__getitem__)
     marks = [
-        Drawn("\n".join(RULES[rule] for rule in rules), threshold=time, line=0)
+        figures.Theory("\n".join(RULES[rule] for rule in rules), threshold=time, line=0)
         for time, rules in together
     ]
     return [
-        Panel(
+        figures.Panel(
             "curves",
             "time",
             (view.line("risk", "regression"), view.line("score", "score")),
-            (*marks, Drawn("oracle", threshold=stops["score"], line=1)),
+            (*marks, figures.Theory("oracle", threshold=stops["score"], line=1)),
             title=view.titled("Risk, and where rules stop"),
             ylabel="mean square error",
             xscale="log",
@@ -139,26 +125,28 @@ def _panels(view: View) -> list[Panel]:
 
 
 run = Recipe(
-    bind=make_study,
+    bind=common.make_study,
     measure=measure,
-    names=NAMES,
-    words=named_instance,
+    names=common.NAMES,
+    words=common.named_instance,
     quantities=(RISK, Quantity("score", "E (a/h)²|f - f*|²", ("time",)), *STOPPED),
     claims=(
         Row(
             *(ID, "risk at the last time over the least risk", Median(OVERFITTED)),
-            where=horizon_in_words,
+            where=common.horizon_in_words,
         ),
         Row(
             *(ID, "{rule}: risk over that at the last time", Median(LATE), AVOIDS, ("rule",)),
-            where=horizon_in_words,
+            where=common.horizon_in_words,
             when=lambda view: of_data(view) and bool(np.isfinite(LATE(view)).any()),
             undecided=not_overfitted,
         ),
         Row(
             ID,
             "{rule}: stopping time over the oracle's",
-            Median(ratio("stopping_time", at("stopping_time", rule="oracle")), log=True),
+            Median(
+                numbers.ratio("stopping_time", numbers.at("stopping_time", rule="oracle")), log=True
+            ),
             each=("rule",),
             when=lambda view: view.at["rule"] != "oracle",
         ),
@@ -180,7 +168,7 @@ run = Recipe(
         Row(
             ID,
             "label noise estimated from residuals over the true one",
-            Median(ratio("estimate", "noise")),
+            Median(numbers.ratio("estimate", "noise")),
         ),
     ),
     figures=(
@@ -191,5 +179,5 @@ run = Recipe(
             "stop, median over seeds; B: radius of the Rademacher rule.",
         ),
     ),
-    when=any_kept,
+    when=common.any_kept,
 )

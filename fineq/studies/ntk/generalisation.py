@@ -4,31 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
 from fineq.ntk.rules import RULES
-from fineq.studies.found import Found
-from fineq.studies.ntk import early_stopping
-from fineq.studies.ntk.common import (
-    NAMES,
-    Study,
-    any_kept,
-    bind_sizes,
-    largest_in_words,
-    sizes_in_words,
-    unsized_instance,
-)
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.ntk import common, early_stopping
+from fineq.studies.recipe import Draw, Found, Recipe, Row, View
 from fineq.studies.statistics import Exponent, Median
-from fineq.studies.view import View
 
 DRAWN = ("oracle", "gcv", "unit")  # lines of four rules with slopes would hide each other
 SLOPE = Exponent("stopped", "num", lost=False, words="risk")
 PREDICTED = "exponent in N that the eigenvalues' decay predicts, -b/(b + 1)"
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Stop by every rule at every N; a member that diverged at any N has no risk at all."""
     found = early_stopping.measure(study)
     lost = np.any(found.lost, axis=0)
@@ -47,17 +35,17 @@ def _at_an_end(view: View) -> bool:
     return early_stopping.of_data(view) and view.at["num"] in (sizes[0], sizes[-1])
 
 
-def _panels(view: View) -> list[Panel]:
-    slope = float(np.median(predicted(view))) if any_kept(view) else np.nan
-    risk = Panel(
+def _panels(view: View) -> list[figures.Panel]:
+    slope = float(np.median(predicted(view))) if common.any_kept(view) else np.nan
+    risk = figures.Panel(
         "powerlaw",
         "num",
         tuple(view.line("stopped", RULES[rule], fit=SLOPE, rule=rule) for rule in DRAWN),
-        (Drawn(r"$\propto N^{-b/(b+1)}$, slope only", exponent=slope, line=0),),
+        (figures.Theory(r"$\propto N^{-b/(b+1)}$, slope only", exponent=slope, line=0),),
         title=view.titled("Risk at the stopping time"),
         ylabel=r"$\mathrm{E}\,w\,|f - f^*|^2$",
     )
-    times = Panel(
+    times = figures.Panel(
         "curves",
         "num",
         tuple(view.line("stopping_time", RULES[rule], rule=rule) for rule in DRAWN),
@@ -70,10 +58,10 @@ def _panels(view: View) -> list[Panel]:
 
 
 run = Recipe(
-    bind=bind_sizes,
+    bind=common.bind_sizes,
     measure=measure,
-    names=NAMES,
-    words=unsized_instance,
+    names=common.NAMES,
+    words=common.unsized_instance,
     quantities=(early_stopping.RISK, *early_stopping.STOPPED),
     claims=(
         Row(
@@ -82,13 +70,15 @@ run = Recipe(
             SLOPE,
             Theory(0.0, "<=", "the risk falls with N"),
             each=("rule",),
-            where=sizes_in_words,
+            where=common.sizes_in_words,
             # The score's own oracle stops for another loss.
             when=lambda view: view.at["rule"] != "score",
         ),
         Row(
             *("ntk/generalisation", PREDICTED, Median(predicted)),
-            where=lambda view: f"{sizes_in_words(view)}; b at {largest_in_words(view)}",
+            where=lambda view: (
+                f"{common.sizes_in_words(view)}; b at {common.largest_in_words(view)}"
+            ),
         ),
         Row(
             *("ntk/early-stopping", "{rule}: risk over the oracle's"),
@@ -99,5 +89,5 @@ run = Recipe(
         ),
     ),
     figures=(Draw("generalisation", _panels, "Kernel descent on noisy labels, stopped."),),
-    when=any_kept,
+    when=common.any_kept,
 )

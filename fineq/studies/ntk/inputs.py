@@ -14,31 +14,16 @@ from jax import Array
 
 from fineq.claims import Theory
 from fineq.figures import Panel
+from fineq.ntk import spectral
 from fineq.ntk.instance import weighted_error
-from fineq.ntk.spectral import descend, predict, rounding, spectrum
 from fineq.ntk.stopping import oracle, radius
 from fineq.ntk.tangent import gram
-from fineq.studies.found import Found, Quantity
-from fineq.studies.ntk.common import (
-    INPUTS,
-    NAMES,
-    Study,
-    all_lost,
-    divergence_note,
-    largest_in_words,
-    make_study,
-    sizes_in_words,
-    sizes_of,
-    target_notes,
-    times_of,
-    unsized_instance,
-)
+from fineq.studies.ntk import common
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.paths import step_of
 from fineq.studies.numbers import ratio
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Exponent, Median
-from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -59,24 +44,24 @@ PANELS = (
 LABELS = {1: "$z = (x, t - T_0, 1)$", 0: "$z = (x, t - T_0)$"}
 
 
-def bind(config: NtkConfig, given: Any, stages: Stages) -> Study:
+def bind(config: NtkConfig, given: Any, stages: Stages) -> common.Study:
     """A study along the kind of inputs, and N.
 
     Raises:
         InputError: as `make_study`.
     """
-    kinds = Axis("data.constant", list(INPUTS), static=True)
-    return make_study(config, given, stages, kinds, sizes_of(config))
+    kinds = Axis("data.constant", list(common.INPUTS), static=True)
+    return common.make_study(config, given, stages, kinds, common.sizes_of(config))
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Descend on clean and on noisy labels, at every N, with both kinds of inputs."""
-    times = times_of(study.config)
+    times = common.times_of(study.config)
     found = study.stages.measure(
         "inputs", lambda member: _descended(study, times, member), [*study.own, *study.axes]
     )
     values = dict(zip((*SLOPES, "seen", "diverged"), found, strict=True))
-    lost = all_lost(values["diverged"], values["noisy"][..., None])
+    lost = common.all_lost(values["diverged"], values["noisy"][..., None])
     # A member that diverged at any N is a loss at all.
     losses = np.any(lost, axis=(0, 1))
     return Found(
@@ -84,25 +69,25 @@ def measure(study: Study) -> Found:
         study.own,
         lost=lost,
         notes={
-            **target_notes(study.given),
-            **divergence_note(lost),
+            **common.target_notes(study.given),
+            **common.divergence_note(lost),
             **_rounding_note(values["seen"]),
         },
     )
 
 
-def _descended(study: Study, times: np.ndarray, member: Member) -> tuple[Array, ...]:
+def _descended(study: common.Study, times: np.ndarray, member: Member) -> tuple[Array, ...]:
     """The quantities, the share of eigenvalues that is interpolated, and whether it diverged."""
     train, test = study.instance(member)[2:4]
-    pairs = spectrum(gram(train.z))
+    pairs = spectral.spectrum(gram(train.z))
     eta = step_of(study.config_at(member), train.z)
     at = jnp.append(jnp.asarray(times, train.z.dtype), jnp.inf)
-    paths = [descend(pairs, y, eta, at, force=True) for y in (train.clean, train.noisy)]
+    paths = [spectral.descend(pairs, y, eta, at, force=True) for y in (train.clean, train.noisy)]
     both = jnp.concatenate([path.coefficients for path in paths])
-    risk = weighted_error(test, predict(test.z, train.z, both) - test.clean[None]) ** 2
+    risk = weighted_error(test, spectral.predict(test.z, train.z, both) - test.clean[None]) ** 2
     clean, noisy = risk.reshape(2, -1)
     best = (oracle(curve[:-1], at[:-1]).value for curve in (clean, noisy))
-    seen = jnp.mean(pairs.values > rounding(pairs.values), dtype=train.z.dtype)
+    seen = jnp.mean(pairs.values > spectral.rounding(pairs.values), dtype=train.z.dtype)
     return radius(paths[0].norm[-1]), clean[-1], *best, seen, paths[0].diverged
 
 
@@ -120,7 +105,7 @@ def _panels(view: View) -> list[Panel]:
         Panel(
             "powerlaw",
             "num",
-            tuple(view.line(name, LABELS[k], fit=SLOPES[name], constant=k) for k in INPUTS),
+            tuple(view.line(name, LABELS[k], fit=SLOPES[name], constant=k) for k in common.INPUTS),
             title=view.titled(title),
             ylabel=label,
         )
@@ -138,12 +123,12 @@ def _rows(quantity: Quantity) -> tuple[Row, Row]:
         Row(
             *("ntk/assumptions", f"exponent in N of the {text}", SLOPES[name]),
             each=("constant",),
-            where=lambda view: f"{sizes_in_words(view)}, {_kind(view)}",
+            where=lambda view: f"{common.sizes_in_words(view)}, {_kind(view)}",
         ),
         Row(
             *("ntk/assumptions", text, Median(lambda view: view(name)[-1])),
             each=("constant",),
-            where=lambda view: f"{largest_in_words(view)}, {_kind(view)}",
+            where=lambda view: f"{common.largest_in_words(view)}, {_kind(view)}",
         ),
     )
 
@@ -151,8 +136,8 @@ def _rows(quantity: Quantity) -> tuple[Row, Row]:
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
-    words=unsized_instance,
+    names=common.NAMES,
+    words=common.unsized_instance,
     quantities=QUANTITIES,
     claims=(
         *(row for quantity in QUANTITIES for row in _rows(quantity)),
@@ -161,7 +146,7 @@ run = Recipe(
             "least risk on clean labels, inputs with over without the constant",
             Median(ratio(*(lambda view, i=i: view("clean", lost=False)[i, -1] for i in (0, 1)))),
             Theory(1.0, "<=", "a universal kernel comes closer"),
-            where=largest_in_words,
+            where=common.largest_in_words,
         ),
     ),
     figures=(Draw("inputs", _panels, "What the constant coordinate of the inputs is for."),),

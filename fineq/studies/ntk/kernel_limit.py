@@ -3,22 +3,12 @@
 import jax
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
 from fineq.ntk.limit import Distances, kernel_distances
-from fineq.studies.found import Found, Quantity
-from fineq.studies.ntk.common import (
-    NAMES,
-    Study,
-    bind_widths,
-    named_instance,
-    target_notes,
-    widths_in_words,
-)
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.ntk import common
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Exponent
-from fineq.studies.view import View
 from fineq.sweep.stages import Member
 
 MARGIN = 0.05  # on the exponent -1/2
@@ -38,7 +28,7 @@ SLOPES = {
 }
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Draw a network of every width for every seed, at initialisation."""
     widths = study.own[0]
     # Drawn once: programs of different widths compile faster without it.
@@ -49,7 +39,7 @@ def measure(study: Study) -> Found:
         "kernels", lambda member: _drawn(study.d, member), axes, {"z": z}
     )
     lost = ~np.isfinite(found.typical)
-    return Found(found._asdict(), [widths], lost=lost, notes=target_notes(study.given))
+    return Found(found._asdict(), [widths], lost=lost, notes=common.target_notes(study.given))
 
 
 def _drawn(d: int, member: Member) -> Distances:
@@ -59,14 +49,14 @@ def _drawn(d: int, member: Member) -> Distances:
     return kernel_distances(W, jax.random.rademacher(key_a, (width, d), z.dtype), z)
 
 
-def _panels(view: View) -> list[Panel]:
+def _panels(view: View) -> list[figures.Panel]:
     lines = tuple(view.line(name, label, fit=SLOPES[name]) for name, label in LABELS.items())
     return [
-        Panel(
+        figures.Panel(
             "powerlaw",
             "width",
             lines,
-            (Drawn(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
+            (figures.Theory(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
             title=view.titled("Tangent kernel of width m and its limit"),
             ylabel="distance, relative",
         )
@@ -74,10 +64,10 @@ def _panels(view: View) -> list[Panel]:
 
 
 run = Recipe(
-    bind=bind_widths,
+    bind=common.bind_widths,
     measure=measure,
-    names=NAMES,
-    words=named_instance,
+    names=common.NAMES,
+    words=common.named_instance,
     quantities=QUANTITIES,
     claims=tuple(
         Row(
@@ -85,7 +75,7 @@ run = Recipe(
             what=f"exponent in m of the {quantity.text}",
             statistic=SLOPES[quantity.name],
             theory=Theory(-0.5, "~", "an average of m independent terms", margin=MARGIN),
-            where=widths_in_words,
+            where=common.widths_in_words,
         )
         for quantity in QUANTITIES
     ),

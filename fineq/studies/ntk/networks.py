@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq import sweep
 from fineq.ntk.deep import DeepTraining, Rule
 from fineq.ntk.instance import score_error, weighted_error
 from fineq.ntk.network import Initialisation, draw_weights
 from fineq.ntk.problem import Regression
 from fineq.ntk.training import NetworkTraining
 from fineq.studies.found import Quantity
-from fineq.studies.ntk.common import Study, times_of, widths_of
+from fineq.studies.ntk import common
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.paths import kernel_paths, step_of
-from fineq.sweep import Program, Task, solving
 from fineq.sweep.stages import Member
 
 Errors = dict[str, np.ndarray]
@@ -61,15 +61,15 @@ class Kernel(NamedTuple):
 
 def times_with_networks(config: NtkConfig) -> np.ndarray:
     """Training times, the networks' last step among them, `[S]`."""
-    return np.union1d(times_of(config), [float(config.network.num_steps)])
+    return np.union1d(common.times_of(config), [float(config.network.num_steps)])
 
 
-def recorded(study: Study, times: np.ndarray) -> np.ndarray:
+def recorded(study: common.Study, times: np.ndarray) -> np.ndarray:
     """Those of the training times `[S]` that networks are trained to, as whole numbers `[R]`."""
     return times[times <= study.config.network.num_steps].astype(int)
 
 
-def kernel_errors(study: Study, times: np.ndarray) -> Kernel:
+def kernel_errors(study: common.Study, times: np.ndarray) -> Kernel:
     """Kernel descent of all members, leaves `[*axes, ...]`: one stage of the study."""
     num = recorded(study, times).size
 
@@ -97,7 +97,9 @@ def kernel_errors(study: Study, times: np.ndarray) -> Kernel:
     return study.stages.measure("kernel", look, study.axes)
 
 
-def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str = "") -> Errors:
+def network_errors(
+    study: common.Study, times: np.ndarray, kernel: Kernel, start: str = ""
+) -> Errors:
     """`coupling` to kernel descent and `total` error of networks, `[width, *axes, R]`.
 
     `start` takes the place of `network.start`. NaN from where a network has diverged. Also what
@@ -106,14 +108,14 @@ def network_errors(study: Study, times: np.ndarray, kernel: Kernel, start: str =
     config = study.config.network
     first = cast(Initialisation, start or config.start)
     found: dict[str, list[np.ndarray]] = {"coupling": [], "total": [], "predicted": []}
-    for width in widths_of(study.config):
+    for width in common.widths_of(study.config):
 
-        def task(key: Array, member: Any, width: int = width) -> Task:
+        def task(key: Array, member: Any, width: int = width) -> sweep.Task:
             problem = _cast(member["problem"], config.precision)
             step = member["step"].astype(config.precision)
             shapes = width, problem.z.shape[1], problem.labels.shape[1]
             weights = draw_weights(key, *shapes, first, problem.z.dtype)
-            return Task(problem, NetworkTraining(step, width, first), weights)
+            return sweep.Task(problem, NetworkTraining(step, width, first), weights)
 
         fresh = _trained(study, times, kernel, f"{first}, m = {width}", task)
         found["coupling"].append(_error(kernel.weight, fresh - np.asarray(kernel.seen)))
@@ -128,24 +130,28 @@ def predictions(kernel: Kernel) -> Errors:
     return {"kernel": np.asarray(last), "f_star": np.asarray(clean), "fresh": np.asarray(fresh)}
 
 
-def deep_errors(study: Study, times: np.ndarray, kernel: Kernel) -> np.ndarray:
+def deep_errors(study: common.Study, times: np.ndarray, kernel: Kernel) -> np.ndarray:
     """Total error of the deeper network of `deep`, after as many steps, `[*axes, R]`."""
     c = study.config.deep
     by = DeepTraining(c.learning_rate, c.width, c.depth, cast(Rule, c.rule), c.batch)
 
-    def task(key: Array, member: Any) -> Task:
+    def task(key: Array, member: Any) -> sweep.Task:
         problem = _cast(member["problem"], study.config.network.precision)
-        return Task(problem, by, by.parameters(key, problem))
+        return sweep.Task(problem, by, by.parameters(key, problem))
 
     return _total(kernel, _trained(study, times, kernel, "deep", task))
 
 
 def _trained(
-    study: Study, times: np.ndarray, kernel: Kernel, name: str, task: Callable[[Array, Any], Task]
+    study: common.Study,
+    times: np.ndarray,
+    kernel: Kernel,
+    name: str,
+    task: Callable[[Array, Any], sweep.Task],
 ) -> np.ndarray:
     """Predictions at the fresh inputs after each of the recorded steps, `[*axes, R, M, d]`."""
     steps = recorded(study, times)
-    program: Program = solving(task, num_steps=int(steps[-1]), record=steps)
+    program: sweep.Program = sweep.solving(task, num_steps=int(steps[-1]), record=steps)
     inputs = {"problem": kernel.problem, "step": kernel.step}
     result = study.stages.sweep(name, lambda _: program, study.axes, inputs=inputs)
     # The driver records the start as well.

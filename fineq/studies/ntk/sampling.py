@@ -14,32 +14,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.figures import Figure, Line, Panel
-from fineq.figures import Theory as Drawn
-from fineq.ntk import forward, targets
+from fineq import figures
+from fineq.ntk import forward, sampling, targets
 from fineq.ntk.instance import Instance, score_error, weighted_error
-from fineq.ntk.sampling import discrepancy, median_distance, sample, sliced_wasserstein
 from fineq.ntk.tangent import kernel
+from fineq.studies import numbers
 from fineq.studies.common import first_alone
-from fineq.studies.found import Found, Quantity
-from fineq.studies.ntk.common import (
-    NAMES,
-    Study,
-    all_lost,
-    any_kept,
-    divergence_note,
-    horizon_in_words,
-    make_study,
-    named_instance,
-    target_notes,
-)
+from fineq.studies.ntk import common
 from fineq.studies.ntk.early_stopping import AVOIDS
 from fineq.studies.ntk.paths import kernel_paths
 from fineq.studies.ntk.pictures import MODELS, picture
-from fineq.studies.numbers import at_least, last, least, ratio, where_least
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Median
-from fineq.studies.view import View
 from fineq.sweep.stages import Member
 
 TITLES: dict[str, str] = {
@@ -76,14 +62,14 @@ class Sampled(NamedTuple):
     diverged: Array
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Descend, sample at every time, compare."""
     config = study.config
     num = config.sampling.num_times
     times = np.unique(np.geomspace(1, config.descent.last, num).round())
     found = study.stages.measure("samples", lambda member: _look(study, times, member), study.axes)
     values = {name: np.asarray(x) for name, x in found._asdict().items()}
-    lost = all_lost(values["diverged"], values["distance"])
+    lost = common.all_lost(values["diverged"], values["distance"])
     # Samples of one member are enough to look at.
     samples = values["samples"][(0,) * len(study.axes)]
     start = "X_T itself" if config.sampling.start == "exact" else "N(0, I)"
@@ -96,12 +82,12 @@ def measure(study: Study) -> Found:
         values,
         coords={"time": times, "sample": np.arange(samples.shape[1])},
         lost=lost,
-        notes={**target_notes(study.given), "samples": said, **divergence_note(lost)},
+        notes={**common.target_notes(study.given), "samples": said, **common.divergence_note(lost)},
         arrays=picture(study, samples),
     )
 
 
-def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
+def _look(study: common.Study, times: np.ndarray, member: Member) -> Sampled:
     law, settings = study.given.target.law, study.config.sampling
     instance = study.instance(member)
     process, train, test = instance.process, instance.train, instance.test
@@ -118,11 +104,13 @@ def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
     start = data(keys[2], process.T)
     if settings.start == "normal":
         start = jax.random.normal(keys[2], start.shape, dtype)
-    width = median_distance(fresh[:500])
+    width = sampling.median_distance(fresh[:500])
 
     def drawn(predictor: forward.Predictor) -> tuple[Array, Array, Array, Array]:
-        x = sample(keys[3], process, predictor, start, settings.num_steps, settings.sampler)
-        far = sliced_wasserstein(keys[4], x, fresh), discrepancy(x, fresh, width)
+        x = sampling.sample(
+            keys[3], process, predictor, start, settings.num_steps, settings.sampler
+        )
+        far = sampling.sliced_wasserstein(keys[4], x, fresh), sampling.discrepancy(x, fresh, width)
         shown = x[: settings.shown]
         return *far, shown, predictor(jnp.full(shown.shape[0], process.T0), shown)
 
@@ -141,14 +129,14 @@ def _look(study: Study, times: np.ndarray, member: Member) -> Sampled:
         score=score_error(process, test, apart),
         exact_distance=exact_distance,
         exact_discrepancy=exact_mmd,
-        data_distance=sliced_wasserstein(keys[4], other, fresh),
+        data_distance=sampling.sliced_wasserstein(keys[4], other, fresh),
         samples=jnp.concatenate([samples[chosen], exact[None]]),
         denoised=jnp.concatenate([denoised[chosen], cleared[None]]),
         diverged=paths.noisy.diverged,
     )
 
 
-def _predictor(study: Study, instance: Instance, coefficients: Array) -> forward.Predictor:
+def _predictor(study: common.Study, instance: Instance, coefficients: Array) -> forward.Predictor:
     def predict(t: Array, x: Array) -> Array:
         z = forward.inputs(instance.process, t, x, study.config.data.constant)
         return kernel(z, instance.train.z) @ coefficients
@@ -158,7 +146,7 @@ def _predictor(study: Study, instance: Instance, coefficients: Array) -> forward
 
 def _early(view: View) -> str:
     latest = view.values_of("time")[-1]
-    if np.median(where_least("score", "time")(view)) < latest:
+    if np.median(numbers.where_least("score", "time")(view)) < latest:
         return ""
     return (
         f"the score error is least at the last time, τ = {latest:g}: nothing is overfitted yet, "
@@ -166,19 +154,21 @@ def _early(view: View) -> str:
     )
 
 
-def _distances(view: View) -> list[Panel]:
+def _distances(view: View) -> list[figures.Panel]:
     """Distance of samples and errors on fresh points against training time."""
     levels = {"exact score": "exact_distance", "fresh data": "data_distance"}
-    distance = Panel(
+    distance = figures.Panel(
         "curves",
         "time",
         (view.line("distance", "stopped at τ"),),
-        tuple(Drawn(text, variable=name, at=view.piece.at) for text, name in levels.items()),
+        tuple(
+            figures.Theory(text, variable=name, at=view.piece.at) for text, name in levels.items()
+        ),
         title=view.titled("Samples"),
         xscale="log",
         yscale="log",
     )
-    errors = Panel(
+    errors = figures.Panel(
         "curves",
         "time",
         (view.line("risk", "regression"), view.line("score", "score")),
@@ -190,38 +180,40 @@ def _distances(view: View) -> list[Panel]:
     return [distance, errors]
 
 
-def _samples(views: Sequence[View]) -> list[Figure]:
+def _samples(views: Sequence[View]) -> list[figures.Figure]:
     """On a line and in the plane; none in more dimensions."""
     d = views[0].study.given.target.law.d
     if d > 2:
         return []
     panels = [_histogram(model) if d == 1 else _dots(model) for model in MODELS]
     caption = f"Samples X_{{T0}} of one member, and the {'data' if d == 1 else 'density of data'}."
-    return [Figure("samples", tuple(panels), caption, first_alone([v.piece for v in views]))]
+    return [
+        figures.Figure("samples", tuple(panels), caption, first_alone([v.piece for v in views]))
+    ]
 
 
-def _histogram(model: str) -> Panel:
-    line = Line("histogram", "samples", {"model": model})
-    data = Drawn("data", variable="density_in_bins")
-    return Panel("curves", "bin", (line,), (data,), title=TITLES[model])
+def _histogram(model: str) -> figures.Panel:
+    line = figures.Line("histogram", "samples", {"model": model})
+    data = figures.Theory("data", variable="density_in_bins")
+    return figures.Panel("curves", "bin", (line,), (data,), title=TITLES[model])
 
 
-def _dots(model: str) -> Panel:
-    density = Line("density", "blue: density of data; dots: samples")
-    dots = (Line(f"sample_{axis}", "", {"model": model}) for axis in "xy")
-    return Panel("field", "x", (density, *dots), title=TITLES[model])
+def _dots(model: str) -> figures.Panel:
+    density = figures.Line("density", "blue: density of data; dots: samples")
+    dots = (figures.Line(f"sample_{axis}", "", {"model": model}) for axis in "xy")
+    return figures.Panel("field", "x", (density, *dots), title=TITLES[model])
 
 
 ID = "ntk/sampling"
 FAR = "distance of samples to data"
 MMD = "squared maximum mean discrepancy of samples to data"
 OVER = "over best τ for the regression error"
-BEST = {name: where_least(name, "time") for name in ("distance", "risk", "score")}
+BEST = {name: numbers.where_least(name, "time") for name in ("distance", "risk", "score")}
 run = Recipe(
-    bind=make_study,
+    bind=common.make_study,
     measure=measure,
-    names=NAMES,
-    words=named_instance,
+    names=common.NAMES,
+    words=common.named_instance,
     quantities=(
         Quantity("distance", "sliced Wasserstein distance", ("time",)),
         Quantity("discrepancy", "squared maximum mean discrepancy", ("time",)),
@@ -234,29 +226,33 @@ run = Recipe(
     claims=(
         Row(
             *(ID, f"{FAR}, at the τ of least score error over the last τ"),
-            Median(ratio(at_least("distance", "score"), last("distance"))),
+            Median(numbers.ratio(numbers.at_least("distance", "score"), numbers.last("distance"))),
             AVOIDS,
-            where=horizon_in_words,
+            where=common.horizon_in_words,
             premature=_early,
         ),
         Row(
             *(ID, f"{FAR}, last τ over the best τ"),
-            Median(ratio(last("distance"), least("distance"))),
-            where=horizon_in_words,
+            Median(numbers.ratio(numbers.last("distance"), numbers.least("distance"))),
+            where=common.horizon_in_words,
         ),
-        Row(ID, f"{MMD}, best τ", Median(least("discrepancy"), lost=True)),
-        Row(ID, f"{MMD}, last τ", Median(last("discrepancy"), lost=True)),
+        Row(ID, f"{MMD}, best τ", Median(numbers.least("discrepancy"), lost=True)),
+        Row(ID, f"{MMD}, last τ", Median(numbers.last("discrepancy"), lost=True)),
         Row(ID, f"{MMD}, exact score", Median("exact_discrepancy")),
         Row(
             *(ID, f"{FAR}, best τ over exact score"),
-            Median(ratio(least("distance"), "exact_distance")),
+            Median(numbers.ratio(numbers.least("distance"), "exact_distance")),
         ),
         Row(
             *(ID, f"{FAR}, exact score over fresh data"),
-            Median(ratio("exact_distance", "data_distance")),
+            Median(numbers.ratio("exact_distance", "data_distance")),
         ),
         *(
-            Row(ID, f"best τ for {text} {OVER}", Median(ratio(BEST[name], BEST["risk"]), log=True))
+            Row(
+                ID,
+                f"best τ for {text} {OVER}",
+                Median(numbers.ratio(BEST[name], BEST["risk"]), log=True),
+            )
             for name, text in (("distance", "samples"), ("score", "the score error"))
         ),
     ),
@@ -264,5 +260,5 @@ run = Recipe(
         Draw("distance", _distances, "How long to train, for samples and for regression."),
         _samples,
     ),
-    when=any_kept,
+    when=common.any_kept,
 )

@@ -7,13 +7,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq import sweep
 from fineq.pift import lq
 from fineq.pift.lq import Policy, Solution
 from fineq.pift.rewards import Quadratic
 from fineq.pift.rule import Rule
 from fineq.studies.found import Quantity
 from fineq.studies.pift.common import Study
-from fineq.sweep import Axis, Program, SweepResult, Task, solving
 from fineq.sweep.stages import Member
 
 MEANS = ("t", "component", "state")  # the dimensions of F in m_t(y) = F_t y + f_t
@@ -60,7 +60,7 @@ class Facts(NamedTuple):
     mismatch: Array
 
 
-def facts_of(study: Study, axes: Sequence[Axis] | None = None) -> Facts:
+def facts_of(study: Study, axes: Sequence[sweep.Axis] | None = None) -> Facts:
     """The exact facts of every member, leaves `[*axes, ...]`, by default the study's axes."""
 
     def look(member: Member) -> Facts:
@@ -90,9 +90,9 @@ def sweeps(
     study: Study,
     name: str,
     num_sweeps: int,
-    axes: list[Axis] | None = None,
+    axes: list[sweep.Axis] | None = None,
     rule: Callable[[dict[str, Any]], Rule] | None = None,
-) -> SweepResult:
+) -> sweep.SweepResult:
     """Whole-trajectory policy iteration from the pre-trained policy.
 
     Args:
@@ -107,16 +107,16 @@ def sweeps(
     """
     pick = rule or (lambda static: study.config.inner.rule)
 
-    def program(static: dict[str, Any]) -> Program:
+    def program(static: dict[str, Any]) -> sweep.Program:
         by = lq.LQSweeps(pick(static))  # type: ignore[arg-type]
 
-        def make(key: Array, member: Member) -> Task:
+        def make(key: Array, member: Member) -> sweep.Task:
             del key
             problem = study.instance({**member, **static}).problem
             arrays = lq.linear_quadratic(problem)
-            return Task(arrays, by, reference=lq.optimum(arrays))
+            return sweep.Task(arrays, by, reference=lq.optimum(arrays))
 
-        return solving(make, num_steps=num_sweeps, record=list(range(num_sweeps + 1)))
+        return sweep.solving(make, num_steps=num_sweeps, record=list(range(num_sweeps + 1)))
 
     return study.stages.sweep(name, program, [*(axes or []), *study.axes])
 

@@ -11,8 +11,8 @@ from jax import Array
 from fineq.pift.parametric.features import Features, Scale, polynomial, separate
 from fineq.pift.parametric.linear import LinearSweeps
 from fineq.studies import common
+from fineq.studies.pift import fits
 from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.fits import Facing, Net, linear_program, network_program
 from fineq.studies.pift.instances import Given
 from fineq.studies.pift.standard_cases import Case, alike
 from fineq.sweep import Axis, Program
@@ -45,30 +45,30 @@ def fit_affine(study: Study, cases: dict[str, Case]) -> Fitted:
     """Affine costates by least squares: the class of the Ornstein-Uhlenbeck problems' optima."""
     b = study.config.benchmark
 
-    def features(key: Array, facing: Facing) -> Features:
+    def features(key: Array, facing: fits.Facing) -> Features:
         del key
         return polynomial(facing.scale, 1)
 
     by = LinearSweeps(b.num_paths, target="quiet")
     return _fit(
-        study, cases, "affine", lambda face: linear_program(face, features, by, b.num_sweeps)
+        study, cases, "affine", lambda face: fits.linear_program(face, features, by, b.num_sweeps)
     )
 
 
 def fit_networks(study: Study, cases: dict[str, Case]) -> Fitted:
     """A network by AdamW, in float32."""
     b = study.config.benchmark
-    net = Net(
+    net = fits.Net(
         b.width, b.depth, b.num_paths, b.network_sweeps, b.num_batches, 1, b.learning_rate, "quiet"
     )
-    return _fit(study, cases, "network", lambda face: network_program(face, net, net.fitted()))
+    return _fit(study, cases, "network", lambda face: fits.network_program(face, net, net.fitted()))
 
 
 def _fit(
     study: Study,
     cases: dict[str, Case],
     name: str,
-    make: Callable[[Callable[[Member], Facing]], Program],
+    make: Callable[[Callable[[Member], fits.Facing]], Program],
 ) -> Fitted:
     """One sweep for each group of problems of one shape: one compiled program each."""
     parts: dict[str, dict[str, np.ndarray]] = {}
@@ -79,7 +79,7 @@ def _fit(
         facings = [cases[key].facing(study.config.precision) for key in group]
         stacked = jax.tree.map(lambda *x: jnp.stack(x), *facings)
 
-        def face(member: Member, stacked: Facing = stacked) -> Facing:
+        def face(member: Member, stacked: fits.Facing = stacked) -> fits.Facing:
             return jax.tree.map(lambda x: x[member["problem"]], stacked)
 
         axes = [Axis("problem", list(range(len(group)))), *study.axes]
@@ -101,7 +101,7 @@ def fit_well(study: Study, case: Case) -> Fitted:
     """The double well, by functions of one coordinate each."""
     b, facing = study.config.benchmark, case.facing(study.config.precision)
 
-    def features(key: Array, facing: Facing) -> Features:
+    def features(key: Array, facing: fits.Facing) -> Features:
         del key
         # The first states lie close together: functions that resolved them would be all noise.
         size = jnp.maximum(facing.scale.size, WELL_LEAST)
@@ -112,7 +112,7 @@ def fit_well(study: Study, case: Case) -> Fitted:
 
     def program(static: dict[str, Any]) -> Program:
         del static
-        return linear_program(lambda member: facing, features, by, b.well_sweeps)
+        return fits.linear_program(lambda member: facing, features, by, b.well_sweeps)
 
     found = study.stages.sweep("double well", program, study.axes)
     return Fitted(found.metrics, found.iterations, found.diverged, {})

@@ -14,30 +14,19 @@ from functools import partial
 import jax
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
 from fineq.claims.counting import lost_words, over_seeds
 from fineq.errors import InputError
-from fineq.figures import Figure, Panel
-from fineq.figures import Theory as Drawn
 from fineq.rates import mean_interval
 from fineq.results import status_of
+from fineq.studies import statistics
 from fineq.studies.common import seed_axis
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.benchmark_fits import (
-    METRICS,
-    Fitted,
-    Study,
-    fit_affine,
-    fit_networks,
-    fit_well,
-)
+from fineq.studies.pift import benchmark_fits, standard_cases
 from fineq.studies.pift.common import NAMES
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import Given
-from fineq.studies.pift.standard_cases import WELL, Case, make_case, separate_ratio
-from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Exact, Got, Last
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -48,32 +37,37 @@ TEXTS = (
     "control L2 error to the usual optimum",
     "mean return",
 )
-ABOUT: dict[str, str] = dict(zip(METRICS, TEXTS, strict=True))
-ERRORS = METRICS[:2]
+ABOUT: dict[str, str] = dict(zip(benchmark_fits.METRICS, TEXTS, strict=True))
+ERRORS = benchmark_fits.METRICS[:2]
 # What the quantities of a fit begin with, and the dimension of its sweeps.
 AFFINE, NETWORK, OF_WELL = "", "network_", "well_"
 SWEEPS = {AFFINE: "sweep", NETWORK: "network_sweep", OF_WELL: "well_sweep"}
 
 
-def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
+def bind(config: PiftConfig, given: Given, stages: Stages) -> benchmark_fits.Study:
     """A study along the problems that affine controls solve.
 
     Raises:
         InputError: for nothing but the double well.
     """
-    names = [name for name in config.benchmark.problems if name != WELL]
+    names = [name for name in config.benchmark.problems if name != standard_cases.WELL]
     if not names:
         raise InputError("benchmark.problems must hold another one beside double_well")
     own = (Axis("problem", names, static=True),)
     # A problem is a name: no member has an instance that is drawn.
-    return Study(config, given, stages, lambda member: member, [seed_axis(config)], own)
+    return benchmark_fits.Study(
+        config, given, stages, lambda member: member, [seed_axis(config)], own
+    )
 
 
-def measure(study: Study) -> Found:
+def measure(study: benchmark_fits.Study) -> Found:
     """Fit every problem from the pre-trained policy, u = 0."""
     config, names = study.config, study.own[0].values
-    cases = {name: make_case(config, name) for name in names}
-    fits = {AFFINE: fit_affine(study, cases), NETWORK: fit_networks(study, cases)}
+    cases = {name: standard_cases.make_case(config, name) for name in names}
+    fits = {
+        AFFINE: benchmark_fits.fit_affine(study, cases),
+        NETWORK: benchmark_fits.fit_networks(study, cases),
+    }
     about = list(cases.values())
     notes = {
         "parametrisation": "affine controls need few sweeps because their class holds the optimum "
@@ -81,9 +75,9 @@ def measure(study: Study) -> Found:
         "algorithms",
         "time": _times(fits[NETWORK], study.stages),
     }
-    if WELL in config.benchmark.problems:
-        cases[WELL] = make_case(config, WELL)
-        fits[OF_WELL] = fit_well(study, cases[WELL])
+    if standard_cases.WELL in config.benchmark.problems:
+        cases[standard_cases.WELL] = standard_cases.make_case(config, standard_cases.WELL)
+        fits[OF_WELL] = benchmark_fits.fit_well(study, cases[standard_cases.WELL])
         notes["double well"] = (
             "the control of each coordinate is a function of it alone, as the exact one is: "
             "known structure, which networks of all coordinates do not have"
@@ -105,20 +99,20 @@ def measure(study: Study) -> Found:
     )
 
 
-def _times(trained: Fitted, stages: Stages) -> str:
+def _times(trained: benchmark_fits.Fitted, stages: Stages) -> str:
     """Seconds of the networks in this process, compilation apart."""
     each = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in trained.seconds.items())
     compiled = sum(c.compile_seconds for name, c in stages.costs.items() if "network" in name)
     return f"a sweep of one network: {each}; compiled in {compiled:.0f} s"
 
 
-def _case(view: View) -> Case:
+def _case(view: View) -> standard_cases.Case:
     """The problem of a view; where none is chosen, the double well."""
-    return view.found.more[view.at.get("problem", WELL)]
+    return view.found.more[view.at.get("problem", standard_cases.WELL)]
 
 
 def _has_well(view: View) -> bool:
-    return WELL in view.found.more
+    return standard_cases.WELL in view.found.more
 
 
 def _net(view: View) -> str:
@@ -138,10 +132,10 @@ def _sweeps(view: View, prefix: str) -> int:
     return len(view.values_of(SWEEPS[prefix])) - 1
 
 
-def _usual(view: View) -> Got:
+def _usual(view: View) -> statistics.Got:
     """The error of the usual optimum itself, with the interval of a mean over paths."""
     gap = np.asarray(_case(view).gap)
-    return Got(mean_interval(gap), said=f"{gap.size} paths")
+    return statistics.Got(mean_interval(gap), said=f"{gap.size} paths")
 
 
 def _size(view: View) -> str:
@@ -150,7 +144,9 @@ def _size(view: View) -> str:
 
 def _ratio(view: View) -> float:
     case = _case(view)
-    found = jax.jit(separate_ratio)(case.standard.problem, case.optimum, case.exact.states)
+    found = jax.jit(standard_cases.separate_ratio)(
+        case.standard.problem, case.optimum, case.exact.states
+    )
     return float(found)
 
 
@@ -169,9 +165,9 @@ def _goal(prefix: str, where: Callable[[View], str], goal: float) -> Row:
     def below(view: View) -> np.ndarray:
         return view(f"{prefix}to_exact") <= goal
 
-    def first(view: View) -> Got:
+    def first(view: View) -> statistics.Got:
         said = lost_words(view(f"{prefix}to_exact"))
-        return Got(over_seeds(np.argmax(below(view), axis=1)), said=said)
+        return statistics.Got(over_seeds(np.argmax(below(view), axis=1)), said=said)
 
     return Row(
         *(ID, f"sweeps to a control L2 error of {goal:g}", first),
@@ -189,27 +185,29 @@ def _network(view: View) -> str:
     return f"{_title(view)}, {_net(view)}"
 
 
-def _panel(view: View, prefix: str) -> Panel:
+def _panel(view: View, prefix: str) -> figures.Panel:
     """Errors to both optima along the sweeps."""
-    return Panel(
+    return figures.Panel(
         "convergence",
         SWEEPS[prefix],
         tuple(view.line(f"{prefix}{name}", name.removeprefix("to_")) for name in ERRORS),
-        (Drawn("between the two", level=float(_case(view).gap.mean())),),
+        (figures.Theory("between the two", level=float(_case(view).gap.mean())),),
         title=_title(view),
         xlabel="sweep",
         ylabel="control L2 error to the optimum",
     )
 
 
-def _each(view: View, prefix: str) -> list[Panel]:
+def _each(view: View, prefix: str) -> list[figures.Panel]:
     problems = view.values_of("problem").tolist()
     return [_panel(view.chosen(problem=name), prefix) for name in problems]
 
 
-def _networks(views: Sequence[View]) -> Iterable[Figure]:
+def _networks(views: Sequence[View]) -> Iterable[figures.Figure]:
     view = views[0]
-    yield Figure("benchmark_network", tuple(_each(view, NETWORK)), f"The same with {_net(view)}.")
+    yield figures.Figure(
+        "benchmark_network", tuple(_each(view, NETWORK)), f"The same with {_net(view)}."
+    )
 
 
 def _over_sweeps(prefix: str, names: Sequence[str], own: tuple[str, ...] | None) -> list[Quantity]:
@@ -228,8 +226,8 @@ run = Recipe(
     measure=measure,
     names=NAMES,
     quantities=(
-        *_over_sweeps(AFFINE, METRICS, None),
-        *_over_sweeps(NETWORK, METRICS, None),
+        *_over_sweeps(AFFINE, benchmark_fits.METRICS, None),
+        *_over_sweeps(NETWORK, benchmark_fits.METRICS, None),
         Quantity("gap", "error of the usual optimum", seeds=False),
         Quantity("size", "error of changing nothing", seeds=False),
         *_over_sweeps(OF_WELL, ERRORS, ()),
@@ -238,7 +236,7 @@ run = Recipe(
         USUAL(each=("problem",)),
         Row(
             *(ID, _error("to_exact", AFFINE)),
-            Last("to_exact", longer="more of benchmark.num_sweeps"),
+            statistics.Last("to_exact", longer="more of benchmark.num_sweeps"),
             _passes,
             each=("problem",),
             where=_affine,
@@ -246,7 +244,7 @@ run = Recipe(
         *(_goal(AFFINE, _affine, goal) for goal in GOALS),
         *(
             Row(
-                *(ID, _error(name, NETWORK), Last(f"{NETWORK}{name}")),
+                *(ID, _error(name, NETWORK), statistics.Last(f"{NETWORK}{name}")),
                 each=("problem",),
                 where=_network,
             )
@@ -255,7 +253,11 @@ run = Recipe(
         *(_goal(NETWORK, _network, goal) for goal in GOALS),
         USUAL(when=_has_well),
         Row(
-            *(ID, "max_t ρ_t at the exact optimum, on its paths", Exact(_ratio, said="")),
+            *(
+                ID,
+                "max_t ρ_t at the exact optimum, on its paths",
+                statistics.Exact(_ratio, said=""),
+            ),
             Theory(1.0, "<=", "PI-FT contracts"),
             where=_steps,
             sampled=True,
@@ -265,7 +267,7 @@ run = Recipe(
             Row(
                 ID,
                 lambda view, name=name: f"{_error(name, OF_WELL)(view)}, of {_size(view)}",
-                Last(f"{OF_WELL}{name}"),
+                statistics.Last(f"{OF_WELL}{name}"),
                 where=lambda view: f"{_title(view)}, functions of one coordinate each",
                 when=_has_well,
             )

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
 from fineq.errors import InputError
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
 from fineq.pift import terminal
 from fineq.results import Array as Named
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.affine import Facts, facts_of, means, of_means
-from fineq.studies.pift.common import NAMES, Study, make_study
+from fineq.studies import statistics
+from fineq.studies.pift import affine, common
 from fineq.studies.pift.picture import (
     check_picture,
     draw_picture,
@@ -25,9 +23,7 @@ from fineq.studies.pift.picture import (
     picture_claims,
     picture_figures,
 )
-from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Exponent, Median, Share
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep.stages import Stages
 
 LARGE = 4  # so many of the largest β show the limit β → ∞
@@ -38,7 +34,7 @@ QUANTITIES = (
     Quantity("gain", "reward gained over the pre-trained model"),
     Quantity("value", "J*"),
     Quantity("to_tilt", "KL of Y_T to the tilted law [nat]"),
-    *of_means("best", "the optimal m*"),
+    *affine.of_means("best", "the optimal m*"),
 )
 # Quantity, its exponent in β as β → ∞, what a larger β does, the panel's title, theory's line.
 FALLS = (
@@ -47,18 +43,20 @@ FALLS = (
     ("gain", -1.0, "the reward is smaller", "Reward", "∝ β⁻¹"),
 )
 POWERS = {
-    name: Exponent(*(name, "beta", MARGIN, "larger β", LARGE, exponent), exact=True, lost=False)
+    name: statistics.Exponent(
+        *(name, "beta", MARGIN, "larger β", LARGE, exponent), exact=True, lost=False
+    )
     for name, exponent, *_ in FALLS
 }
 
 
-def bind(config: Any, given: Any, stages: Stages) -> Study:
+def bind(config: Any, given: Any, stages: Stages) -> common.Study:
     """A study along β.
 
     Raises:
         InputError: unless β, and nothing else, is swept over `LARGE` rising values or more.
     """
-    study = make_study(config, given, stages)
+    study = common.make_study(config, given, stages)
     *swept, _ = study.axes
     if [axis.name for axis in swept] != ["beta"] or len(swept[0]) < LARGE:
         raise InputError(f"study=beta needs sweep.beta=[...] of {LARGE} values or more, alone")
@@ -69,10 +67,10 @@ def bind(config: Any, given: Any, stages: Stages) -> Study:
     return study._replace(own=tuple(swept), axes=study.axes[-1:])
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Solve every instance at every β, and one mixture in the plane at some."""
     axes = [*study.own, *study.axes]
-    facts = facts_of(study, axes)
+    facts = affine.facts_of(study, axes)
     posed = np.asarray(facts.solution.well_posed)
 
     def to_tilt(member: Any) -> Any:
@@ -85,7 +83,7 @@ def measure(study: Study) -> Found:
         "gain": np.asarray(facts.reward) - np.asarray(facts.pretrained),
         "value": np.asarray(facts.value),
         "to_tilt": np.asarray(study.stages.measure("tilt", to_tilt, axes)),
-        **means("best", facts.solution.policy),
+        **affine.means("best", facts.solution.policy),
     }
     picture = draw_picture(study) if study.config.picture.betas else None
     typical = [np.median(row[np.isfinite(row)]) for row in values["divergence"]]
@@ -101,7 +99,7 @@ def measure(study: Study) -> Found:
     )
 
 
-def _notes(facts: Facts, posed: np.ndarray) -> dict[str, str]:
+def _notes(facts: affine.Facts, posed: np.ndarray) -> dict[str, str]:
     beyond, notes = np.asarray(facts.ratio) >= 1, {}
     if beyond.any():
         notes["contraction"] = f"{int(beyond.sum())} of {posed.size} members lie beyond contraction"
@@ -117,8 +115,10 @@ def _range(view: View, first: int = 0) -> str:
     return f"β = {betas[first]:g} to {betas[-1]:g}"
 
 
-def _falls(name: str) -> Share:
-    return Share(lambda view: np.all(np.diff(view(name, lost=False), axis=0) < 0, axis=0), True)
+def _falls(name: str) -> statistics.Share:
+    return statistics.Share(
+        lambda view: np.all(np.diff(view(name, lost=False), axis=0) < 0, axis=0), True
+    )
 
 
 def _at_smallest(view: View) -> np.ndarray:
@@ -126,21 +126,23 @@ def _at_smallest(view: View) -> np.ndarray:
     return smallest[np.isfinite(smallest)]
 
 
-def _power(view: View, name: str, exponent: float, title: str, label: str) -> Panel:
+def _power(view: View, name: str, exponent: float, title: str, label: str) -> figures.Panel:
     if not view.kept.any():
-        return Panel("powerlaw", "beta", (view.line(name),), title=title)
+        return figures.Panel("powerlaw", "beta", (view.line(name),), title=title)
     start = float(view.values_of("beta")[-LARGE])
-    theory = Drawn(label, exponent=exponent, line=0, start=start)
-    return Panel("powerlaw", "beta", (view.line(name, fit=POWERS[name]),), (theory,), title=title)
+    theory = figures.Theory(label, exponent=exponent, line=0, start=start)
+    return figures.Panel(
+        "powerlaw", "beta", (view.line(name, fit=POWERS[name]),), (theory,), title=title
+    )
 
 
-def _frontier(view: View) -> list[Panel]:
+def _frontier(view: View) -> list[figures.Panel]:
     title = "Reward against divergence"
-    frontier = Panel(
+    frontier = figures.Panel(
         *("curves", "frontier", (view.line("gain"),)), title=title, xscale="log", yscale="log"
     )
     title = "Distance from the tilted law"
-    return [frontier, Panel("powerlaw", "beta", (view.line("to_tilt"),), title=title)]
+    return [frontier, figures.Panel("powerlaw", "beta", (view.line("to_tilt"),), title=title)]
 
 
 def _posed(view: View) -> bool:
@@ -151,7 +153,7 @@ EVERYWHERE = {"who": "well posed at every β", "when": _posed}
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     words=lambda study, piece: "",
     quantities=QUANTITIES,
     claims=(
@@ -181,7 +183,7 @@ run = Recipe(
         Row(
             "pift/terminal-law",
             "KL of Y_T to the tilt of the pre-trained law, smallest β (median)",
-            Median(_at_smallest),
+            statistics.Median(_at_smallest),
             where=lambda view: (
                 f"β = {view.values_of('beta')[0]:g}, T = {view.study.config.schedule.num_steps}"
             ),

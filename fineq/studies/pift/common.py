@@ -6,8 +6,8 @@ from fineq.rates import Rate
 from fineq.studies import common
 from fineq.studies.common import Names, seed_axis, user_axes
 from fineq.studies.pift import claims as claims  # registers them
+from fineq.studies.pift import instances
 from fineq.studies.pift.config import PiftConfig
-from fineq.studies.pift.instances import Given, Instance, is_drawn, make_instance, schedule_of
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -27,7 +27,7 @@ NAMES = Names(
 )
 
 
-Study = common.Study[PiftConfig, Given, Instance]
+Study = common.Study[PiftConfig, instances.Given, instances.Instance]
 
 
 def is_linear_quadratic(study: Study) -> bool:
@@ -44,12 +44,14 @@ def schedule_note(config: PiftConfig) -> dict[str, str]:
     """The floor of the last step's variance, which the posterior's formula puts at 0."""
     if config.schedule.variance != "posterior" or "schedule" in config.sweep:
         return {}
-    last = float(schedule_of(config).sigmas[-1]) ** 2
+    last = float(instances.schedule_of(config).sigmas[-1]) ** 2
     kind = "that of the step before" if config.schedule.floor is None else "as given"
     return {"floor": f"posterior variances; σ² of the last step is floored at {last:.3g}, {kind}"}
 
 
-def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool = False) -> Study:
+def make_study(
+    config: PiftConfig, given: instances.Given, stages: Stages, *, random: bool = False
+) -> Study:
     """Bind a configuration.
 
     Args:
@@ -60,11 +62,11 @@ def make_study(config: PiftConfig, given: Given, stages: Stages, *, random: bool
             is given says all.
     """
     seeds = seed_axis(config)
-    if not (random or is_drawn(config, given)):
+    if not (random or instances.is_drawn(config, given)):
         seeds = Axis(seeds.name, seeds.values[:1])
     axes = [*user_axes(config), seeds]
-    same = not (random or is_drawn(config, given))
-    return Study(config, given, stages, make_instance(config, given), axes, alike=same)
+    same = not (random or instances.is_drawn(config, given))
+    return Study(config, given, stages, instances.make_instance(config, given), axes, alike=same)
 
 
 def no_rate(rate: Rate, exponent: np.ndarray) -> str:

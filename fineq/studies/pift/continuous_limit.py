@@ -15,26 +15,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.ddpm.laws import Gaussian, Mixture, mixture
+from fineq.ddpm import laws
 from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
-from fineq.figures import Figure, Line, Panel
-from fineq.figures import Theory as Drawn
-from fineq.pift import hjb
-from fineq.pift.continuous import Apart, apart, quadrature
+from fineq.pift import continuous, hjb
 from fineq.pift.rewards import Quadratic, Wave
 from fineq.rates import power_law
 from fineq.rates.order import convergence_orders
+from fineq.studies import statistics
 from fineq.studies.common import first_alone
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.common import NAMES, Study, make_study
+from fineq.studies.pift import common
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.drawn import VARIANCES, VARYING, Problems, draw, over_steps, refuse_lost
 from fineq.studies.pift.instances import Given
-from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Exact, Exponent, Got, Median
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -62,20 +58,22 @@ LABELS = {
     "control": r"root mean square of $u^*$ − limit",
     "gap": r"certificate of the chain less $J^*$",
 }
-ORDERS = {name: Exponent(name, "num_steps", MARGIN, "larger T") for name in ABOUT}
+ORDERS = {name: statistics.Exponent(name, "num_steps", MARGIN, "larger T") for name in ABOUT}
 REFINED = {
-    quantity.name: Exponent(quantity.name, "num_times", MARGIN, "larger continuous.num_times")
+    quantity.name: statistics.Exponent(
+        quantity.name, "num_times", MARGIN, "larger continuous.num_times"
+    )
     for quantity in GRIDS
 }
 
 
-def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
+def bind(config: PiftConfig, given: Given, stages: Stages) -> common.Study:
     """Gaussian data and a linear or quadratic reward, at one price."""
-    study = make_study(config, given, stages)
+    study = common.make_study(config, given, stages)
     if config.betas:
         raise InputError("continuous_limit needs one beta, not betas")
     first = study.instance({"seed": config.first_seed})
-    if not (isinstance(first.law, Gaussian) and isinstance(first.problem.reward, Quadratic)):
+    if not (isinstance(first.law, laws.Gaussian) and isinstance(first.problem.reward, Quadratic)):
         raise InputError(
             "continuous_limit needs data.name=gaussian and a linear or quadratic reward, got "
             f"data.name={config.data.name}, reward.name={config.reward.name}"
@@ -84,14 +82,14 @@ def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
     return study._replace(own=(VARYING, grids))
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Chains against their limit; then policy iteration in continuous time."""
     steps = study.config.continuous.num_steps
 
-    def one(drawn: Problems, schedule: Schedule) -> Apart:
+    def one(drawn: Problems, schedule: Schedule) -> continuous.Apart:
         law = drawn.law
-        assert isinstance(law, Gaussian)
-        return apart(drawn.problem(schedule), law, schedule)
+        assert isinstance(law, laws.Gaussian)
+        return continuous.apart(drawn.problem(schedule), law, schedule)
 
     found = over_steps(study, draw(study), steps, one)._asdict()
     values = {name: np.moveaxis(np.asarray(x), -1, 0) for name, x in found.items()}
@@ -101,13 +99,15 @@ def measure(study: Study) -> Found:
     return Found({**values, **refined}, study.own, {"num_steps": steps, "iteration": iterations})
 
 
-def line() -> tuple[Mixture, Wave]:
+def line() -> tuple[laws.Mixture, Wave]:
     """The mixture and the reward on a line."""
-    law = mixture(np.full(2, 0.5), np.array([[-MODES], [MODES]]), np.full((2, 1, 1), DEVIATION**2))
+    law = laws.mixture(
+        np.full(2, 0.5), np.array([[-MODES], [MODES]]), np.full((2, 1, 1), DEVIATION**2)
+    )
     return law, Wave(jnp.ones(1), jnp.asarray(1.0), jnp.asarray(0.5), jnp.asarray(0.3))
 
 
-def _refined(study: Study) -> dict[str, np.ndarray]:
+def _refined(study: common.Study) -> dict[str, np.ndarray]:
     """Policy iteration on each grid against quadrature, at every swept value."""
     config, (law, reward) = study.config, line()
     count = config.continuous.num_iterations
@@ -122,8 +122,8 @@ def _refined(study: Study) -> dict[str, np.ndarray]:
             return jnp.max(jnp.where(seen, jnp.abs(x), 0.0), axis=-1)
 
         bars = jnp.exp(domain.times - domain.times[-1])
-        value = quadrature(law, reward, beta, bars[0], domain.points)[0]
-        control = quadrature(law, reward, beta, bars[half], domain.points)[1]
+        value = continuous.quadrature(law, reward, beta, bars[0], domain.points)[0]
+        control = continuous.quadrature(law, reward, beta, bars[half], domain.points)[1]
         return {
             "grid_value": most(found.values[-1, 0] - value),
             "grid_control": most(found.controls[-1, half] - control),
@@ -170,7 +170,7 @@ def _order(name: str) -> Row:
     return Row(id, what, ORDERS[name], theory, each=("variance",), when=_enough)
 
 
-def _forward(name: str) -> Callable[[View], Got]:
+def _forward(name: str) -> Callable[[View], statistics.Got]:
     return lambda view: ORDERS[name](view.chosen(variance="forward"))
 
 
@@ -180,8 +180,8 @@ def _on_line(view: View) -> str:
     return f"mixture on a line, {beta}{view.values_of('num_times')[-1]:g} steps"
 
 
-def _refinement(name: str) -> Exact:
-    return Exact(lambda view: REFINED[name].law(view).local_slopes[-1], said="")
+def _refinement(name: str) -> statistics.Exact:
+    return statistics.Exact(lambda view: REFINED[name].law(view).local_slopes[-1], said="")
 
 
 def _newton(view: View) -> float:
@@ -198,23 +198,23 @@ def _unresolved(view: View) -> str:
     )
 
 
-def _against(view: View, name: str, title: str) -> Panel:
-    words = NAMES.values["variance"]
-    return Panel(
+def _against(view: View, name: str, title: str) -> figures.Panel:
+    words = common.NAMES.values["variance"]
+    return figures.Panel(
         "powerlaw",
         "num_steps",
         tuple(view.line(name, words[k], fit=ORDERS[name], variance=k) for k in VARIANCES),
-        (Drawn(r"slope of $T^{-1}$", exponent=-1.0, line=0),),
+        (figures.Theory(r"slope of $T^{-1}$", exponent=-1.0, line=0),),
         title=view.titled(title),
         ylabel=LABELS[name],
     )
 
 
-def _bellman(views: Sequence[View]) -> list[Figure]:
+def _bellman(views: Sequence[View]) -> list[figures.Figure]:
     """Policy iteration on grids, at the first swept values."""
     first = views[0]
     grids = first.values_of("num_times").tolist()
-    iterations = Panel(
+    iterations = figures.Panel(
         "convergence",
         "iteration",
         tuple(first.line("grid_iterates", f"{n:g} steps", num_times=n) for n in grids),
@@ -224,15 +224,15 @@ def _bellman(views: Sequence[View]) -> list[Figure]:
         ylabel="largest |V − limit on the grid|",
         ordered=True,
     )
-    lines: tuple[Line, ...] = tuple(
+    lines: tuple[figures.Line, ...] = tuple(
         first.line(f"grid_{name}", name, fit=REFINED[f"grid_{name}"])
         for name in ("value", "control")
     )
-    refinement = Panel(
+    refinement = figures.Panel(
         "powerlaw",
         "num_times",
         lines,
-        (Drawn("slope of second order", exponent=-2.0, line=0),),
+        (figures.Theory("slope of second order", exponent=-2.0, line=0),),
         over=(),
         title="Refining space and time",
         xlabel="time steps",
@@ -240,13 +240,13 @@ def _bellman(views: Sequence[View]) -> list[Figure]:
     )
     caption = "The Bellman equation of a mixture on a line, against Hopf-Cole."
     note = first_alone([view.piece for view in views])
-    return [Figure("bellman", (iterations, refinement), caption, note)]
+    return [figures.Figure("bellman", (iterations, refinement), caption, note)]
 
 
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     quantities=(
         *CHAINS,
         *GRIDS,
@@ -262,7 +262,7 @@ run = Recipe(
         Row(
             "pift/continuous-time",
             f"{ABOUT['control']} over what its variance explains, posterior variance",
-            Median(_over_shortfall),
+            statistics.Median(_over_shortfall),
             Theory(1.0, "~", "|(σ²/b - 1) ∇V/β|", margin=MARGIN),
             where=lambda view: f"T = {view.values_of('num_steps')[-1]:g}",
             when=_enough,
@@ -272,7 +272,7 @@ run = Recipe(
         Row(
             "pift/certificate",
             "certificate less J of the optimum, least",
-            Exact(lambda view: view("gap").min()),
+            statistics.Exact(lambda view: view("gap").min()),
             Theory(0.0, ">=", "J <= E[β log E[e^{r/β} | Y_0]]"),
             where="all T, both variances",
             when=_enough,
@@ -297,7 +297,7 @@ run = Recipe(
         Row(
             "pift/continuous-time",
             "order of convergence of policy iteration in continuous time",
-            Exact(_newton, said=""),
+            statistics.Exact(_newton, said=""),
             Theory(2.0, "~", "policy iteration is Newton's method", margin=NEWTON),
             where=_on_line,
             premature=_unresolved,

@@ -6,16 +6,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.pift.parametric import linear
+from fineq import sweep
+from fineq.pift.parametric import linear, training
 from fineq.pift.parametric.error import Reference
 from fineq.pift.parametric.features import Features, Scale
 from fineq.pift.parametric.linear import LinearSweeps
 from fineq.pift.parametric.networks import network
 from fineq.pift.parametric.optimiser import Optimiser
-from fineq.pift.parametric.training import NetworkAscent, NetworkSweeps, NetworkTraining
 from fineq.pift.problem import Problem
 from fineq.pift.standard_problems import as_dtype
-from fineq.sweep import Program, Task, solving
 from fineq.sweep.stages import Member
 
 
@@ -54,7 +53,7 @@ def linear_program(
     by: LinearSweeps,
     num_sweeps: int,
     known: Callable[[Features, Facing], Mapping[str, Array]] = lambda features, facing: {},
-) -> Program:
+) -> sweep.Program:
     """Linear controls from the pre-trained policy, measured after every sweep.
 
     Args:
@@ -65,11 +64,11 @@ def linear_program(
         known: more numbers to record, computed once.
     """
 
-    def make(key: Array, member: Member) -> Task:
+    def make(key: Array, member: Member) -> sweep.Task:
         facing = face(member)
         made = features(key, facing)
         facing = facing._replace(known={**facing.known, **known(made, facing)})
-        return Task(facing.problem, by, linear.start(facing.problem, made), facing)
+        return sweep.Task(facing.problem, by, linear.start(facing.problem, made), facing)
 
     return _program(make, num_sweeps)
 
@@ -101,9 +100,9 @@ class Net(NamedTuple):
         """AdamW over a number of gradient steps in each sweep."""
         return Optimiser(self.learning_rate, num_steps=self.num_sweeps * steps)
 
-    def fitted(self) -> NetworkSweeps:
+    def fitted(self) -> training.NetworkSweeps:
         """PI-FT: regression on simulated value gradients."""
-        return NetworkSweeps(
+        return training.NetworkSweeps(
             num_paths=self.num_paths,
             optimiser=self.optimiser(self.num_batches * self.num_passes),
             num_batches=self.num_batches,
@@ -111,12 +110,14 @@ class Net(NamedTuple):
             num_passes=self.num_passes,
         )
 
-    def ascent(self) -> NetworkAscent:
+    def ascent(self) -> training.NetworkAscent:
         """Stochastic gradient ascent on J with as many paths a sweep, in as many batches."""
-        return NetworkAscent(self.num_paths, self.optimiser(self.num_batches), self.num_batches)
+        return training.NetworkAscent(
+            self.num_paths, self.optimiser(self.num_batches), self.num_batches
+        )
 
 
-def network_program(face: Face, net: Net, by: NetworkTraining) -> Program:
+def network_program(face: Face, net: Net, by: training.NetworkTraining) -> sweep.Program:
     """A network from the pre-trained policy, in float32, measured after every sweep.
 
     Args:
@@ -125,13 +126,13 @@ def network_program(face: Face, net: Net, by: NetworkTraining) -> Program:
         by: the method, `net.fitted()` or `net.ascent()`.
     """
 
-    def make(key: Array, member: Member) -> Task:
+    def make(key: Array, member: Member) -> sweep.Task:
         facing = as_dtype(face(member), jnp.float32)
         shape = {"width": net.width, "depth": net.depth, "activation": net.activation}
-        return Task(facing.problem, by, network(key, facing.scale, **shape), facing)
+        return sweep.Task(facing.problem, by, network(key, facing.scale, **shape), facing)
 
     return _program(make, net.num_sweeps)
 
 
-def _program(make: Callable[[Array, Member], Task], num_sweeps: int) -> Program:
-    return solving(make, num_steps=num_sweeps, record=list(range(num_sweeps + 1)))
+def _program(make: Callable[[Array, Member], sweep.Task], num_sweeps: int) -> sweep.Program:
+    return sweep.solving(make, num_steps=num_sweeps, record=list(range(num_sweeps + 1)))

@@ -1,13 +1,13 @@
 """What the user brings to fine-tuning: points and a reward."""
 
 from fineq.errors import InputError
-from fineq.studies.inputs import Loaded, load_function, load_points
+from fineq.studies import inputs
 from fineq.studies.pift.config import PiftConfig
 
 NUM_TRIED = 256  # states at which a reward is tried before anything runs
 
 
-def load(config: PiftConfig) -> Loaded:
+def load(config: PiftConfig) -> inputs.Loaded:
     """Load and check what the configuration names: points and reward, and every list in it.
 
     Raises:
@@ -28,11 +28,13 @@ def load(config: PiftConfig) -> Loaded:
         )
     given, read = Given(), {}
     if config.data.name == "points":
-        found = load_points("data.path", config.data.path, config.data.columns, config.data.header)
+        found = inputs.load_points(
+            "data.path", config.data.path, config.data.columns, config.data.header
+        )
         given = given._replace(points=points(found.x, found.weights))
         read["data.path"] = found.words
     if config.reward.name == "python":
-        function = load_function("reward.target", str(config.reward.target))
+        function = inputs.load_function("reward.target", str(config.reward.target))
         given = given._replace(function=function)
     # A first instance on concrete numbers: every check of laws, schedule and reward speaks here.
     make = make_instance(config, given)
@@ -42,4 +44,4 @@ def load(config: PiftConfig) -> Loaded:
     tried = instance.law.noised(0.5).sample(key, NUM_TRIED)
     name = f"reward.target={config.reward.target}" if given.function else "reward"
     check_reward(instance.problem.reward, tried, name)
-    return Loaded(given, read)
+    return inputs.Loaded(given, read)

@@ -11,10 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq import figures
 from fineq.claims import Theory
 from fineq.claims.counting import over_seeds
-from fineq.figures import Figure, Panel
-from fineq.figures import Theory as Drawn
 from fineq.iterate import unroll
 from fineq.pift.grid.checks import change_under_halving, memory_bytes
 from fineq.pift.grid.gridded import gridded
@@ -23,12 +22,10 @@ from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import Grid
 from fineq.studies.decay import Decay, LinearRate
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.common import NAMES, Study, make_study, no_rate, schedule_note
+from fineq.studies.pift import common
 from fineq.studies.pift.grids import grid_of
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Got
-from fineq.studies.view import View
 from fineq.sweep.stages import Member
 
 MARGIN = 0.1  # as on linear-quadratic instances
@@ -44,7 +41,7 @@ QUANTITIES = (
 )
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Sweep and iterate on the grid, for every member."""
     config, grid = study.config, grid_of(study)
     rule: Any = config.inner.rule
@@ -72,7 +69,7 @@ def measure(study: Study) -> Found:
         "grid": f"{grid.num} points on each axis, from {np.round(grid.low, 2).tolist()} to "
         f"{np.round(grid.axes[:, -1], 2).tolist()}",
         "error of the grid": _halved(study, grid),
-        **schedule_note(config),
+        **common.schedule_note(config),
         **_notes(found),
     }
     coords = {name: np.arange(found[of].shape[-1]) for name, of in COORDS.items()}
@@ -82,7 +79,7 @@ def measure(study: Study) -> Found:
 COORDS = {"iteration": "distance", "t": "local"}
 
 
-def _halved(study: Study, grid: Grid) -> str:
+def _halved(study: common.Study, grid: Grid) -> str:
     """How far a grid of half the spacing moves the optimum of the first member."""
     first = {axis.name: axis.values[0] for axis in study.axes}
     fine = 2 * grid.num - 1
@@ -161,14 +158,14 @@ CAPTION = (
 )
 
 
-def _whole_sweeps(views: Sequence[View]) -> list[Figure]:
+def _whole_sweeps(views: Sequence[View]) -> list[figures.Figure]:
     ratios = [float(np.median(view("local").max(axis=-1))) for view in views]
     drawn = [
-        Drawn("curvature at the optimum" if i == 0 else "", ratio=ratio, line=i)
+        figures.Theory("curvature at the optimum" if i == 0 else "", ratio=ratio, line=i)
         for i, ratio in enumerate(ratios)
         if ratio < 1
     ]
-    panel = Panel(
+    panel = figures.Panel(
         "convergence",
         "iteration",
         tuple(view.line("distance", view.piece.label) for view in views),
@@ -177,19 +174,19 @@ def _whole_sweeps(views: Sequence[View]) -> list[Figure]:
         ordered=True,
         xlabel="sweep",
     )
-    return [Figure("linear_convergence", (panel,), CAPTION)]
+    return [figures.Figure("linear_convergence", (panel,), CAPTION)]
 
 
-def _per_step(view: View) -> list[Panel]:
+def _per_step(view: View) -> list[figures.Panel]:
     hidden = np.allclose(view("rate"), view("local"), rtol=NEAR, atol=0)
     local = "at the optimum" + (", on the measured line" if hidden else "")
-    panel = Panel(
+    panel = figures.Panel(
         "curves",
         "t",
         (view.line("rate", "measured"),),
         (
-            Drawn(local, variable="local", line=0, at=view.piece.at),
-            Drawn("Lipschitz bound", variable="bound", at=view.piece.at),
+            figures.Theory(local, variable="local", line=0, at=view.piece.at),
+            figures.Theory("Lipschitz bound", variable="bound", at=view.piece.at),
         ),
         title=view.titled("Ratio of the inner iteration"),
         yscale="log",
@@ -199,15 +196,15 @@ def _per_step(view: View) -> list[Panel]:
 
 
 RECIPE = Recipe(
-    bind=make_study,
+    bind=common.make_study,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     quantities=QUANTITIES,
     claims=(
         Row(
             "pift/linear-convergence",
             "decay exponent of |m - m*|, whole sweeps, over the predicted one",
-            Decay(RATE, _predicted, MARGIN / 2, no_rate),
+            Decay(RATE, _predicted, MARGIN / 2, common.no_rate),
             _exponent,
             who="that contract, with a linear rate",
         ),

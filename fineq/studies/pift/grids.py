@@ -3,14 +3,13 @@
 import jax
 import numpy as np
 
-from fineq.pift.grid import checks
-from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
+from fineq.pift.grid import checks, tensor
 from fineq.pift.rewards import check_reward
 from fineq.studies.pift.common import Study
 from fineq.sweep.stages import Member
 
 
-def grid_of(study: Study) -> Grid:
+def grid_of(study: Study) -> tensor.Grid:
     """The grid of a study, checked on its first member: fine, wide and small enough.
 
     Raises:
@@ -20,7 +19,7 @@ def grid_of(study: Study) -> Grid:
     config = study.config
     first, seeds = first_member(study), next(a for a in study.axes if a.name == "seed").values
     bounds = [
-        law_bounds(at.law, at.schedule, config.regularity.outside)
+        tensor.law_bounds(at.law, at.schedule, config.regularity.outside)
         for at in (study.instance({**first, "seed": seed}) for seed in seeds)
     ]
     low = np.min([b[0] for b in bounds], axis=0)
@@ -30,7 +29,7 @@ def grid_of(study: Study) -> Grid:
     checks.check_memory(
         checks.memory_bytes(problem.d, num, problem.num_steps, num_inner=config.inner.num_inner)
     )
-    grid = make_grid(low, high, num)
+    grid = tensor.make_grid(low, high, num)
     check_reward(problem.reward, grid.points())
     checks.check_grid(problem, grid)
     return jax.tree.map(lambda x: x.astype(config.precision), grid)

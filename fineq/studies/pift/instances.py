@@ -8,12 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.ddpm import schedules
-from fineq.ddpm.laws import Gaussian, Law, Mixture, check_weights, gaussian, mixture
+from fineq.ddpm import laws, schedules
 from fineq.ddpm.schedules import Schedule, make_schedule
 from fineq.errors import InputError
+from fineq.pift import rewards
 from fineq.pift.problem import Chain, Problem, Reward, ddpm_chain, make_problem
-from fineq.pift.rewards import Custom, LogRatio, Quadratic, Wave, linear, quadratic
 from fineq.settings.fields import replace_at
 from fineq.studies.pift.config import PiftConfig
 from fineq.sweep.stages import Member
@@ -27,7 +26,7 @@ class Given(NamedTuple):
         function: a reward, `[d] -> scalar`.
     """
 
-    points: Law | None = None
+    points: laws.Law | None = None
     function: Callable[[Array], Array] | None = None
 
 
@@ -65,7 +64,7 @@ def dimension(config: PiftConfig, given: Given) -> int:
     return len(config.data.means[0]) if config.data.means else config.data.d
 
 
-def law_of(config: PiftConfig, given: Given, key: Array) -> Law:
+def law_of(config: PiftConfig, given: Given, key: Array) -> laws.Law:
     """The data law: as given, or drawn from the key.
 
     Raises:
@@ -79,9 +78,9 @@ def law_of(config: PiftConfig, given: Given, key: Array) -> Law:
     if data.name == "gaussian":
         if len(data.means) != 1:
             raise InputError(f"data.means must hold one mean of a Gaussian, got {len(data.means)}")
-        return gaussian(_array("data.means", data.means)[0], _covariances(config)[0])
+        return laws.gaussian(_array("data.means", data.means)[0], _covariances(config)[0])
     weights = data.weights or [1 / len(data.means)] * len(data.means)
-    return mixture(
+    return laws.mixture(
         _array("data.weights", weights), _array("data.means", data.means), _covariances(config)
     )
 
@@ -100,7 +99,7 @@ def _covariances(config: PiftConfig) -> Array:
     return C
 
 
-def _drawn_law(config: PiftConfig, key: Array) -> Gaussian | Mixture:
+def _drawn_law(config: PiftConfig, key: Array) -> laws.Gaussian | laws.Mixture:
     data, d = config.data, config.data.d
     count = 1 if data.name == "gaussian" else data.num_components
     key_means, key_values, key_vectors = jax.random.split(key, 3)
@@ -110,14 +109,14 @@ def _drawn_law(config: PiftConfig, key: Array) -> Gaussian | Mixture:
     values = jnp.asarray(data.least, dtype) ** (1 - share) * data.largest**share
     vectors = random_basis(key_vectors, d, (count,), dtype)
     if data.name == "gaussian":
-        return Gaussian(means[0], values[0], vectors[0])
+        return laws.Gaussian(means[0], values[0], vectors[0])
     weights = data.weights or [1 / count] * count
     if len(weights) != count:
         raise InputError(
             f"data.weights must hold one weight per component, {count}, got {len(weights)}"
         )
-    check_weights("data.weights", jnp.asarray(weights, float))
-    return Mixture(jnp.log(jnp.asarray(weights, dtype)), Gaussian(means, values, vectors))
+    laws.check_weights("data.weights", jnp.asarray(weights, float))
+    return laws.Mixture(jnp.log(jnp.asarray(weights, dtype)), laws.Gaussian(means, values, vectors))
 
 
 def random_basis(key: Array, d: int, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -135,7 +134,7 @@ def random_basis(key: Array, d: int, shape: tuple[int, ...], dtype: Any) -> Arra
     return jax.lax.scan(reflect, jnp.broadcast_to(jnp.eye(d, dtype=dtype), (*shape, d, d)), z)[0]
 
 
-def reward_of(config: PiftConfig, given: Given, law: Law, key: Array) -> Reward:
+def reward_of(config: PiftConfig, given: Given, law: laws.Law, key: Array) -> Reward:
     """The terminal reward: as given, or drawn from the key.
 
     Raises:
@@ -147,23 +146,23 @@ def reward_of(config: PiftConfig, given: Given, law: Law, key: Array) -> Reward:
     match reward.name:
         case "linear":
             return _scaled(
-                linear(_direction(config, d, jax.random.normal(key, (d,), dtype))), scale
+                rewards.linear(_direction(config, d, jax.random.normal(key, (d,), dtype))), scale
             )
         case "quadratic":
             return _scaled(_quadratic(config, d, key), scale)
         case "wave":
             first = jnp.zeros(d, dtype).at[0].set(1.0)
             shift, ripple = (jnp.asarray(x, dtype) for x in (reward.shift, reward.ripple))
-            return Wave(_direction(config, d, first), scale, shift, ripple)
+            return rewards.Wave(_direction(config, d, first), scale, shift, ripple)
         case "log_ratio":
             return _log_ratio(config, law, scale)
         case _:
             assert given.function is not None
-            return Custom(given.function, scale)
+            return rewards.Custom(given.function, scale)
 
 
-def _scaled(q: Quadratic, scale: Array) -> Quadratic:
-    return Quadratic(scale * q.P, scale * q.p, scale * q.c)
+def _scaled(q: rewards.Quadratic, scale: Array) -> rewards.Quadratic:
+    return rewards.Quadratic(scale * q.P, scale * q.p, scale * q.c)
 
 
 def _direction(config: PiftConfig, d: int, default: Array) -> Array:
@@ -175,7 +174,7 @@ def _direction(config: PiftConfig, d: int, default: Array) -> Array:
     return w.astype(default.dtype)
 
 
-def _quadratic(config: PiftConfig, d: int, key: Array) -> Quadratic:
+def _quadratic(config: PiftConfig, d: int, key: Array) -> rewards.Quadratic:
     key_P, key_center = jax.random.split(key)
     dtype = jnp.dtype(config.precision)
     if config.reward.matrix:
@@ -189,7 +188,7 @@ def _quadratic(config: PiftConfig, d: int, key: Array) -> Quadratic:
         center = _array("reward.center", config.reward.center).astype(dtype)
         if center.shape != (d,):
             raise InputError(f"reward.center must have {d} entries, got {center.shape[0]}")
-    return quadratic(P, center)
+    return rewards.quadratic(P, center)
 
 
 def _curved(kind: str, d: int, key: Array, dtype: Any) -> Array:
@@ -201,8 +200,8 @@ def _curved(kind: str, d: int, key: Array, dtype: Any) -> Array:
     return (U * (jnp.asarray(signs, dtype) * values)[None]) @ U.T
 
 
-def _log_ratio(config: PiftConfig, law: Law, scale: Array) -> LogRatio:
-    if not isinstance(law, Mixture):
+def _log_ratio(config: PiftConfig, law: laws.Law, scale: Array) -> rewards.LogRatio:
+    if not isinstance(law, laws.Mixture):
         raise InputError("reward.name=log_ratio needs data.name=mixture")
     weights = _array("reward.weights", config.reward.weights)
     if weights.shape != law.log_weights.shape:
@@ -211,7 +210,7 @@ def _log_ratio(config: PiftConfig, law: Law, scale: Array) -> LogRatio:
             f"{weights.shape[0]}"
         )
     target = law._replace(log_weights=jnp.log(weights / weights.sum()).astype(scale.dtype))
-    return LogRatio(target, law, scale)
+    return rewards.LogRatio(target, law, scale)
 
 
 def is_drawn(config: PiftConfig, given: Given) -> bool:
@@ -228,7 +227,7 @@ class Instance(NamedTuple):
     """One member's problem, with the law of its data and a key for whatever else is drawn."""
 
     problem: Problem
-    law: Law
+    law: laws.Law
     schedule: Schedule
     key: Array
 

@@ -12,35 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Measured, Theory
-from fineq.figures import Figure, Panel
-from fineq.figures import Theory as Drawn
 from fineq.results import StudyResult
+from fineq.studies import statistics
 from fineq.studies.decay import Decay, LinearRate
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift import gridded_convergence
-from fineq.studies.pift.affine import (
-    Facts,
-    facts_of,
-    inner_errors,
-    means,
-    measured_ratios,
-    of_means,
-    sweeps,
-)
-from fineq.studies.pift.common import (
-    NAMES,
-    Study,
-    is_linear_quadratic,
-    make_study,
-    no_rate,
-    schedule_note,
-)
+from fineq.studies.pift import affine, common, gridded_convergence
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import Given
-from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Got, Median, Share
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep.stages import Stages
 
 NUM_POWERS = 1000  # power iterations: modes within 1% of the slowest die out to 4e-5
@@ -60,25 +40,25 @@ QUANTITIES = (
     Quantity("pretrained", "E r of the pre-trained chain"),
     Quantity("to_fixed_point", "|m − fixed point|", ("t", "inner")),
     Quantity("to_optimum", "|m − m*|", ("t", "inner")),
-    *of_means("best", "the optimal m*"),
-    *of_means("last", "m after the last sweep"),
+    *affine.of_means("best", "the optimal m*"),
+    *affine.of_means("last", "m after the last sweep"),
 )
 
 
 def run(config: PiftConfig, given: Given, stages: Stages) -> StudyResult:
     """Sweep over the whole trajectory, and iterate at each step, on the same instances."""
-    study = make_study(config, given, stages)
-    return (EXACT if is_linear_quadratic(study) else gridded_convergence.RECIPE)(
+    study = common.make_study(config, given, stages)
+    return (EXACT if common.is_linear_quadratic(study) else gridded_convergence.RECIPE)(
         config, given, stages
     )
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """The exact facts, a run of each kind of iteration, and the ratios of the maps."""
-    config, facts = study.config, facts_of(study)
-    result = sweeps(study, "sweeps", config.inner.num_sweeps)
-    inner = inner_errors(study, config.inner.num_inner)
-    ratios = measured_ratios(study, NUM_POWERS)
+    config, facts = study.config, affine.facts_of(study)
+    result = affine.sweeps(study, "sweeps", config.inner.num_sweeps)
+    inner = affine.inner_errors(study, config.inner.num_inner)
+    ratios = affine.measured_ratios(study, NUM_POWERS)
     posed = np.asarray(facts.solution.well_posed)
     names = ("ratio", "ratios", "value", "reward", "divergence", "pretrained")
     values = {
@@ -87,8 +67,8 @@ def measure(study: Study) -> Found:
         "last_ratio": ratios.sweep,
         "per_step": ratios.steps,
         **inner._asdict(),
-        **means("best", facts.solution.policy),
-        **means("last", result.final),
+        **affine.means("best", facts.solution.policy),
+        **affine.means("last", result.final),
     }
     coords = {
         "iteration": result.iterations,
@@ -99,7 +79,7 @@ def measure(study: Study) -> Found:
         values,
         coords=coords,
         lost=result.diverged | ~posed,
-        notes={**schedule_note(config), **_notes(facts)},
+        notes={**common.schedule_note(config), **_notes(facts)},
         more={
             "valid": result.valid,
             "diverged": result.diverged,
@@ -108,7 +88,7 @@ def measure(study: Study) -> Found:
     )
 
 
-def _notes(facts: Facts) -> dict[str, str]:
+def _notes(facts: affine.Facts) -> dict[str, str]:
     ratio = np.asarray(facts.ratio)
     posed = np.asarray(facts.solution.well_posed)
     notes = {}
@@ -128,7 +108,7 @@ def _notes(facts: Facts) -> dict[str, str]:
     return notes
 
 
-def _escape(facts: Facts) -> str:
+def _escape(facts: affine.Facts) -> str:
     """Where and along which direction the first ill-posed member's bracket grows for ever."""
     first = tuple(np.argwhere(~np.asarray(facts.solution.well_posed))[0])
     highest = np.asarray(facts.solution.highest)[first]
@@ -154,7 +134,7 @@ def _decay(name: str, power: int) -> Decay:
             return -power * np.log(view("ratio"))
 
     rate = LinearRate(name, "iteration", "whole sweeps", _masks)
-    return Decay(rate, predicted, MARGIN / 2, no_rate)
+    return Decay(rate, predicted, MARGIN / 2, common.no_rate)
 
 
 def _predicted(formula: str) -> Any:
@@ -167,16 +147,16 @@ def _posed(view: View) -> np.ndarray:
     return np.isfinite(view("ratio"))
 
 
-def _nothing(view: View, got: Got) -> str:
+def _nothing(view: View, got: statistics.Got) -> str:
     return "" if _posed(view).any() else "no member is well posed: a larger beta decides"
 
 
-def _mismatch(view: View) -> Got:
+def _mismatch(view: View) -> statistics.Got:
     """|V backward - J forward| over |J|, the largest of those that are well posed."""
     found = view.found.more["mismatch"][view.piece.index]
     largest = np.max(found[np.isfinite(found)], initial=-np.inf)
     measured = Measured.exact(float(largest) if np.isfinite(largest) else float("nan"))
-    return Got(measured, int(_posed(view).sum()))
+    return statistics.Got(measured, int(_posed(view).sum()))
 
 
 def _apart(view: View) -> np.ndarray:
@@ -198,15 +178,15 @@ def _nested(view: View) -> np.ndarray:
     return np.isfinite(errors[..., -1]) & (errors[..., -1] < errors[..., 0])
 
 
-def _sweep_panel(views: Sequence[View], name: str, title: str, power: int) -> Panel:
+def _sweep_panel(views: Sequence[View], name: str, title: str, power: int) -> figures.Panel:
     ratios = [median(view("ratio")) ** power for view in views]
     label = r"$\max_t\,\rho_t$" if power == 1 else r"$(\max_t\,\rho_t)^2$"
     drawn = [
-        Drawn(label if i == 0 else "", ratio=ratio, line=i)
+        figures.Theory(label if i == 0 else "", ratio=ratio, line=i)
         for i, ratio in enumerate(ratios)
         if ratio < 1
     ]
-    return Panel(
+    return figures.Panel(
         "convergence",
         "iteration",
         tuple(view.line(name, view.piece.label) for view in views),
@@ -217,7 +197,7 @@ def _sweep_panel(views: Sequence[View], name: str, title: str, power: int) -> Pa
     )
 
 
-def _whole_sweeps(views: Sequence[View]) -> list[Figure]:
+def _whole_sweeps(views: Sequence[View]) -> list[figures.Figure]:
     panels = (
         _sweep_panel(views, "distance", "Means, whole sweeps", 1),
         _sweep_panel(views, "gap", "Value gap, whole sweeps", 2),
@@ -226,16 +206,16 @@ def _whole_sweeps(views: Sequence[View]) -> list[Figure]:
         "Policy iteration on the whole trajectory, and the exact ratio max_t ρ_t (means) and "
         "its square (value gap), median over seeds."
     )
-    return [Figure("linear_convergence", panels, caption)]
+    return [figures.Figure("linear_convergence", panels, caption)]
 
 
-def _per_step(view: View) -> list[Panel]:
+def _per_step(view: View) -> list[figures.Panel]:
     """The ratio at every step, and nested PI-FT at the slowest, the middle and the last."""
-    ratio = Panel(
+    ratio = figures.Panel(
         "curves",
         "t",
         (view.line("per_step", "measured"),),
-        (Drawn(r"$\rho_t$", variable="ratios", line=0, at=view.piece.at),),
+        (figures.Theory(r"$\rho_t$", variable="ratios", line=0, at=view.piece.at),),
         title=view.titled("Ratio of the inner iteration"),
         yscale="log",
         ylabel="ratio",
@@ -243,7 +223,7 @@ def _per_step(view: View) -> list[Panel]:
     ratios = view("ratios")
     T = ratios.shape[-1]
     slowest = int(np.argmax([median(of_step) for of_step in ratios.T]))
-    nested = Panel(
+    nested = figures.Panel(
         "convergence",
         "inner",
         tuple(view.line("to_optimum", f"t = {t}", t=t) for t in sorted({slowest, T - 1, T // 2})),
@@ -263,9 +243,9 @@ def median(values: np.ndarray) -> float:
 ID = "pift/linear-convergence"
 FROM_AFAR = "share on which {} approach the optimum from the pre-trained policy"
 EXACT = Recipe(
-    bind=make_study,
+    bind=common.make_study,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     quantities=QUANTITIES,
     claims=(
         Row(
@@ -293,7 +273,7 @@ EXACT = Recipe(
         Row(
             ID,
             "ratio of the linearised plain sweep over the predicted one",
-            Median(lambda view: view("last_ratio") / view("ratio")),
+            statistics.Median(lambda view: view("last_ratio") / view("ratio")),
             Theory(1.0, "~", "max_t ρ_t", margin=EQUAL),
             who="that are well posed",
             undecided=_nothing,
@@ -301,7 +281,7 @@ EXACT = Recipe(
         Row(
             ID,
             "plain inner iteration: |ratio/ρ_t - 1|, largest over t",
-            Median(_apart),
+            statistics.Median(_apart),
             Theory(EQUAL, "<=", "ρ_t at V*"),
             who="that are well posed",
             undecided=_nothing,
@@ -311,7 +291,7 @@ EXACT = Recipe(
             Row(
                 ID,
                 FROM_AFAR.format(name),
-                Share(reached, among=_contracting),
+                statistics.Share(reached, among=_contracting),
                 who="with max_t ρ_t < 1",
                 when=lambda view: bool(_contracting(view).any()),
             )

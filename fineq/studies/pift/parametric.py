@@ -14,29 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from fineq.claims import Claim, Theory, claim
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
+from fineq import claims, figures
 from fineq.pift.certificates import ENOUGH, Gap
 from fineq.rates import pooled_interval
 from fineq.results import status_of
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.common import NAMES, Study, make_study
+from fineq.studies.pift import common, parametric_fits
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import Given
-from fineq.studies.pift.parametric_fits import (
-    TARGETS,
-    certificates,
-    exact_costate,
-    facing_of,
-    floors,
-    linear_fit,
-    networks,
-    spread,
-)
-from fineq.studies.recipe import Draw, Recipe, Row
+from fineq.studies.pift.parametric_fits import networks
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Exponent, Last
-from fineq.studies.view import View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -60,29 +47,31 @@ FLOOR = Exponent(
 )
 
 
-def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
+def bind(config: PiftConfig, given: Given, stages: Stages) -> common.Study:
     """Paths and networks are drawn by seed, whatever the problem is."""
-    return make_study(config, given, stages, random=True)
+    return common.make_study(config, given, stages, random=True)
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Fit every class, and measure the statistical error of affine controls.
 
     Raises:
         InputError: for a problem without an exact reference here.
     """
-    p, stages, exact = study.config.parametric, study.stages, exact_costate(study)
-    facing = stages.measure("reference", partial(facing_of, study, exact), study.axes)
+    p, stages, exact = study.config.parametric, study.stages, parametric_fits.exact_costate(study)
+    facing = stages.measure(
+        "reference", partial(parametric_fits.facing_of, study, exact), study.axes
+    )
     classes = Axis("class", p.classes, static=True)
     target: Any = p.target
     swept = stages.sweep(
         "classes",
-        lambda static: linear_fit(study, static["class"], p.num_paths, target),
+        lambda static: parametric_fits.linear_fit(study, static["class"], p.num_paths, target),
         [classes, *study.axes],
-        inputs=spread(facing, len(p.classes)),
+        inputs=parametric_fits.spread(facing, len(p.classes)),
     )
     trained = networks(study, facing)
-    bounds = certificates(study, facing, swept, trained)
+    bounds = parametric_fits.certificates(study, facing, swept, trained)
     kinds = Axis("network", list(trained), static=True)
     axes = [classes, kinds, Axis("policy", list(bounds), static=True)]
     values = {
@@ -92,8 +81,8 @@ def measure(study: Study) -> Found:
         **{f"gap_{end}": np.stack([getattr(b, end) for b in bounds.values()]) for end in ENDS},
     }
     if exact is None:
-        axes += [Axis("target", TARGETS, static=True), Axis("num_paths", p.batches)]
-        values["floor"] = floors(study, facing)
+        axes += [Axis("target", parametric_fits.TARGETS, static=True), Axis("num_paths", p.batches)]
+        values["floor"] = parametric_fits.floors(study, facing)
     diverged = [swept.diverged, *(found.diverged for found in trained.values())]
     sweeps = next(iter(trained.values())).iterations
     said = "E Σ_t |σ_t⁻¹(m_t - m*_t)|² on paths of the optimum, over that of m = m0"
@@ -130,7 +119,7 @@ def _has_floors(view: View) -> bool:
     return "floor" in view.found.values and len(view.study.config.parametric.batches) > 1
 
 
-def _certified(views: Sequence[View]) -> list[Claim]:
+def _certified(views: Sequence[View]) -> list[claims.Claim]:
     return [
         certified(name, bound, _data(view))
         for view in views
@@ -138,7 +127,7 @@ def _certified(views: Sequence[View]) -> list[Claim]:
     ]
 
 
-def certified(name: str, bound: Gap, data: str) -> Claim:
+def certified(name: str, bound: Gap, data: str) -> claims.Claim:
     """β log E e^{r/β} less J of a control, a mean over the seeds' problems.
 
     The interval is that of the simulation; the problems are what they are.
@@ -146,10 +135,10 @@ def certified(name: str, bound: Gap, data: str) -> Claim:
     value, high = np.asarray(bound.value), np.asarray(bound.high)
     kept = np.isfinite(value) & np.isfinite(high)
     effective = float(np.min(np.asarray(bound.effective)[kept], initial=np.inf))
-    return claim(
+    return claims.claim(
         "pift/certificate",
         pooled_interval(value[kept], (high - value)[kept]),
-        Theory(0.0, ">=", "β log E e^{r/β} - J(u) >= 0") if effective >= ENOUGH else None,
+        claims.Theory(0.0, ">=", "β log E e^{r/β} - J(u) >= 0") if effective >= ENOUGH else None,
         instance=f"{name}, {data}, mean of {int(kept.sum())} of {kept.size} seeds, 95% of the "
         f"simulation, {effective:.0f} effective paths or more",
         what="what the fitted control may still gain at most, β log E e^{r/β} - J(u)",
@@ -157,12 +146,12 @@ def certified(name: str, bound: Gap, data: str) -> Claim:
     )
 
 
-def _panels(view: View) -> list[Panel]:
+def _panels(view: View) -> list[figures.Panel]:
     """Errors along the sweeps, and the statistical error."""
     p, classes = view.study.config.parametric, view.values_of("class").tolist()
     best = [float(np.median(view.chosen(**{"class": name})("best"))) for name in classes]
     levels = tuple(
-        Drawn("best of the class" if i == 0 else "", level=level, line=i)
+        figures.Theory("best of the class" if i == 0 else "", level=level, line=i)
         for i, level in enumerate(best)
         if level > ROUNDING
     )
@@ -171,21 +160,25 @@ def _panels(view: View) -> list[Panel]:
     networks = tuple(view.line("network_error", name, network=name) for name in names)
     title = f"Network, {p.depth} layers of {p.width}"
     panels = [
-        Panel("convergence", "sweep", lines, levels, title="Linear features", xlabel="sweep"),
-        Panel("convergence", "network_sweep", networks, title=title, xlabel="sweep"),
+        figures.Panel(
+            "convergence", "sweep", lines, levels, title="Linear features", xlabel="sweep"
+        ),
+        figures.Panel("convergence", "network_sweep", networks, title=title, xlabel="sweep"),
     ]
     if _has_floors(view):
         drawn = (view.line("floor", "raw", fit=FLOOR, target="raw"),)
-        theory = (Drawn("slope of 1/N", exponent=-1.0, line=0),)
+        theory = (figures.Theory("slope of 1/N", exponent=-1.0, line=0),)
         title = "Affine controls after the last sweep"
-        panels.append(Panel("powerlaw", "num_paths", drawn, theory, title=title, xlabel="paths N"))
+        panels.append(
+            figures.Panel("powerlaw", "num_paths", drawn, theory, title=title, xlabel="paths N")
+        )
     return panels
 
 
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     quantities=QUANTITIES,
     claims=(
         Row(
@@ -200,7 +193,7 @@ run = Recipe(
             "pift/parametric",
             "control error after the last sweep, over that of the best of the class",
             Last("error", over="best", longer="more of parametric.num_sweeps"),
-            Theory(NEAR, "<=", "the best of the class, times 2"),
+            claims.Theory(NEAR, "<=", "the best of the class, times 2"),
             each=("class",),
             where=_of_class,
             when=lambda view: not _holds_optimum(view),
@@ -217,7 +210,7 @@ run = Recipe(
             "pift/parametric",
             "exponent in N of the squared error with raw targets",
             lambda view: FLOOR(view.chosen(target="raw")),
-            Theory(-1.0, "~", "variance of a mean of N", margin=FLOOR.margin),
+            claims.Theory(-1.0, "~", "variance of a mean of N", margin=FLOOR.margin),
             where=lambda view: f"affine, {_data(view)}",
             when=_has_floors,
             undecided=lambda view, got: "",

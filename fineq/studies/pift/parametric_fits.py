@@ -6,10 +6,11 @@ import jax
 import numpy as np
 from jax import Array
 
+from fineq import sweep
 from fineq.errors import InputError
 from fineq.pift import lq
 from fineq.pift.certificates import Gap, certificate
-from fineq.pift.parametric import linear
+from fineq.pift.parametric import linear, paths
 from fineq.pift.parametric.error import reference_on_paths
 from fineq.pift.parametric.features import (
     Features,
@@ -19,13 +20,11 @@ from fineq.pift.parametric.features import (
     standard_scale,
 )
 from fineq.pift.parametric.linear import LinearSweeps
-from fineq.pift.parametric.paths import Costate, Target, costate_of, policy_of
 from fineq.pift.problem import AffineMean
 from fineq.pift.separable import SplineCostate, solve_separable
 from fineq.pift.standard_problems import as_dtype
+from fineq.studies.pift import fits
 from fineq.studies.pift.common import Study
-from fineq.studies.pift.fits import Facing, Net, linear_program, network_program
-from fineq.sweep import Axis, Program, SweepResult
 from fineq.sweep.stages import Member
 
 TARGETS = ("raw",)
@@ -54,7 +53,7 @@ def exact_costate(study: Study) -> SplineCostate | None:
     return solve_separable(problem, *LINE, hermite=NODES)
 
 
-def spread(facing: Facing, *shape: int) -> dict[str, Facing]:
+def spread(facing: fits.Facing, *shape: int) -> dict[str, fits.Facing]:
     """The references of all seeds, repeated over axes of this shape before the seeds."""
     return {
         "facing": jax.tree.map(
@@ -63,38 +62,38 @@ def spread(facing: Facing, *shape: int) -> dict[str, Facing]:
     }
 
 
-def _face(member: Member) -> Facing:
+def _face(member: Member) -> fits.Facing:
     return member["facing"]
 
 
-def facing_of(study: Study, exact: Costate | None, member: Member) -> Facing:
+def facing_of(study: Study, exact: paths.Costate | None, member: Member) -> fits.Facing:
     """A member's problem, and its optimum on paths of its own."""
     instance = study.instance(member)
     problem = instance.problem
     if exact is None:
         policy = lq.optimum(lq.linear_quadratic(problem)).policy
         problem, policy = jax.lax.optimization_barrier((problem, policy))
-        exact = costate_of(problem, AffineMean(*policy))
+        exact = paths.costate_of(problem, AffineMean(*policy))
     key_paths, key_scale = jax.random.split(instance.key)
     num = study.config.parametric.num_reference
     reference = reference_on_paths(key_paths, problem, exact, num)
     size = reference.size(problem)
-    return Facing(problem, {"error": reference}, size, standard_scale(key_scale, problem))
+    return fits.Facing(problem, {"error": reference}, size, standard_scale(key_scale, problem))
 
 
 def linear_fit(
-    study: Study, name: str, num_paths: int, target: Target, sweeps: int | None = None
-) -> Program:
+    study: Study, name: str, num_paths: int, target: paths.Target, sweeps: int | None = None
+) -> sweep.Program:
     """Linear controls of a class, by name, fitted sweep by sweep."""
     p = study.config.parametric
 
-    def features(key: Array, facing: Facing) -> Features:
+    def features(key: Array, facing: fits.Facing) -> Features:
         if name in DEGREES:
             return polynomial(facing.scale, DEGREES[name])
         make = fourier if name == "fourier" else radial
         return make(key, facing.scale, p.num_features)
 
-    def known(features: Features, facing: Facing) -> dict[str, Array]:
+    def known(features: Features, facing: fits.Facing) -> dict[str, Array]:
         """The relative error of the projection of c* on the class, under the optimal law."""
         states, costates = facing.references["error"]
         return {
@@ -104,13 +103,13 @@ def linear_fit(
         }
 
     by = LinearSweeps(num_paths, target=target, share=p.share)
-    return linear_program(_face, features, by, sweeps or p.num_sweeps, known)
+    return fits.linear_program(_face, features, by, sweeps or p.num_sweeps, known)
 
 
-def networks(study: Study, facing: Facing) -> dict[str, SweepResult]:
+def networks(study: Study, facing: fits.Facing) -> dict[str, sweep.SweepResult]:
     """The network, trained by PI-FT and, where asked for, by gradient ascent."""
     p = study.config.parametric
-    net = Net(
+    net = fits.Net(
         p.width,
         p.depth,
         p.num_paths,
@@ -124,7 +123,7 @@ def networks(study: Study, facing: Facing) -> dict[str, SweepResult]:
     return {
         name: study.stages.sweep(
             f"network {name}",
-            lambda static, made=make: network_program(_face, net, made()),
+            lambda static, made=make: fits.network_program(_face, net, made()),
             study.axes,
             inputs=spread(facing),
         )
@@ -133,7 +132,10 @@ def networks(study: Study, facing: Facing) -> dict[str, SweepResult]:
 
 
 def certificates(
-    study: Study, facing: Facing, swept: SweepResult, trained: dict[str, SweepResult]
+    study: Study,
+    facing: fits.Facing,
+    swept: sweep.SweepResult,
+    trained: dict[str, sweep.SweepResult],
 ) -> dict[str, Gap]:
     """For each final control, by name, what is left to gain at most: leaves `[seed]`."""
     num = 16 * -(-study.config.parametric.certificate_paths // 16)
@@ -146,9 +148,9 @@ def certificates(
         problem = member["facing"].problem
         key = jax.random.fold_in(jax.random.key(member["seed"]), PATHS)
 
-        def gap(costate: Costate) -> Gap:
+        def gap(costate: paths.Costate) -> Gap:
             costate = as_dtype(costate, study.config.precision)
-            found = certificate(key, problem, policy_of(problem, costate), num)
+            found = certificate(key, problem, paths.policy_of(problem, costate), num)
             return Gap(*found.gap, found.effective)
 
         return {name: gap(member[name]) for name in states}
@@ -157,15 +159,15 @@ def certificates(
     return study.stages.measure("certificates", bound, study.axes, inputs)
 
 
-def floors(study: Study, facing: Facing) -> np.ndarray:
+def floors(study: Study, facing: fits.Facing) -> np.ndarray:
     """Relative errors of affine controls after some sweeps, `[target, num_paths, seed]`."""
 
-    def program(static: dict[str, Any]) -> Program:
+    def program(static: dict[str, Any]) -> sweep.Program:
         return linear_fit(study, "affine", static["num_paths"], static["target"], FLOOR_SWEEPS)
 
     axes = [
-        Axis("target", TARGETS, static=True),
-        Axis("num_paths", study.config.parametric.batches, static=True),
+        sweep.Axis("target", TARGETS, static=True),
+        sweep.Axis("num_paths", study.config.parametric.batches, static=True),
         *study.axes,
     ]
     inputs = spread(facing, len(TARGETS), len(study.config.parametric.batches))

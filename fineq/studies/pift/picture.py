@@ -7,10 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fineq.claims import Claim, Measured, Theory
+from fineq import claims, figures
 from fineq.ddpm.laws import Mixture, mixture
-from fineq.figures import Figure, Line, Panel
-from fineq.pift.certificates import ENOUGH, Certificate, Estimate, certificate
+from fineq.pift import certificates
 from fineq.pift.grid import checks, density, solve, tensor
 from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.policy import grid_mean
@@ -60,7 +59,7 @@ class Picture(NamedTuple):
     betas: tuple[float, ...]
     step: int
     objectives: tuple[float, ...]
-    certificates: tuple[Certificate, ...]
+    certificates: tuple[certificates.Certificate, ...]
 
 
 def ring() -> Mixture:
@@ -100,11 +99,13 @@ def draw_picture(study: Study) -> Picture:
         return density.objective(own, grid, means), means
 
     @jax.jit
-    def run(key: jax.Array, beta: jax.Array, means: jax.Array) -> tuple[jax.Array, Certificate]:
+    def run(
+        key: jax.Array, beta: jax.Array, means: jax.Array
+    ) -> tuple[jax.Array, certificates.Certificate]:
         own, policy = with_beta(problem, beta), grid_mean(grid, means)
         key_samples, key_paths = jax.random.split(key)
         drawn = simulate(key_samples, own, policy, NUM_SAMPLES).last
-        return drawn, certificate(key_paths, own, policy, NUM_PATHS)
+        return drawn, certificates.certificate(key_paths, own, policy, NUM_PATHS)
 
     betas = tuple(float(beta) for beta in config.picture.betas)
     found = [at(jnp.asarray(beta)) for beta in betas]
@@ -138,38 +139,44 @@ def draw_picture(study: Study) -> Picture:
     )
 
 
-def picture_claims(views: Sequence[View]) -> list[Claim]:
+def picture_claims(views: Sequence[View]) -> list[claims.Claim]:
     """What each optimum earns in simulation, beside its densities and beside the certificate."""
     picture: Picture | None = views[0].found.more
     if picture is None:
         return []
-    claims = []
+    made = []
     found = zip(picture.betas, picture.objectives, picture.certificates, strict=True)
     for beta, objective, certified in found:
         instance = f"mixture in the plane, β = {beta:g}"
         J, gap, effective = certified.objective, certified.gap, float(certified.effective)
-        claims += [
+        made += [
             claim(
                 "pift/optimality",
                 _measured(J),
                 # Within twice its half width: the interval covers the number by densities.
-                Theory(objective, "~", "by densities on the grid", margin=float(J.high - J.low)),
+                claims.Theory(
+                    objective, "~", "by densities on the grid", margin=float(J.high - J.low)
+                ),
                 instance=f"{instance}, {NUM_PATHS} paths",
                 what="objective of the optimum, simulated",
             ),
             claim(
                 "pift/certificate",
                 _measured(gap),
-                Theory(0.0, ">=", "J ≤ β log E e^{r/β}") if effective >= ENOUGH else None,
+                claims.Theory(0.0, ">=", "J ≤ β log E e^{r/β}")
+                if effective >= certificates.ENOUGH
+                else None,
                 instance=f"{instance}, {effective:.0f} effective paths",
                 what="gap of the certificate over the optimum",
             ),
         ]
-    return claims
+    return made
 
 
-def _measured(found: Estimate) -> Measured:
-    return Measured(float(found.value), float(found.low), float(found.high), confidence=LEVEL)
+def _measured(found: certificates.Estimate) -> claims.Measured:
+    return claims.Measured(
+        float(found.value), float(found.low), float(found.high), confidence=LEVEL
+    )
 
 
 def picture_arrays(picture: Picture | None) -> Arrays:
@@ -200,20 +207,20 @@ def models(picture: Picture) -> list[str]:
     return [BEFORE, *(f"β = {beta:g}" for beta in picture.betas)]
 
 
-def picture_figures(views: Sequence[View]) -> tuple[Figure, ...]:
+def picture_figures(views: Sequence[View]) -> tuple[figures.Figure, ...]:
     """Densities side by side, from the pre-trained one to the cheapest control."""
     picture: Picture | None = views[0].found.more
     if picture is None:
         return ()
 
-    def panel(model: str) -> Panel:
-        image, *arrows = (Line(name, "", {"model": model}) for name in SHOWN)
-        points = (Line(name, "", {"model": model}) for name in SAMPLES)
+    def panel(model: str) -> figures.Panel:
+        image, *arrows = (figures.Line(name, "", {"model": model}) for name in SHOWN)
+        points = (figures.Line(name, "", {"model": model}) for name in SAMPLES)
         shown = (image, *(arrows if model != BEFORE else ()), *points)
-        return Panel("field", "x", shown, title=model)
+        return figures.Panel("field", "x", shown, title=model)
 
     return (
-        Figure(
+        figures.Figure(
             "plane",
             tuple(panel(model) for model in models(picture)),
             "Densities of Y_T for a mixture in the plane, rewarded towards the upper right; "

@@ -10,17 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fineq.claims import Claim, Measured, Theory, claim
-from fineq.figures import Figure, Line, Panel
-from fineq.figures import Theory as Drawn
+from fineq import claims, figures
 from fineq.pift.grid.measures import Measures, Thresholds, measures, thresholds
 from fineq.pift.grid.tensor import Grid
 from fineq.studies.common import Named
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.common import NAMES, Study, make_study
+from fineq.studies.pift import common
 from fineq.studies.pift.grids import first_member, grid_of
-from fineq.studies.recipe import Recipe
-from fineq.studies.view import View
+from fineq.studies.recipe import Found, Quantity, Recipe, View
 from fineq.sweep.stages import Member
 
 # Suprema are over grid points, so a measured one is low by up to (spacing/2)² of its curvature.
@@ -62,7 +58,7 @@ THRESHOLDS = {
 }
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Measure constants, ratios and thresholds on one grid."""
     config, grid = study.config, grid_of(study)
     rule: Any = config.inner.rule
@@ -102,7 +98,7 @@ def measure(study: Study) -> Found:
     return Found(values, (), coords, ~found.solved, _notes(found), arrays=edges, more=more)
 
 
-def _limits(study: Study, grid: Grid) -> Thresholds:
+def _limits(study: common.Study, grid: Grid) -> Thresholds:
     """The thresholds of the first member."""
     config = study.config.regularity
     return thresholds(
@@ -115,7 +111,7 @@ def _limits(study: Study, grid: Grid) -> Thresholds:
     )
 
 
-def _claims(views: Sequence[View]) -> list[Claim]:
+def _claims(views: Sequence[View]) -> list[claims.Claim]:
     """Every measured number over its bound, the largest over members, steps and iterations."""
     study, found = views[0].study, views[0].found.more["measures"]
     posed = found.solved & (found.upward < 1).all(-1)
@@ -139,9 +135,9 @@ def _claims(views: Sequence[View]) -> list[Claim]:
     worst = ratio.max(-1)
     return [
         *(_within("pift/regularity", *pair, instance) for pair in pairs),
-        claim(
+        claims.claim(
             "pift/regularity",
-            Measured.exact(float(growth.max())),
+            claims.Measured.exact(float(growth.max())),
             instance=instance,
             what="Lip ∇V_t^i, largest over i, over its last; largest over t",
         ),
@@ -157,7 +153,7 @@ def _claims(views: Sequence[View]) -> list[Claim]:
 
 def _within(
     id: str, name: str, measured: np.ndarray, bound: np.ndarray, formula: str, instance: str
-) -> Claim:
+) -> claims.Claim:
     """A measured number over its bound, the largest where there is a bound.
 
     A number that does not exist (NaN: one iteration is enough) is left out; an infinite one exceeds
@@ -166,10 +162,12 @@ def _within(
     known = np.isfinite(bound) & (bound > 0) & ~np.isnan(measured)
     share = measured[known] / bound[known]
     note = "" if known.all() else f"there are number and bound for {known.sum()} of {known.size}"
-    return claim(
+    return claims.claim(
         id,
-        Measured.exact(float(share.max())) if share.size else Measured(None, None, None),
-        Theory(1.0, "<=", formula, margin=GRID, note=note),
+        claims.Measured.exact(float(share.max()))
+        if share.size
+        else claims.Measured(None, None, None),
+        claims.Theory(1.0, "<=", formula, margin=GRID, note=note),
         instance=f"{instance}; {note}" if note and instance else instance or note,
         what=f"{name} over its bound, largest",
         sampled=True,
@@ -179,19 +177,19 @@ def _within(
     )
 
 
-def _threshold_claims(views: Sequence[View]) -> list[Claim]:
+def _threshold_claims(views: Sequence[View]) -> list[claims.Claim]:
     """What was found of the first member's thresholds."""
     study, limits = views[0].study, views[0].found.more["limits"]
     if limits is None:
         return []
     swept = [axis.name for axis in study.axes if axis.name not in ("beta", "seed")]
     instance = "first member" if swept or study.config.seeds > 1 else "any β"
-    inside = Measured.between(limits.plain.value, limits.plain.low, limits.plain.high)
-    claims = [
-        claim(
+    inside = claims.Measured.between(limits.plain.value, limits.plain.low, limits.plain.high)
+    made = [
+        claims.claim(
             "pift/threshold",
             inside,
-            Theory(
+            claims.Theory(
                 limits.lipschitz.value,
                 "<=",
                 "β with max_t ρ_t = 1",
@@ -204,15 +202,15 @@ def _threshold_claims(views: Sequence[View]) -> list[Claim]:
     ]
     for name in ("paper", "lipschitz", "local", "well_posed"):
         limit = getattr(limits, name)
-        claims.append(
-            claim(
+        made.append(
+            claims.claim(
                 "pift/threshold",
-                Measured.between(limit.value, limit.low, limit.high),
+                claims.Measured.between(limit.value, limit.low, limit.high),
                 instance=instance,
                 what=THRESHOLDS[name],
             )
         )
-    return claims
+    return made
 
 
 def _notes(found: Measures) -> dict[str, str]:
@@ -233,22 +231,22 @@ def _notes(found: Measures) -> dict[str, str]:
     return notes
 
 
-def _figures(views: Sequence[View]) -> list[Figure]:
+def _figures(views: Sequence[View]) -> list[figures.Figure]:
     """The combination whose largest ratio is closest to one half: bounds are finite, and differ."""
     worst = np.array([float(view("ratio").max()) for view in views])
     view, others = views[int(np.argmin(np.abs(worst - 0.5)))], len(views) - 1
     note = f"drawn where max ρ is closest to 1/2; the data hold {others} more" if others else ""
     iterates = (_iterates(view, "value", "Values"), _iterates(view, "control", "Controls"))
     return [
-        Figure("regularity", (*iterates, _best(view)), CONSTANTS, note),
-        Figure("contraction", (_ratios(view), *_against_beta(views)), RATIOS, note),
+        figures.Figure("regularity", (*iterates, _best(view)), CONSTANTS, note),
+        figures.Figure("contraction", (_ratios(view), *_against_beta(views)), RATIOS, note),
     ]
 
 
-def _iterates(view: View, name: str, title: str) -> Panel:
+def _iterates(view: View, name: str, title: str) -> figures.Panel:
     """Measured after i inner iterations, and the bound of each i >= 1 in its colour."""
     bounds = tuple(
-        Drawn(
+        figures.Theory(
             "bounds" if i == SHOWN[-1] else "",
             variable=f"{name}_bound",
             line=line,
@@ -258,18 +256,18 @@ def _iterates(view: View, name: str, title: str) -> Panel:
         if i
     )
     lines = tuple(view.line(name, f"i = {i}", inner=i) for i in SHOWN)
-    return Panel("curves", "t", lines, bounds, title=view.titled(title), yscale="log")
+    return figures.Panel("curves", "t", lines, bounds, title=view.titled(title), yscale="log")
 
 
-def _best(view: View) -> Panel:
+def _best(view: View) -> figures.Panel:
     at = view.piece.at
-    return Panel(
+    return figures.Panel(
         "curves",
         "t",
         (view.line("best_slope", "measured"),),
         (
-            Drawn("bound", variable="best_slope_bound", line=0, at=at),
-            Drawn("bound from $V^*$ itself", variable="best_slope_paper", at=at),
+            figures.Theory("bound", variable="best_slope_bound", line=0, at=at),
+            figures.Theory("bound from $V^*$ itself", variable="best_slope_paper", at=at),
         ),
         title=view.titled("Gradient of $V^*$"),
         yscale="log",
@@ -277,15 +275,15 @@ def _best(view: View) -> Panel:
     )
 
 
-def _ratios(view: View) -> Panel:
+def _ratios(view: View) -> figures.Panel:
     at = view.piece.at
-    return Panel(
+    return figures.Panel(
         "curves",
         "t",
         (view.line("rate", "measured"), view.line("local", "at the optimum")),
         (
-            Drawn(r"$\rho_t$", variable="ratio", line=1, at=at),
-            Drawn("$q_t$", variable="paper_ratio", at=at),
+            figures.Theory(r"$\rho_t$", variable="ratio", line=1, at=at),
+            figures.Theory("$q_t$", variable="paper_ratio", at=at),
         ),
         title=view.titled("Inner iteration"),
         yscale="log",
@@ -293,21 +291,25 @@ def _ratios(view: View) -> Panel:
     )
 
 
-def _against_beta(views: Sequence[View]) -> tuple[Panel, ...]:
+def _against_beta(views: Sequence[View]) -> tuple[figures.Panel, ...]:
     study, limits = views[0].study, views[0].found.more["limits"]
     axes = [axis for axis in study.axes if axis.name != "seed"]
     if [axis.name for axis in axes] != ["beta"] or len(axes[0].values) < 2:
         return ()
-    marks = [Drawn("1", level=1.0)]
+    marks = [figures.Theory("1", level=1.0)]
     if limits is not None:
-        marks.append(Drawn("plain PI-FT fails below", threshold=limits.plain.value))
+        marks.append(figures.Theory("plain PI-FT fails below", threshold=limits.plain.value))
     lines = (
-        Line("sweep_rate", "sweeps, measured"),
-        Line("largest_ratio", r"$\max_t\,\rho_t$"),
-        Line("largest_paper", r"$\max_t\,q_t$"),
+        figures.Line("sweep_rate", "sweeps, measured"),
+        figures.Line("largest_ratio", r"$\max_t\,\rho_t$"),
+        figures.Line("largest_paper", r"$\max_t\,q_t$"),
     )
     title = "Whole sweeps against β"
-    return (Panel("curves", "beta", lines, tuple(marks), title=title, xscale="log", yscale="log"),)
+    return (
+        figures.Panel(
+            "curves", "beta", lines, tuple(marks), title=title, xscale="log", yscale="log"
+        ),
+    )
 
 
 CONSTANTS = (
@@ -319,9 +321,9 @@ RATIOS = (
     "a step's noise, and q_t, the same of V_{t+1} itself: below 1 either is sufficient."
 )
 run = Recipe(
-    bind=make_study,
+    bind=common.make_study,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     quantities=QUANTITIES,
     claims=(_claims, _threshold_claims),
     figures=(_figures,),

@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fineq.pift import lq
+from fineq.pift import lq, standard_problems
+from fineq.pift.parametric import paths
 from fineq.pift.parametric.error import Reference, reference_on_paths
 from fineq.pift.parametric.features import Scale, standard_scale
-from fineq.pift.parametric.paths import Costate, costate_of, policy_of
 from fineq.pift.problem import AffineMean, Problem
 from fineq.pift.separable import solve_separable
-from fineq.pift.standard_problems import PROBLEMS, Standard, as_dtype
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.fits import Facing
 
@@ -37,8 +36,8 @@ class Case(NamedTuple):
         scale: mean and deviation of the uncontrolled states.
     """
 
-    standard: Standard
-    optimum: Costate
+    standard: standard_problems.Standard
+    optimum: paths.Costate
     exact: Reference
     usual: Reference
     size: float
@@ -52,20 +51,22 @@ class Case(NamedTuple):
             "to_usual": jax.tree.map(lambda x: x[:, :COMPARED], self.usual),
         }
         facing = Facing(self.standard.problem, few, jnp.ones(()), self.scale)
-        return as_dtype(facing, precision)
+        return standard_problems.as_dtype(facing, precision)
 
 
 def make_case(config: PiftConfig, name: str) -> Case:
     """Solve a standard problem."""
-    standard = PROBLEMS[name]()
+    standard = standard_problems.PROBLEMS[name]()
     problem = standard.problem
-    usual: Costate
+    usual: paths.Costate
     if name == WELL:
         num = config.benchmark.well_points
         exact = solve_separable(problem, -WELL_RANGE, WELL_RANGE, num)
         usual = solve_separable(problem, -WELL_RANGE, WELL_RANGE, num, hopf_cole=True)
     else:
-        exact = costate_of(problem, AffineMean(*lq.optimum(lq.linear_quadratic(problem)).policy))
+        exact = paths.costate_of(
+            problem, AffineMean(*lq.optimum(lq.linear_quadratic(problem)).policy)
+        )
         assert standard.usual is not None
         usual = standard.usual
 
@@ -77,7 +78,7 @@ def make_case(config: PiftConfig, name: str) -> Case:
 
 @jax.jit
 def _look(
-    key: Array, problem: Problem, exact: Costate, usual: Costate
+    key: Array, problem: Problem, exact: paths.Costate, usual: paths.Costate
 ) -> tuple[Reference, Array, Array, Array, Scale]:
     found = reference_on_paths(key, problem, exact, PATHS)
     times = jnp.arange(problem.num_steps)
@@ -95,14 +96,14 @@ def alike(cases: dict[str, Case]) -> list[list[str]]:
     return list(groups.values())
 
 
-def separate_ratio(problem: Problem, optimum: Costate, states: Array) -> Array:
+def separate_ratio(problem: Problem, optimum: paths.Costate, states: Array) -> Array:
     """max_t ρ_t of an optimum whose coordinates do not interact, at states `[T, N, d]`.
 
     ρ_t is σ_t²/β_t times the curvature of the smoothed next value, 1 - m0_t'/m_t' in a coordinate.
     """
-    policy, ones = policy_of(problem, optimum), jnp.ones(problem.d)
+    policy, ones = paths.policy_of(problem, optimum), jnp.ones(problem.d)
 
-    def slope(mean: Costate, t: Array, y: Array) -> Array:
+    def slope(mean: paths.Costate, t: Array, y: Array) -> Array:
         return jax.jvp(lambda x: mean(t, x), (y,), (ones,))[1]
 
     def ratio(t: Array, y: Array) -> Array:

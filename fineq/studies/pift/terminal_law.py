@@ -15,22 +15,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fineq import figures
 from fineq.claims import Theory
 from fineq.ddpm.laws import Gaussian, standard_normal
 from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
-from fineq.figures import Figure, Panel
-from fineq.figures import Theory as Drawn
 from fineq.pift import terminal
-from fineq.pift.grid.checks import OUTSIDE, check_grid, check_memory, memory_bytes
+from fineq.pift.grid import checks, tensor
 from fineq.pift.grid.ending import Ending, ending
-from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
 from fineq.pift.rewards import Quadratic
 from fineq.pift.terminal import Terminal
 from fineq.rates import PowerLaw, power_law
 from fineq.results import Arrays
-from fineq.studies.common import Named, first_alone, seeds_of
-from fineq.studies.found import Found, Quantity
+from fineq.studies import common, statistics
 from fineq.studies.pift.common import NAMES, Study, make_study
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.drawn import (
@@ -43,9 +40,7 @@ from fineq.studies.pift.drawn import (
     schedule_at,
 )
 from fineq.studies.pift.instances import Given
-from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Exponent, Extrapolated, Got
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep.stages import Member, Stages
 
 Kept = dict[str, np.ndarray]  # divergences of processes that start at noise levels ᾱ
@@ -59,8 +54,11 @@ ABOUT = {
 }
 TARGETS = ("own", "data")
 LAWS = {"pretrained": "pre-trained", "optimal": "fine-tuned", "target": "tilt of the data law"}
-ORDERS = {name: Exponent(name, "num_steps", MARGIN, "larger T") for name in TARGETS}
-COSTS = {name: Exponent(f"kept_{name}", "end", MARGIN, "smaller terminal.ends") for name in TARGETS}
+ORDERS = {name: statistics.Exponent(name, "num_steps", MARGIN, "larger T") for name in TARGETS}
+COSTS = {
+    name: statistics.Exponent(f"kept_{name}", "end", MARGIN, "smaller terminal.ends")
+    for name in TARGETS
+}
 
 
 def bind(config: PiftConfig, given: Given, stages: Stages) -> Study:
@@ -136,10 +134,11 @@ def _on_line(study: Study, drawn: Problems) -> tuple[Terminal, Kept, Arrays]:
         return found.apart, found.lost
 
     found, lost = over_steps(study, drawn, config.num_steps, apart)
-    if lost.max() > OUTSIDE:
+    if lost.max() > checks.OUTSIDE:
         raise InputError(
             f"the controlled chain has mass {lost.max():.2g} outside the grid, at most "
-            f"{OUTSIDE:g} is allowed: its reward pushes beyond where the data lie; raise beta"
+            f"{checks.OUTSIDE:g} is allowed: its reward pushes beyond where the data lie; raise "
+            "beta"
         )
     first: Problems = jax.tree.map(lambda x: jnp.asarray(x)[(0,) * len(study.axes)], drawn)
     at = {axis.name: axis.values[0] for axis in study.axes}
@@ -148,23 +147,23 @@ def _on_line(study: Study, drawn: Problems) -> tuple[Terminal, Kept, Arrays]:
     return found, {}, _densities(np.asarray(grid.axes[0]), ends)
 
 
-def _grid(study: Study) -> Grid:
+def _grid(study: Study) -> tensor.Grid:
     """A grid for data on a line that covers every member's laws, checked at the finest steps."""
     config = study.config.terminal
     names, values = [a.name for a in study.axes], product(*(a.values for a in study.axes))
     members = [dict(zip(names, at, strict=True)) for at in values]
     instances = [study.instance(member) for member in members]
-    bounds = [law_bounds(at.law, at.schedule) for at in instances]
+    bounds = [tensor.law_bounds(at.law, at.schedule) for at in instances]
     low, high = (f([b[i] for b in bounds], axis=0) for i, f in enumerate((np.min, np.max)))
     most = max(config.num_steps)
-    check_memory(memory_bytes(1, config.num_points, most, batch=len(VARIANCES)))
-    grid = make_grid(low, high, config.num_points)
+    checks.check_memory(checks.memory_bytes(1, config.num_points, most, batch=len(VARIANCES)))
+    grid = tensor.make_grid(low, high, config.num_points)
     for member, at in zip(members, instances, strict=True):
         if member["seed"] == study.config.first_seed:
             drawn = Problems(at.law, at.problem.reward, at.problem.betas[0])
             for kind in VARIANCES:
                 finest = {**member, "schedule.num_steps": most, VARYING.name: kind}
-                check_grid(drawn.problem(schedule_at(study, finest)), grid)
+                checks.check_grid(drawn.problem(schedule_at(study, finest)), grid)
     return grid
 
 
@@ -175,20 +174,22 @@ def _densities(y: np.ndarray, found: Sequence[Ending]) -> Arrays:
     shown = np.flatnonzero(high > SHOWN * high.max())
     inside = slice(shown[0], shown[-1] + 1)
     named = {
-        f"density_{name}": Named(p[:, inside], ("variance", "y"), "1", f"density, {LAWS[name]}")
+        f"density_{name}": common.Named(
+            p[:, inside], ("variance", "y"), "1", f"density, {LAWS[name]}"
+        )
         for name, p in laws.items()
     }
-    return {**named, "y": Named(y[inside], ("y",), "1", "y")}
+    return {**named, "y": common.Named(y[inside], ("y",), "1", "y")}
 
 
 def _single(view: View) -> bool:
     """Of one instance there is no scatter, but a bend: exponents are extrapolated to T = ∞."""
-    return len(seeds_of(view.study.axes)) == 1
+    return len(common.seeds_of(view.study.axes)) == 1
 
 
-def _order(name: str) -> Callable[[View], Got]:
+def _order(name: str) -> Callable[[View], statistics.Got]:
     exponent = ORDERS[name]
-    return lambda view: Extrapolated(exponent)(view) if _single(view) else exponent(view)
+    return lambda view: statistics.Extrapolated(exponent)(view) if _single(view) else exponent(view)
 
 
 def _range(view: View) -> str:
@@ -210,30 +211,30 @@ def _theory(view: View) -> Theory:
     return Theory(value, "<=", "(log T/T)² over the same T", margin=MARGIN)
 
 
-def _against_steps(view: View, name: str, title: str) -> Panel:
+def _against_steps(view: View, name: str, title: str) -> figures.Panel:
     fit = None if _single(view) else ORDERS[name]
     words = NAMES.values["variance"]
-    slow = Drawn(r"slope of $(\log T/T)^2$", exponent=_logarithmic(view).slope, line=1)
-    return Panel(
+    slow = figures.Theory(r"slope of $(\log T/T)^2$", exponent=_logarithmic(view).slope, line=1)
+    return figures.Panel(
         "powerlaw",
         "num_steps",
         tuple(view.line(name, words[kind], fit=fit, variance=kind) for kind in VARIANCES),
-        (Drawn(r"slope of $T^{-2}$", exponent=-2.0, line=0), slow),
+        (figures.Theory(r"slope of $T^{-2}$", exponent=-2.0, line=0), slow),
         title=view.titled(title),
         ylabel="KL divergence of the law of $Y_T$",
     )
 
 
-def _against_ends(view: View) -> list[Panel]:
+def _against_ends(view: View) -> list[figures.Panel]:
     if "kept_own" not in view.found.values:
         return []
     texts = {"own": "own law's tilt", "data": "data law's tilt"}
     return [
-        Panel(
+        figures.Panel(
             "powerlaw",
             "end",
             tuple(view.line(f"kept_{name}", texts[name], fit=COSTS[name]) for name in TARGETS),
-            (Drawn(r"slope of $\bar\alpha^2$", exponent=2.0, line=0),),
+            (figures.Theory(r"slope of $\bar\alpha^2$", exponent=2.0, line=0),),
             title=view.titled("Cost of keeping $Y_0$ ~ N(0, I)"),
             xlabel=r"$\bar\alpha$ of the noisiest level",
             ylabel="KL divergence of the law of $Y_T$",
@@ -241,20 +242,22 @@ def _against_ends(view: View) -> list[Panel]:
     ]
 
 
-def _density_figure(views: Sequence[View]) -> list[Figure]:
+def _density_figure(views: Sequence[View]) -> list[figures.Figure]:
     """The laws of Y_T at the fewest steps, one panel per variance, at the first swept values."""
     first = views[0]
     if not first.found.arrays:
         return []
 
-    def panel(view: View) -> Panel:
+    def panel(view: View) -> figures.Panel:
         lines = tuple(view.line(f"density_{name}", text) for name, text in LAWS.items())
         title = f"{min(view.values_of('num_steps'))} steps, {view.word('variance')}"
-        return Panel("curves", "y", lines, over=(), title=title, ylabel="density")
+        return figures.Panel("curves", "y", lines, over=(), title=title, ylabel="density")
 
     panels = tuple(panel(first.chosen(variance=kind)) for kind in VARIANCES)
     caption = "Y_T before and after fine-tuning, and its target."
-    return [Figure("densities", panels, caption, first_alone([v.piece for v in views]))]
+    return [
+        figures.Figure("densities", panels, caption, common.first_alone([v.piece for v in views]))
+    ]
 
 
 run = Recipe(

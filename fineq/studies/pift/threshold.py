@@ -12,22 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from fineq import figures
 from fineq.claims import Theory
-from fineq.figures import Panel
-from fineq.figures import Theory as Drawn
 from fineq.pift import lq
 from fineq.pift.lq import LinearQuadratic
 from fineq.pift.problem import with_beta
 from fineq.pift.rule import Rule
 from fineq.pift.thresholds import thresholds
 from fineq.settings.fields import replace_at
+from fineq.studies import statistics
 from fineq.studies.common import on
-from fineq.studies.found import Found, Quantity
-from fineq.studies.pift.common import NAMES, Study, make_study
+from fineq.studies.pift import common
 from fineq.studies.pift.config import PiftConfig
-from fineq.studies.recipe import Draw, Recipe, Row
-from fineq.studies.statistics import Got, Median, Share
-from fineq.studies.view import View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -45,14 +42,14 @@ QUANTITIES = (
 )
 
 
-def bind(config: PiftConfig, given: Any, stages: Stages) -> Study:
+def bind(config: PiftConfig, given: Any, stages: Stages) -> common.Study:
     """Rewards are drawn convex, and turned around for the concave side."""
-    study = make_study(replace_at(config, {"reward.curvature": "convex"}), given, stages)
+    study = common.make_study(replace_at(config, {"reward.curvature": "convex"}), given, stages)
     rules, sides = Axis("rule", RULES, static=True), Axis("side", list(SIDES), static=True)
     return study._replace(own=(rules, sides, Axis("times", config.threshold.multiples)))
 
 
-def measure(study: Study) -> Found:
+def measure(study: common.Study) -> Found:
     """Find the thresholds, then run every rule at multiples of the plain one."""
     sides, times = Axis("side", list(SIDES.values())), study.own[-1]
     edges = study.stages.measure(
@@ -71,13 +68,13 @@ def measure(study: Study) -> Found:
     return Found(values, study.own, notes={"converged": said}, status="complete")
 
 
-def _quadratic(study: Study, member: Member) -> LinearQuadratic:
+def _quadratic(study: common.Study, member: Member) -> LinearQuadratic:
     """The member's problem, its convex reward times the factor of its side."""
     arrays = lq.linear_quadratic(study.instance(member).problem)
     return arrays._replace(terminal=jax.tree.map(lambda x: member["side"] * x, arrays.terminal))
 
 
-def _errors(study: Study, member: Member) -> Array:
+def _errors(study: common.Study, member: Member) -> Array:
     """Largest final over first error of nested PI-FT, `[rule]`."""
     arrays = with_beta(_quadratic(study, member), member["edge"] * member["times"])
     star = lq.optimum(arrays).policy
@@ -107,7 +104,7 @@ def too_few(config: PiftConfig) -> str:
     )
 
 
-def _words(study: Study, piece: Any) -> str:
+def _words(study: common.Study, piece: Any) -> str:
     return on(piece, f"{study.config.schedule.name}, {study.config.schedule.variance}")
 
 
@@ -122,14 +119,16 @@ def _share(side: str, rule: str, place: str, theory: Theory) -> Row:
         times = view.values_of("times")
         return times > 1 if place == "above" else times < 1
 
-    def undecided(view: View, got: Got) -> str:
+    def undecided(view: View, got: statistics.Got) -> str:
         decided = rule != "plain" or place == "below" or got.measured.value == 1
         return "" if decided else too_few(view.study.config)
 
     return Row(
         "pift/damping" if _rescued(side, rule) else "pift/threshold",
         f"{side} rewards, {rule} steps: share that converges {place} the plain threshold",
-        Share(lambda view: view.chosen(side=side, rule=rule)("converged")[chosen(view)], True),
+        statistics.Share(
+            lambda view: view.chosen(side=side, rule=rule)("converged")[chosen(view)], True
+        ),
         theory,
         sampled=True,
         when=lambda view: bool(chosen(view).any()),
@@ -148,16 +147,16 @@ def _over_formula(view: View) -> np.ndarray:
     return convex("posed") / convex("conditional")
 
 
-def _panel(view: View) -> Panel:
+def _panel(view: View) -> figures.Panel:
     """Rules that converge on the same instances share a line."""
     groups: dict[bytes, list[str]] = {}
     for rule, shares in zip(RULES, view("converged"), strict=True):
         groups.setdefault(shares.tobytes(), []).append(rule)
-    return Panel(
+    return figures.Panel(
         "fractions",
         "times",
         tuple(view.line("converged", ", ".join(alike), rule=alike[0]) for alike in groups.values()),
-        (Drawn("predicted", threshold=1.0),),
+        (figures.Theory("predicted", threshold=1.0),),
         title=view.titled(f"{view.at['side'].capitalize()} rewards"),
         ylabel="share that converges",
         xscale="linear",
@@ -167,20 +166,20 @@ def _panel(view: View) -> Panel:
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     words=_words,
     quantities=QUANTITIES,
     claims=(
         Row(
             "pift/threshold",
             "convex rewards: smallest well-posed β over its formula",
-            Median(_over_formula),
+            statistics.Median(_over_formula),
             Theory(1.0, "~", "λ_max(Cov(Y_T | Y_0) P)", margin=EQUAL),
         ),
         Row(
             "pift/threshold",
             "concave rewards: step that binds, over T - 1 (1: the last)",
-            Median(lambda view: view.chosen(side="concave")("step")),
+            statistics.Median(lambda view: view.chosen(side="concave")("step")),
         ),
         *(
             _share(side, rule, "above", Theory(1.0, ">=", "contraction"))
