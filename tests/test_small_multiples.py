@@ -3,7 +3,7 @@
 import pytest
 
 from fineq.figures import Line, Panel, from_json, to_json
-from fineq.studies.common import LARGEST, SHOWN, Slice, first_alone, on, small_multiples, titled
+from fineq.studies.common import LARGEST, SHOWN, Slice, first_alone, listed, small_multiples
 
 SHARED = Panel("curves", "x", (Line("shared"),))
 
@@ -46,9 +46,7 @@ def test_no_panel_no_figure():
 
 def test_words_of_a_combination():
     (alone,) = [Slice((), {}, "")]
-    assert titled("Risk", alone) == "Risk"
-    assert titled("Risk", pieces(1)[0]) == "Risk, a = 0"
-    assert on(alone, "8 seeds") == "8 seeds"
-    assert on(pieces(1)[0], "8 seeds") == "a = 0, 8 seeds"
+    assert listed("Risk", alone.label) == "Risk"
+    assert listed(pieces(1)[0].label, "8 seeds") == "a = 0, 8 seeds"
     assert first_alone([alone]) == ""
     assert first_alone(pieces(3)) == "at a = 0, the first of 3 combinations of swept values"

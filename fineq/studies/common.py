@@ -176,14 +176,9 @@ class Names(NamedTuple):
         return str(value)
 
 
-def on(piece: Slice, *more: str) -> str:
-    """The instance of a claim: swept values, where there are any, and more words."""
-    return ", ".join(filter(None, (piece.label, *more)))
-
-
-def titled(text: str, piece: Slice) -> str:
-    """The title of a panel that shows one combination of swept values."""
-    return ", ".join(filter(None, (text, piece.label)))
+def listed(*words: str) -> str:
+    """Words with commas between them; empty ones are left out."""
+    return ", ".join(filter(None, words))
 
 
 def first_alone(pieces: Sequence[Slice]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fineq.claims.counting import over_seeds, transient
 from fineq.rates import Rate, linear_rate
+from fineq.studies.common import listed
 from fineq.studies.statistics import Got
 from fineq.studies.view import View
 
@@ -36,12 +37,11 @@ class LinearRate:
         key = (self, view.piece.index, tuple(sorted(view.at.items())))
         if key not in view.laws:
             errors = view.along(self.quantity, self.over)
-            words = (view.quantities[self.quantity].text, self.words, view.piece.label)
             masks = self.masks(view, errors)
             view.laws[key] = linear_rate(
                 view.values_of(self.over),
                 np.maximum(errors, 0.0),
-                quantity=", ".join(filter(None, words)),
+                quantity=listed(view.quantities[self.quantity].text, self.words, view.piece.label),
                 valid=masks.get("valid"),
                 diverged=masks.get("diverged"),
             )

@@ -32,6 +32,7 @@ from fineq.studies.common import (
     Names,
     Study,
     dims_of,
+    listed,
     seeds_of,
     small_multiples,
 )
@@ -203,7 +204,7 @@ class Recipe:
             row.id,
             got.measured,
             theory,
-            instance=", ".join(filter(None, (words, where, seeds_said(view, got, row.who)))),
+            instance=listed(words, where, seeds_said(view, got, row.who)),
             what=what.format(**values),
             unit=row.unit,
             sampled=row.sampled,

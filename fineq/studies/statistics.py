@@ -22,7 +22,7 @@ from fineq.claims.counting import (
 )
 from fineq.figures import Fit
 from fineq.rates import Interval, PowerLaw, power_law
-from fineq.studies.common import drawn_fit
+from fineq.studies.common import drawn_fit, listed
 from fineq.studies.numbers import Numbers, numbers
 from fineq.studies.view import View
 
@@ -105,7 +105,7 @@ class Exponent:
         y = view.along(self.quantity, self.over, lost=self.lost)
         words = self.words or f"{view.quantities[self.quantity].text} in {self.over}"
         at = [view.word(dim) for dim in view.at]
-        quantity = ", ".join(filter(None, (words, *at, view.piece.label)))
+        quantity = listed(words, *at, view.piece.label)
         return power_law(x, y[..., -x.size :], quantity=quantity)
 
 

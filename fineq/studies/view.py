@@ -1,14 +1,15 @@
 """What a claim or a figure sees of a study: the measured arrays at one combination of values."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import starmap
 from typing import Any
 
 import numpy as np
 
-from fineq.figures import Line
-from fineq.studies.common import Named, Names, Slice, Study, dim_name, seeds_of, titled
+from fineq.figures import Line, Panel, Theory
+from fineq.studies.common import Named, Names, Slice, Study, dim_name, listed, seeds_of
 from fineq.studies.found import Found, Quantity
 
 
@@ -94,6 +95,34 @@ class View:
             drawn = fit.drawn(self.chosen(**at))
         return Line(name, label, {**self.piece.at, **self.at, **at}, fit=drawn)
 
-    def titled(self, text: str) -> str:
-        """A title, with the combination where there are several."""
-        return titled(text, self.piece)
+    def theory(self, label: str, variable: str, *, line: int = -1, **at: Any) -> Theory:
+        """What theory gives for every x at this combination, an array by name."""
+        where = {**self.piece.at, **self.at, **at}
+        return Theory(label, variable=variable, line=line, at=where)
+
+    def panel(
+        self,
+        kind: str,
+        x: str,
+        lines: Mapping[str, str] | Iterable[Line],
+        *theory: Theory,
+        title: str,
+        log: str = "",
+        **more: Any,
+    ) -> Panel:
+        """A panel of this combination.
+
+        Args:
+            kind: as in `fineq.figures.Panel`.
+            x: dimension on the horizontal axis.
+            lines: the lines, or quantities with their labels.
+            theory: its lines.
+            title: to which the combination is added, where there are several.
+            log: axes with a logarithmic scale, among `x` and `y`; others as the kind has them.
+            more: fields of the panel.
+        """
+        if isinstance(lines, Mapping):
+            lines = starmap(self.line, lines.items())
+        scales: dict[str, Any] = {f"{axis}scale": "log" for axis in log}
+        title = listed(title, self.piece.label)
+        return Panel(kind, x, tuple(lines), theory, title=title, **scales, **more)

@@ -77,34 +77,29 @@ def _scanned(view: View, what: str, dim: str) -> figures.Panel:
         hidden = (what, name, dim) == ("noise", "two_point", "rollouts")
         return None if hidden else _Law(f"{what}_{name}_{key}", x)
 
-    lines = tuple(
+    lines = (
         view.line(f"{what}_{name}_{dim}", text, fit=fit(name)) for name, text in scans.NAMES.items()
     )
     if what == "floor":
-        drawn = tuple(
-            figures.Theory(
-                rf"$\eta\sigma^2/4$, {text}",
-                variable=f"expected_{name}_{dim}",
-                line=i,
-                at=view.piece.at,
-            )
+        drawn = [
+            view.theory(rf"$\eta\sigma^2/4$, {text}", f"expected_{name}_{dim}", line=i)
             for i, (name, text) in enumerate(scans.NAMES.items())
-        )
+        ]
     else:
         label, exponent = ("$1/r$", -1.0) if dim == "smoothing" else (r"$1/\sqrt{J}$", -0.5)
-        drawn = (figures.Theory(f"{label}, slope only", exponent=exponent, line=0),)
-    title = view.titled(f"{what.capitalize()}, {_at(view, dim)}")
-    return figures.Panel("powerlaw", dim, lines, drawn, title=title)
+        drawn = [figures.Theory(f"{label}, slope only", exponent=exponent, line=0)]
+    title = f"{what.capitalize()}, {_at(view, dim)}"
+    return view.panel("powerlaw", dim, lines, *drawn, title=title)
 
 
 def _floors(view: View) -> list[figures.Panel]:
     """The floors, and the gap against iteration of the descents whose floor is measured."""
-    lines = tuple(view.line(f"gap_{name}", text) for name, text in scans.NAMES.items())
-    title = view.titled(f"Descents from $K^*$, {_at(view, 'smoothing')}")
+    lines = {f"gap_{name}": text for name, text in scans.NAMES.items()}
+    title = f"Descents from $K^*$, {_at(view, 'smoothing')}"
     return [
         _scanned(view, "floor", "rollouts"),
         _scanned(view, "floor", "smoothing"),
-        figures.Panel("convergence", "iteration", lines, title=title),
+        view.panel("convergence", "iteration", lines, title=title),
     ]
 
 

@@ -96,11 +96,11 @@ def floor_panels(view: View) -> list[figures.Panel]:
         ("radius", f"Floor, $J = {many}$", {"num_rollouts": many}, floors.radii),
     ]
     return [
-        figures.Panel(
+        view.panel(
             "powerlaw",
             x,
-            tuple(view.line(f"{name}_floor", ESTIMATES[name], **at) for name in names),
-            title=view.titled(title),
+            [view.line(f"{name}_floor", ESTIMATES[name], **at) for name in names],
+            title=title,
         )
         for x, title, at, values in against
         if names and len(values) > 1

@@ -11,7 +11,7 @@ from fineq.claims.counting import seeds_words, share
 from fineq.figures import Panel
 from fineq.rates import Rate, linear_rate
 from fineq.settings.fields import flatten
-from fineq.studies.common import Slice
+from fineq.studies.common import Slice, listed
 from fineq.studies.nlqr.arrays import slices
 from fineq.studies.nlqr.claims import claim
 from fineq.studies.nlqr.common import GAINS, Study
@@ -40,7 +40,7 @@ def named(study: Study, piece: Slice) -> str:
     config = study.config
     told = "ℓ" in piece.label or "system.lipschitz" in flatten(config.sweep)
     fixed = "" if told else f"ℓ = {config.system.lipschitz:g}"
-    return ", ".join(part for part in (config.setting, fixed, piece.label) if part)
+    return listed(config.setting, fixed, piece.label)
 
 
 def last_iteration(view: View) -> int:

@@ -228,27 +228,23 @@ def _samples(view: View) -> str:
 
 def _panels(view: View) -> list[figures.Panel]:
     sizes = view.found.more
-    recoveries = figures.Panel(
+    recoveries = view.panel(
         "fractions",
         "offset",
-        tuple(view.line("exact", label, size=label) for label in sizes),
-        (
-            *(
-                figures.Theory(
-                    "predicted" * (i == 0), variable="prediction", line=i, at={"size": label}
-                )
-                for i, label in enumerate(sizes)
-            ),
-            figures.Theory("$N = m = n + p + d$", threshold=0.0),
+        [view.line("exact", label, size=label) for label in sizes],
+        *(
+            figures.Theory(
+                "predicted" * (i == 0), variable="prediction", line=i, at={"size": label}
+            )
+            for i, label in enumerate(sizes)
         ),
-        title=view.titled("Exact recoveries of $A, B, C$"),
+        figures.Theory("$N = m = n + p + d$", threshold=0.0),
+        title="Exact recoveries of $A, B, C$",
         ylabel="share of trials",
     )
-    errors: tuple[figures.Line, ...] = tuple(
-        view.line("error", label, size=label) for label in sizes
-    )
-    title = view.titled("How far off they are")
-    return [recoveries, figures.Panel("curves", "offset", errors, yscale="log", title=title)]
+    errors = [view.line("error", label, size=label) for label in sizes]
+    title = "How far off they are"
+    return [recoveries, view.panel("curves", "offset", errors, title=title, log="y")]
 
 
 run = Recipe(

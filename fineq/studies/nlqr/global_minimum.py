@@ -232,7 +232,7 @@ def _figures(views: Sequence[View]) -> Iterable[figures.Figure]:
         lines = tuple(
             figures.Line(f"{kind}_{name}", text, piece.at) for kind, text in kinds.items()
         )
-        title = common.titled(title, piece)
+        title = common.listed(title, piece.label)
         return figures.Panel(
             "fractions", "lipschitz", lines, over=over, title=title, ylabel="share"
         )

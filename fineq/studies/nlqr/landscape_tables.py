@@ -1,6 +1,7 @@
 """Claims and figures of the study landscape: the theorem, orders in ℓ, balls around K_lin."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -137,22 +138,20 @@ def outside(off: np.ndarray, broken: np.ndarray) -> str:
 
 def _against(draw: Callable[[View], figures.Panel]) -> Callable[[View], list[figures.Panel]]:
     """A panel against ℓ, where it is swept over positive values."""
-    return lambda view: [draw(view)] if along(view) and min(view.values_of("lipschitz")) > 0 else []
 
+    def panels(view: View) -> list[figures.Panel]:
+        if not along(view) or min(view.values_of("lipschitz")) <= 0:
+            return []
+        panel = draw(view)
+        return [replace(panel, title=panel.title.replace("radius", "$|x_0|$"))]
 
-def _titled(text: str, view: View) -> str:
-    return view.titled(text).replace("radius", "$|x_0|$")
+    return panels
 
 
 def _curvature(view: View) -> figures.Panel:
     lines = {"h": "$h$", "mu": r"$\mu$", "lower_bound": r"bound $\sigma_x \sigma$"}
-    return figures.Panel(
-        "powerlaw",
-        "lipschitz",
-        tuple(view.line(name, text) for name, text in lines.items()),
-        title=_titled("At $K^*$", view),
-        ylabel="Hessian eigenvalue",
-    )
+    title, ylabel = "At $K^*$", "Hessian eigenvalue"
+    return view.panel("powerlaw", "lipschitz", lines, title=title, ylabel=ylabel)
 
 
 def _distances(view: View) -> figures.Panel:
@@ -160,15 +159,15 @@ def _distances(view: View) -> figures.Panel:
     texts = {"K2_part": "$K_2$", "K1_part": "$K_1$", "gap": "cost gap"}
     theory = {"K2_part": r"$\propto 1$", "K1_part": r"$\propto \ell$", "gap": r"$\propto \ell^2$"}
     shown = {k: text for k, text in texts.items() if np.any(np.isfinite(view(k)))}
-    return figures.Panel(
+    return view.panel(
         "powerlaw",
         "lipschitz",
-        tuple(view.line(name, text, fit=ORDERS[name]) for name, text in shown.items()),
-        tuple(
+        [view.line(name, text, fit=ORDERS[name]) for name, text in shown.items()],
+        *(
             figures.Theory(theory[name], exponent=EXPECTED[name], line=i)
             for i, name in enumerate(shown)
         ),
-        title=_titled(r"$K_\mathrm{lin} - K^*$, theory: slope only", view),
+        title=r"$K_\mathrm{lin} - K^*$, theory: slope only",
         ylabel="distance; relative cost gap",
     )
 
@@ -181,13 +180,13 @@ def _theorem(view: View) -> figures.Panel:
         "off_delta": r"$\delta$",
     }
     known = {name: text for name, text in lines.items() if np.any(np.isfinite(view(name)))}
-    return figures.Panel(
+    return view.panel(
         "curves",
         "lipschitz",
-        tuple(view.line(name, text) for name, text in known.items()),
-        (figures.Theory("met", level=0.0),),
-        title=_titled("Theorem", view),
-        xscale="log",
+        known,
+        figures.Theory("met", level=0.0),
+        title="Theorem",
+        log="x",
         ylabel="orders of magnitude off",
     )
 

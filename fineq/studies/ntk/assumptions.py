@@ -14,7 +14,7 @@ from fineq import figures
 from fineq.claims import Theory
 from fineq.rates import normal_margin, pooled_interval
 from fineq.studies import statistics
-from fineq.studies.common import Slice
+from fineq.studies.common import Slice, listed
 from fineq.studies.ntk import assumption_measures, common
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.generalisation import predicted
@@ -121,7 +121,7 @@ def _drawn_words(view: View) -> str:
 
 
 def _instance(study: common.Study, piece: Slice) -> str:
-    return ", ".join(filter(None, (study.config.target.name, piece.label)))
+    return listed(study.config.target.name, piece.label)
 
 
 def _spectrum(views: Sequence[View]) -> list[figures.Figure]:
@@ -156,33 +156,29 @@ def _target(views: Sequence[View]) -> tuple[figures.Figure, ...]:
 def _over_time(view: View) -> list[figures.Panel]:
     radii = view.values_of("radius").tolist()
     return [
-        figures.Panel(
+        view.panel(
             "curves",
             "t",
-            (
-                view.line("noise", "label noise"),
-                view.line("signal", r"signal $f^* - \mathrm{E}X_0$"),
-            ),
-            title=view.titled("Labels"),
-            xscale="log",
+            {"noise": "label noise", "signal": r"signal $f^* - \mathrm{E}X_0$"},
+            title="Labels",
+            log="x",
             ylabel="root mean square",
         ),
-        figures.Panel(
+        view.panel(
             "curves",
             "t",
-            (view.line("lipschitz", "found"),),
-            (figures.Theory("bound", variable="bound", line=0, at=view.piece.at),),
-            title=view.titled(r"Slope of $f^*(t, \cdot)$"),
-            xscale="log",
-            yscale="log",
+            {"lipschitz": "found"},
+            view.theory("bound", "bound", line=0),
+            title=r"Slope of $f^*(t, \cdot)$",
+            log="xy",
             ylabel="largest slope",
         ),
-        figures.Panel(
+        view.panel(
             "curves",
             "t",
-            tuple(view.line("outside", f"R = {radius:g}", radius=radius) for radius in radii),
-            title=view.titled("Mass outside a ball"),
-            xscale="log",
+            [view.line("outside", f"R = {radius:g}", radius=radius) for radius in radii],
+            title="Mass outside a ball",
+            log="x",
             ylabel="$P(|X_t| > R)$",
             ordered=True,
         ),

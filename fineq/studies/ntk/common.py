@@ -177,7 +177,7 @@ def _named(study: Study, piece: Slice, size: str) -> str:
         parts.append(f"{config.data.weight} weight")
     if config.data.times != "uniform":
         parts.append(f"t {config.data.times.replace('_', '-')}")
-    return ", ".join(filter(None, parts))
+    return common.listed(*parts)
 
 
 def widths_of(config: NtkConfig) -> list[int]:

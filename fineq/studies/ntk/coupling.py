@@ -76,23 +76,22 @@ def _at_largest(view: View) -> np.ndarray:
 def _panels(view: View) -> list[figures.Panel]:
     """Against the width, and over training from the first start."""
     starts, widths = view.values_of("start"), view.values_of("width")
-    against = figures.Panel(
+    against = view.panel(
         "powerlaw",
         "width",
-        tuple(view.line("gap", LABELS[start], fit=WHOLE, start=start) for start in starts),
-        (figures.Theory(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
-        title=view.titled("Largest distance"),
+        [view.line("gap", LABELS[start], fit=WHOLE, start=start) for start in starts],
+        figures.Theory(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),
+        title="Largest distance",
         ylabel="distance, root mean square",
     )
     first = starts[0]
-    over_time = figures.Panel(
+    over_time = view.panel(
         "curves",
         "time",
-        tuple(view.line("distance", f"m = {m}", start=first, width=m) for m in widths.tolist()),
-        title=view.titled(f"Over training, {LABELS[first]}"),
+        [view.line("distance", f"m = {m}", start=first, width=m) for m in widths.tolist()],
+        title=f"Over training, {LABELS[first]}",
+        log="xy",
         ylabel="distance, root mean square",
-        xscale="log",
-        yscale="log",
         ordered=True,
     )
     return [against, over_time]

@@ -112,7 +112,7 @@ def _width(view: View, more: str = "") -> str:
 
 def _panels(view: View) -> list[figures.Panel]:
     widths = view.values_of("width").tolist()
-    wide, at = widths[-1], view.piece.at
+    wide = widths[-1]
     early = [view.line(f"early_{name}", text) for name, text in PARTS.items()]
     network = [view.line("total", "total", width=wide), *early]
     network += [view.line("coupling", "coupling", width=wide)]
@@ -121,30 +121,19 @@ def _panels(view: View) -> list[figures.Panel]:
     totals = [view.line("total", f"m = {m}", width=m) for m in widths]
     deep = view.study.config.deep
     totals += [view.line("deep", f"{deep.depth} × {deep.width}, {deep.rule.capitalize()}")]
-    bound = figures.Theory("sum of the four terms", variable="bound", at={**at, "width": wide})
-    limit = figures.Theory("kernel descent", variable="early_risk", at=at)
+    shared = {"log": "xy", "ylabel": "root mean square error"}
+    bound = view.theory("sum of the four terms", "bound", width=wide)
+    limit = view.theory("kernel descent", "early_risk")
+    title = f"Network, m = {wide}"
     return [
-        _panel("step", view.titled(f"Network, m = {wide}"), network, bound),
-        _panel("time", view.titled("Kernel descent, to the end"), kernel),
-        _panel("step", view.titled("Total error of networks"), totals, limit),
+        view.panel("curves", "step", network, bound, title=title, **shared),
+        view.panel("curves", "time", kernel, title="Kernel descent, to the end", **shared),
+        view.panel("curves", "step", totals, limit, title="Total error of networks", **shared),
     ]
 
 
 def _partly(line: figures.Line) -> figures.Line:
     return figures.Line(line.variable, line.label, line.at, missing="below rounding")
-
-
-def _panel(x: str, title: str, lines: list[figures.Line], *theory: figures.Theory) -> figures.Panel:
-    return figures.Panel(
-        "curves",
-        x,
-        tuple(lines),
-        theory,
-        title=title,
-        ylabel="root mean square error",
-        xscale="log",
-        yscale="log",
-    )
 
 
 STOP, PARTED = "ntk/early-stopping", "ntk/error-decomposition"

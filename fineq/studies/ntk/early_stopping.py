@@ -111,15 +111,15 @@ def _panels(view: View) -> list[figures.Panel]:
         for time, rules in together
     ]
     return [
-        figures.Panel(
+        view.panel(
             "curves",
             "time",
-            (view.line("risk", "regression"), view.line("score", "score")),
-            (*marks, figures.Theory("oracle", threshold=stops["score"], line=1)),
-            title=view.titled("Risk, and where rules stop"),
+            {"risk": "regression", "score": "score"},
+            *marks,
+            figures.Theory("oracle", threshold=stops["score"], line=1),
+            title="Risk, and where rules stop",
+            log="xy",
             ylabel="mean square error",
-            xscale="log",
-            yscale="log",
         )
     ]
 

@@ -37,21 +37,20 @@ def _at_an_end(view: View) -> bool:
 
 def _panels(view: View) -> list[figures.Panel]:
     slope = float(np.median(predicted(view))) if common.any_kept(view) else np.nan
-    risk = figures.Panel(
+    risk = view.panel(
         "powerlaw",
         "num",
-        tuple(view.line("stopped", RULES[rule], fit=SLOPE, rule=rule) for rule in DRAWN),
-        (figures.Theory(r"$\propto N^{-b/(b+1)}$, slope only", exponent=slope, line=0),),
-        title=view.titled("Risk at the stopping time"),
+        [view.line("stopped", RULES[rule], fit=SLOPE, rule=rule) for rule in DRAWN],
+        figures.Theory(r"$\propto N^{-b/(b+1)}$, slope only", exponent=slope, line=0),
+        title="Risk at the stopping time",
         ylabel=r"$\mathrm{E}\,w\,|f - f^*|^2$",
     )
-    times = figures.Panel(
+    times = view.panel(
         "curves",
         "num",
-        tuple(view.line("stopping_time", RULES[rule], rule=rule) for rule in DRAWN),
-        title=view.titled("Stopping time"),
-        xscale="log",
-        yscale="log",
+        [view.line("stopping_time", RULES[rule], rule=rule) for rule in DRAWN],
+        title="Stopping time",
+        log="xy",
         ylabel="steps τ",
     )
     return [risk, times]

@@ -102,11 +102,11 @@ def _rounding_note(seen: np.ndarray) -> dict[str, str]:
 
 def _panels(view: View) -> list[Panel]:
     return [
-        Panel(
+        view.panel(
             "powerlaw",
             "num",
-            tuple(view.line(name, LABELS[k], fit=SLOPES[name], constant=k) for k in common.INPUTS),
-            title=view.titled(title),
+            [view.line(name, LABELS[k], fit=SLOPES[name], constant=k) for k in common.INPUTS],
+            title=title,
             ylabel=label,
         )
         for name, title, label in PANELS

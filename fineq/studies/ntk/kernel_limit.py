@@ -52,12 +52,12 @@ def _drawn(d: int, member: Member) -> Distances:
 def _panels(view: View) -> list[figures.Panel]:
     lines = tuple(view.line(name, label, fit=SLOPES[name]) for name, label in LABELS.items())
     return [
-        figures.Panel(
+        view.panel(
             "powerlaw",
             "width",
             lines,
-            (figures.Theory(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),),
-            title=view.titled("Tangent kernel of width m and its limit"),
+            figures.Theory(r"$\propto m^{-1/2}$, slope only", exponent=-0.5, line=0),
+            title="Tangent kernel of width m and its limit",
             ylabel="distance, relative",
         )
     ]

@@ -157,24 +157,20 @@ def _early(view: View) -> str:
 def _distances(view: View) -> list[figures.Panel]:
     """Distance of samples and errors on fresh points against training time."""
     levels = {"exact score": "exact_distance", "fresh data": "data_distance"}
-    distance = figures.Panel(
+    distance = view.panel(
         "curves",
         "time",
-        (view.line("distance", "stopped at τ"),),
-        tuple(
-            figures.Theory(text, variable=name, at=view.piece.at) for text, name in levels.items()
-        ),
-        title=view.titled("Samples"),
-        xscale="log",
-        yscale="log",
+        {"distance": "stopped at τ"},
+        *(view.theory(text, name) for text, name in levels.items()),
+        title="Samples",
+        log="xy",
     )
-    errors = figures.Panel(
+    errors = view.panel(
         "curves",
         "time",
-        (view.line("risk", "regression"), view.line("score", "score")),
-        title=view.titled("Errors on fresh points"),
-        xscale="log",
-        yscale="log",
+        {"risk": "regression", "score": "score"},
+        title="Errors on fresh points",
+        log="xy",
         ylabel="root mean square error",
     )
     return [distance, errors]

@@ -128,21 +128,19 @@ def _at_smallest(view: View) -> np.ndarray:
 
 def _power(view: View, name: str, exponent: float, title: str, label: str) -> figures.Panel:
     if not view.kept.any():
-        return figures.Panel("powerlaw", "beta", (view.line(name),), title=title)
+        return view.panel("powerlaw", "beta", {name: ""}, title=title)
     start = float(view.values_of("beta")[-LARGE])
     theory = figures.Theory(label, exponent=exponent, line=0, start=start)
-    return figures.Panel(
-        "powerlaw", "beta", (view.line(name, fit=POWERS[name]),), (theory,), title=title
-    )
+    line = view.line(name, fit=POWERS[name])
+    return view.panel("powerlaw", "beta", [line], theory, title=title)
 
 
 def _frontier(view: View) -> list[figures.Panel]:
-    title = "Reward against divergence"
-    frontier = figures.Panel(
-        *("curves", "frontier", (view.line("gain"),)), title=title, xscale="log", yscale="log"
-    )
-    title = "Distance from the tilted law"
-    return [frontier, figures.Panel("powerlaw", "beta", (view.line("to_tilt"),), title=title)]
+    reward, distance = "Reward against divergence", "Distance from the tilted law"
+    return [
+        view.panel("curves", "frontier", {"gain": ""}, title=reward, log="xy"),
+        view.panel("powerlaw", "beta", {"to_tilt": ""}, title=distance),
+    ]
 
 
 def _posed(view: View) -> bool:

@@ -200,12 +200,12 @@ def _unresolved(view: View) -> str:
 
 def _against(view: View, name: str, title: str) -> figures.Panel:
     words = common.NAMES.values["variance"]
-    return figures.Panel(
+    return view.panel(
         "powerlaw",
         "num_steps",
-        tuple(view.line(name, words[k], fit=ORDERS[name], variance=k) for k in VARIANCES),
-        (figures.Theory(r"slope of $T^{-1}$", exponent=-1.0, line=0),),
-        title=view.titled(title),
+        [view.line(name, words[k], fit=ORDERS[name], variance=k) for k in VARIANCES],
+        figures.Theory(r"slope of $T^{-1}$", exponent=-1.0, line=0),
+        title=title,
         ylabel=LABELS[name],
     )
 

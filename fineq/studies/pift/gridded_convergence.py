@@ -158,38 +158,42 @@ CAPTION = (
 )
 
 
-def _whole_sweeps(views: Sequence[View]) -> list[figures.Figure]:
-    ratios = [float(np.median(view("local").max(axis=-1))) for view in views]
-    drawn = [
-        figures.Theory("curvature at the optimum" if i == 0 else "", ratio=ratio, line=i)
+def over_sweeps(
+    views: Sequence[View], name: str, title: str, label: str, ratios: Sequence[float]
+) -> figures.Panel:
+    """An error along whole sweeps, a line for each view, beside its predicted ratio below 1."""
+    drawn = (
+        figures.Theory(label if i == 0 else "", ratio=ratio, line=i)
         for i, ratio in enumerate(ratios)
         if ratio < 1
-    ]
-    panel = figures.Panel(
-        "convergence",
-        "iteration",
-        tuple(view.line("distance", view.piece.label) for view in views),
-        tuple(drawn),
-        title="Means, whole sweeps",
+    )
+    lines = tuple(view.line(name, view.piece.label) for view in views)
+    return figures.Panel(
+        *("convergence", "iteration", lines, tuple(drawn)),
+        title=title,
         ordered=True,
         xlabel="sweep",
     )
+
+
+def _whole_sweeps(views: Sequence[View]) -> list[figures.Figure]:
+    ratios = [float(np.median(view("local").max(axis=-1))) for view in views]
+    label = "curvature at the optimum"
+    panel = over_sweeps(views, "distance", "Means, whole sweeps", label, ratios)
     return [figures.Figure("linear_convergence", (panel,), CAPTION)]
 
 
 def _per_step(view: View) -> list[figures.Panel]:
     hidden = np.allclose(view("rate"), view("local"), rtol=NEAR, atol=0)
     local = "at the optimum" + (", on the measured line" if hidden else "")
-    panel = figures.Panel(
+    panel = view.panel(
         "curves",
         "t",
-        (view.line("rate", "measured"),),
-        (
-            figures.Theory(local, variable="local", line=0, at=view.piece.at),
-            figures.Theory("Lipschitz bound", variable="bound", at=view.piece.at),
-        ),
-        title=view.titled("Ratio of the inner iteration"),
-        yscale="log",
+        {"rate": "measured"},
+        view.theory(local, "local", line=0),
+        view.theory("Lipschitz bound", "bound"),
+        title="Ratio of the inner iteration",
+        log="y",
         ylabel="ratio",
     )
     return [panel]

@@ -181,20 +181,7 @@ def _nested(view: View) -> np.ndarray:
 def _sweep_panel(views: Sequence[View], name: str, title: str, power: int) -> figures.Panel:
     ratios = [median(view("ratio")) ** power for view in views]
     label = r"$\max_t\,\rho_t$" if power == 1 else r"$(\max_t\,\rho_t)^2$"
-    drawn = [
-        figures.Theory(label if i == 0 else "", ratio=ratio, line=i)
-        for i, ratio in enumerate(ratios)
-        if ratio < 1
-    ]
-    return figures.Panel(
-        "convergence",
-        "iteration",
-        tuple(view.line(name, view.piece.label) for view in views),
-        tuple(drawn),
-        title=title,
-        ordered=True,
-        xlabel="sweep",
-    )
+    return gridded_convergence.over_sweeps(views, name, title, label, ratios)
 
 
 def _whole_sweeps(views: Sequence[View]) -> list[figures.Figure]:
@@ -211,23 +198,23 @@ def _whole_sweeps(views: Sequence[View]) -> list[figures.Figure]:
 
 def _per_step(view: View) -> list[figures.Panel]:
     """The ratio at every step, and nested PI-FT at the slowest, the middle and the last."""
-    ratio = figures.Panel(
+    ratio = view.panel(
         "curves",
         "t",
-        (view.line("per_step", "measured"),),
-        (figures.Theory(r"$\rho_t$", variable="ratios", line=0, at=view.piece.at),),
-        title=view.titled("Ratio of the inner iteration"),
-        yscale="log",
+        {"per_step": "measured"},
+        view.theory(r"$\rho_t$", "ratios", line=0),
+        title="Ratio of the inner iteration",
+        log="y",
         ylabel="ratio",
     )
     ratios = view("ratios")
     T = ratios.shape[-1]
     slowest = int(np.argmax([median(of_step) for of_step in ratios.T]))
-    nested = figures.Panel(
+    nested = view.panel(
         "convergence",
         "inner",
-        tuple(view.line("to_optimum", f"t = {t}", t=t) for t in sorted({slowest, T - 1, T // 2})),
-        title=view.titled("Nested PI-FT"),
+        [view.line("to_optimum", f"t = {t}", t=t) for t in sorted({slowest, T - 1, T // 2})],
+        title="Nested PI-FT",
         ordered=True,
         xlabel="inner iteration",
     )

@@ -245,48 +245,37 @@ def _figures(views: Sequence[View]) -> list[figures.Figure]:
 
 def _iterates(view: View, name: str, title: str) -> figures.Panel:
     """Measured after i inner iterations, and the bound of each i >= 1 in its colour."""
-    bounds = tuple(
-        figures.Theory(
-            "bounds" if i == SHOWN[-1] else "",
-            variable=f"{name}_bound",
-            line=line,
-            at={**view.piece.at, "inner": i},
-        )
+    bounds = (
+        view.theory("bounds" if i == SHOWN[-1] else "", f"{name}_bound", line=line, inner=i)
         for line, i in enumerate(SHOWN)
         if i
     )
-    lines = tuple(view.line(name, f"i = {i}", inner=i) for i in SHOWN)
-    return figures.Panel("curves", "t", lines, bounds, title=view.titled(title), yscale="log")
+    lines = (view.line(name, f"i = {i}", inner=i) for i in SHOWN)
+    return view.panel("curves", "t", lines, *bounds, title=title, log="y")
 
 
 def _best(view: View) -> figures.Panel:
-    at = view.piece.at
-    return figures.Panel(
+    return view.panel(
         "curves",
         "t",
-        (view.line("best_slope", "measured"),),
-        (
-            figures.Theory("bound", variable="best_slope_bound", line=0, at=at),
-            figures.Theory("bound from $V^*$ itself", variable="best_slope_paper", at=at),
-        ),
-        title=view.titled("Gradient of $V^*$"),
-        yscale="log",
+        {"best_slope": "measured"},
+        view.theory("bound", "best_slope_bound", line=0),
+        view.theory("bound from $V^*$ itself", "best_slope_paper"),
+        title="Gradient of $V^*$",
+        log="y",
         ylabel=r"Lip $\nabla V^*$",
     )
 
 
 def _ratios(view: View) -> figures.Panel:
-    at = view.piece.at
-    return figures.Panel(
+    return view.panel(
         "curves",
         "t",
-        (view.line("rate", "measured"), view.line("local", "at the optimum")),
-        (
-            figures.Theory(r"$\rho_t$", variable="ratio", line=1, at=at),
-            figures.Theory("$q_t$", variable="paper_ratio", at=at),
-        ),
-        title=view.titled("Inner iteration"),
-        yscale="log",
+        {"rate": "measured", "local": "at the optimum"},
+        view.theory(r"$\rho_t$", "ratio", line=1),
+        view.theory("$q_t$", "paper_ratio"),
+        title="Inner iteration",
+        log="y",
         ylabel="ratio",
     )
 

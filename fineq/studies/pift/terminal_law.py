@@ -215,12 +215,13 @@ def _against_steps(view: View, name: str, title: str) -> figures.Panel:
     fit = None if _single(view) else ORDERS[name]
     words = NAMES.values["variance"]
     slow = figures.Theory(r"slope of $(\log T/T)^2$", exponent=_logarithmic(view).slope, line=1)
-    return figures.Panel(
+    return view.panel(
         "powerlaw",
         "num_steps",
-        tuple(view.line(name, words[kind], fit=fit, variance=kind) for kind in VARIANCES),
-        (figures.Theory(r"slope of $T^{-2}$", exponent=-2.0, line=0), slow),
-        title=view.titled(title),
+        [view.line(name, words[kind], fit=fit, variance=kind) for kind in VARIANCES],
+        figures.Theory(r"slope of $T^{-2}$", exponent=-2.0, line=0),
+        slow,
+        title=title,
         ylabel="KL divergence of the law of $Y_T$",
     )
 
@@ -230,12 +231,12 @@ def _against_ends(view: View) -> list[figures.Panel]:
         return []
     texts = {"own": "own law's tilt", "data": "data law's tilt"}
     return [
-        figures.Panel(
+        view.panel(
             "powerlaw",
             "end",
-            tuple(view.line(f"kept_{name}", texts[name], fit=COSTS[name]) for name in TARGETS),
-            (figures.Theory(r"slope of $\bar\alpha^2$", exponent=2.0, line=0),),
-            title=view.titled("Cost of keeping $Y_0$ ~ N(0, I)"),
+            [view.line(f"kept_{name}", texts[name], fit=COSTS[name]) for name in TARGETS],
+            figures.Theory(r"slope of $\bar\alpha^2$", exponent=2.0, line=0),
+            title="Cost of keeping $Y_0$ ~ N(0, I)",
             xlabel=r"$\bar\alpha$ of the noisiest level",
             ylabel="KL divergence of the law of $Y_T$",
         )

@@ -21,7 +21,7 @@ from fineq.pift.rule import Rule
 from fineq.pift.thresholds import thresholds
 from fineq.settings.fields import replace_at
 from fineq.studies import statistics
-from fineq.studies.common import on
+from fineq.studies.common import listed
 from fineq.studies.pift import common
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
@@ -105,7 +105,7 @@ def too_few(config: PiftConfig) -> str:
 
 
 def _words(study: common.Study, piece: Any) -> str:
-    return on(piece, f"{study.config.schedule.name}, {study.config.schedule.variance}")
+    return listed(piece.label, study.config.schedule.name, study.config.schedule.variance)
 
 
 def _rescued(side: str, rule: str) -> bool:
@@ -152,12 +152,12 @@ def _panel(view: View) -> figures.Panel:
     groups: dict[bytes, list[str]] = {}
     for rule, shares in zip(RULES, view("converged"), strict=True):
         groups.setdefault(shares.tobytes(), []).append(rule)
-    return figures.Panel(
+    return view.panel(
         "fractions",
         "times",
-        tuple(view.line("converged", ", ".join(alike), rule=alike[0]) for alike in groups.values()),
-        (figures.Theory("predicted", threshold=1.0),),
-        title=view.titled(f"{view.at['side'].capitalize()} rewards"),
+        [view.line("converged", ", ".join(alike), rule=alike[0]) for alike in groups.values()],
+        figures.Theory("predicted", threshold=1.0),
+        title=f"{view.at['side'].capitalize()} rewards",
         ylabel="share that converges",
         xscale="linear",
     )
