@@ -14,37 +14,24 @@ A `Regression` is solved by `KernelDescent`, `NetworkTraining` or `DeepTraining`
     f_τ                 `descend`, a `Path`; for many points `krylov_at` with `error_bounds`
     m, w_r, A           `NetworkTraining.width`, `Weights`, `draw_weights`, `evaluate`
     R(ε), B, σ          `complexity`, `radius`, `noise_level` of the rule `local_rademacher`
+
+What measures assumptions, compares stopping rules and reads digits stays in its room, among
+`assumptions`, `label_noise`, `rules`, `paths`, `data`; weights and losses of scores in `forward`.
 """
 
-from fineq.ntk.accuracy import Accuracy, error_bounds, estimated_freedom
-from fineq.ntk.assumptions import eigenvalues, exact_over_time, identity_gap, over_time
-from fineq.ntk.data import Digits, Scaling, digits, merge, to_cube
+from fineq.ntk import assumptions, data, forward, label_noise, paths, rules
+from fineq.ntk.accuracy import error_bounds
 from fineq.ntk.decay import decay_exponent
-from fineq.ntk.deep import DeepTraining, Perceptron
+from fineq.ntk.deep import DeepTraining
 from fineq.ntk.empirical import module_kernel, two_layer_kernel
-from fineq.ntk.forward import (
-    Process,
-    Triples,
-    alpha,
-    diffuse,
-    inputs,
-    losses,
-    make_process,
-    score_of,
-    triples,
-    variance,
-    weight,
-)
-from fineq.ntk.instance import Instance, Labelled, draw_labelled, score_error, weighted_error
+from fineq.ntk.forward import Process, Triples, alpha, inputs, make_process, triples, variance
+from fineq.ntk.instance import draw_labelled, score_error, weighted_error
 from fineq.ntk.kernel_descent import KernelDescent
-from fineq.ntk.label_noise import levels, mass_outside, noise_on_grid
-from fineq.ntk.lanczos import Krylov, draw_probes, krylov, krylov_at, mean_diagonal
+from fineq.ntk.lanczos import krylov_at, mean_diagonal
 from fineq.ntk.limit import kernel_distances
 from fineq.ntk.named import make_target, point_target
 from fineq.ntk.network import Weights, draw_weights, evaluate
-from fineq.ntk.paths import Paths, kernel_paths
 from fineq.ntk.problem import Regression, make_regression
-from fineq.ntk.rules import Rules, every_rule
 from fineq.ntk.sampling import discrepancy, median_distance, sample, sliced_wasserstein
 from fineq.ntk.spectral import (
     Path,
@@ -84,102 +71,19 @@ from fineq.ntk.targets import (
     slope,
 )
 from fineq.ntk.training import NetworkTraining
-from fineq.ntk.truncated import Truncated, box_mixture, truncated_mixture
+from fineq.ntk.truncated import box_mixture, truncated_mixture
 
 __all__ = [
-    "Accuracy",
-    "DeepTraining",
-    "Digits",
-    "Instance",
-    "KernelDescent",
-    "Krylov",
-    "Labelled",
-    "NetworkTraining",
-    "Path",
-    "Paths",
-    "Perceptron",
-    "Process",
-    "Regression",
-    "Rules",
-    "Scaling",
-    "Spectrum",
-    "Stop",
-    "Target",
-    "Triples",
-    "Truncated",
-    "Weights",
-    "alpha",
-    "box_mixture",
-    "complexity",
-    "complexity_bracket",
-    "covariance",
-    "cross_validation",
-    "decay_exponent",
-    "default_step",
-    "degrees_of_freedom",
-    "denoise",
-    "descend",
-    "diffuse",
-    "digits",
-    "discrepancy",
-    "draw_labelled",
-    "draw_probes",
-    "draw_weights",
-    "eigenvalues",
-    "error_bounds",
-    "estimated_freedom",
-    "evaluate",
-    "every_rule",
-    "exact_over_time",
-    "gram",
-    "hold_out",
-    "identity_gap",
-    "inputs",
-    "kernel",
-    "kernel_distances",
-    "kernel_paths",
-    "krylov",
-    "krylov_at",
-    "largest_eigenvalue",
-    "levels",
-    "lipschitz",
-    "local_rademacher",
-    "log_density",
-    "losses",
-    "make_process",
-    "make_regression",
-    "make_target",
-    "mass_outside",
-    "mean_diagonal",
-    "median_distance",
-    "merge",
-    "module_kernel",
-    "noise",
-    "noise_level",
-    "noise_on_grid",
-    "oracle",
-    "over_time",
-    "point_target",
-    "posterior",
-    "predict",
-    "predictor",
-    "product",
-    "radius",
-    "sample",
-    "score",
-    "score_error",
-    "score_of",
-    "sliced_wasserstein",
-    "slope",
-    "spectrum",
-    "spectrum_at",
-    "split",
-    "stability_limit",
-    "to_cube",
-    "triples",
-    "truncated_mixture",
-    "two_layer_kernel",
-    "variance",
-    "weight",
+    "DeepTraining", "KernelDescent", "NetworkTraining", "Path", "Process", "Regression", "Spectrum",
+    "Stop", "Target", "Triples", "Weights", "alpha", "assumptions", "box_mixture", "complexity",
+    "complexity_bracket", "covariance", "cross_validation", "data", "decay_exponent",
+    "default_step", "degrees_of_freedom", "denoise", "descend", "discrepancy", "draw_labelled",
+    "draw_weights", "error_bounds", "evaluate", "forward", "gram", "hold_out", "inputs", "kernel",
+    "kernel_distances", "krylov_at", "label_noise", "largest_eigenvalue", "lipschitz",
+    "local_rademacher", "log_density", "make_process", "make_regression", "make_target",
+    "mean_diagonal", "median_distance", "module_kernel", "noise", "noise_level", "oracle", "paths",
+    "point_target", "posterior", "predict", "predictor", "product", "radius", "rules", "sample",
+    "score", "score_error", "sliced_wasserstein", "slope", "spectrum", "spectrum_at", "split",
+    "stability_limit", "triples", "truncated_mixture", "two_layer_kernel", "variance",
     "weighted_error",
-]
+]  # fmt: skip
