@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from fineq.confidence import LARGEST, LEVEL
 
 FEW = 4  # judged claims that differ only in their numbers have rows of their own up to here
+NARROW = 64  # columns below which a table would break its numbers
 NOTHING = "–"
 _RELATIONS = {"<=": "≤", ">=": "≥", "~": "≈"}
 

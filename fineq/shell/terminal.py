@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from fineq.shell.console import NARROW, Reading, Report, read
+from fineq.shell.reading import Reading, Report, read
+from fineq.shell.table import NARROW
 
 
 @dataclass

@@ -11,7 +11,8 @@ import pytest
 from fineq.claims import Measured
 from fineq.confidence import LEVEL
 from fineq.iterate import Event
-from fineq.shell.console import make_console, read, shortest
+from fineq.shell.console import make_console, shortest
+from fineq.shell.reading import read
 from fineq.shell.table import instances_words, measured_words, rows_of, theory_words
 from fineq.shell.terminal import duration
 
