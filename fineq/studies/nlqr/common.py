@@ -1,9 +1,10 @@
-"""What the studies of nearly linear-quadratic control share: axes, screening, the optimum K*."""
+"""What the studies of nearly linear-quadratic control share: names, axes, screening, K*."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+import fineq.studies.nlqr.claims  # noqa: F401  (registers the claims)
 from fineq.errors import InputError
 from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.identification import IdentificationStatus
@@ -11,7 +12,6 @@ from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System
 from fineq.nlqr.riccati import STATUS_MESSAGES, Status
 from fineq.studies import common
-from fineq.studies.common import seed_axis, seeds_of, user_axes
 from fineq.studies.found import Quantity
 from fineq.studies.nlqr import instances
 from fineq.studies.nlqr.config import NlqrConfig
@@ -21,6 +21,29 @@ from fineq.studies.nlqr.reference import optimum as optimum
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
 
+NAMES = common.Names(
+    {
+        "moment": "iteration",
+        "length": "rollout length $T$",
+        "smoothing": "smoothing radius $r$",
+        "rollouts": "rollouts per estimate $J$",
+        "start": "initial policy",
+        "system.lipschitz": "Lipschitz constant ℓ",
+        "descent.step_size": "step size η",
+        "estimator.radius": "smoothing radius r",
+        "estimator.num_rollouts": "rollouts per estimate J",
+        "descent.horizon": "rollout length T",
+        "law.radius": "initial radius |x0|",
+    },
+    {
+        "lipschitz": "ℓ",
+        "step_size": "η",
+        "num_rollouts": "J",
+        "horizon": "T",
+        "start_radius": "|K0|",
+    },
+)
+slices = NAMES.slices
 GAINS = ("control", "regressor")  # the dimensions of a policy K
 POLICIES = (
     Quantity("K_lin", r"linear policy $K_\mathrm{lin}$", GAINS, ()),
@@ -72,7 +95,7 @@ def make_study(
     Raises:
         InputError: when no seed is left.
     """
-    axes = [*user_axes(config), seed_axis(config)]
+    axes = [*common.user_axes(config), common.seed_axis(config)]
     screen = _screen(config, given, stages, axes)._replace(alike=_alike(config, given))
     instance = instances.make_instance(config, given, lookup(axes, screen.plant))
     study = Study(config, given, stages, instance, axes, alike=screen.alike, screen=screen)
@@ -163,7 +186,7 @@ def dropped_note(study: Study) -> str:
     """How many seeds were left out or have no identified start, in words; empty where none."""
     parts = []
     # Seeds that are all alike are all kept, and one of them may stand for the others.
-    dropped = 0 if study.screen.alike else study.config.seeds - len(seeds_of(study.axes))
+    dropped = 0 if study.screen.alike else study.config.seeds - len(common.seeds_of(study.axes))
     if dropped:
         slow = _undecided(study)
         parts.append(
@@ -186,7 +209,7 @@ def dropped_note(study: Study) -> str:
 
 def kept(study: Study, values: np.ndarray) -> np.ndarray:
     """Of an array over all seeds `[*axes, ...]`, as the screen's, those that the study kept."""
-    positions = [seed - study.config.first_seed for seed in seeds_of(study.axes)]
+    positions = [seed - study.config.first_seed for seed in common.seeds_of(study.axes)]
     return np.take(values, positions, axis=len(study.axes) - 1)
 
 
@@ -197,7 +220,7 @@ def policies(study: Study, star: Optimum) -> dict[str, np.ndarray]:
 
 def in_order(study: Study) -> list[Axis]:
     """The axes of swept fields and seeds in the order of the screen, own ones among them."""
-    order = [*(axis.name for axis in user_axes(study.config)), "seed"]
+    order = [*(axis.name for axis in common.user_axes(study.config)), "seed"]
     known = (axis for axis in (*study.own, *study.axes) if axis.name in order)
     return sorted(known, key=lambda axis: order.index(axis.name))
 

@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from fineq.claims import Claim
-from fineq.claims.counting import seeds_words, share
+from fineq.claims import Claim, counting
 from fineq.figures import Panel
 from fineq.rates import Rate, linear_rate
 from fineq.settings.fields import flatten
 from fineq.studies.common import Slice, listed
-from fineq.studies.nlqr.arrays import slices
+from fineq.studies.nlqr import common
 from fineq.studies.nlqr.claims import claim
-from fineq.studies.nlqr.common import GAINS, Study
 from fineq.studies.nlqr.suboptimality import rounding
 from fineq.studies.recipe import Quantity, Row, View
 from fineq.studies.statistics import Share
@@ -31,11 +29,11 @@ QUANTITIES = (
     Quantity("diverged_at", "iteration at which the descent diverged; 0: never"),
     Quantity("unstable_start", "loop not stable at the start"),
     Quantity("unstable_end", "loop not stable at the end, or diverged"),
-    Quantity("policy", "policy $K$ after the last iteration", GAINS),
+    Quantity("policy", "policy $K$ after the last iteration", common.GAINS),
 )
 
 
-def named(study: Study, piece: Slice) -> str:
+def named(study: common.Study, piece: Slice) -> str:
     """The setting and the values of one combination, in words."""
     config = study.config
     told = "ℓ" in piece.label or "system.lipschitz" in flatten(config.sweep)
@@ -111,7 +109,7 @@ _HIDDEN = "Loops not stable though their T-step cost is finite: {} (share)"
 def hidden_at_star(views: Sequence[View]) -> Iterable[Claim]:
     """The share of instances whose K* is not stable."""
     study, found = views[0].study, views[0].found
-    for piece in slices(found.more.instances.axes):
+    for piece in common.slices(found.more.instances.axes):
         mask = found.arrays["star_unstable"].values[piece.index]
         yield _of_instances(study, piece, "K*", mask)
 
@@ -122,17 +120,17 @@ def hidden_at_start(views: Sequence[View]) -> Iterable[Claim]:
     Loops too slow to be judged are not counted: their cost is finite as far as it is known.
     """
     study, found = views[0].study, views[0].found
-    for piece in slices(found.more.instances.axes):
+    for piece in common.slices(found.more.instances.axes):
         mask = ~np.isfinite(study.screen.cost[piece.index])
         yield _of_instances(study, piece, "K_lin", mask)
 
 
-def _of_instances(study: Study, piece: Slice, when: str, mask: np.ndarray) -> Claim:
+def _of_instances(study: common.Study, piece: Slice, when: str, mask: np.ndarray) -> Claim:
     alike = study.screen.alike
-    said = seeds_words(mask.size, mask.size, alike=alike)
+    said = counting.seeds_words(mask.size, mask.size, alike=alike)
     instance = f"{named(study, piece)}, {said}"
     return claim(
-        "nlqr/truncation", share(mask, alike), instance=instance, what=_HIDDEN.format(when)
+        "nlqr/truncation", counting.share(mask, alike), instance=instance, what=_HIDDEN.format(when)
     )
 
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from fineq import figures
-from fineq.claims import Measured, Theory, counting
+from fineq import claims, figures
+from fineq.claims import counting
 from fineq.nlqr import recovery
 from fineq.nlqr.identification import recovery_probability
 from fineq.nlqr.policies import linear_policy
@@ -23,7 +23,7 @@ from fineq.results import Array as Named
 from fineq.settings.fields import replace_at
 from fineq.studies import common
 from fineq.studies.nlqr import instances
-from fineq.studies.nlqr.arrays import NAMES
+from fineq.studies.nlqr.common import NAMES
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.studies.statistics import Got
@@ -139,16 +139,18 @@ def policy_errors(
     return np.linalg.norm(found - true, axis=(-2, -1)) / np.linalg.norm(true, axis=(-2, -1))
 
 
-def as_predicted(found: Interval, law: str, value: float, exact: bool = True) -> Theory:
+def as_predicted(found: Interval, law: str, value: float, exact: bool = True) -> claims.Theory:
     """The theory that trials follow a law which gives a probability, or else a bound of it.
 
     A 95% interval that leaves the probability out refutes the law, however near it lies: the exact
     binomial test. One that holds it confirms it as far as `CLOSE`, once it is that narrow.
     """
     if not exact:
-        return Theory(value, "<=", f"{law} at most, as states may be dependent", margin=ROUNDING)
+        return claims.Theory(
+            value, "<=", f"{law} at most, as states may be dependent", margin=ROUNDING
+        )
     inside = found.low <= value <= found.high
-    return Theory(value, "~", law, margin=CLOSE if inside else ROUNDING)
+    return claims.Theory(value, "~", law, margin=CLOSE if inside else ROUNDING)
 
 
 def trials_for(probability: float) -> int:
@@ -181,7 +183,7 @@ def _largest_error(view: View) -> Got:
     apart = view("policy_error")
     exactly = apart[view("exact") & np.isfinite(apart)]
     worst = float(exactly.max()) if exactly.size else np.nan
-    return Got(Measured.exact(worst), said=_trials(view))
+    return Got(claims.Measured.exact(worst), said=_trials(view))
 
 
 def _exact(view: View) -> Got:
@@ -196,7 +198,7 @@ def _chance(view: View) -> float:
     return recovery_probability(_size(view).unknowns + int(view.at["offset"]), *_size(view))
 
 
-def _predicted(view: View) -> Theory:
+def _predicted(view: View) -> claims.Theory:
     size, config = _size(view), view.study.config
     # Whether n + d draws of ψ(x0) are independent vectors almost surely, so that inputs decide.
     spread = config.law.name in ("ball", "gaussian") or (config.law.name == "sphere" and size.n > 1)
@@ -264,7 +266,7 @@ run = Recipe(
             CLAIM,
             "Trials with an exact recovery from fewer than m samples (share)",
             _too_early,
-            Theory(0.0, "<=", "no fewer equations than unknowns"),
+            claims.Theory(0.0, "<=", "no fewer equations than unknowns"),
             sampled=True,
             when=lambda view: view.values_of("offset")[0] < 0,
         ),

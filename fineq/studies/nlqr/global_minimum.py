@@ -18,9 +18,9 @@ from fineq.claims import Theory, counting
 from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.minima import label_minima, stabilising_starts
 from fineq.studies import common
-from fineq.studies.nlqr.arrays import NAMES, slices
 from fineq.studies.nlqr.common import (
     GAINS,
+    NAMES,
     POLICIES,
     Optimum,
     Study,
@@ -28,6 +28,7 @@ from fineq.studies.nlqr.common import (
     kept,
     make_study,
     newton,
+    slices,
 )
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Given, Instance

@@ -13,7 +13,7 @@ from fineq.claims import Theory
 from fineq.figures import Panel
 from fineq.rates import Rate
 from fineq.studies.nlqr import descent_tables, suboptimality
-from fineq.studies.nlqr.arrays import NAMES
+from fineq.studies.nlqr.common import NAMES
 from fineq.studies.nlqr.descents import STARTS
 from fineq.studies.recipe import Draw, Recipe, Row, View
 from fineq.studies.statistics import Median

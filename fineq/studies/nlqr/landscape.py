@@ -11,7 +11,6 @@ import numpy as np
 from fineq.nlqr.minimise import DECREMENT
 from fineq.studies.common import dims_of, named_arrays
 from fineq.studies.nlqr import common, landscape_tables
-from fineq.studies.nlqr.arrays import NAMES
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.curvature_search import Probed, probe
 from fineq.studies.nlqr.instances import Given
@@ -162,7 +161,7 @@ OF_BALLS = {
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     words=lambda study, piece: piece.label.replace("radius", "|x0|"),
     quantities=(
         *(Quantity(name, words) for name, words in ABOUT.items()),

@@ -8,8 +8,8 @@ import numpy as np
 from fineq import claims, figures
 from fineq.claims import counting
 from fineq.studies.common import Slice
-from fineq.studies.nlqr.arrays import slices
 from fineq.studies.nlqr.claims import claim
+from fineq.studies.nlqr.common import slices
 from fineq.studies.recipe import Draw, Row, View
 from fineq.studies.statistics import LimitingOrder
 

@@ -14,13 +14,11 @@ import numpy as np
 from jax import Array
 
 from fineq import rates
-from fineq.claims import Theory
-from fineq.claims.counting import over_seeds, transient
+from fineq.claims import Theory, counting
 from fineq.iterate import every
 from fineq.nlqr.gradients import Exact, Natural
 from fineq.studies import statistics
 from fineq.studies.nlqr import arrival, common, convergence_figures
-from fineq.studies.nlqr.arrays import NAMES
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.descents import Descent, descend
 from fineq.studies.nlqr.gradients import ZEROTH_ORDER
@@ -197,8 +195,8 @@ class OverTheory:
         theory = self.power * view("exponent")[: len(fits)]
         found = np.where(use & np.isfinite(slopes), -slopes / theory, np.nan)
         used = [fit for fit, one in zip(fits, use, strict=True) if one]
-        why = transient(used, MARGIN / 2)
-        return statistics.Got(over_seeds(found, view.study.alike), int(use.sum()), why)
+        why = counting.transient(used, MARGIN / 2)
+        return statistics.Got(counting.over_seeds(found, view.study.alike), int(use.sum()), why)
 
     def premature(self, view: View) -> str:
         """Why too few seeds are long enough."""
@@ -263,7 +261,7 @@ def _of_descent(name: str, own: tuple[str, ...] | None) -> list[Quantity]:
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=NAMES,
+    names=common.NAMES,
     quantities=(
         Quantity("cost", "cost of $K^*$", own=()),
         Quantity("mu", r"smallest Hessian eigenvalue $\mu$ at $K^*$", own=()),

@@ -15,13 +15,12 @@ from fineq.claims import Claim, Theory
 from fineq.errors import InputError
 from fineq.rates import Rate
 from fineq.settings.fields import flatten
+from fineq.studies import statistics
 from fineq.studies.nlqr import descent_tables
-from fineq.studies.nlqr.arrays import NAMES
-from fineq.studies.nlqr.common import Study
+from fineq.studies.nlqr.common import NAMES, Study
 from fineq.studies.nlqr.suboptimality import bind as bind_descents
 from fineq.studies.nlqr.suboptimality import measure
 from fineq.studies.recipe import Draw, Recipe, Row, View
-from fineq.studies.statistics import Got, Share
 from fineq.sweep.stages import Stages
 
 LIPSCHITZ = "system.lipschitz"
@@ -53,7 +52,7 @@ class AtWorst:
         worst: `max` or `min`: which share is least favourable.
     """
 
-    share: Share
+    share: statistics.Share
     within: Callable[[float], bool]
     worst: Callable
 
@@ -67,7 +66,7 @@ class AtWorst:
         """Whether there are such values."""
         return bool(self._values(view))
 
-    def __call__(self, view: View) -> Got:
+    def __call__(self, view: View) -> statistics.Got:
         """The share at a view."""
         return self.share(self.at(view))
 
@@ -140,8 +139,8 @@ def _rates(view: View) -> Iterable[Rate]:
         yield from descent_tables.rates(view.chosen(lipschitz=ell), f"ℓ = {ell:g}, ")
 
 
-DIVERGED = Share(lambda view: view("diverged"))
-FALLS = Share(descent_tables.lowered, among=descent_tables.above_optimum)
+DIVERGED = statistics.Share(lambda view: view("diverged"))
+FALLS = statistics.Share(descent_tables.lowered, among=descent_tables.above_optimum)
 
 run = Recipe(
     bind=bind,

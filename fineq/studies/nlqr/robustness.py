@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from fineq.claims import Theory
 from fineq.figures import Panel
+from fineq.studies import statistics
 from fineq.studies.nlqr import descent_tables
-from fineq.studies.nlqr.arrays import NAMES
+from fineq.studies.nlqr.common import NAMES
 from fineq.studies.nlqr.suboptimality import bind, measure
 from fineq.studies.recipe import Draw, Recipe, Row, View
-from fineq.studies.statistics import Median, Share
 
 
 def _loops(views: Sequence[View]) -> list[Panel]:
@@ -36,7 +36,9 @@ run = Recipe(
         Row(
             "nlqr/robustness",
             "Descent from K_lin lowers the T-step cost (share of systems)",
-            Share(descent_tables.lowered, tried=True, among=descent_tables.above_optimum),
+            statistics.Share(
+                descent_tables.lowered, tried=True, among=descent_tables.above_optimum
+            ),
             Theory(1.0, ">=", "all systems"),
             who=descent_tables.ABOVE,
             sampled=True,
@@ -47,7 +49,7 @@ run = Recipe(
             lambda view: (
                 f"Gap left after {descent_tables.last_iteration(view)} iterations (median)"
             ),
-            Median(
+            statistics.Median(
                 lambda view: descent_tables.at_iteration(
                     view, "left", descent_tables.last_iteration(view)
                 )[descent_tables.above_optimum(view)]

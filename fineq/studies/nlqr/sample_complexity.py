@@ -23,7 +23,6 @@ from fineq.nlqr.gradient_bias import GradientBias, gradient_bias
 from fineq.nlqr.policies import random_policy
 from fineq.rates import PowerLaw, Rate
 from fineq.studies.nlqr import common, instances, scans
-from fineq.studies.nlqr.arrays import NAMES as AREA_NAMES
 from fineq.studies.nlqr.complexity_figures import FIGURES
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.descent_tables import named
@@ -241,7 +240,7 @@ def _least(view: View) -> str:
 run = Recipe(
     bind=bind,
     measure=measure,
-    names=AREA_NAMES,
+    names=common.NAMES,
     words=named,
     quantities=(
         Quantity("cost_truncated", "$(C - C_T)/C$", ("length",), ()),

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from fineq.ntk import assumptions, forward
-from fineq.ntk.assumptions import Eigenvalues, OverTime
 from fineq.ntk.label_noise import Levels, levels
 from fineq.studies.common import Slice
 from fineq.studies.ntk.common import Study, slices
@@ -19,7 +18,7 @@ NUM_DRAWS = assumptions.NUM_DRAWS  # also behind label noise in many dimensions
 def spectra(study: Study, sizes: Axis) -> dict[str, np.ndarray]:
     """Of every N, `[N, *axes]`, eigenvalues cut at the smallest N."""
 
-    def look(member: Member) -> Eigenvalues:
+    def look(member: Member) -> assumptions.Eigenvalues:
         return assumptions.eigenvalues(study.instance(member).train.z, min(sizes.values))
 
     found = study.stages.measure("spectra", look, [sizes, *study.axes])
@@ -35,7 +34,7 @@ def diffusion_times(study: Study) -> np.ndarray:
     return np.geomspace(first, last, config.assumptions.num_times)
 
 
-def over_time(study: Study, times: np.ndarray, member: Member) -> OverTime:
+def over_time(study: Study, times: np.ndarray, member: Member) -> assumptions.OverTime:
     """NaN at times that the member does not learn."""
     config = study.config
     return assumptions.over_time(

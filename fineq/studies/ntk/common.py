@@ -15,7 +15,6 @@ from fineq.ntk.rules import RULES
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.tangent import gram
 from fineq.studies import common
-from fineq.studies.common import Names, Slice, seed_axis, user_axes
 from fineq.studies.ntk import instances
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.view import View
@@ -25,7 +24,7 @@ from fineq.sweep.stages import Member, Stages
 
 INPUTS = {1: "(x, t - T0, 1)", 0: "(x, t - T0)"}
 STARTS = {"symmetric": "output 0 at start", "subtracted": "f_0 subtracted", "plain": "f_0 kept"}
-NAMES = Names(
+NAMES = common.Names(
     {
         "process.T0": "earliest time T0",
         "process.T": "latest time T",
@@ -69,7 +68,7 @@ def make_study(config: NtkConfig, given: instances.Given, stages: Stages, *own: 
         InputError: for a Krylov method where it has no use, and for a step size that is not stable.
         ResourceError: for an N whose Gram matrix would not fit.
     """
-    axes = [*user_axes(config), seed_axis(config)]
+    axes = [*common.user_axes(config), common.seed_axis(config)]
     if config.descent.method != "spectral" and config.study not in KRYLOV:
         raise InputError(
             f"descent.method={config.descent.method}: study={config.study} needs all eigenpairs, "
@@ -158,17 +157,17 @@ def target_notes(given: instances.Given) -> dict[str, str]:
     return notes
 
 
-def named_instance(study: Study, piece: Slice) -> str:
+def named_instance(study: Study, piece: common.Slice) -> str:
     """Target, number of points, swept values and what is not usual, as claims name them."""
     return _named(study, piece, f"N = {study.config.data.num}")
 
 
-def unsized_instance(study: Study, piece: Slice) -> str:
+def unsized_instance(study: Study, piece: common.Slice) -> str:
     """The same without the number of points, of studies along it."""
     return _named(study, piece, "")
 
 
-def _named(study: Study, piece: Slice, size: str) -> str:
+def _named(study: Study, piece: common.Slice, size: str) -> str:
     config = study.config
     parts = [config.target.name, f"d = {study.d}", size, piece.label]
     if not config.data.constant:

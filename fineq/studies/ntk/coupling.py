@@ -8,9 +8,9 @@ import numpy as np
 
 from fineq import figures
 from fineq.claims import Theory
+from fineq.studies import statistics
 from fineq.studies.ntk import common, networks
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.studies.statistics import Exponent, Median
 from fineq.sweep import Axis
 
 SHORT = 0.1  # of the horizon: where slopes are fitted a second time
@@ -23,7 +23,8 @@ QUANTITIES = (
     *networks.PREDICTIONS,
 )
 WHOLE, EARLY = (
-    Exponent(name, "width", MARGIN, "larger network.widths") for name in ("gap", "early_gap")
+    statistics.Exponent(name, "width", MARGIN, "larger network.widths")
+    for name in ("gap", "early_gap")
 )
 
 
@@ -124,7 +125,7 @@ run = Recipe(
         Row(
             "ntk/coupling",
             "largest distance, {start}",
-            Median(_at_largest),
+            statistics.Median(_at_largest),
             each=("start",),
             where=lambda view: f"m = {view.values_of('width')[-1]}",
         ),

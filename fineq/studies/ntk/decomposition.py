@@ -17,10 +17,9 @@ import numpy as np
 
 from fineq import figures
 from fineq.claims import Theory
-from fineq.studies import numbers
+from fineq.studies import numbers, statistics
 from fineq.studies.ntk import common, networks
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.studies.statistics import Exact, Median
 from fineq.sweep import Axis
 
 ROUNDING = 1e-9
@@ -144,40 +143,42 @@ run = Recipe(
     words=common.named_instance,
     quantities=QUANTITIES,
     claims=(
-        Row(STOP, "training time of least error of kernel descent, steps", Median(BEST)),
+        Row(STOP, "training time of least error of kernel descent, steps", statistics.Median(BEST)),
         Row(
             *(STOP, "last over least error of kernel descent"),
-            Median(numbers.ratio(numbers.last("risk"), numbers.least("risk"))),
+            statistics.Median(numbers.ratio(numbers.last("risk"), numbers.least("risk"))),
             where=common.horizon_in_words,
         ),
         *(
             Row(
                 *(PARTED, f"{text} over the error, at the best time"),
-                Median(numbers.ratio(numbers.at_least(_part(name), "risk"), numbers.least("risk"))),
+                statistics.Median(
+                    numbers.ratio(numbers.at_least(_part(name), "risk"), numbers.least("risk"))
+                ),
             )
             for name, text in PARTS.items()
         ),
         Row(
             *(PARTED, "first time at which label mismatch exceeds early stopping, over the best"),
-            Median(numbers.ratio(_crossing, BEST), log=True),
+            statistics.Median(numbers.ratio(_crossing, BEST), log=True),
         ),
         Row(
             *(PARTED, "total over the sum of the four terms, largest over τ and seeds"),
-            Exact(_largest_share, said=""),
+            statistics.Exact(_largest_share, said=""),
             Theory(1.0, "<=", "triangle inequality", margin=ROUNDING),
             each=("width",),
             where=_width,
         ),
         Row(
             *(PARTED, "coupling over the sum of the four terms"),
-            Median(numbers.ratio("coupling", "bound")),
+            statistics.Median(numbers.ratio("coupling", "bound")),
             each=("width", "step"),
             where=lambda view: _width(view, f", {view.at['step']} steps"),
             when=_is_told,
         ),
         Row(
             *(PARTED, "training time of least total error of the network, steps"),
-            Median(_best_step, log=True),
+            statistics.Median(_best_step, log=True),
             each=("width",),
             where=lambda view: _width(view, f", of {view.values_of('step')[-1]} steps"),
         ),

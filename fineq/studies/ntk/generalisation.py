@@ -7,12 +7,12 @@ import numpy as np
 from fineq import figures
 from fineq.claims import Theory
 from fineq.ntk.rules import RULES
+from fineq.studies import statistics
 from fineq.studies.ntk import common, early_stopping
 from fineq.studies.recipe import Draw, Found, Recipe, Row, View
-from fineq.studies.statistics import Exponent, Median
 
 DRAWN = ("oracle", "gcv", "unit")  # lines of four rules with slopes would hide each other
-SLOPE = Exponent("stopped", "num", lost=False, words="risk")
+SLOPE = statistics.Exponent("stopped", "num", lost=False, words="risk")
 PREDICTED = "exponent in N that the eigenvalues' decay predicts, -b/(b + 1)"
 
 
@@ -74,14 +74,14 @@ run = Recipe(
             when=lambda view: view.at["rule"] != "score",
         ),
         Row(
-            *("ntk/generalisation", PREDICTED, Median(predicted)),
+            *("ntk/generalisation", PREDICTED, statistics.Median(predicted)),
             where=lambda view: (
                 f"{common.sizes_in_words(view)}; b at {common.largest_in_words(view)}"
             ),
         ),
         Row(
             *("ntk/early-stopping", "{rule}: risk over the oracle's"),
-            Median(early_stopping.OVER_ORACLE),
+            statistics.Median(early_stopping.OVER_ORACLE),
             each=("rule", "num"),
             where=lambda view: f"N = {view.at['num']:g}",
             when=_at_an_end,

@@ -18,12 +18,12 @@ from fineq.ntk import spectral
 from fineq.ntk.instance import weighted_error
 from fineq.ntk.stopping import oracle, radius
 from fineq.ntk.tangent import gram
+from fineq.studies import statistics
 from fineq.studies.ntk import common
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.paths import step_of
 from fineq.studies.numbers import ratio
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.studies.statistics import Exponent, Median
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -33,7 +33,7 @@ QUANTITIES = (
     Quantity("clean", "least risk of descent on clean labels f*"),
     Quantity("noisy", "least risk of descent on noisy labels"),
 )
-SLOPES = {quantity.name: Exponent(quantity.name, "num") for quantity in QUANTITIES}
+SLOPES = {quantity.name: statistics.Exponent(quantity.name, "num") for quantity in QUANTITIES}
 RISK = r"$\mathrm{E}\,w\,|f - f^*|^2$"
 # Quantity, title and vertical axis of each panel.
 PANELS = (
@@ -126,7 +126,7 @@ def _rows(quantity: Quantity) -> tuple[Row, Row]:
             where=lambda view: f"{common.sizes_in_words(view)}, {_kind(view)}",
         ),
         Row(
-            *("ntk/assumptions", text, Median(lambda view: view(name)[-1])),
+            *("ntk/assumptions", text, statistics.Median(lambda view: view(name)[-1])),
             each=("constant",),
             where=lambda view: f"{common.largest_in_words(view)}, {_kind(view)}",
         ),
@@ -144,7 +144,9 @@ run = Recipe(
         Row(
             "ntk/assumptions",
             "least risk on clean labels, inputs with over without the constant",
-            Median(ratio(*(lambda view, i=i: view("clean", lost=False)[i, -1] for i in (0, 1)))),
+            statistics.Median(
+                ratio(*(lambda view, i=i: view("clean", lost=False)[i, -1] for i in (0, 1)))
+            ),
             Theory(1.0, "<=", "a universal kernel comes closer"),
             where=common.largest_in_words,
         ),

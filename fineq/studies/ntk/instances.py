@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array
 
 from fineq.ntk import forward
-from fineq.ntk.forward import Process
 from fineq.ntk.instance import Instance, Labelled, draw_labelled
 from fineq.ntk.named import Made, make_target
 from fineq.ntk.targets import Target
@@ -48,14 +47,16 @@ def target_of(config: NtkConfig, points: tuple[np.ndarray, np.ndarray | None] | 
     )
 
 
-def process_of(config: NtkConfig) -> Process:
+def process_of(config: NtkConfig) -> forward.Process:
     """The configured forward process, in the configured precision."""
     p = config.process
     made = forward.make_process(p.g, p.last, T0=p.T0, T=p.T)
     return jax.tree.map(lambda x: x.astype(config.precision), made)
 
 
-def data_of(config: NtkConfig, process: Process, law: Target, key: Array, num: int) -> Labelled:
+def data_of(
+    config: NtkConfig, process: forward.Process, law: Target, key: Array, num: int
+) -> Labelled:
     """`num` independent points with noisy and clean labels."""
     c = config.data
     return draw_labelled(

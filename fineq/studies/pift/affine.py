@@ -9,7 +9,6 @@ from jax import Array, lax
 
 from fineq import sweep
 from fineq.pift import lq
-from fineq.pift.lq import Policy, Solution
 from fineq.pift.rewards import Quadratic
 from fineq.pift.rule import Rule
 from fineq.studies.found import Quantity
@@ -27,7 +26,7 @@ def of_means(name: str, words: str) -> tuple[Quantity, Quantity]:
     )
 
 
-def means(name: str, policy: Policy) -> dict[str, Array]:
+def means(name: str, policy: lq.Policy) -> dict[str, Array]:
     """Their values."""
     return {f"{name}_F": policy.F, f"{name}_f": policy.f}
 
@@ -48,7 +47,7 @@ class Facts(NamedTuple):
         mismatch: |V backward - J forward| over |J|.
     """
 
-    solution: Solution
+    solution: lq.Solution
     ratio: Array
     ratios: Array
     concave: Array
@@ -148,11 +147,11 @@ def inner_errors(study: Study, num_inner: int) -> Inner:
         )
         size = lq.size(arrays)
 
-        def error(inner: Policy, to: Policy) -> Array:
+        def error(inner: lq.Policy, to: lq.Policy) -> Array:
             return jax.vmap(lambda i: lq.distance(i, to, size))(inner)
 
         return Inner(
-            jax.vmap(error)(found.inner, Policy(*fixed)), jax.vmap(error)(found.inner, star)
+            jax.vmap(error)(found.inner, lq.Policy(*fixed)), jax.vmap(error)(found.inner, star)
         )
 
     return study.stages.measure("inner", look, study.axes)
@@ -177,8 +176,8 @@ def measured_ratios(study: Study, num: int) -> Ratios:
     derivative can be iterated for as long as it takes.
     """
 
-    def ratio(function: Callable[[Policy], Policy], at: Policy) -> Array:
-        def step(v: Policy, _: None) -> tuple[Policy, Array]:
+    def ratio(function: Callable[[lq.Policy], lq.Policy], at: lq.Policy) -> Array:
+        def step(v: lq.Policy, _: None) -> tuple[lq.Policy, Array]:
             moved = jax.jvp(function, (at,), (v,))[1]
             size = jnp.sqrt(sum(jnp.sum(x * x) for x in moved))
             return jax.tree.map(lambda x: x / jnp.where(size > 0, size, 1.0), moved), size
@@ -192,7 +191,7 @@ def measured_ratios(study: Study, num: int) -> Ratios:
         after = jax.tree.map(lambda x: x[1:], found.value)
 
         def inner(t: Array, value: Quadratic, F: Array, f: Array) -> Array:
-            return ratio(lambda m: Policy(*lq.improve(arrays, t, value, *m)), Policy(F, f))
+            return ratio(lambda m: lq.Policy(*lq.improve(arrays, t, value, *m)), lq.Policy(F, f))
 
         times = jnp.arange(arrays.betas.shape[0])
         steps = jax.vmap(inner)(times, after, *found.policy)

@@ -15,8 +15,7 @@ import jax
 import numpy as np
 
 from fineq import figures
-from fineq.claims import Theory
-from fineq.claims.counting import lost_words, over_seeds
+from fineq.claims import Theory, counting
 from fineq.errors import InputError
 from fineq.rates import mean_interval
 from fineq.results import status_of
@@ -166,8 +165,8 @@ def _goal(prefix: str, where: Callable[[View], str], goal: float) -> Row:
         return view(f"{prefix}to_exact") <= goal
 
     def first(view: View) -> statistics.Got:
-        said = lost_words(view(f"{prefix}to_exact"))
-        return statistics.Got(over_seeds(np.argmax(below(view), axis=1)), said=said)
+        said = counting.lost_words(view(f"{prefix}to_exact"))
+        return statistics.Got(counting.over_seeds(np.argmax(below(view), axis=1)), said=said)
 
     return Row(
         *(ID, f"sweeps to a control L2 error of {goal:g}", first),

@@ -4,14 +4,13 @@ import numpy as np
 
 from fineq.rates import Rate
 from fineq.studies import common
-from fineq.studies.common import Names, seed_axis, user_axes
 from fineq.studies.pift import claims as claims  # registers them
 from fineq.studies.pift import instances
 from fineq.studies.pift.config import PiftConfig
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
-NAMES = Names(
+NAMES = common.Names(
     {
         "beta": "price β",
         "reward.scale": "factor of the reward",
@@ -61,10 +60,10 @@ def make_study(
         random: the study draws by seed, beside its problems; where not, one seed of a problem that
             is given says all.
     """
-    seeds = seed_axis(config)
+    seeds = common.seed_axis(config)
     if not (random or instances.is_drawn(config, given)):
         seeds = Axis(seeds.name, seeds.values[:1])
-    axes = [*user_axes(config), seeds]
+    axes = [*common.user_axes(config), seeds]
     same = not (random or instances.is_drawn(config, given))
     return Study(config, given, stages, instances.make_instance(config, given), axes, alike=same)
 

@@ -10,7 +10,6 @@ from fineq import sweep
 from fineq.pift.parametric import linear, training
 from fineq.pift.parametric.error import Reference
 from fineq.pift.parametric.features import Features, Scale
-from fineq.pift.parametric.linear import LinearSweeps
 from fineq.pift.parametric.networks import network
 from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.problem import Problem
@@ -50,7 +49,7 @@ Face = Callable[[Member], Facing]
 def linear_program(
     face: Face,
     features: Callable[[Array, Facing], Features],
-    by: LinearSweeps,
+    by: linear.LinearSweeps,
     num_sweeps: int,
     known: Callable[[Features, Facing], Mapping[str, Array]] = lambda features, facing: {},
 ) -> sweep.Program:

@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array
 
 from fineq.ddpm import laws, schedules
-from fineq.ddpm.schedules import Schedule, make_schedule
 from fineq.errors import InputError
 from fineq.pift import rewards
 from fineq.pift.problem import Chain, Problem, Reward, ddpm_chain, make_problem
@@ -46,14 +45,14 @@ def alphas_of(config: PiftConfig) -> Array:
             return schedules.from_list(s.alphas)
 
 
-def schedule_of(config: PiftConfig) -> Schedule:
+def schedule_of(config: PiftConfig) -> schedules.Schedule:
     """The schedule of the configuration, in its precision.
 
     Raises:
         InputError: as `fineq.ddpm.schedules.make_schedule`.
     """
     variance = config.schedule.variance
-    made = make_schedule(alphas_of(config), variance, floor=config.schedule.floor)  # type: ignore[arg-type]
+    made = schedules.make_schedule(alphas_of(config), variance, floor=config.schedule.floor)  # type: ignore[arg-type]
     return jax.tree.map(lambda x: x.astype(config.precision), made)
 
 
@@ -228,7 +227,7 @@ class Instance(NamedTuple):
 
     problem: Problem
     law: laws.Law
-    schedule: Schedule
+    schedule: schedules.Schedule
     key: Array
 
 

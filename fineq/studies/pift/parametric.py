@@ -18,12 +18,12 @@ from fineq import claims, figures
 from fineq.pift.certificates import ENOUGH, Gap
 from fineq.rates import pooled_interval
 from fineq.results import status_of
+from fineq.studies import statistics
 from fineq.studies.pift import common, parametric_fits
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import Given
 from fineq.studies.pift.parametric_fits import networks
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.studies.statistics import Exponent, Last
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
 
@@ -38,7 +38,7 @@ QUANTITIES = (
     *(Quantity(f"gap_{end}", text, (), ("policy",)) for end, text in ENDS.items()),
     Quantity("floor", ERROR, (), ("target", "num_paths")),
 )
-FLOOR = Exponent(
+FLOOR = statistics.Exponent(
     "floor",
     "num_paths",
     0.15,
@@ -184,7 +184,7 @@ run = Recipe(
         Row(
             "pift/parametric",
             "relative control error after the last sweep; the class holds the optimum",
-            Last("error"),
+            statistics.Last("error"),
             each=("class",),
             where=_of_class,
             when=_holds_optimum,
@@ -192,7 +192,7 @@ run = Recipe(
         Row(
             "pift/parametric",
             "control error after the last sweep, over that of the best of the class",
-            Last("error", over="best", longer="more of parametric.num_sweeps"),
+            statistics.Last("error", over="best", longer="more of parametric.num_sweeps"),
             claims.Theory(NEAR, "<=", "the best of the class, times 2"),
             each=("class",),
             where=_of_class,
@@ -201,7 +201,7 @@ run = Recipe(
         Row(
             "pift/parametric",
             "relative control error of a network after training",
-            Last("network_error"),
+            statistics.Last("network_error"),
             each=("network",),
             where=_of_network,
         ),

@@ -19,7 +19,6 @@ from fineq.pift.parametric.features import (
     radial,
     standard_scale,
 )
-from fineq.pift.parametric.linear import LinearSweeps
 from fineq.pift.problem import AffineMean
 from fineq.pift.separable import SplineCostate, solve_separable
 from fineq.pift.standard_problems import as_dtype
@@ -102,7 +101,7 @@ def linear_fit(
             ]
         }
 
-    by = LinearSweeps(num_paths, target=target, share=p.share)
+    by = linear.LinearSweeps(num_paths, target=target, share=p.share)
     return fits.linear_program(_face, features, by, sweeps or p.num_sweeps, known)
 
 

@@ -24,7 +24,6 @@ from fineq.pift import terminal
 from fineq.pift.grid import checks, tensor
 from fineq.pift.grid.ending import Ending, ending
 from fineq.pift.rewards import Quadratic
-from fineq.pift.terminal import Terminal
 from fineq.rates import PowerLaw, power_law
 from fineq.results import Arrays
 from fineq.studies import common, statistics
@@ -94,21 +93,21 @@ def measure(study: Study) -> Found:
     )
 
 
-def _by_moments(study: Study, drawn: Problems) -> tuple[Terminal, Kept, Arrays]:
+def _by_moments(study: Study, drawn: Problems) -> tuple[terminal.Terminal, Kept, Arrays]:
     """Divergences `[*axes, T, variance]`, and in continuous time `[*axes, ᾱ]`."""
 
     def moments(drawn: Problems, schedule: Schedule) -> Any:
         return terminal.chain_moments(drawn.problem(schedule))
 
-    def apart(member: Member) -> Terminal:
+    def apart(member: Member) -> terminal.Terminal:
         law, reward, beta = member["drawn"]
 
-        def one(moments: tuple[terminal.Moments, terminal.Moments]) -> Terminal:
+        def one(moments: tuple[terminal.Moments, terminal.Moments]) -> terminal.Terminal:
             return terminal.divergences(*moments, law, reward, beta)
 
         return jax.vmap(jax.vmap(one))(member["moments"])
 
-    def at_ends(member: Member) -> Terminal:
+    def at_ends(member: Member) -> terminal.Terminal:
         law, reward, beta = member["drawn"]
         start = standard_normal(law.d, law.mean.dtype)
         bars = jnp.asarray(study.config.terminal.ends, law.mean.dtype)
@@ -122,14 +121,14 @@ def _by_moments(study: Study, drawn: Problems) -> tuple[Terminal, Kept, Arrays]:
     return found, {f"kept_{name}": x for name, x in kept._asdict().items()}, {}
 
 
-def _on_line(study: Study, drawn: Problems) -> tuple[Terminal, Kept, Arrays]:
+def _on_line(study: Study, drawn: Problems) -> tuple[terminal.Terminal, Kept, Arrays]:
     """Divergences `[*axes, T, variance]`, and densities of Y_T at the fewest steps."""
     grid, config = _grid(study), study.config.terminal
 
     def end(drawn: Problems, schedule: Schedule) -> Ending:
         return ending(drawn.problem(schedule), drawn.law, grid)
 
-    def apart(drawn: Problems, schedule: Schedule) -> tuple[Terminal, jax.Array]:
+    def apart(drawn: Problems, schedule: Schedule) -> tuple[terminal.Terminal, jax.Array]:
         found = end(drawn, schedule)
         return found.apart, found.lost
 

@@ -15,7 +15,6 @@ from jax import Array, lax
 from fineq import figures
 from fineq.claims import Theory
 from fineq.pift import lq
-from fineq.pift.lq import LinearQuadratic
 from fineq.pift.problem import with_beta
 from fineq.pift.rule import Rule
 from fineq.pift.thresholds import thresholds
@@ -68,7 +67,7 @@ def measure(study: common.Study) -> Found:
     return Found(values, study.own, notes={"converged": said}, status="complete")
 
 
-def _quadratic(study: common.Study, member: Member) -> LinearQuadratic:
+def _quadratic(study: common.Study, member: Member) -> lq.LinearQuadratic:
     """The member's problem, its convex reward times the factor of its side."""
     arrays = lq.linear_quadratic(study.instance(member).problem)
     return arrays._replace(terminal=jax.tree.map(lambda x: member["side"] * x, arrays.terminal))
