@@ -20,6 +20,8 @@ def _all(view: View, errors: np.ndarray) -> Mapping[str, np.ndarray]:
 class LinearRate:
     """The linear rate of a quantity over iterations, fitted seed by seed, once for a view.
 
+    Of a problem that is given one seed says all.
+
     Attributes:
         quantity: its name, errors `[seed, over]`; negative ones are rounding, and count as 0.
         over: dimension of the iterations.
@@ -38,12 +40,15 @@ class LinearRate:
         if key not in view.laws:
             errors = view.along(self.quantity, self.over)
             masks = self.masks(view, errors)
+            seeds = slice(0, 1) if view.study.alike else slice(None)
+            valid, diverged = (masks.get(name) for name in ("valid", "diverged"))
+            text = view.quantities[self.quantity].text
             view.laws[key] = linear_rate(
                 view.values_of(self.over),
-                np.maximum(errors, 0.0),
-                quantity=listed(view.quantities[self.quantity].text, self.words, view.piece.label),
-                valid=masks.get("valid"),
-                diverged=masks.get("diverged"),
+                np.maximum(errors, 0.0)[seeds],
+                quantity=listed(text, self.words, view.piece.label),
+                valid=None if valid is None else valid[seeds],
+                diverged=None if diverged is None else diverged[seeds],
             )
         return view.laws[key]
 
@@ -59,18 +64,19 @@ class Decay:
         rate: what decays.
         predicted: from a view to exponents `[seed]`; NaN where there is none.
         margin: relative change of the rate over the fitted window that a limit may have.
-        none: from rate and prediction to why no seed has both.
+        none: from rate and prediction to why no seed has both; default: nothing is said.
     """
 
     rate: LinearRate
     predicted: Callable[[View], np.ndarray]
     margin: float
-    none: Callable[[Rate, np.ndarray], str]
+    none: Callable[[Rate, np.ndarray], str] = lambda rate, exponent: ""
 
     def __call__(self, view: View) -> Got:
         """The exponent at a view."""
-        rate, exponent = self.rate.of(view), self.predicted(view)
+        rate = self.rate.of(view)
         slopes = np.array([fit.slope for fit in rate.per_seed])
+        exponent = self.predicted(view)[: slopes.size]
         linear = np.array([fit.verdict == "linear" for fit in rate.per_seed])
         use = linear & np.isfinite(slopes) & np.isfinite(exponent)
         over = np.where(use, -slopes / exponent, np.nan)

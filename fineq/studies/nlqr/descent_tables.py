@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fineq.claims import Claim, counting
-from fineq.figures import Panel
+from fineq.figures import Line, Panel
 from fineq.rates import Rate, linear_rate
 from fineq.settings.fields import flatten
 from fineq.studies.common import Slice, listed
@@ -144,3 +144,9 @@ def error_panel(
     )
     title = title or named(view.study, view.piece)
     return Panel("convergence", "iteration", drawn, title=title, **more)
+
+
+def loops_panel(view: View, x: str, lines: Sequence[Line]) -> Panel:
+    """The share of loops that are not stable."""
+    title, ylabel = named(view.study, view.piece), "share of loops not stable"
+    return Panel("fractions", x, tuple(lines), title=title, ylabel=ylabel)

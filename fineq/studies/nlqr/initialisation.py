@@ -42,9 +42,8 @@ def _early(view: View) -> int:
 
 
 def _loops(view: View) -> list[Panel]:
-    lines = tuple(view.line("unstable", label, **at) for label, at in LINES.items())
-    title, ylabel = descent_tables.named(view.study, view.piece), "share of loops not stable"
-    return [Panel("fractions", "moment", lines, title=title, ylabel=ylabel)]
+    lines = [view.line("unstable", label, **at) for label, at in LINES.items()]
+    return [descent_tables.loops_panel(view, "moment", lines)]
 
 
 def _rates(view: View) -> Iterable[Rate]:

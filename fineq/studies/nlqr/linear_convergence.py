@@ -5,8 +5,7 @@ its square: what is compared are exponents, -log(ratio). Zeroth-order gradients 
 down to a floor that their noise sets; natural gradients need no step size that knows h.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -14,10 +13,11 @@ import numpy as np
 from jax import Array
 
 from fineq import rates
-from fineq.claims import Theory, counting
+from fineq.claims import Theory
 from fineq.iterate import every
 from fineq.nlqr.gradients import Exact, Natural
 from fineq.studies import statistics
+from fineq.studies.decay import Decay, LinearRate
 from fineq.studies.nlqr import arrival, common, convergence_figures
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.descents import Descent, descend
@@ -143,21 +143,6 @@ def natural_step(at: NlqrConfig, star: common.Optimum, instance: Instance) -> Ar
     return 0.5 / jnp.linalg.norm(system.R + system.B.T @ instance.P @ system.B, 2)
 
 
-def _rate(view: View, name: str) -> rates.Rate:
-    """The linear rate of an exact descent near K*; of a plant that is given one seed says all."""
-    key = (name, view.piece.index)
-    if key not in view.laws:
-        seeds = slice(0, 1) if view.study.alike else slice(None)
-        view.laws[key] = rates.linear_rate(
-            view.values_of("exact_iteration"),
-            view(f"exact_{name}")[seeds],
-            valid=view.found.more["near"][view.piece.index][seeds],
-            diverged=~view.kept[seeds],
-            quantity=f"{ABOUT[name]}, exact gradient, {view.piece.label}",
-        )
-    return view.laws[key]
-
-
 def _goal(view: View) -> float:
     return GOALS[view.study.config.precision].reached
 
@@ -176,49 +161,31 @@ def _all_too_short(view: View) -> str:
     return _too_short(view) if np.all(found.reached | found.short) else ""
 
 
-@dataclass(frozen=True)
-class OverTheory:
-    """The decay exponent of an exact descent near K*, over theory's.
+def _masks(view: View, errors: np.ndarray) -> Mapping[str, np.ndarray]:
+    return {"valid": view.found.more["near"][view.piece.index], "diverged": ~view.kept}
 
-    Attributes:
-        name: of the error.
-        power: of 1 - ημ in theory's ratio.
-    """
 
-    name: str
-    power: int
+def _over_theory(name: str, power: int, what: str, formula: str) -> Row:
+    """The decay exponent of an exact descent near K*, over that of (1 - ημ)^power."""
 
-    def __call__(self, view: View) -> statistics.Got:
-        """The median over the seeds that are linear and long enough."""
-        fits, use = _rate(view, self.name).per_seed, self._use(view)
-        slopes = np.array([fit.slope for fit in fits])
-        theory = self.power * view("exponent")[: len(fits)]
-        found = np.where(use & np.isfinite(slopes), -slopes / theory, np.nan)
-        used = [fit for fit, one in zip(fits, use, strict=True) if one]
-        why = counting.transient(used, MARGIN / 2)
-        return statistics.Got(counting.over_seeds(found, view.study.alike), int(use.sum()), why)
+    def long_enough(view: View) -> np.ndarray:
+        return np.where(_budget(view).short, np.nan, power * view("exponent"))
 
-    def premature(self, view: View) -> str:
-        """Why too few seeds are long enough."""
-        use = self._use(view)
-        few = use.sum() < min(rates.values_for(rates.LEVEL), use.size)
-        return _too_short(view) if few else ""
+    rate = LinearRate(f"exact_{name}", "exact_iteration", "exact gradient", _masks)
+    decay = Decay(rate, long_enough, MARGIN / 2)
 
-    def _use(self, view: View) -> np.ndarray:
-        fits = _rate(view, self.name).per_seed
-        linear = np.array([fit.verdict == "linear" for fit in fits])
-        return linear & ~_budget(view).short[: len(fits)]
+    def premature(view: View) -> str:
+        few = min(rates.values_for(rates.LEVEL), len(rate.of(view).per_seed))
+        return _too_short(view) if (decay(view).used or 0) < few else ""
 
-    def row(self, what: str, formula: str) -> Row:
-        """The row of claims about it."""
-        return Row(
-            CLAIM,
-            f"decay exponent of {what} near K*, over theory's",
-            self,
-            Theory(1.0, "~", formula, margin=MARGIN),
-            who="linear and long enough",
-            premature=self.premature,
-        )
+    return Row(
+        CLAIM,
+        f"decay exponent of {what} near K*, over theory's",
+        decay,
+        Theory(1.0, "~", formula, margin=MARGIN),
+        who="linear and long enough",
+        premature=premature,
+    )
 
 
 def _steps(view: View) -> np.ndarray:
@@ -284,8 +251,8 @@ run = Recipe(
             sampled=True,
             premature=_all_too_short,
         ),
-        OverTheory("distance", 1).row("|K - K*|", "-log(1 - ημ)"),
-        OverTheory("gap", 2).row("the cost gap", "-2 log(1 - ημ)"),
+        _over_theory("distance", 1, "|K - K*|", "-log(1 - ημ)"),
+        _over_theory("gap", 2, "the cost gap", "-2 log(1 - ημ)"),
         Row(
             CLAIM,
             lambda view: f"natural gradient: steps to gap {_goal(view):g}, where reached",

@@ -130,8 +130,7 @@ def _diverged(views: Sequence[View]) -> list[figures.Panel]:
 
 def _loops(view: View) -> list[figures.Panel]:
     lines = (view.line("unstable_start", "start"), view.line("unstable_end", "end"))
-    title, ylabel = descent_tables.named(view.study, view.piece), "share of loops not stable"
-    return [figures.Panel("fractions", "lipschitz", lines, title=title, ylabel=ylabel)]
+    return [descent_tables.loops_panel(view, "lipschitz", lines)]
 
 
 def _rates(view: View) -> Iterable[Rate]:

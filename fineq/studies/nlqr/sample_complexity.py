@@ -18,7 +18,6 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from fineq.claims import Theory
-from fineq.claims.counting import over_seeds
 from fineq.nlqr.gradient_bias import GradientBias, gradient_bias
 from fineq.nlqr.policies import random_policy
 from fineq.rates import PowerLaw, Rate
@@ -28,7 +27,7 @@ from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.descent_tables import named
 from fineq.studies.nlqr.noise import Case, measure_noise
 from fineq.studies.recipe import Found, Quantity, Recipe, Row, View
-from fineq.studies.statistics import Got
+from fineq.studies.statistics import Got, Median
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -166,17 +165,6 @@ def _law(name: str) -> Callable[[View], Got]:
     return found
 
 
-def _typical(of: Callable[[View], np.ndarray]) -> Callable[[View], Got]:
-    """The median of numbers `[seed]`: NaN where a seed has none, inf where it diverged."""
-
-    def found(view: View) -> Got:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = of(view)
-        return Got(over_seeds(values), int((~np.isnan(values)).sum()))
-
-    return found
-
-
 def _decay(view: View) -> np.ndarray:
     fits = scans.fits_of(view)["truncation"].per_seed  # type: ignore[union-attr]
     linear = [fit.slope if fit.verdict == "linear" else np.nan for fit in fits]
@@ -188,7 +176,8 @@ def _pairs_over_limit(view: View) -> np.ndarray:
     bias, J = view.found.more.bias, view.found.more.grid.num_rollouts
     D = np.prod(bias.gradient.shape[-2:])
     ratio = D * (bias.rms_gradient / bias.size) ** 2 - 1
-    return view("noise_two_point_smoothing")[0] / np.sqrt(2 / J * ratio)[view.piece.index]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return view("noise_two_point_smoothing")[0] / np.sqrt(2 / J * ratio)[view.piece.index]
 
 
 def _combined(view: View) -> np.ndarray:
@@ -198,9 +187,10 @@ def _combined(view: View) -> np.ndarray:
 
 
 def _level(view: View) -> np.ndarray:
-    floor = view("floor_two_point_smoothing")[0]
+    floor, expected = (view(f"{what}_two_point_smoothing")[0] for what in ("floor", "expected"))
     # A floor that was measured and is not known is that of a descent that diverged.
-    return np.where(np.isnan(floor), np.inf, floor / view("expected_two_point_smoothing")[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.isnan(floor), np.inf, floor / expected)
 
 
 def _unsettled(view: View) -> str:
@@ -270,7 +260,7 @@ run = Recipe(
     claims=(
         _row(
             "decay exponent in T of the truncated gradient's error, over theory's",
-            _typical(_decay),
+            Median(_decay),
             Theory(1.0, "~", "-2 log ρ", margin=0.1),
         ),
         _row(
@@ -288,11 +278,11 @@ run = Recipe(
                 f"one-point noise over the gradient, r = {view.values_of('smoothing')[-1]:g}, "
                 f"J = {view.found.more.grid.num_rollouts}"
             ),
-            _typical(lambda view: view("noise_one_point_smoothing")[-1]),
+            Median(lambda view: view("noise_one_point_smoothing")[-1]),
         ),
         _row(
             lambda view: f"noise of pairs, {_least(view)}, over its limit r → 0",
-            _typical(_pairs_over_limit),
+            Median(_pairs_over_limit),
             Theory(1.0, "~", "√(2 (D E|∇C(x0)|² - |∇C|²)/J)", margin=0.05),
         ),
         _row(
@@ -302,12 +292,12 @@ run = Recipe(
         ),
         _row(
             "exponent in J of the one-point floor ε with r of order √ε",
-            _typical(_combined),
+            Median(_combined),
             Theory(-0.5, "<=", "J of order 1/ε²", margin=0.05),
         ),
         _row(
             lambda view: f"floor of pairs over its second-order prediction, {_least(view)}",
-            _typical(_level),
+            Median(_level),
             Theory(1.0, "~", "η σ²/4", margin=0.3),
             _unsettled,
         ),
