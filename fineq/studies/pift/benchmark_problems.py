@@ -189,8 +189,8 @@ def _panel(view: View, prefix: str) -> figures.Panel:
     return figures.Panel(
         "convergence",
         SWEEPS[prefix],
-        tuple(view.line(f"{prefix}{name}", name.removeprefix("to_")) for name in ERRORS),
-        (figures.Theory("between the two", level=float(_case(view).gap.mean())),),
+        tuple(view.line(f"{prefix}{name}", f"to the {name[3:]} one") for name in ERRORS),
+        (figures.Theory("distance of the two", level=float(_case(view).gap.mean())),),
         title=_title(view),
         xlabel="sweep",
         ylabel="control L2 error to the optimum",

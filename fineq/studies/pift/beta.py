@@ -36,12 +36,18 @@ QUANTITIES = (
     Quantity("to_tilt", "KL of Y_T to the tilted law [nat]"),
     *affine.of_means("best", "the optimal m*"),
 )
-# Quantity, its exponent in β as β → ∞, what a larger β does, the panel's title, theory's line.
+# Quantity, its exponent in β as β → ∞, what a larger β does, the panel's title, theory's power.
 FALLS = (
-    ("ratio", -1.0, "sweeps contract faster", "Speed", "∝ β⁻¹"),
-    ("divergence", -2.0, "the path divergence is smaller", "Closeness", "∝ β⁻²"),
-    ("gain", -1.0, "the reward is smaller", "Reward", "∝ β⁻¹"),
+    ("ratio", -1.0, "sweeps contract faster", "Speed", r"\beta^{-1}"),
+    ("divergence", -2.0, "the path divergence is smaller", "Closeness", r"\beta^{-2}"),
+    ("gain", -1.0, "the reward is smaller", "Reward", r"\beta^{-1}"),
 )
+LABELS = {
+    "ratio": r"ratio of a sweep, $\max_t\,\rho_t$",
+    "divergence": r"path divergence $\sum_t \mathrm{KL}_t$ [nat]",
+    "gain": "reward gained",
+    "to_tilt": "KL of $Y_T$ to the tilted law [nat]",
+}
 POWERS = {
     name: statistics.Exponent(
         *(name, "beta", MARGIN, "larger β", LARGE, exponent), exact=True, lost=False
@@ -126,20 +132,37 @@ def _at_smallest(view: View) -> np.ndarray:
     return smallest[np.isfinite(smallest)]
 
 
-def _power(view: View, name: str, exponent: float, title: str, label: str) -> figures.Panel:
+def _power(view: View, name: str, exponent: float, title: str, power: str) -> figures.Panel:
     if not view.kept.any():
-        return view.panel("powerlaw", "beta", {name: ""}, title=title)
+        return view.panel("powerlaw", "beta", {name: ""}, title=title, ylabel=LABELS[name])
     start = float(view.values_of("beta")[-LARGE])
+    label = rf"$\propto {power}$, slope only"
     theory = figures.Theory(label, exponent=exponent, line=0, start=start)
     line = view.line(name, fit=POWERS[name])
-    return view.panel("powerlaw", "beta", [line], theory, title=title)
+    return view.panel("powerlaw", "beta", [line], theory, title=title, ylabel=LABELS[name])
 
 
 def _frontier(view: View) -> list[figures.Panel]:
-    reward, distance = "Reward against divergence", "Distance from the tilted law"
+    # As β → ∞ the reward falls as 1/β and the divergence as its square.
+    square_root = figures.Theory(r"$\propto \mathrm{KL}^{1/2}$, slope only", exponent=0.5, line=0)
     return [
-        view.panel("curves", "frontier", {"gain": ""}, title=reward, log="xy"),
-        view.panel("powerlaw", "beta", {"to_tilt": ""}, title=distance),
+        view.panel(
+            "curves",
+            "frontier",
+            {"gain": ""},
+            square_root,
+            title="Reward against divergence",
+            log="xy",
+            xlabel=LABELS["divergence"].replace(" [nat]", ", median [nat]"),
+            ylabel=LABELS["gain"],
+        ),
+        view.panel(
+            "powerlaw",
+            "beta",
+            {"to_tilt": ""},
+            title="Distance from the tilted law",
+            ylabel=LABELS["to_tilt"],
+        ),
     ]
 
 
@@ -195,8 +218,8 @@ run = Recipe(
         Draw(
             "beta",
             lambda view: [
-                _power(view, name, exponent, title, label)
-                for name, exponent, _, title, label in FALLS
+                _power(view, name, exponent, title, power)
+                for name, exponent, _, title, power in FALLS
             ],
             "What the price β buys, exact on linear-quadratic instances.",
         ),
