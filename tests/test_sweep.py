@@ -352,15 +352,3 @@ def test_spread_over_devices_it_is_the_same_to_rounding(tmp_path: Path):
     for devices in (8, 5, 1):
         there = np.load(tmp_path / f"{devices}.npy")
         np.testing.assert_allclose(there, here, rtol=0, atol=4 * 4 * 2.0**-52 * 4)
-
-
-def test_keys_of_a_run_are_not_those_that_its_members_draw_from():
-    """Splitting one key into two and into three begins with the same keys."""
-    from fineq.sweep.program import keys
-
-    drawn = {
-        tuple(np.asarray(k)) for k in jax.random.key_data(jax.random.split(jax.random.key(5), 8))
-    }
-    used = {tuple(np.asarray(jax.random.key_data(key))) for key in keys(jnp.asarray(5))}
-    assert len(used) == 2
-    assert not drawn & used

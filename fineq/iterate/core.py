@@ -45,11 +45,6 @@ def is_inexact(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
-def is_key(leaf: Any) -> bool:
-    """Whether the leaf holds random keys."""
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
 def non_finite(state: Any, info: Any = None) -> jax.Array:
     """Whether any floating-point leaf of the state holds a NaN or an infinity, bool []."""
     del info

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from fineq.iterate.chunk import Recorded
-from fineq.iterate.core import Carry, is_key
+from fineq.iterate.core import Carry
 from fineq.iterate.record import Pace, Plan, make_plan, next_plan
+from fineq.keys import is_key
 
 Call = Callable[[Carry, Recorded, Plan], tuple[Carry, Recorded]]
 

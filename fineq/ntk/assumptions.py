@@ -15,6 +15,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Points
+from fineq.keys import key_for
 from fineq.ntk import forward, targets
 from fineq.ntk.decay import decay_exponent
 from fineq.ntk.forward import Process, Times, uniform
@@ -90,13 +91,15 @@ def over_time(
         weights: name of their weight.
     """
     process, law = instance.process, instance.law
-    key_draws, key_slopes = jax.random.split(instance.key)
+    key_draws = key_for(instance.key, "data over time")
+    key_noise = key_for(instance.key, "noise over time")
+    key_slopes = key_for(instance.key, "pairs for slopes")
     x0, mean = law.sample(key_draws, num), law.moments()[0]
     beyond = jnp.asarray(radii, t.dtype)[:, None]
 
     def at(s: Array) -> tuple[Array, ...]:
         same = jnp.full(num, s)
-        x = forward.diffuse(process, key_slopes, same, x0)
+        x = forward.diffuse(process, key_noise, same, x0)
         best = targets.denoise(process, law, same, x)
         noise = jnp.mean(targets.noise(process, law, same, x))
         signal = jnp.mean((best - mean[None]) ** 2)
@@ -124,7 +127,8 @@ def identity_gap(
     variance of this mean over `num` draws.
     """
     process, law = instance.process, instance.law
-    data = forward.triples(process, law, instance.key, num, times)
+    key = key_for(instance.key, "points to compare losses at")
+    data = forward.triples(process, law, key, num, times)
     truth = targets.predictor(process, law)
 
     def linear(t: Array, x: Array) -> Array:

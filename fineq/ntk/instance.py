@@ -34,7 +34,10 @@ class Labelled(NamedTuple):
 
 
 class Instance(NamedTuple):
-    """One member: what it learns, from what, and a key for whatever else is drawn."""
+    """One member: what it learns, and from what.
+
+    What else is drawn names its purpose, from the `key` of the member's seed.
+    """
 
     process: Process
     law: Target

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from fineq.errors import FineqError
-from fineq.iterate.core import is_key
+from fineq.keys import is_key
 from fineq.runs.files import disk_errors, read_json, read_regular, strict_json, write_atomic
 
 Notify = Callable[[str], None]

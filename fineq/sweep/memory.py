@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from fineq.errors import ResourceError
-from fineq.iterate.core import is_key
+from fineq.keys import is_key
 
 Device = Any  # what `jax.devices()` lists; jax gives it no static type
 

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from fineq.iterate.chunk import Layout, Metrics, Recorded, Rules, buffers
 from fineq.iterate.core import Carry, Diverged, Until, non_finite, start
 from fineq.iterate.kernels import Kernel
+from fineq.keys import key_for
 from fineq.sweep.axes import SEED
 
 Member = dict[str, jax.Array]
@@ -43,15 +44,9 @@ class Program(NamedTuple):
         return Rules(self.kernel, self.metrics, self.until, self.diverged)
 
 
-RUN = 2**32 - 1  # what no split and no other fold reaches
-
-
 def keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The key for `init` and the key of the steps of the member with this seed, and no other."""
-    # Children of key(seed) itself are left to what members draw from: split(k, 2) and split(k, 3)
-    # begin with the same keys.
-    init_key, step_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), RUN))
-    return init_key, step_key
+    """The key for `init` and the key of the steps of the member with this seed."""
+    return key_for(seed, "a member's init"), key_for(seed, "a member's steps")
 
 
 def begin(init: Init, member: Member) -> tuple[Any, Any]:

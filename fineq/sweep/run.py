@@ -10,11 +10,12 @@ import numpy as np
 
 from fineq.errors import InputError
 from fineq.iterate.chunk import Recorded
-from fineq.iterate.core import Carry, is_key
+from fineq.iterate.core import Carry
 from fineq.iterate.driver import Call, fresh, to_host
 from fineq.iterate.events import Progress, Store
 from fineq.iterate.record import Plan, record_points
 from fineq.iterate.session import Session, session
+from fineq.keys import is_key
 from fineq.sweep.axes import SEED, Axis, assemble, check_axes, combinations, grid_of, take_apart
 from fineq.sweep.build import Built, Grid, Resources, build, kept_bytes, pick, resources
 from fineq.sweep.memory import Device, check_kept

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 from jax import Array
 
 from fineq.iterate.method import Method
 from fineq.iterate.stepping import Given, measured, not_done, refused, stochastic_step
-from fineq.sweep.program import RUN, Member, Program
+from fineq.keys import key_for
+from fineq.sweep.program import Member, Program
 
 
 class Task(NamedTuple):
@@ -43,10 +43,10 @@ def solving(
     """
 
     def init(key: Array, member: Member) -> tuple[Any, Given]:
-        problem, method, start, reference = make(key, member)
+        problem, method, start, reference = make(key_for(key, "a task"), member)
         if stops and not method.stops:
             raise ValueError(f"{type(method).__name__} never says that it is done: stops=False")
-        state = method.init(jax.random.fold_in(key, RUN), problem, start)
+        state = method.init(key_for(key, "a method's first state"), problem, start)
         return state, Given(method, problem, reference)
 
     return Program(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fineq.iterate import Method, method, solve
+from fineq.keys import key_for
 from fineq.sweep import Axis, Task, solving, sweep
 from fineq.sweep.program import keys
 
@@ -61,8 +62,12 @@ def task(key, member):
     return Task(H, by, start, jnp.zeros(2))
 
 
+def task_key(seed):
+    return key_for(keys(seed)[0], "a task")
+
+
 def starts():
-    return np.array([jax.random.uniform(keys(seed)[0], (2,)) + 1 for seed in range(3)])
+    return np.array([jax.random.uniform(task_key(seed), (2,)) + 1 for seed in range(3)])
 
 
 def test_every_member_follows_its_closed_form_until_its_limit():
@@ -81,7 +86,7 @@ def test_every_member_follows_its_closed_form_until_its_limit():
 def test_members_stop_when_their_method_is_done_and_only_if_asked():
     found = sweep(lambda _: solving(task, num_steps=40, stops=True), [SIZES, SEEDS])
     alone = [
-        [solve(*task(keys(seed)[0], {"size": size})[:2], start=start, reference=jnp.zeros(2),
+        [solve(*task(task_key(seed), {"size": size})[:2], start=start, reference=jnp.zeros(2),
                key=keys(seed)[1], num_steps=40).stats for seed, start in enumerate(starts())]
         for size in SIZES.values
     ]  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from fineq.keys import key_for
 from fineq.nlqr import landscape
 from fineq.nlqr.objective import expected_cost
 from fineq.studies.nlqr.common import Optimum, Study
@@ -53,7 +54,7 @@ def probe(study: Study, star: Optimum, horizon: int) -> Probed:
         unit = jnp.linalg.norm(member["K"] - instance.K_lin)
         profile = landscape.curvature_profile(
             expected_cost,
-            instance.key,
+            key_for(instance.key, "a search for curvature"),
             instance.K_lin,
             unit * multiples,
             instance.at_horizon(horizon),

@@ -9,6 +9,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from fineq import sweep
+from fineq.keys import key_for
 from fineq.nlqr.gradients import Estimator
 from fineq.nlqr.objective import expected_cost
 from fineq.nlqr.policies import random_policy, zero_policy
@@ -60,7 +61,7 @@ def start_policy(name: str, instance: Instance, radius: ArrayLike) -> Array:
             raise ValueError("an identified start needs descent.start=identified")
         return instance.K_identified
     if name == "random":
-        return random_policy(instance.key, system, radius)
+        return random_policy(key_for(instance.key, "a random start"), system, radius)
     return zero_policy(system) if name == "zero" else instance.K_lin
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from fineq import claims, figures
 from fineq.claims import counting
+from fineq.keys import key_for
 from fineq.nlqr import recovery
 from fineq.nlqr.identification import recovery_probability
 from fineq.nlqr.policies import linear_policy
@@ -85,8 +86,9 @@ def measure(study: common.Study) -> Found:
         make, m = instances.make_problem(own, study.given), size.unknowns
 
         def trial(member: Member, make: Any = make, m: int = m) -> recovery.Recovery:
-            problem, key = make(member)
-            return recovery.recover(key, problem, m + member["offset"], m + config.recovery.above)
+            key = key_for(member["seed"], "samples to recover a system from")
+            num, most = m + member["offset"], m + config.recovery.above
+            return recovery.recover(key, make(member), num, most)
 
         name = f"recovery-{size.n}-{size.p}-{size.d}"
         trials[size] = stages.measure(name, trial, [offset, *study.axes])

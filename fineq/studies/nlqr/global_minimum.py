@@ -15,6 +15,7 @@ from jax import Array
 
 from fineq import figures
 from fineq.claims import Theory, counting
+from fineq.keys import key_for
 from fineq.nlqr.cost import CostStatus, infinite_cost
 from fineq.nlqr.minima import label_minima, stabilising_starts
 from fineq.studies import common
@@ -103,7 +104,7 @@ def find_starts(study: Study, axis: Axis) -> Starts:
 
     def look(member: Member) -> Starts:
         instance = study.instance(member)
-        key = jax.random.fold_in(instance.key, member["start"])
+        key = jax.random.fold_in(key_for(instance.key, "many starts"), member["start"])
         radius = jnp.asarray(study.config.reference.start_radius, instance.K_lin.dtype)
         radius = jnp.where(member["start"] == 0, 0.0, radius)
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fineq.errors import InputError
+from fineq.keys import key_for
 from fineq.nlqr import features, laws, policies
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 from fineq.nlqr.random_systems import random_system
@@ -39,7 +40,7 @@ class Instance(NamedTuple):
         K_lin: the linear policy `[p, n+d]`.
         P: the Riccati solution `[n, n]` behind it.
         solved: whether the Riccati equation behind K_lin was solved.
-        key: for whatever else this member draws.
+        key: of the member's seed; what is drawn from it names its purpose.
         K_identified: the linear policy of the identified system, NaN where the samples do not
             determine one; None unless `descent.start=identified`.
     """
@@ -110,7 +111,7 @@ def make_features(
             return features.Zero(d)
         case "products":
             # Signs are static: one draw serves all seeds, so that a sweep stays one program.
-            key = jax.random.key(config.first_seed)
+            key = key_for(config.first_seed, "signs of products")
             return features.random_products(
                 key, n, [config.kernel.degree] * d, radius=config.law.radius
             )
@@ -148,7 +149,7 @@ def make_plant(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]]
 
     def plant(member: Mapping[str, Any]) -> Plant:
         at = at_member(config, member)
-        system = _system(at, given, phi, _keys(member)[0])
+        system = _system(at, given, phi, member)
         linear = policies.linear_policy(system)
         return Plant(
             system.A, system.B, system.C, linear.K, linear.P, linear.status == Status.SOLVED
@@ -169,25 +170,22 @@ def make_instance(
         Q, R = _weights(given, own.A, own.B)
         scale = jnp.asarray(at.system.lipschitz, own.A.dtype)
         system = System(own.A, own.B, own.C, Q, R, scale, phi)
-        _, key_points, key = _keys(member)
         law = _law(at, given, system)
-        problem = Problem(system, law, _points(at, law, phi, key_points))
-        return Instance(problem, own.K_lin, own.P, own.solved, key, own.K_identified)
+        seed = jax.random.key(member["seed"])
+        problem = Problem(system, law, _points(at, law, phi, key_for(seed, "initial states")))
+        return Instance(problem, own.K_lin, own.P, own.solved, seed, own.K_identified)
 
     return instance
 
 
-def make_problem(
-    config: NlqrConfig, given: Given
-) -> Callable[[Mapping[str, Any]], tuple[Problem, Array]]:
-    """A pure function from a member to its problem alone, and a key for whatever else is drawn."""
+def make_problem(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]], Problem]:
+    """A pure function from a member to its problem alone, without points."""
     phi = make_features(config, given)
 
-    def problem(member: Mapping[str, Any]) -> tuple[Problem, Array]:
+    def problem(member: Mapping[str, Any]) -> Problem:
         at = at_member(config, member)
-        key_system, _, key = _keys(member)
-        system = _system(at, given, phi, key_system)
-        return Problem(system, _law(at, given, system)), key
+        system = _system(at, given, phi, member)
+        return Problem(system, _law(at, given, system))
 
     return problem
 
@@ -196,13 +194,8 @@ def identified_start(config: NlqrConfig, instance: Instance) -> policies.Identif
     """The linear policy of the system that `descent.num_samples` one-step samples identify."""
     system = instance.problem.system
     num = config.descent.num_samples or system.n + system.p + system.d + EXTRA_SAMPLES
-    # A key of its own: a random start draws from `instance.key` itself.
-    return policies.identified_policy(jax.random.fold_in(instance.key, 2), instance.problem, num)
-
-
-def _keys(member: Mapping[str, Any]) -> Array:
-    """Keys for the system, for points drawn from the law, and for whatever else is drawn."""
-    return jax.random.split(jax.random.key(member["seed"]), 3)
+    key = key_for(instance.key, "samples of one step")
+    return policies.identified_policy(key, instance.problem, num)
 
 
 def _weights(given: Given, A: Array, B: Array) -> tuple[Array, Array]:
@@ -215,14 +208,14 @@ def _dtype(config: NlqrConfig) -> Any:
     return jnp.dtype(config.precision)
 
 
-def _system(config: NlqrConfig, given: Given, phi: Features, key: Array) -> System:
+def _system(config: NlqrConfig, given: Given, phi: Features, member: Mapping[str, Any]) -> System:
     scale = jnp.asarray(config.system.lipschitz, _dtype(config))
     if given.system is not None:
         g = given.system
         return System(g.A, g.B, g.C, g.Q, g.R, scale, phi)
     size = config.system.radius if config.system.normalisation == "radius" else 1.0
     return random_system(
-        key,
+        key_for(member["seed"], "a system"),
         phi,
         n=config.system.n,
         p=config.system.p,

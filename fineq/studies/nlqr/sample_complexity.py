@@ -11,13 +11,13 @@ r. All costs but those of the truncation panel are T-step costs.
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
 from fineq.claims import Theory
+from fineq.keys import key_for
 from fineq.nlqr.gradient_bias import GradientBias, gradient_bias
 from fineq.nlqr.policies import random_policy
 from fineq.rates import PowerLaw, Rate
@@ -94,8 +94,7 @@ def measure(study: common.Study) -> Found:
 
 def probe_policy(instance: instances.Instance, distance: ArrayLike) -> Array:
     """The policy looked at: K_lin plus a random matrix of Frobenius norm `distance`."""
-    # A key of its own: a random start draws from `instance.key` itself.
-    key = jax.random.fold_in(instance.key, 1)
+    key = key_for(instance.key, "a policy to look at")
     return instance.K_lin + random_policy(key, instance.problem.system, distance)
 
 

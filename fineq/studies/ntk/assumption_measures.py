@@ -1,9 +1,9 @@
 """What the theory assumes of the members of a study: spectra over N, and targets over time."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fineq.keys import key_for
 from fineq.ntk import assumptions, forward
 from fineq.ntk.label_noise import Levels, levels
 from fineq.studies.common import Slice
@@ -71,6 +71,6 @@ def member_at(study: Study, piece: Slice) -> dict[str, float]:
 def levels_of(study: Study, piece: Slice) -> Levels:
     """Label noise and signal, by quadrature in one and two dimensions, else from draws."""
     config = study.config_at(member_at(study, piece))
-    key = jax.random.key(config.first_seed)
+    key = key_for(config.first_seed, "label noise by draws")
     times = forward.TIMES[config.data.times]
     return levels(process_of(config), study.given.target.law, key, NUM_DRAWS, times)

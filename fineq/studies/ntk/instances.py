@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq.keys import key_for
 from fineq.ntk import forward
 from fineq.ntk.instance import Instance, Labelled, draw_labelled
 from fineq.ntk.named import Made, make_target
@@ -89,9 +90,9 @@ def make_instance(config: NtkConfig, given: Given) -> Callable[[Member], Instanc
     def instance(member: Member) -> Instance:
         at = configured(config, member)
         process = process_of(at)
-        keys = jax.random.split(jax.random.key(member["seed"]), 3)
-        train = data_of(at, process, law, keys[0], at.data.num)
-        test = data_of(at, process, law, keys[1], at.data.num_test)
-        return Instance(process, law, train, test, keys[2])
+        seed = jax.random.key(member["seed"])
+        train = data_of(at, process, law, key_for(seed, "points to learn"), at.data.num)
+        test = data_of(at, process, law, key_for(seed, "points to test on"), at.data.num_test)
+        return Instance(process, law, train, test, seed)
 
     return instance

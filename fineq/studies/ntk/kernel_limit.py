@@ -5,6 +5,7 @@ import numpy as np
 
 from fineq import figures
 from fineq.claims import Theory
+from fineq.keys import key_for
 from fineq.ntk.limit import Distances, kernel_distances
 from fineq.studies.ntk import common
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
@@ -44,7 +45,8 @@ def measure(study: common.Study) -> Found:
 
 def _drawn(d: int, member: Member) -> Distances:
     width, z = int(member["width"]), member["z"]
-    key_w, key_a = jax.random.split(jax.random.fold_in(jax.random.key(member["seed"]), width))
+    key_w = jax.random.fold_in(key_for(member["seed"], "input weights"), width)
+    key_a = jax.random.fold_in(key_for(member["seed"], "output signs"), width)
     W = jax.random.normal(key_w, (width, z.shape[1]), z.dtype)
     return kernel_distances(W, jax.random.rademacher(key_a, (width, d), z.dtype), z)
 

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from fineq import figures
+from fineq.keys import key_for
 from fineq.ntk import forward, sampling, targets
 from fineq.ntk.instance import Instance, score_error, weighted_error
 from fineq.ntk.tangent import kernel
@@ -93,24 +94,30 @@ def _look(study: common.Study, times: np.ndarray, member: Member) -> Sampled:
     process, train, test = instance.process, instance.train, instance.test
     paths = kernel_paths(study.config_at(member), instance, jnp.asarray(times, train.z.dtype))
     apart = paths.of_noisy - test.clean[None]
-    keys = jax.random.split(instance.key, 6)
     num, dtype = settings.num_samples, train.z.dtype
 
     def data(key: Array, t: Array) -> Array:
         first, second = jax.random.split(key)
         return forward.diffuse(process, second, jnp.full(num, t, dtype), law.sample(first, num))
 
-    fresh, other = data(keys[0], process.T0), data(keys[1], process.T0)
-    start = data(keys[2], process.T)
+    fresh = data(key_for(instance.key, "fresh data"), process.T0)
+    other = data(key_for(instance.key, "other fresh data"), process.T0)
+    key_start = key_for(instance.key, "where samples start")
+    start = data(key_start, process.T)
     if settings.start == "normal":
-        start = jax.random.normal(keys[2], start.shape, dtype)
+        start = jax.random.normal(key_start, start.shape, dtype)
+    key_noise = key_for(instance.key, "noise of the sampler")
+    key_lines = key_for(instance.key, "directions of slices")
     width = sampling.median_distance(fresh[:500])
 
     def drawn(predictor: forward.Predictor) -> tuple[Array, Array, Array, Array]:
         x = sampling.sample(
-            keys[3], process, predictor, start, settings.num_steps, settings.sampler
+            key_noise, process, predictor, start, settings.num_steps, settings.sampler
         )
-        far = sampling.sliced_wasserstein(keys[4], x, fresh), sampling.discrepancy(x, fresh, width)
+        far = (
+            sampling.sliced_wasserstein(key_lines, x, fresh),
+            sampling.discrepancy(x, fresh, width),
+        )
         shown = x[: settings.shown]
         return *far, shown, predictor(jnp.full(shown.shape[0], process.T0), shown)
 
@@ -129,7 +136,7 @@ def _look(study: common.Study, times: np.ndarray, member: Member) -> Sampled:
         score=score_error(process, test, apart),
         exact_distance=exact_distance,
         exact_discrepancy=exact_mmd,
-        data_distance=sampling.sliced_wasserstein(keys[4], other, fresh),
+        data_distance=sampling.sliced_wasserstein(key_lines, other, fresh),
         samples=jnp.concatenate([samples[chosen], exact[None]]),
         denoised=jnp.concatenate([denoised[chosen], cleared[None]]),
         diverged=paths.noisy.diverged,

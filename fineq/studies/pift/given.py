@@ -14,9 +14,8 @@ def load(config: PiftConfig) -> inputs.Loaded:
         InputError: for a file or function that cannot be loaded, and as
             `fineq.studies.pift.instances` and `fineq.pift.rewards.check_reward`.
     """
-    import jax
-
     from fineq.ddpm.laws import points
+    from fineq.keys import key_for
     from fineq.pift.rewards import check_reward
     from fineq.studies.pift.instances import Given, make_instance
     from fineq.sweep.memory import check_shapes
@@ -40,7 +39,7 @@ def load(config: PiftConfig) -> inputs.Loaded:
     make = make_instance(config, given)
     check_shapes("an instance (data.d, schedule.num_steps)", make, {"seed": config.first_seed})
     instance = make({"seed": config.first_seed})
-    key = jax.random.key(config.first_seed)
+    key = key_for(config.first_seed, "points to try a reward at")
     tried = instance.law.noised(0.5).sample(key, NUM_TRIED)
     name = f"reward.target={config.reward.target}" if given.function else "reward"
     check_reward(instance.problem.reward, tried, name)

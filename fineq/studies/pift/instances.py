@@ -10,6 +10,7 @@ from jax import Array
 
 from fineq.ddpm import laws, schedules
 from fineq.errors import InputError
+from fineq.keys import key_for
 from fineq.pift import rewards
 from fineq.pift.problem import Chain, Problem, Reward, ddpm_chain, make_problem
 from fineq.settings.fields import replace_at
@@ -223,7 +224,10 @@ def is_drawn(config: PiftConfig, given: Given) -> bool:
 
 
 class Instance(NamedTuple):
-    """One member's problem, with the law of its data and a key for whatever else is drawn."""
+    """One member's problem, with the law of its data.
+
+    What else is drawn names its purpose, from the `key` of the member's seed.
+    """
 
     problem: Problem
     law: laws.Law
@@ -242,14 +246,14 @@ def make_instance(config: PiftConfig, given: Given) -> Callable[[Member], Instan
 
     def instance(member: Member) -> Instance:
         at = replace_at(config, {k: v for k, v in member.items() if k not in OWN})
-        key_law, key_reward, key = jax.random.split(jax.random.key(member["seed"]), 3)
-        law = law_of(at, given, key_law)
+        seed = jax.random.key(member["seed"])
+        law = law_of(at, given, key_for(seed, "a law of data"))
         law = jax.tree.map(lambda x: x.astype(config.precision), law)
         schedule = schedule_of(at)
         beta = jnp.asarray(at.betas or at.beta, config.precision)
         chain: Chain = ddpm_chain(law, schedule)
-        problem = make_problem(chain, reward_of(at, given, law, key_reward), beta)
-        return Instance(problem, law, schedule, key)
+        reward = reward_of(at, given, law, key_for(seed, "a reward"))
+        return Instance(make_problem(chain, reward, beta), law, schedule, seed)
 
     return instance
 

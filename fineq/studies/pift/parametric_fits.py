@@ -8,6 +8,7 @@ from jax import Array
 
 from fineq import sweep
 from fineq.errors import InputError
+from fineq.keys import key_for
 from fineq.pift import lq
 from fineq.pift.certificates import Gap, certificate
 from fineq.pift.parametric import linear, paths
@@ -28,7 +29,6 @@ from fineq.sweep.stages import Member
 
 TARGETS = ("raw",)
 FLOOR_SWEEPS = 12
-PATHS = 2**32 - 2  # folded into a seed: the key of simulated paths
 LINE = (-8.0, 8.0, 1601)  # the grid of the exact solution of data on a line
 NODES = 192  # the steps are few and long: 24 miss what the reward does within one by 6%, 96 by 0.2%
 DEGREES = {"affine": 1, "cubic": 3}
@@ -73,7 +73,8 @@ def facing_of(study: Study, exact: paths.Costate | None, member: Member) -> fits
         policy = lq.optimum(lq.linear_quadratic(problem)).policy
         problem, policy = jax.lax.optimization_barrier((problem, policy))
         exact = paths.costate_of(problem, AffineMean(*policy))
-    key_paths, key_scale = jax.random.split(instance.key)
+    key_paths = key_for(instance.key, "paths of an optimum")
+    key_scale = key_for(instance.key, "paths of the pre-trained model")
     num = study.config.parametric.num_reference
     reference = reference_on_paths(key_paths, problem, exact, num)
     size = reference.size(problem)
@@ -145,7 +146,7 @@ def certificates(
 
     def bound(member: Member) -> dict[str, Gap]:
         problem = member["facing"].problem
-        key = jax.random.fold_in(jax.random.key(member["seed"]), PATHS)
+        key = key_for(member["seed"], "paths of a certificate")
 
         def gap(costate: paths.Costate) -> Gap:
             costate = as_dtype(costate, study.config.precision)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fineq import claims, figures
 from fineq.ddpm.laws import Mixture, mixture
+from fineq.keys import key_for
 from fineq.pift import certificates
 from fineq.pift.grid import checks, density, solve, tensor
 from fineq.pift.grid.gridded import gridded
@@ -89,8 +90,8 @@ def draw_picture(study: Study) -> Picture:
     grid = tensor.make_grid(*tensor.law_bounds(law, schedule, OUTSIDE), config.picture.num_points)
     before = checks.check_grid(problem, grid)
     region = density.carried(before, grid)
-    key_base, key_paths = jax.random.split(jax.random.key(config.first_seed))
-    keys = jax.random.split(key_paths, max(len(config.picture.betas), 1))
+    seed = jax.random.key(config.first_seed)
+    key_base = key_for(seed, "samples of the pre-trained model")
 
     @jax.jit
     def at(beta: jax.Array) -> tuple[density.Outcome, jax.Array]:
@@ -103,8 +104,8 @@ def draw_picture(study: Study) -> Picture:
         key: jax.Array, beta: jax.Array, means: jax.Array
     ) -> tuple[jax.Array, certificates.Certificate]:
         own, policy = with_beta(problem, beta), grid_mean(grid, means)
-        key_samples, key_paths = jax.random.split(key)
-        drawn = simulate(key_samples, own, policy, NUM_SAMPLES).last
+        drawn = simulate(key_for(key, "samples of an optimum"), own, policy, NUM_SAMPLES).last
+        key_paths = key_for(key, "paths of an optimum's certificate")
         return drawn, certificates.certificate(key_paths, own, policy, NUM_PATHS)
 
     betas = tuple(float(beta) for beta in config.picture.betas)
@@ -112,8 +113,8 @@ def draw_picture(study: Study) -> Picture:
     for outcome, _ in found:
         checks.check_mass(grid, outcome.densities)
     paths = [
-        run(key, jnp.asarray(beta), means)
-        for key, beta, (_, means) in zip(keys, betas, found, strict=True)
+        run(jax.random.fold_in(key_for(seed, "optima"), i), jnp.asarray(beta), means)
+        for i, (beta, (_, means)) in enumerate(zip(betas, found, strict=True))
     ]
     N, step = grid.num, int(np.argmax(found[-1][0].divergences))
     m0 = jax.vmap(lambda y: problem.chain.mean(step, y))(grid.points())

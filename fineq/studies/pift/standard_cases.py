@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fineq.keys import key_for
 from fineq.pift import lq, standard_problems
 from fineq.pift.parametric import paths
 from fineq.pift.parametric.error import Reference, reference_on_paths
@@ -16,7 +17,7 @@ from fineq.pift.separable import solve_separable
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.fits import Facing
 
-KEY = 1  # of reference paths and standardisation, the same for every seed
+SEED = 1  # of reference paths and standardisation, the same for every member
 PATHS = 1000
 COMPARED = 256  # of these paths, in every sweep
 WELL = "double_well"
@@ -70,8 +71,7 @@ def make_case(config: PiftConfig, name: str) -> Case:
         assert standard.usual is not None
         usual = standard.usual
 
-    key = jax.random.key(KEY)
-    found, other, size, gap, scale = _look(key, problem, exact, usual)
+    found, other, size, gap, scale = _look(jax.random.key(SEED), problem, exact, usual)
     usual_there = Reference(found.states, other)
     return Case(standard, exact, found, usual_there, float(size), np.asarray(gap), scale)
 
@@ -80,10 +80,10 @@ def make_case(config: PiftConfig, name: str) -> Case:
 def _look(
     key: Array, problem: Problem, exact: paths.Costate, usual: paths.Costate
 ) -> tuple[Reference, Array, Array, Array, Scale]:
-    found = reference_on_paths(key, problem, exact, PATHS)
+    found = reference_on_paths(key_for(key, "paths of a known optimum"), problem, exact, PATHS)
     times = jnp.arange(problem.num_steps)
     other = jax.vmap(lambda t, y: jax.vmap(lambda x: usual(t, x))(y))(times, found.states)
-    scale = standard_scale(key, problem)
+    scale = standard_scale(key_for(key, "uncontrolled paths"), problem)
     return found, other, found.size(problem), found.squares(problem, usual), scale
 
 
