@@ -17,6 +17,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
+from fineq.fast.blocks import in_blocks
+
 LARGEST_LANES = 7
 BLOCKED = range(8, 33, 4)  # dimensions at which elimination by blocks of 4 is faster
 FEWEST_LANES = 16
@@ -244,7 +246,8 @@ def over_lanes(core: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arrays: Array) -> Any:
         lead = arrays[0].shape[:-2]
         flat = [x.reshape(math.prod(lead), *x.shape[-2:]) for x in arrays]
-        blocks = functools.partial(_in_blocks, core)
+        most = max(FEWEST_LANES, BLOCK_ENTRIES // max(max(x.shape[1:]) for x in flat) ** 2)
+        blocks = functools.partial(in_blocks, core, most)
         whole = lax.platform_dependent(*flat, cpu=blocks, default=core)
         return jax.tree.map(lambda x: x.reshape(*lead, *x.shape[1:]), whole)
 
@@ -258,18 +261,3 @@ def over_lanes(core: Callable[..., Any]) -> Callable[..., Any]:
 
     call.def_vmap(batch)
     return call
-
-
-def _in_blocks(core: Callable[..., Any], *flat: Array) -> Any:
-    num, largest = flat[0].shape[0], max(max(x.shape[1:]) for x in flat)
-    count = -(-num // max(FEWEST_LANES, BLOCK_ENTRIES // largest**2))
-    if count <= 1:
-        return core(*flat)
-    size = -(-num // count)
-    blocks = [_pad(x, count * size - num).reshape(count, size, *x.shape[1:]) for x in flat]
-    out = lax.map(lambda block: core(*block), blocks)
-    return jax.tree.map(lambda x: x.reshape(count * size, *x.shape[2:])[:num], out)
-
-
-def _pad(x: Array, extra: int) -> Array:
-    return jnp.concatenate([x, jnp.broadcast_to(x[-1:], (extra, *x.shape[1:]))])

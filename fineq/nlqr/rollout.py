@@ -19,6 +19,7 @@ from jax.custom_batching import custom_vmap
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
+from fineq.fast.blocks import in_blocks
 from fineq.nlqr.components import (
     ELEMENTWISE,
     Lanes,
@@ -169,20 +170,6 @@ def _by_members(core: Callable[..., Array], num_lanes: int) -> Callable[..., Arr
 
 
 def _in_blocks(core: Callable[..., Array], K: Array, x0: Array, *leaves: Array) -> Array:
-    num = x0.shape[1]
-    count = -(-num // BLOCK)
-    if count == 1:
-        return core(K, x0, *leaves)
-    size = -(-num // count)
-
-    def blocks(lanes: Array) -> Array:
-        extra = count * size - num
-        tail = jnp.broadcast_to(lanes[..., -1:], (*lanes.shape[:-1], extra))
-        padded = jnp.concatenate([lanes, tail], axis=-1)
-        return jnp.moveaxis(padded.reshape(*lanes.shape[:-1], count, size), -2, 0)
-
     if K.ndim == 2:
-        out = lax.map(lambda x: core(K, x, *leaves), blocks(x0))
-    else:
-        out = lax.map(lambda lanes: core(*lanes, *leaves), (blocks(K), blocks(x0)))
-    return out.reshape(count * size)[:num]
+        return in_blocks(lambda x: core(K, x, *leaves), BLOCK, x0, axis=-1)
+    return in_blocks(lambda K, x: core(K, x, *leaves), BLOCK, K, x0, axis=-1)

@@ -25,6 +25,7 @@ from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
+from fineq.fast.blocks import split
 from fineq.ntk.pairs import products
 from fineq.ntk.tangent import as_points
 
@@ -61,11 +62,9 @@ def two_layer_kernel(
 
 @partial(jax.jit, static_argnums=4)
 def _two_layer(W: Array, A: Array, z1: Array, z2: Array, units: int) -> Array:
-    (m, d), count = A.shape, -(-len(W) // units)
+    m, d = A.shape
     # A unit of weight zero is never active.
-    groups = [
-        jnp.pad(x, ((0, count * units - m), (0, 0))).reshape(count, units, -1) for x in (W, A)
-    ]
+    groups = [split(x, units, fill="constant") for x in (W, A)]
     first, second = np.triu_indices(d)
 
     def add(total: Array, group: list[Array]) -> tuple[Array, None]:

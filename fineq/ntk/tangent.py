@@ -23,6 +23,7 @@ from jax.typing import ArrayLike, DTypeLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
+from fineq.fast.blocks import in_blocks, split
 from fineq.ntk.pairs import entries, half_angles, own_entries, polar, products, turn
 
 Pair = tuple[Array, Array]
@@ -130,20 +131,14 @@ _compiled_kernel, _compiled_gram = jax.jit(_kernel), jax.jit(_gram)
 
 @partial(jax.jit, static_argnums=3)
 def _compiled_product(z1: Array, z2: Array, v: Array, block: int) -> Array:
-    left, *right = _tiles(z1, block), _tiles(z2, block), _tiles(v, block)
+    # Zeros, for which κ is zero.
+    right = split(z2, block, fill="constant"), split(v, block, fill="constant")
 
     def rows(z: Array) -> Array:
         @jax.checkpoint  # else a derivative would keep every tile
         def add(total: Array, tile: Pair) -> tuple[Array, None]:
             return total + _kernel(z, tile[0]) @ tile[1], None
 
-        return lax.scan(add, jnp.zeros((z.shape[0], v.shape[1]), v.dtype), tuple(right))[0]
+        return lax.scan(add, jnp.zeros((z.shape[0], v.shape[1]), v.dtype), right)[0]
 
-    return lax.map(rows, left).reshape(-1, v.shape[1])[: z1.shape[0]]
-
-
-def _tiles(x: Array, block: int) -> Array:
-    """Rows in groups of at most `block`, filled up with zeros, for which κ is zero."""
-    count = -(-x.shape[0] // block)
-    size = -(-x.shape[0] // count)
-    return jnp.pad(x, ((0, count * size - x.shape[0]), (0, 0))).reshape(count, size, x.shape[1])
+    return in_blocks(rows, block, z1)

@@ -19,6 +19,7 @@ from jax.typing import ArrayLike
 from fineq.arrays import real_array
 from fineq.ddpm.laws import Gaussian, Mixture, Points
 from fineq.errors import InputError
+from fineq.fast import blocks
 from fineq.ntk.forward import Predictor, Process, alpha, score_of, variance
 from fineq.ntk.truncated import NUM_NODES, Truncated, combine, combine_means
 
@@ -98,10 +99,7 @@ def width(law: Target) -> int:
 
 def in_blocks(law: Target, one: Callable[..., Array], *rows: Array) -> Array:
     """`one` at every row, with as many rows at once as keeps memory bounded."""
-    size = max(1, _BLOCK // width(law))
-    if rows[0].shape[0] <= size:
-        return jax.vmap(one)(*rows)
-    return jax.lax.map(lambda row: one(*row), rows, batch_size=size)
+    return blocks.in_blocks(jax.vmap(one), max(1, _BLOCK // width(law)), *rows)
 
 
 def _at(process: Process, law: Target, t: Array, x: Array) -> Posterior:

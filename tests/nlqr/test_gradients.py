@@ -266,23 +266,6 @@ def test_directions_are_uniform_on_the_sphere(shape, dtype):
     assert np.all(np.abs(np.mean(flat**4, axis=1) - fourth) < STANDARD_ERRORS / np.sqrt(num))
 
 
-@pytest.mark.parametrize("num", [40, 48])
-def test_blocks_cover_every_sample_once(monkeypatch, num):
-    monkeypatch.setattr(sampling, "LARGEST_BLOCK", 16)
-    seen = []
-
-    def sums(key, size):
-        draws = jax.random.uniform(key, (size,))
-        jax.debug.callback(lambda d: seen.extend(d.tolist()), draws)
-        return sampling.Sums(jnp.full((1, 2), float(size)), jnp.sum(draws), jnp.sum(draws**2))
-
-    total = sampling.sum_in_blocks(sums, jax.random.key(0), num)
-    jax.effects_barrier()
-    assert len(set(seen)) == len(seen) == num
-    np.testing.assert_allclose(total.gradient, num)
-    np.testing.assert_allclose(total.square, sum(seen), rtol=1e-13)
-
-
 def test_the_horizon_is_the_problems_unless_the_gradient_has_its_own():
     problem, K = plane()
     system, law = problem.system, problem.law

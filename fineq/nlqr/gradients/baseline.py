@@ -18,9 +18,8 @@ from fineq.nlqr.gradients.info import GradientInfo, Scalar, horizon_of
 from fineq.nlqr.gradients.sampling import (
     Sums,
     check_counts,
-    mean_of,
+    mean_over,
     sphere_directions,
-    sum_in_blocks,
     weighted_sums,
 )
 from fineq.nlqr.problem import Problem
@@ -64,4 +63,4 @@ class Baseline:
             costs, baseline = lax.map(moved, (steps, jnp.stack([x0, y0])))
             return weighted_sums(directions, K.size / radius * (costs - baseline), costs)
 
-        return mean_of(sum_in_blocks(sums, key, num_pairs), num_pairs)
+        return mean_over(sums, key, num_pairs)

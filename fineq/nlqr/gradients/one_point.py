@@ -16,9 +16,8 @@ from fineq.nlqr.gradients.info import GradientInfo, Scalar, horizon_of
 from fineq.nlqr.gradients.sampling import (
     Sums,
     check_counts,
-    mean_of,
+    mean_over,
     sphere_directions,
-    sum_in_blocks,
     weighted_sums,
 )
 from fineq.nlqr.problem import Problem
@@ -51,4 +50,4 @@ class OnePoint:
             costs = rollout_costs(K[:, :, None] + radius * directions, x0, system, horizon)
             return weighted_sums(directions, K.size / radius * costs, costs)
 
-        return mean_of(sum_in_blocks(sums, key, self.num_rollouts), self.num_rollouts)
+        return mean_over(sums, key, self.num_rollouts)

@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.errors import InputError
-from fineq.fast.sine import cosine, sine
+from fineq.fast.blocks import sum_of_blocks
+from fineq.fast.draws import normal
 from fineq.nlqr.gradients.info import GradientInfo
 
 LARGEST_BLOCK = 2**16  # samples at once: 10 MB of perturbations for n = p = d = 3
@@ -26,26 +26,13 @@ class Sums(NamedTuple):
 def sphere_directions(key: Array, num: int, shape: tuple[int, ...], dtype: Any) -> Array:
     """Draw matrices uniform on the unit Frobenius sphere, batch last, `[*shape, num]`.
 
-    Normalised Gaussian draws, those by Box and Muller (1958): half the time of `jax.random.normal`,
-    which would otherwise be most of an estimate's.
+    Normalised Gaussian draws; by `jax.random.normal` they would be most of an estimate's time.
     """
     size = math.prod(shape)
-    radius, angle = _polar(key, (-(-size // 2), num), dtype)
-    draws = jnp.concatenate([radius * cosine(angle), radius * sine(angle)])[:size]
+    cosines, sines = normal(key, (2, -(-size // 2), num), dtype)
+    draws = jnp.concatenate([cosines, -sines])[:size]
     draws = draws / jnp.sqrt(jnp.sum(draws * draws, axis=0, keepdims=True))
     return draws.reshape(*shape, num)
-
-
-def _polar(key: Array, shape: tuple[int, int], dtype: Any) -> tuple[Array, Array]:
-    """Radius (up to a factor) and angle of Gaussian points in the plane, 32 random bits each."""
-    if jnp.dtype(dtype) == jnp.float64:
-        both = jax.random.bits(key, shape, jnp.uint64)
-        high, low = both >> 32, both & jnp.uint64(2**32 - 1)
-    else:
-        high, low = jax.random.bits(key, (2, *shape), jnp.uint32)
-    # Midpoints of 2^32 cells: never 0, and symmetric under half a turn, so the mean is exactly 0.
-    radius = jnp.sqrt(-jnp.log((high.astype(dtype) + 0.5) * 2.0**-32))
-    return radius, (low.astype(dtype) + 0.5) * (2 * math.pi * 2.0**-32)
 
 
 def weighted_sums(directions: Array, weights: Array, costs: Array) -> Sums:
@@ -55,21 +42,9 @@ def weighted_sums(directions: Array, weights: Array, costs: Array) -> Sums:
     return Sums(total.reshape(directions.shape[:2]), jnp.sum(weights**2), jnp.sum(costs))
 
 
-def sum_in_blocks(sums: Callable[[Array, int], Sums], key: Array, num: int) -> Sums:
-    """Return `sums(key, num)`; for large `num` block by block, block i with `fold_in(key, i)`."""
-    if num <= LARGEST_BLOCK:
-        return sums(key, num)
-    count, rest = divmod(num, LARGEST_BLOCK)
-
-    def add(total: Sums, i: Array) -> tuple[Sums, None]:
-        block = sums(jax.random.fold_in(key, i), LARGEST_BLOCK)
-        return jax.tree.map(jnp.add, total, block), None
-
-    last = jax.random.fold_in(key, count)
-    shapes = jax.eval_shape(lambda: sums(last, LARGEST_BLOCK))
-    start = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    total = lax.scan(add, start, jnp.arange(count))[0]
-    return jax.tree.map(jnp.add, total, sums(last, rest)) if rest else total
+def mean_over(sums: Callable[[Array, int], Sums], key: Array, num: int) -> GradientInfo:
+    """Return the mean of `num` samples of which `sums(key, num)` makes sums, in blocks."""
+    return mean_of(sum_of_blocks(sums, LARGEST_BLOCK, key, num), num)
 
 
 def mean_of(total: Sums, num: int) -> GradientInfo:

@@ -17,9 +17,8 @@ from fineq.nlqr.gradients.info import GradientInfo, Scalar, horizon_of
 from fineq.nlqr.gradients.sampling import (
     Sums,
     check_counts,
-    mean_of,
+    mean_over,
     sphere_directions,
-    sum_in_blocks,
     weighted_sums,
 )
 from fineq.nlqr.problem import Problem
@@ -60,4 +59,4 @@ class TwoPoint:
             slopes = (ahead - back) / (2 * radius)
             return weighted_sums(directions, K.size * slopes, (ahead + back) / 2)
 
-        return mean_of(sum_in_blocks(sums, key, num_pairs), num_pairs)
+        return mean_over(sums, key, num_pairs)

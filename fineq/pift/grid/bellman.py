@@ -2,13 +2,12 @@
 
 At each y the bracket is V̄(m) - ½ β |m - m0(y)|²_{S^{-1}} with S = diag(σ²). The plain inner
 iteration m ← m0 + (S/β) ∇V̄(m) (arXiv 2412.18164) is a gradient step on it, in coordinates m/σ of
-length 1/β. Points do not know of each other: they are taken in blocks.
+length 1/β. Points do not know of each other: they are taken in blocks
+(`fineq.fast.blocks`).
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -151,23 +150,3 @@ class _Climb(NamedTuple):
     share: Array
     residual: Array
     left: Array
-
-
-def in_blocks(function: Callable[..., Any], block: int, *arrays: Array) -> Any:
-    """Apply a function of arrays `[M, ...]` to at most `block` rows at once.
-
-    The last block is filled up with copies of the last row: a maximum over rows is not changed.
-
-    Returns:
-        What the function returns, leaves with a leading axis of blocks.
-    """
-    M = arrays[0].shape[0]
-    if block >= M:
-        return jax.tree.map(lambda x: x[None], function(*arrays))
-    index = jnp.minimum(jnp.arange(-(-M // block) * block), M - 1).reshape(-1, block)
-    return lax.map(lambda rows: function(*(x[rows] for x in arrays)), index)
-
-
-def joined(blocks: Array, M: int) -> Array:
-    """The rows `[M, ...]` of a leaf `[blocks, rows, ...]`."""
-    return blocks.reshape(-1, *blocks.shape[2:])[:M]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.arrays import shaped
+from fineq.fast.blocks import split
 from fineq.pift.grid.tensor import Grid, axis_sigmas
 from fineq.pift.problem import Problem
 
@@ -36,18 +37,15 @@ def pushed(grid: Grid, density: Array, means: Array, sigma: Array) -> Array:
             jnp.exp(-0.5 * z * z) / (sigma[i] * jnp.sqrt(2 * jnp.pi)) for i, z in enumerate(scaled)
         ]
 
-    def add(total: Array, rows: Array) -> tuple[Array, None]:
-        first, *second = kernels(means[rows])
-        mass = jnp.where(rows < P, density[rows], 0.0)
+    def add(total: Array, rows: tuple[Array, Array]) -> tuple[Array, None]:
+        m, mass = rows
+        first, *second = kernels(m)
         if not second:
             return total + mass @ first, None
         return total + first.T @ (mass[:, None] * second[0]), None
 
-    P = density.shape[0]
-    size = min(P, BLOCK)
-    # Rows past the end are clamped to the last point by indexing, and carry no mass.
-    index = jnp.arange(-(-P // size) * size).reshape(-1, size)
-    total = lax.scan(add, jnp.zeros(grid.shape, density.dtype), index)[0]
+    rows = split(means, BLOCK), split(density, BLOCK, fill="constant")
+    total = lax.scan(add, jnp.zeros(grid.shape, density.dtype), rows)[0]
     return total.ravel() * grid.cell
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.fast.blocks import in_blocks
 from fineq.iterate import Method, method, static, unroll
 from fineq.pift.doors import expect
 from fineq.pift.grid.bellman import (
@@ -16,8 +17,6 @@ from fineq.pift.grid.bellman import (
     Best,
     Bracket,
     improved,
-    in_blocks,
-    joined,
     maximiser,
 )
 from fineq.pift.grid.density import pretrained
@@ -70,12 +69,6 @@ def _iterations(
         return improved(bracket, jet, m, m0, rule, rho), (m, bracket.value(jet, m, m0))
 
     return lax.scan(inner, m, length=num_inner + 1)[1]
-
-
-def _unrolled(blocks: Array, M: int) -> Array:
-    """`[n, M, ...]` from paths of blocks `[blocks, n, rows, ...]`."""
-    moved = jnp.moveaxis(blocks, 1, 0)
-    return moved.reshape(moved.shape[0], -1, *moved.shape[3:])[:, :M]
 
 
 @method
@@ -132,8 +125,7 @@ class GridNested(Method):
         def iterate(m: Array, m0: Array) -> tuple[Array, Array]:
             return _iterations(bracket, m, m0, self.rule, rho, self.num_inner)
 
-        blocks = in_blocks(iterate, self.block, state.means[t], m0)
-        means, values = (_unrolled(x, m0.shape[0]) for x in blocks)
+        means, values = in_blocks(iterate, self.block, state.means[t], m0, out_axis=1)
         inner = Inner(means, values + gained[None])
         means = state.means.at[t].set(inner.means[-1])
         return Backward(t, means, state.value.at[t].set(inner.values[-1])), inner
@@ -173,8 +165,7 @@ class GridNested(Method):
         def solve(m0: Array, near: Array) -> Best:
             return maximiser(bracket, m0, near, tolerance)
 
-        found = in_blocks(solve, self.block, m0, near)
-        return jax.tree.map(lambda x: joined(x, m0.shape[0]), found)
+        return in_blocks(solve, self.block, m0, near)
 
     def done(self, state: Backward, info: Inner, problem: Gridded, reference: object) -> Array:
         """The first step of the chain has been improved."""

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.arrays import prefer_float64
-from fineq.pift.grid.bellman import BLOCK, Best, Bracket, in_blocks, joined, maximiser
+from fineq.fast.blocks import in_blocks, per_block
+from fineq.pift.grid.bellman import BLOCK, Best, Bracket, maximiser
 from fineq.pift.grid.density import running
 from fineq.pift.grid.gridded import Gridded, checked_means
 from fineq.pift.grid.tensor import Grid, axis_sigmas, smoothed
@@ -88,7 +89,7 @@ def extremes(bracket: Bracket, means: Array, mask: Array, block: int) -> Curvatu
             jnp.min(jnp.where(kept, lowest, jnp.inf)), jnp.max(jnp.where(kept, highest, -jnp.inf))
         )
 
-    found = in_blocks(at, block, means, mask)
+    found = per_block(at, block, means, mask)
     return Curvature(jnp.min(found.lowest), jnp.max(found.highest))
 
 
@@ -119,7 +120,7 @@ def optimum(problem: Gridded, *, block: int = BLOCK) -> Optimum:
         def solve(m0: Array) -> Best:
             return maximiser(bracket, m0, m0, tolerance)
 
-        mean, value, residual = (joined(x, m0.shape[0]) for x in in_blocks(solve, block, m0))
+        mean, value, residual = in_blocks(solve, block, m0)
         value = value + gained
         everywhere = over_region(bracket, region[t + 1], block)
         optimal = extremes(bracket, mean, region[t], block)
@@ -151,7 +152,7 @@ def evaluate(problem: Gridded, means: Array, *, block: int = BLOCK) -> Array:
         t, m = now
         bracket, m0, gained = prepared(task, grid, t, after)
         value = in_blocks(lambda m, m0: bracket.value(bracket.jet(m), m, m0), block, m, m0)
-        value = joined(value, m0.shape[0]) + gained
+        value = value + gained
         return value, value
 
     last = terminal(task, grid)

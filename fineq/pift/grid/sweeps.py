@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fineq.fast.blocks import in_blocks
 from fineq.iterate import Method, method, static
 from fineq.pift.doors import expect
-from fineq.pift.grid.bellman import BLOCK, improved, in_blocks, joined
+from fineq.pift.grid.bellman import BLOCK, improved
 from fineq.pift.grid.density import pretrained
 from fineq.pift.grid.gridded import Gridded, checked_means
 from fineq.pift.grid.solve import Optimum, over_region, prepared, terminal
@@ -47,7 +48,7 @@ def sweep(
             jet = bracket.jet(m)
             return bracket.value(jet, m, m0), improved(bracket, jet, m, m0, rule, rho)
 
-        value, better = (joined(x, m0.shape[0]) for x in in_blocks(both, block, m, m0))
+        value, better = in_blocks(both, block, m, m0)
         value = value + gained
         return value, (value, better)
 

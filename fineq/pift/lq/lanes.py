@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, custom_batching, lax
 
+from fineq.fast.blocks import in_blocks
 from fineq.fast.lanes import LARGEST_LANES, Lanes
 from fineq.pift.lq.iterations import sweep
 from fineq.pift.lq.problem import LinearQuadratic, Policy
@@ -61,7 +62,10 @@ def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadra
 
         lanes = jax.tree.map(last, given, tuple(batched))
         whole = partial(_in_lanes, num)
-        out = lax.platform_dependent(*lanes, cpu=partial(_in_blocks, whole), default=whole)
+        most = max(1, (LARGEST_SUM - 1) // (given[0].b.shape[-1] + 1) ** 3)
+        multiple = LANES if most > LANES else 1
+        blocks = partial(in_blocks, whole, most - most % multiple, axis=-1, multiple=multiple)
+        out = lax.platform_dependent(*lanes, cpu=blocks, default=whole)
         out = jax.tree.map(lambda x: jnp.moveaxis(x, -1, 0), out)
         return out, jax.tree.map(lambda _: True, out)
 
@@ -75,26 +79,6 @@ def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadra
         return jax.jvp(partial(_repeated, sweep, num), primals, tangents)
 
     return differentiable
-
-
-def _in_blocks(whole: Callable, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
-    """`whole` on blocks of lanes, one after the other."""
-    size, d = lq.b.shape[-1], lq.b.shape[-2]
-    most = max(1, (LARGEST_SUM - 1) // (d + 1) ** 3)
-    most = most - most % LANES if most > LANES else most
-    count = -(-size // most)
-    width = -(-size // (count * LANES)) * LANES if most > LANES else most
-
-    def split(x: Array) -> Array:
-        extra = jnp.broadcast_to(x[..., -1:], (*x.shape[:-1], count * width - size))
-        padded = jnp.concatenate([x, extra], axis=-1)
-        return jnp.moveaxis(padded.reshape(*x.shape[:-1], count, width), -2, 0)
-
-    def join(x: Array) -> Array:
-        return jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:-1], count * width)[..., :size]
-
-    out = lax.map(lambda block: whole(*block), jax.tree.map(split, (lq, policy)))
-    return jax.tree.map(join, out)
 
 
 def _in_lanes(num: int, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
