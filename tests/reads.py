@@ -45,9 +45,9 @@ class Traced(Stages):
             program = make_program({a.name: v for a, v in zip(static, values, strict=True)})
             state, problem = jax.eval_shape(partial(begin, program.init), member)
             shape = state
-            if program.kernel is not stay:
+            if program.step is not stay:
                 key = jax.eval_shape(lambda seed: keys(seed)[1], member["seed"])
-                carry = jax.eval_shape(partial(start, program.kernel), state, problem, key)
+                carry = jax.eval_shape(partial(start, program.step), state, problem, key)
                 found = program.metrics and jax.eval_shape(
                     program.metrics, carry.state, carry.info, problem
                 )

@@ -15,7 +15,7 @@ import pytest
 
 import fineq
 from fineq import ddpm, nlqr, ntk, pift
-from fineq.iterate import Method, check_kernel, solve, unroll
+from fineq.iterate import Method, check_step, solve, unroll
 from fineq.iterate.chunk import run_chunk
 from fineq.iterate.stepping import Given, stochastic_step
 from fineq.pift import hjb
@@ -150,7 +150,7 @@ def test_a_step_keeps_structure_shapes_and_the_precision_of_the_problem(case, dt
         pytest.skip("its quadrature or features are of float64")
     problem, by = case.problem(dtype, 1.0), case.method(1.0)
     state = by.init(KEY, problem, None)
-    check_kernel(stochastic_step, state, Given(by, problem, None), KEY)
+    check_step(stochastic_step, state, Given(by, problem, None), KEY)
     leaves = [jnp.asarray(x) for x in jax.tree.leaves(by.value(state, problem))]
     floats = {x.dtype for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)}
     assert floats == {np.dtype(dtype)}

@@ -1,30 +1,30 @@
-"""The one driver: repeats any kernel, records metrics, checkpoints, and stops cleanly."""
+"""The one driver: repeats any step, records metrics, checkpoints, and stops cleanly."""
 
 from fineq.iterate.core import Carry, advance, non_finite, start
 from fineq.iterate.events import Event, Progress, Store
 from fineq.iterate.interrupt import Interrupted, Interruption, Terminated, interruptible
-from fineq.iterate.kernels import Kernel, check_kernel, takes_key
 from fineq.iterate.method import Method, method, static
 from fineq.iterate.record import every, geometric, record_points
 from fineq.iterate.run import Trace, iterate
 from fineq.iterate.solve import Solution, Stats, Status, solve, unroll
+from fineq.iterate.steps import Step, check_step, takes_key
 
 __all__ = [
     "Carry",
     "Event",
     "Interrupted",
     "Interruption",
-    "Kernel",
     "Method",
     "Progress",
     "Solution",
     "Stats",
     "Status",
+    "Step",
     "Store",
     "Terminated",
     "Trace",
     "advance",
-    "check_kernel",
+    "check_step",
     "every",
     "geometric",
     "interruptible",

@@ -16,8 +16,8 @@ from jax import lax
 from jax.sharding import NamedSharding
 
 from fineq.iterate.core import Carry, Diverged, Until, advance, choose, is_inexact, non_finite
-from fineq.iterate.kernels import Kernel
 from fineq.iterate.record import Plan, make_plan
+from fineq.iterate.steps import Step
 
 Metrics = Callable[[Any, Any, Any], dict[str, jax.Array]]
 Recorded = dict[str, jax.Array]
@@ -29,7 +29,7 @@ BUFFER_BYTES = 16 * 2**20
 class Rules(NamedTuple):
     """The static part of a run: functions, compared by identity unless they define equality."""
 
-    kernel: Kernel
+    step: Step
     metrics: Metrics | None = None
     until: Until | None = None
     diverged: Diverged = non_finite
@@ -83,7 +83,7 @@ def _chunk(
         i, begin, carry, recorded = loop
         stop = plan.stops[i]
         carry = advance(
-            rules.kernel,
+            rules.step,
             carry,
             problem,
             key,

@@ -1,4 +1,4 @@
-"""The loop itself: a pure function that repeats a kernel, usable inside `jit`, `vmap` and kernels.
+"""The loop itself: a pure function that repeats a step, usable inside `jit`, `vmap` and steps.
 
 A member runs until its stop iteration, until it has converged, or until it diverges. A state that
 is refused (non-finite, or declared so by the caller) is never stored: the member keeps its last
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from fineq.iterate.kernels import Kernel, bind, check_kernel
+from fineq.iterate.steps import Step, bind, check_step
 
 Until = Callable[[Any], jax.Array]
 Diverged = Callable[[Any, Any], jax.Array]
@@ -65,16 +65,16 @@ def choose(condition: jax.Array, new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def start(kernel: Kernel, state: Any, problem: Any, key: jax.Array | None = None) -> Carry:
-    """A run before its first step. Raises `ValueError` as `check_kernel` does."""
+def start(step: Step, state: Any, problem: Any, key: jax.Array | None = None) -> Carry:
+    """A run before its first step. Raises `ValueError` as `check_step` does."""
     # A weakly typed leaf (a Python number) would change its type in the loop.
     state = jax.tree.map(lambda x: lax.convert_element_type(x, jnp.asarray(x).dtype), state)
-    info = jax.tree.map(blank, check_kernel(kernel, state, problem, key))
+    info = jax.tree.map(blank, check_step(step, state, problem, key))
     return Carry(state, info, jnp.int32(0), jnp.bool_(False), jnp.bool_(False))
 
 
 def advance(
-    kernel: Kernel,
+    step: Step,
     carry: Carry,
     problem: Any,
     key: jax.Array | None,
@@ -85,14 +85,14 @@ def advance(
     diverged: Diverged = non_finite,
     begin: jax.Array | int | None = None,
 ) -> Carry:
-    """Repeat the kernel to iteration `stop`, or until the member converges or diverges.
+    """Repeat the step to iteration `stop`, or until the member converges or diverges.
 
     `stop` may be traced, so that every length is one compilation. `until(info) <= tolerance` ends
     the member as converged; `diverged(state, info)` refuses a new state. `begin` is the iteration
     at which running members stand (default `carry.iteration`): a caller under `vmap` who knows it
     as one number for all members gives it, and a fixed budget then loops on an unbatched condition.
     """
-    step = bind(kernel, problem, key)
+    bound = bind(step, problem, key)
     first = carry.iteration if begin is None else jnp.asarray(begin, jnp.int32)
 
     def running(loop: tuple[jax.Array, Carry]) -> jax.Array:
@@ -101,7 +101,7 @@ def advance(
 
     def body(loop: tuple[jax.Array, Carry]) -> tuple[jax.Array, Carry]:
         t, carry = loop
-        state, info = step(t, carry.state)
+        state, info = bound(t, carry.state)
         refused = diverged(state, info)
         accepted = ~(refused | carry.done)
         reached = jnp.bool_(False) if until is None else until(info) <= tolerance

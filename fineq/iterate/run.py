@@ -1,4 +1,4 @@
-"""`iterate`: run one member of one kernel, for a budget or to a tolerance, and keep its trace."""
+"""`iterate`: repeat one step of one member, for a budget or to a tolerance, and keep its trace."""
 
 import time
 from contextlib import nullcontext
@@ -14,9 +14,9 @@ from fineq.iterate.chunk import num_slots as count_slots
 from fineq.iterate.core import Carry, Diverged, Until, non_finite, start
 from fineq.iterate.driver import Snapshot, fresh
 from fineq.iterate.events import Progress, Store
-from fineq.iterate.kernels import Kernel
 from fineq.iterate.record import Plan, make_plan, record_points
 from fineq.iterate.session import session
+from fineq.iterate.steps import Step
 
 StopReason = Literal["budget", "tolerance", "diverged"]
 
@@ -73,7 +73,7 @@ def _trace(
 
 
 def iterate(
-    kernel: Kernel,
+    step: Step,
     state: Any,
     problem: Any,
     *,
@@ -91,9 +91,9 @@ def iterate(
     chunk_seconds: float = 0.5,
     jit: bool = True,
 ) -> Trace:
-    """Repeat a kernel `num_steps` times, or until it converges or diverges.
+    """Repeat a step `num_steps` times, or until it converges or diverges.
 
-    kernel: `kernel(key, state, problem) -> (state, info)` or `kernel(state, problem)`; step t of
+    step: `step(key, state, problem) -> (state, info)` or `step(state, problem)`; step t of
         the former uses `fold_in(key, t)`.
     metrics: `metrics(state, info, problem) -> {name: array}`, evaluated only at the iterations in
         `record` (default geometric; 0 and num_steps are always recorded). At iteration 0 no step
@@ -106,18 +106,18 @@ def iterate(
         not depend on it.
     jit: False runs step by step in Python, for debugging.
 
-    Raises `ValueError` for a kernel that does not keep its state's shapes, `InputError` for a bad
+    Raises `ValueError` for a step that does not keep its state's shapes, `InputError` for a bad
     budget or record, `Interrupted` (`Terminated`) after SIGINT (SIGTERM), with the run kept.
     """
     iterations = record_points(num_steps, record)
-    rules = Rules(kernel, metrics, until, diverged)
+    rules = Rules(step, metrics, until, diverged)
     with (
         nullcontext() if jit else jax.disable_jit(),
         session(name, 1, store, progress, save_seconds, chunk_seconds) as stage,
     ):
         stage.report("compiling", num_steps)
         # Copies: the chunks overwrite what they are given, and the caller's arrays are not ours.
-        carry = jax.tree.map(partial(jnp.array, copy=True), start(kernel, state, problem, key))
+        carry = jax.tree.map(partial(jnp.array, copy=True), start(step, state, problem, key))
         slots = count_slots(rules, carry, problem, len(iterations))
         recorded = buffers(rules, carry, problem, slots)
 

@@ -1,4 +1,4 @@
-"""A method in the form that the driver repeats: kernel, what is measured, when it is over.
+"""A method in the form that the driver repeats: step, what is measured, when it is over.
 
 The functions are the same objects for every method, which is among the arrays they are given: other
 numbers of a method compile nothing.
@@ -29,12 +29,12 @@ class Seen(NamedTuple):
 
 
 def stochastic_step(key: Array, state: Any, problem: Given) -> tuple[Any, Seen]:
-    """The kernel of a method, handed its key."""
+    """The step of a method, handed its key."""
     return step_and_judge(key, state, problem)
 
 
 def keyless_step(state: Any, problem: Given) -> tuple[Any, Seen]:
-    """The kernel of a method that draws nothing."""
+    """The step of a method that draws nothing."""
     return step_and_judge(None, state, problem)
 
 

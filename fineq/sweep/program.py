@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fineq.iterate.chunk import Layout, Metrics, Recorded, Rules, buffers
 from fineq.iterate.core import Carry, Diverged, Until, non_finite, start
-from fineq.iterate.kernels import Kernel
+from fineq.iterate.steps import Step
 from fineq.keys import key_for
 from fineq.sweep.axes import SEED
 
@@ -26,11 +26,11 @@ class Program(NamedTuple):
     init: `init(key, member) -> (state, problem)`, pure, for one member: `member` maps the name of
         each traced axis to its value, a scalar array. It runs once, before the first step. Leaves
         of the problem that do not depend on the member are kept once and not per member.
-    kernel, metrics, record, until, tolerance, diverged: as in `fineq.iterate.iterate`.
+    step, metrics, record, until, tolerance, diverged: as in `fineq.iterate.iterate`.
     """
 
     init: Init
-    kernel: Kernel
+    step: Step
     num_steps: int
     metrics: Metrics | None = None
     record: Any = None
@@ -41,7 +41,7 @@ class Program(NamedTuple):
     @property
     def rules(self) -> Rules:
         """The static part of the loop."""
-        return Rules(self.kernel, self.metrics, self.until, self.diverged)
+        return Rules(self.step, self.metrics, self.until, self.diverged)
 
 
 def keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -82,13 +82,13 @@ def _varying(jaxpr: Any) -> list[bool]:
 
 
 def shapes_of(program: Program, members: Member) -> Shapes:
-    """Trace `init` for one of the members; nothing is computed. Raises as `check_kernel` does."""
+    """Trace `init` for one of the members; nothing is computed. Raises as `check_step` does."""
     member = jax.eval_shape(partial(jax.tree.map, lambda values: values[0]), members)
     traced, (state, problem) = jax.make_jaxpr(partial(begin, program.init), return_shape=True)(
         member
     )
     key = jax.eval_shape(lambda seed: keys(seed)[1], member[SEED])
-    carry = jax.eval_shape(partial(start, program.kernel), state, problem, key)
+    carry = jax.eval_shape(partial(start, program.step), state, problem, key)
     varying = _varying(traced.jaxpr)[len(jax.tree.leaves(state)) :]
     mapped = tuple(0 if depends else None for depends in varying)
     return Shapes(mapped, jax.tree.structure(problem), carry, problem)
@@ -126,7 +126,7 @@ def prepare(
     def one(member: Member) -> tuple[Carry, Recorded, list[Any], jax.Array]:
         state, problem = begin(init, member)
         key = keys(member[SEED])[1]
-        carry = start(rules.kernel, state, problem, key)
+        carry = start(rules.step, state, problem, key)
         leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(problem)]
         return carry, buffers(rules, carry, problem, slots), leaves, key
 

@@ -1,4 +1,4 @@
-"""`sweep`: named axes laid over a kernel, in blocks of bounded memory, over all local devices."""
+"""`sweep`: named axes laid over a step, in blocks of bounded memory, over all local devices."""
 
 import math
 import time
@@ -158,7 +158,7 @@ def sweep(
     save_seconds: float = 30.0,
     chunk_seconds: float = 0.5,
 ) -> SweepResult:
-    """Run a kernel for every combination of the axes' values.
+    """Run a program for every combination of the axes' values.
 
     make_program: `make_program(static) -> Program` for the values of the static axes; called, and
         compiled, once for each of their combinations. Traced axes share one compilation.

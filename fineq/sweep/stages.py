@@ -124,7 +124,7 @@ class Cost:
 
 
 def stay(state: Any, problem: Any) -> tuple[Any, tuple[()]]:
-    """The kernel that does nothing."""
+    """The step that does nothing."""
     del problem
     return state, ()
 

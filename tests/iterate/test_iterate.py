@@ -19,7 +19,7 @@ from fineq.iterate import (
     Interrupted,
     Terminated,
     advance,
-    check_kernel,
+    check_step,
     every,
     geometric,
     interrupt,
@@ -142,11 +142,11 @@ def test_a_refused_member_stays_even_if_the_next_noise_were_harmless():
 def test_results_are_the_same_bits_whatever_the_chunks(
     stochastic: bool, monkeypatch: pytest.MonkeyPatch
 ):
-    kernel, key = (walk, KEY) if stochastic else (contraction, None)
+    step, key = (walk, KEY) if stochastic else (contraction, None)
     state, problem = State(jnp.linspace(0.1, 1.0, 5)), jnp.asarray(0.9)
 
     def run() -> Any:
-        return iterate(kernel, state, problem, num_steps=300, key=key, metrics=measured)
+        return iterate(step, state, problem, num_steps=300, key=key, metrics=measured)
 
     whole = run()
     rng = np.random.default_rng(1)
@@ -181,12 +181,12 @@ def test_without_jit_it_is_the_same_run():
 
 
 def test_python_numbers_and_keys_may_be_state():
-    def kernel(state: dict[str, Any], problem: Any) -> tuple[dict[str, Any], Any]:
+    def step(state: dict[str, Any], problem: Any) -> tuple[dict[str, Any], Any]:
         key, draw = jax.random.split(state["key"])
         return {"key": key, "x": state["x"] + problem * jax.random.normal(draw)}, ()
 
     start_state = {"key": KEY, "x": 0.0}
-    trace = iterate(kernel, start_state, 1.0, num_steps=3)
+    trace = iterate(step, start_state, 1.0, num_steps=3)
     key, x = KEY, 0.0
     for _ in range(3):
         key, draw = jax.random.split(key)
@@ -266,7 +266,7 @@ def test_a_block_with_a_fixed_budget_does_not_ask_its_members_whether_to_go_on(u
     assert loop_conditions(jaxpr) == [(), () if until is None else (2,)]
 
 
-def test_a_fixed_point_inside_a_kernel_inside_vmap_and_jit():
+def test_a_fixed_point_inside_a_step_inside_vmap_and_jit():
     # Inside r = sqrt(a) by Newton; outside x <- (x + r) / 2, for which x_t - r = 2^-t (x_0 - r).
     def newton(state: State, problem: Any) -> tuple[State, Info]:
         x = 0.5 * (state.x + problem / state.x)
@@ -346,7 +346,7 @@ def test_plans_cover_every_record_once_and_all_steps(slots: int):
     assert position == 20
 
 
-def test_kernels_say_what_is_wrong_with_them():
+def test_steps_say_what_is_wrong_with_them():
     def wrong_names(x: Any, problem: Any) -> Any:
         return x, problem
 
@@ -364,11 +364,11 @@ def test_kernels_say_what_is_wrong_with_them():
     with pytest.raises(ValueError, match=r"\(key, state, problem\).*got \(x, problem\)"):
         takes_key(wrong_names)
     with pytest.raises(ValueError, match=r"state\.x from float64\[\] to float64\[2\]"):
-        check_kernel(wrong_shape, ONE, HALF)
+        check_step(wrong_shape, ONE, HALF)
     with pytest.raises(ValueError, match=r"state\.x from float64\[\] to float32\[\]"):
         iterate(wrong_dtype, ONE, HALF, num_steps=1)
     with pytest.raises(ValueError, match="pair"):
-        check_kernel(no_info, ONE, HALF)
+        check_step(no_info, ONE, HALF)
     with pytest.raises(ValueError, match="walk takes a key"):
         iterate(walk, ONE, HALF, num_steps=1)
 
