@@ -9,7 +9,8 @@ import scipy.linalg
 from jax import Array
 
 from benchmarks.timing import Row, best_times
-from fineq.nlqr.riccati import Status, dare
+from fineq.nlqr.doubling import EquationStatus
+from fineq.nlqr.riccati import dare
 
 TITLE = "Riccati equations, float64"
 AGAINST = "loop over scipy.linalg.solve_discrete_are"
@@ -52,7 +53,7 @@ def compare(case: Case, repeats: int) -> list[Row]:
     mapped, slope = jax.jit(jax.vmap(dare)), jax.jit(jax.grad(total))
     out = dare(*batch)
     worst = np.abs(np.asarray(out.P[: case.sample]) - loop(matrices, case.sample)).max()
-    solved = int((np.asarray(out.status) == Status.SOLVED).sum())
+    solved = int((np.asarray(out.status) == EquationStatus.SOLVED).sum())
     note = f"{solved} of {case.num} solved; largest difference {worst:.1e}"
     seconds = best_times(
         {

@@ -8,13 +8,14 @@ import pytest
 from fineq.arrays import finite_array, host_array, real_array
 from fineq.ddpm import laws, schedules
 from fineq.errors import InputError
-from fineq.nlqr.cost import cost, infinite_cost, regressor_sum
+from fineq.nlqr.costs import cost, infinite_cost, regressor_sum
+from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.features import Zero
 from fineq.nlqr.identification import Samples, identify
 from fineq.nlqr.laws import Points
 from fineq.nlqr.lyapunov import solve_lyapunov
 from fineq.nlqr.problem import System
-from fineq.nlqr.riccati import Status, dare
+from fineq.nlqr.riccati import dare
 from fineq.nlqr.rollout import rollout_costs, trajectory
 from fineq.nlqr.stability import power_bound
 from fineq.ntk.empirical import two_layer_kernel
@@ -151,7 +152,7 @@ def test_what_is_empty_or_does_not_fit_is_named(call, message):
 def test_complex_plants_do_not_get_an_answer():
     with pytest.raises(InputError, match="complex128"):
         dare([[0.5j]], ONE, ONE, ONE)
-    assert dare([[0.5]], ONE, ONE, ONE).status == Status.SOLVED
+    assert dare([[0.5]], ONE, ONE, ONE).status == EquationStatus.SOLVED
 
 
 def test_arrays_keep_their_numbers():

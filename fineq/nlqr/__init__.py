@@ -17,8 +17,9 @@ J, T), `TwoPoint`, `Baseline`, `Coordinates`; ∇C Σ_ψψ^{-1} `Natural`; η `s
 from fineq.nlqr.adjoint import cost_and_gradient
 from fineq.nlqr.build import build_problem
 from fineq.nlqr.checks import build_system, law_from_arrays, system_from_arrays
-from fineq.nlqr.cost import choose_horizon, cost, regressor_sum
-from fineq.nlqr.expansion import expansion
+from fineq.nlqr.costs import choose_horizon, cost, regressor_sum
+from fineq.nlqr.doubling import EquationStatus
+from fineq.nlqr.expansions import expansion
 from fineq.nlqr.features import Custom, Products, Sine, Tanh, Zero, random_products
 from fineq.nlqr.gradients import (
     Baseline,
@@ -30,7 +31,7 @@ from fineq.nlqr.gradients import (
     OnePoint,
     TwoPoint,
 )
-from fineq.nlqr.identification import identify, one_step_samples
+from fineq.nlqr.identification import IdentificationStatus, identify, one_step_samples
 from fineq.nlqr.infinite import CostStatus, infinite_cost
 from fineq.nlqr.landscape import curvature, curvature_profile
 from fineq.nlqr.laws import (
@@ -56,14 +57,15 @@ from fineq.nlqr.rollout import rollout_costs, trajectory
 from fineq.nlqr.stability import linearisation, policy_bound, power_bound
 
 __all__ = [
-    "LBFGS", "Ball", "Baseline", "Coordinates", "CostStatus", "Custom", "DareSolution", "Estimator",
-    "Exact", "Features", "Gaussian", "GradientInfo", "InitialLaw", "Natural", "Newton", "OnePoint",
-    "Optimum", "Points", "PolicyGradient", "Problem", "Products", "Sine", "Sphere", "System",
-    "Tanh", "TwoPoint", "Zero", "build_problem", "build_system", "choose_horizon", "control",
-    "cost", "cost_and_gradient", "curvature", "curvature_profile", "dare", "drawn_points",
-    "expansion", "identified_policy", "identify", "infinite_cost", "law_from_arrays",
-    "linear_policy", "linearisation", "next_state", "one_step_samples", "optimum", "policy_bound",
-    "power_bound", "psi", "quadrature", "random_policy", "random_products", "random_system",
-    "regressor_sum", "rollout_costs", "sigma_x", "solve_lyapunov", "spectral_radius",
-    "system_from_arrays", "trajectory", "zero_policy",
+    "LBFGS", "Ball", "Baseline", "Coordinates", "CostStatus", "Custom", "DareSolution",
+    "EquationStatus", "Estimator", "Exact", "Features", "Gaussian", "GradientInfo",
+    "IdentificationStatus", "InitialLaw", "Natural", "Newton", "OnePoint", "Optimum", "Points",
+    "PolicyGradient", "Problem", "Products", "Sine", "Sphere", "System", "Tanh", "TwoPoint", "Zero",
+    "build_problem", "build_system", "choose_horizon", "control", "cost", "cost_and_gradient",
+    "curvature", "curvature_profile", "dare", "drawn_points", "expansion", "identified_policy",
+    "identify", "infinite_cost", "law_from_arrays", "linear_policy", "linearisation", "next_state",
+    "one_step_samples", "optimum", "policy_bound", "power_bound", "psi", "quadrature",
+    "random_policy", "random_products", "random_system", "regressor_sum", "rollout_costs",
+    "sigma_x", "solve_lyapunov", "spectral_radius", "system_from_arrays", "trajectory",
+    "zero_policy",
 ]  # fmt: skip

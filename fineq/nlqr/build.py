@@ -3,12 +3,12 @@
 from fineq.errors import InputError
 from fineq.limits import MOST_QUADRATURE
 from fineq.nlqr.checks import check_law, check_system
-from fineq.nlqr.cost import choose_horizon
+from fineq.nlqr.costs import choose_horizon
+from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.features import is_odd
 from fineq.nlqr.laws import Points, Sphere, quadrature
 from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import InitialLaw, Problem, System
-from fineq.nlqr.riccati import STATUS_MESSAGES, Status
 
 SLACK = 2  # policies on the way to K* may decay more slowly than K_lin
 
@@ -67,11 +67,11 @@ def _default_points(system: System, law: InitialLaw, degree: int) -> Points:
 
 def _longest(system: System, points: Points, tolerance: float, max_horizon: int) -> int:
     linear = linear_policy(system)
-    status = Status(int(linear.status))
-    if status > Status.INACCURATE:
+    status = EquationStatus(int(linear.status))
+    if status > EquationStatus.INACCURATE:
         raise InputError(
             f"the system has no K_lin, its Riccati equation is not solved "
-            f"({STATUS_MESSAGES[status]}): give a horizon"
+            f"({status.message}): give a horizon"
         )
     try:
         return choose_horizon(

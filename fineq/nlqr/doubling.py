@@ -21,8 +21,11 @@ T = TypeVar("T")
 MAX_STEPS = 60
 
 
-class Status(IntEnum):
-    """How a matrix equation was solved; only `SOLVED` and `INACCURATE` come with a solution."""
+class EquationStatus(IntEnum):
+    """How a matrix equation was solved; only `SOLVED` and `INACCURATE` come with a solution.
+
+    `message` says it in words.
+    """
 
     SOLVED = 0
     INACCURATE = 1
@@ -32,20 +35,23 @@ class Status(IntEnum):
     NOT_POSITIVE = 5
     NON_FINITE = 6
 
-
-STATUS_MESSAGES = {
-    Status.SOLVED: "solved to rounding; the closed loop is stable",
-    Status.INACCURATE: "the closed loop is stable, but the residual is above rounding",
-    Status.UNSTABLE: "A was not proved to have a spectral radius below 1",
-    Status.NOT_STABILISABLE: "no stabilising gain was found: (A, B) is not stabilisable, or too "
-    "close to that for this precision",
-    Status.NO_STABILISING_SOLUTION: "a stabilising gain exists but no stabilising solution was "
-    "found: Q does not see a mode of A on the unit circle, or Q is indefinite, or the closed loop "
-    "is nearer to the circle than this precision can tell",
-    Status.NOT_POSITIVE: "R + B'QB is not positive definite, and no stabilising solution with "
-    "R + B'PB positive definite was found",
-    Status.NON_FINITE: "the input holds NaN or infinity",
-}
+    @property
+    def message(self) -> str:
+        """What became of the equation, without a capital or a full stop."""
+        return {
+            EquationStatus.SOLVED: "solved to rounding; the closed loop is stable",
+            EquationStatus.INACCURATE: "the closed loop is stable, but the residual is above "
+            "rounding",
+            EquationStatus.UNSTABLE: "A was not proved to have a spectral radius below 1",
+            EquationStatus.NOT_STABILISABLE: "no stabilising gain was found: (A, B) is not "
+            "stabilisable, or too close to that for this precision",
+            EquationStatus.NO_STABILISING_SOLUTION: "a stabilising gain exists but no stabilising "
+            "solution was found: Q does not see a mode of A on the unit circle, or Q is "
+            "indefinite, or the closed loop is nearer to the circle than this precision can tell",
+            EquationStatus.NOT_POSITIVE: "R + B'QB is not positive definite, and no stabilising "
+            "solution with R + B'PB positive definite was found",
+            EquationStatus.NON_FINITE: "the input holds NaN or infinity",
+        }[self]
 
 
 class Point(NamedTuple):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from fineq.nlqr.cost import cost, step
+from fineq.nlqr.costs import cost, step
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import Problem, System
 from fineq.nlqr.random_systems import spectral_radius

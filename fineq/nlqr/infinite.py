@@ -113,7 +113,7 @@ def infinite_cost(
     states stay or grow but what they cost is rounding, and too little to matter; `UNDECIDED` where
     that rounding itself grows with them, as it does where Q sees a mode by rounding only. A decay
     too slow for `max_horizon` is `UNDECIDED`, and so is a loop on the unit circle. Works under
-    `jit` and `vmap`; not differentiable in reverse mode: use `fineq.nlqr.cost.cost` at `horizon`.
+    `jit` and `vmap`; not differentiable in reverse mode: use `fineq.nlqr.cost` at `horizon`.
 
     Rounding in the steps counts as a perturbation of the loop: nearly defective loops of radius
     1 - δ, whose powers grow before they decay, have a cost good to about ε/δ^j only, j the size of

@@ -11,13 +11,13 @@ from jax.typing import ArrayLike
 from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.fast.lanes import layout, over_lanes
-from fineq.nlqr.doubling import Corrected, Point, Status, load, newton, relative, tolerance
+from fineq.nlqr.doubling import Corrected, EquationStatus, Point, load, newton, relative, tolerance
 
 product = partial(jnp.matmul, precision=lax.Precision.HIGHEST)
 
 
 class LyapunovSolution(NamedTuple):
-    """Solution X `[..., n, n]`, `status` `[...]` (a `Status`) and relative `residual` `[...]`.
+    """X `[..., n, n]`, `status` `[...]` (an `EquationStatus`), relative `residual` `[...]`.
 
     The residual is ‖Q + AXA' - X‖ / (‖Q‖ + (1 + ‖A‖²) ‖X‖) in Frobenius norms.
     """
@@ -34,7 +34,7 @@ def solve_lyapunov(A: ArrayLike, Q: ArrayLike) -> LyapunovSolution:
     Solved by doubling (Smith 1968) and corrected until the residual is rounding. Works under `jit`
     and `vmap`; X has derivatives of every order in both modes, by the implicit function theorem.
 
-    Where A is not proved stable, `status` is `Status.UNSTABLE` and the rest is NaN; in float64 that
+    Where A is not proved stable, `status` is `UNSTABLE` and the rest is NaN; in float64 that
     happens from a spectral radius of about 1 - 1e-12 on. Arrays that are no real numbers, that are
     empty, or whose shapes disagree raise `InputError`.
     """
@@ -100,10 +100,12 @@ def _core(A: Array, Q: Array) -> LyapunovSolution:
     start = Corrected(Point(jnp.zeros_like(Q), A, Q, jnp.full_like(size_Q, jnp.inf), ()), no, no)
     out = newton(ops, evaluate, start, finite, limit)
     residual = out.point.residual
-    status = jnp.where(residual <= tolerance(ops, Q), Status.SOLVED, Status.INACCURATE)
-    status = jnp.where(out.stable & jnp.isfinite(residual), status, Status.UNSTABLE)
-    status = jnp.where(finite, status, Status.NON_FINITE).astype(jnp.int32)
-    useful = status <= Status.INACCURATE
+    status = jnp.where(
+        residual <= tolerance(ops, Q), EquationStatus.SOLVED, EquationStatus.INACCURATE
+    )
+    status = jnp.where(out.stable & jnp.isfinite(residual), status, EquationStatus.UNSTABLE)
+    status = jnp.where(finite, status, EquationStatus.NON_FINITE).astype(jnp.int32)
+    useful = status <= EquationStatus.INACCURATE
     X = jnp.where(useful[:, None, None], ops.store(out.point.X), jnp.nan)
     return LyapunovSolution(X, status, jnp.where(useful, residual, jnp.nan))
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.nlqr.cost import cost
-from fineq.nlqr.expansion import Expansion, expansion
+from fineq.nlqr.costs import cost
+from fineq.nlqr.expansions import Expansion, expansion
 from fineq.nlqr.gradients.info import horizon_of, points_of
 from fineq.nlqr.problem import Problem
 
@@ -21,7 +21,7 @@ Expand = Callable[[Array, Any], Expansion]
 
 
 def expected_cost(K: Array, problem: Problem) -> Array:
-    """Return `C_T(K)` of a problem, a scalar: `fineq.nlqr.cost.cost` at its points and horizon."""
+    """Return `C_T(K)` of a problem, a scalar: `fineq.nlqr.cost` at its points and horizon."""
     return cost(K, problem.system, points_of(problem), horizon_of(problem, None))
 
 

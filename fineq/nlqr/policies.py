@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
+from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.identification import (
     Identification,
     IdentificationStatus,
@@ -21,13 +22,13 @@ from fineq.nlqr.identification import (
     one_step_samples,
 )
 from fineq.nlqr.problem import Problem, System, symmetric_cost
-from fineq.nlqr.riccati import Status, dare
+from fineq.nlqr.riccati import dare
 
 
 class LinearPolicy(NamedTuple):
     """The policy `K_lin` `[p, n + d]` with the Riccati solution it rests on.
 
-    `P [n, n]` solves the DARE of (A, B, Q, R); `status` (a `fineq.nlqr.riccati.Status`) and
+    `P [n, n]` solves the DARE of (A, B, Q, R); `status` (an `fineq.nlqr.EquationStatus`) and
     `residual` are those of `fineq.nlqr.riccati.dare`: where it found nothing, K and P are NaN.
     """
 
@@ -55,7 +56,7 @@ class IdentifiedPolicy(NamedTuple):
     """`K_lin` `[p, n + d]` of an identified system, with what was found about the system.
 
     K is NaN unless `found.status` is IDENTIFIED and `status` (of the Riccati equation of the
-    identified A and B, a `fineq.nlqr.riccati.Status`) is SOLVED.
+    identified A and B, an `fineq.nlqr.EquationStatus`) is SOLVED.
     """
 
     K: Array
@@ -72,7 +73,9 @@ def identified_policy(key: Array, problem: Problem, num: int) -> IdentifiedPolic
     system = problem.system
     found = identify(one_step_samples(key, problem, num), system.phi, system.scale)
     linear = linear_policy(identified_system(system, found))
-    ok = (found.status == IdentificationStatus.IDENTIFIED) & (linear.status == Status.SOLVED)
+    ok = (found.status == IdentificationStatus.IDENTIFIED) & (
+        linear.status == EquationStatus.SOLVED
+    )
     return IdentifiedPolicy(jnp.where(ok, linear.K, jnp.nan), found, linear.status)
 
 

@@ -16,11 +16,10 @@ from jax.typing import ArrayLike
 from fineq.arrays import prefer_float64
 from fineq.errors import InputError
 from fineq.fast.lanes import Stack, over_lanes, solve_positive
-from fineq.nlqr.doubling import STATUS_MESSAGES, Status
 from fineq.nlqr.lyapunov import common, product, solve_lyapunov
 from fineq.nlqr.riccati_batch import DareSolution, solve_batch, symmetric
 
-__all__ = ["STATUS_MESSAGES", "DareSolution", "Status", "dare"]
+__all__ = ["DareSolution", "dare"]
 
 
 def dare(A: ArrayLike, B: ArrayLike, Q: ArrayLike, R: ArrayLike) -> DareSolution:

@@ -21,8 +21,8 @@ from jax import Array, lax
 from fineq.fast.lanes import Layout, inverse, layout, solve_positive
 from fineq.nlqr.doubling import (
     Corrected,
+    EquationStatus,
     Point,
-    Status,
     load,
     newton,
     relative,
@@ -37,7 +37,7 @@ UNCERTAIN = 4.0  # rounding units, times the dimension, by which the terms of a 
 
 
 class DareSolution(NamedTuple):
-    """P `[..., n, n]`, K `[..., p, n]`, `status` `[...]` (a `Status`), `residual` `[...]`.
+    """P `[..., n, n]`, K `[..., p, n]`, `status` `[...]` (an `EquationStatus`), `residual` `[...]`.
 
     With Ac = A - BK, in units of states and inputs in which the diagonals of P and R + B'PB are
     about 1, the residual is ‖Q + K'RK + Ac'P Ac - P‖ / (‖Q‖ + ‖K'RK‖ + (1 + ‖Ac‖²) ‖P‖ +
@@ -80,12 +80,14 @@ def solve_batch(A: Array, B: Array, Q: Array, R: Array) -> DareSolution:
     plant = _in_units(ops, Plant(A, B, Q, R, _norms(ops, A, B, Q)), units)
     found, positive = _attempts(ops, plant, finite)
     enough = tolerance(ops, plant.A)
-    solved = jnp.where(found.residual <= enough, Status.SOLVED, Status.INACCURATE)
-    failed = jnp.where(found.started, Status.NO_STABILISING_SOLUTION, Status.NOT_STABILISABLE)
-    failed = jnp.where(positive, failed, Status.NOT_POSITIVE)
+    solved = jnp.where(found.residual <= enough, EquationStatus.SOLVED, EquationStatus.INACCURATE)
+    failed = jnp.where(
+        found.started, EquationStatus.NO_STABILISING_SOLUTION, EquationStatus.NOT_STABILISABLE
+    )
+    failed = jnp.where(positive, failed, EquationStatus.NOT_POSITIVE)
     useful = finite & found.stable & found.clear & (found.residual <= enough**0.5)
     status = jnp.where(useful, solved, failed)
-    status = jnp.where(finite, status, Status.NON_FINITE).astype(jnp.int32)
+    status = jnp.where(finite, status, EquationStatus.NON_FINITE).astype(jnp.int32)
     states, inputs = units
     P, K = scale(ops, found.P, -states, -states), scale(ops, found.K, inputs, -states)
     P, K = (jnp.where(useful[:, None, None], ops.store(x), jnp.nan) for x in (P, K))

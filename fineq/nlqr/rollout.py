@@ -77,7 +77,7 @@ def rollout_costs(K: Array, x0: Array, system: System, horizon: int) -> Array:
 
     A rollout that overflows costs inf or NaN. `jax.vmap` over members, each with its own system and
     policies, is as fast as one member. Forward-mode derivatives work throughout, reverse mode only
-    for short horizons: `fineq.nlqr.cost.cost` is the differentiable one.
+    for short horizons: `fineq.nlqr.cost` is the differentiable one.
 
     Raises:
         InputError: shapes that disagree, or a horizon below 1.

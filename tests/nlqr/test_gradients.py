@@ -16,7 +16,7 @@ import pytest
 from scipy.linalg import solve_discrete_lyapunov
 
 from fineq.errors import InputError
-from fineq.nlqr.cost import cost
+from fineq.nlqr.costs import cost
 from fineq.nlqr.features import Sine, Zero
 from fineq.nlqr.gradients import (
     Baseline,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fineq.errors import InputError
-from fineq.nlqr.doubling import Status
+from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.lyapunov import solve_lyapunov
 
 
@@ -50,7 +50,7 @@ def test_agrees_with_a_dense_solve_for_any_right_side(n):
     A = np.stack([stable(rng, n, radius) for radius in (0.0, 0.3, 0.9, 0.999, 0.999999)])
     Q = rng.normal(size=A.shape)
     out = solve_lyapunov(A, Q)
-    assert np.all(out.status == Status.SOLVED)
+    assert np.all(out.status == EquationStatus.SOLVED)
     for X, a, q in zip(out.X, A, Q, strict=True):
         truth = dense(a, q)
         # The dense solve has its own error, of the same first-order size.
@@ -64,7 +64,7 @@ def test_agrees_with_scipy_at_larger_sizes(n):
     A, root = stable(rng, n, 0.95, (3,)), rng.normal(size=(3, n, n))
     Q = root @ root.swapaxes(1, 2)
     out = solve_lyapunov(A, Q)
-    assert np.all(out.status == Status.SOLVED)
+    assert np.all(out.status == EquationStatus.SOLVED)
     for X, a, q in zip(out.X, A, Q, strict=True):
         truth = scipy.linalg.solve_discrete_lyapunov(a, q)
         assert norm(X - truth) <= 2 * bound(a, q, truth, 2**-52)
@@ -78,7 +78,7 @@ def test_agrees_with_scipy_at_larger_sizes(n):
 def test_scalar_closed_form(a, q):
     out = solve_lyapunov(np.array([[a]]), np.array([[q]]))
     truth = q / ((1 - a) * (1 + a))
-    assert int(out.status) == Status.SOLVED
+    assert int(out.status) == EquationStatus.SOLVED
     assert abs(float(out.X[0, 0]) - truth) <= bound(
         np.array([[a]]), np.array([[q]]), np.array([[truth]]), 2**-52
     )
@@ -105,10 +105,10 @@ def test_unstable_and_non_finite_lanes_say_so_and_leave_others_alone():
     A = np.stack([turn, jordan, 1.5 * turn, np.eye(2), np.nan * turn, 1e200 * turn, half])
     Q = np.broadcast_to(np.eye(2), A.shape).copy()
     out = solve_lyapunov(A, Q)
-    assert list(out.status) == [Status.UNSTABLE] * 4 + [
-        Status.NON_FINITE,
-        Status.UNSTABLE,
-        Status.SOLVED,
+    assert list(out.status) == [EquationStatus.UNSTABLE] * 4 + [
+        EquationStatus.NON_FINITE,
+        EquationStatus.UNSTABLE,
+        EquationStatus.SOLVED,
     ]
     assert np.all(np.isnan(out.X[:6]))
     assert np.all(np.isnan(out.residual[:6]))
@@ -134,7 +134,7 @@ def test_single_precision():
     A, Q = (x.astype(np.float32) for x in (stable(rng, 3, 0.95, (5,)), rng.normal(size=(5, 3, 3))))
     out = solve_lyapunov(A, Q)
     assert out.X.dtype == jnp.float32
-    assert np.all(out.status == Status.SOLVED)
+    assert np.all(out.status == EquationStatus.SOLVED)
     for X, a, q in zip(out.X, A.astype(float), Q.astype(float), strict=True):
         truth = dense(a, q)
         assert norm(np.asarray(X, float) - truth) <= bound(a, q, truth, 2**-23)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from fineq.nlqr.cost import cost
-from fineq.nlqr.expansion import expansion
+from fineq.nlqr.costs import cost
+from fineq.nlqr.expansions import expansion
 from fineq.nlqr.features import Zero
 from fineq.nlqr.laws import sphere_points
 from fineq.nlqr.minima import distinct_minima, label_minima, stabilising_starts

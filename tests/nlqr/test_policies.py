@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 
+from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.features import Sine, Zero
 from fineq.nlqr.policies import linear_policy, random_policy, zero_policy
 from fineq.nlqr.problem import control, next_state, stage_cost
 from fineq.nlqr.random_systems import random_system
-from fineq.nlqr.riccati import Status
 
 
 def make(seed, phi=None):
@@ -58,9 +58,9 @@ def test_without_a_stabilising_solution_the_status_says_so():
     system = make(0)
     stuck = replace(system, A=2 * jnp.eye(3), B=jnp.zeros((3, 2)))
     found = linear_policy(stuck)
-    assert found.status == Status.NOT_STABILISABLE
+    assert found.status == EquationStatus.NOT_STABILISABLE
     assert np.all(np.isnan(found.K))
-    assert linear_policy(system).status == Status.SOLVED
+    assert linear_policy(system).status == EquationStatus.SOLVED
 
 
 def test_policies_keep_single_precision():

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from fineq.errors import InputError
 from fineq.fast.lanes import Stack
-from fineq.nlqr.riccati import STATUS_MESSAGES, Status, dare
+from fineq.nlqr.doubling import EquationStatus
+from fineq.nlqr.riccati import dare
 from fineq.nlqr.riccati_batch import Plant, evaluate
 
 
@@ -102,7 +103,7 @@ KINDS = ("plain", "unstable", "ill-conditioned R", "low rank Q", "badly scaled",
 
 
 def assert_solved(out, systems, eps=2.0**-52):
-    np.testing.assert_array_equal(out.status, Status.SOLVED)
+    np.testing.assert_array_equal(out.status, EquationStatus.SOLVED)
     for P, K, system in zip(out.P, out.K, systems, strict=True):
         expected = truth(*system, eps=eps)
         assert norm(P - expected.P) <= expected.error
@@ -163,7 +164,7 @@ def test_a_stable_system_without_state_cost_costs_nothing():
     A, B, _, R = random_system(rng, 3, 2, "plain")
     A = 0.99 * A / np.abs(np.linalg.eigvals(A)).max()
     out = solve([(A, B, np.zeros((3, 3)), R)])
-    assert out.status[0] == Status.SOLVED
+    assert out.status[0] == EquationStatus.SOLVED
     np.testing.assert_array_equal(out.P[0], np.zeros((3, 3)))
     np.testing.assert_array_equal(out.K[0], np.zeros((2, 3)))
 
@@ -196,7 +197,7 @@ def test_scalar_closed_form(a, b, q, r):
     k = a * b * p / (r + b * b * p)
     loop = float(a - b * k)
     terms = q + float(k * k) * r + float(p) * (1 + loop**2 + (abs(a) + abs(b * k)) * abs(loop))
-    assert int(out.status) == Status.SOLVED
+    assert int(out.status) == EquationStatus.SOLVED
     assert abs(float(out.P[0, 0] - p)) <= 2 * 2**-52 * float(terms) / (1 - loop**2)
     # For a large, a and b k agree to many digits: the loop is known to ε |a| only.
     assert abs(a - b * float(out.K[0, 0])) < 1 or abs(a) * 2**-50 > 1
@@ -282,18 +283,18 @@ def test_statuses_and_a_good_neighbour():
     reach, identity, nothing = np.eye(3)[:, :2], np.eye(3), np.zeros((3, 3))
     turn = np.array([[np.cos(1), -np.sin(1), 0], [np.sin(1), np.cos(1), 0], [0, 0, 0.5]])
     cases = [
-        (np.diag([0.5, 0.5, 1.1]), reach, identity, R, Status.NOT_STABILISABLE),
-        (np.diag([0.5, 0.5, 1.1]), reach, nothing, R, Status.NOT_STABILISABLE),
-        (np.diag([0.5, 0.5, 1.0]), reach, identity, R, Status.NOT_STABILISABLE),
-        (np.diag([0.5, 0.5, 1 - 1e-14]), reach, identity, R, Status.NOT_STABILISABLE),
-        (1.1 * identity, 0 * B, identity, R, Status.NOT_STABILISABLE),
-        (np.diag([1.0, 0.5, 0.5]), reach, nothing, R, Status.NO_STABILISING_SOLUTION),
-        (turn, reach, nothing, R, Status.NO_STABILISING_SOLUTION),
-        (A, B, nothing, -R, Status.NOT_POSITIVE),
-        (A, 0 * B, identity, 0 * R, Status.NOT_POSITIVE),
-        (np.nan * A, B, Q, R, Status.NON_FINITE),
-        (A, B, Q, np.full((2, 2), np.inf), Status.NON_FINITE),
-        (A, B, Q, R, Status.SOLVED),
+        (np.diag([0.5, 0.5, 1.1]), reach, identity, R, EquationStatus.NOT_STABILISABLE),
+        (np.diag([0.5, 0.5, 1.1]), reach, nothing, R, EquationStatus.NOT_STABILISABLE),
+        (np.diag([0.5, 0.5, 1.0]), reach, identity, R, EquationStatus.NOT_STABILISABLE),
+        (np.diag([0.5, 0.5, 1 - 1e-14]), reach, identity, R, EquationStatus.NOT_STABILISABLE),
+        (1.1 * identity, 0 * B, identity, R, EquationStatus.NOT_STABILISABLE),
+        (np.diag([1.0, 0.5, 0.5]), reach, nothing, R, EquationStatus.NO_STABILISING_SOLUTION),
+        (turn, reach, nothing, R, EquationStatus.NO_STABILISING_SOLUTION),
+        (A, B, nothing, -R, EquationStatus.NOT_POSITIVE),
+        (A, 0 * B, identity, 0 * R, EquationStatus.NOT_POSITIVE),
+        (np.nan * A, B, Q, R, EquationStatus.NON_FINITE),
+        (A, B, Q, np.full((2, 2), np.inf), EquationStatus.NON_FINITE),
+        (A, B, Q, R, EquationStatus.SOLVED),
     ]
     out = solve([case[:4] for case in cases])
     assert list(out.status) == [case[4] for case in cases]
@@ -301,7 +302,7 @@ def test_statuses_and_a_good_neighbour():
         assert np.all(np.isnan(part[:-1]))
     expected = truth(A, B, Q, R)
     assert norm(out.P[-1] - expected.P) <= expected.error
-    assert set(STATUS_MESSAGES) == set(Status)
+    assert len({status.message for status in EquationStatus}) == len(EquationStatus)
 
 
 def test_a_batch_a_vmap_and_a_loop_agree():
@@ -318,7 +319,7 @@ def test_a_batch_a_vmap_and_a_loop_agree():
         system = A[j], B[i], Q[j], R[j]
         one, expected = solve([system]), truth(*system)
         for many in (spread, mapped):
-            assert many.status[i, j] == one.status[0] == Status.SOLVED
+            assert many.status[i, j] == one.status[0] == EquationStatus.SOLVED
             assert norm(many.P[i, j] - one.P[0]) <= 2 * expected.error
             assert norm(many.K[i, j] - one.K[0]) <= 2 * expected.error_K
 
@@ -331,7 +332,7 @@ def test_many_blocks_with_one_bad_lane_in_each():
     A[::500], B[::500] = 2 * np.eye(3), 0
     out = dare(A, B, Q, R)
     bad = np.arange(2003) % 500 == 0
-    np.testing.assert_array_equal(np.asarray(out.status) == Status.SOLVED, ~bad)
+    np.testing.assert_array_equal(np.asarray(out.status) == EquationStatus.SOLVED, ~bad)
     for k, system in enumerate(systems):
         mine = np.asarray(out.P)[k::7][~bad[k::7]]
         assert np.abs(mine - mine[0]).max() <= 2 * truth(*system).error

@@ -7,7 +7,8 @@ exact before the rotation that hides it.
 import numpy as np
 import pytest
 
-from fineq.nlqr.riccati import Status, dare
+from fineq.nlqr.doubling import EquationStatus
+from fineq.nlqr.riccati import dare
 from tests.nlqr.test_riccati import (
     KINDS,
     assert_solved,
@@ -37,8 +38,8 @@ def test_units_change_nothing(dtype, range_):
     moved = [in_units(system, *unit) for system, unit in zip(systems, units, strict=True)]
     out = solve([[x.astype(dtype) for x in system] for system in (*systems, *moved)])
     num = len(systems)
-    expected = [Status.SOLVED] * len(KINDS)
-    expected += [Status.NO_STABILISING_SOLUTION, Status.NOT_STABILISABLE]
+    expected = [EquationStatus.SOLVED] * len(KINDS)
+    expected += [EquationStatus.NO_STABILISING_SOLUTION, EquationStatus.NOT_STABILISABLE]
     np.testing.assert_array_equal(out.status, 2 * expected)
     for k, system in enumerate(systems[: len(KINDS)]):
         states, inputs = units[k]
@@ -85,7 +86,7 @@ def test_a_loop_that_rounding_keeps_off_the_circle_is_no_solution(dtype):
     plants = [hidden(rng, "unseen", 4, 2) for _ in range(200)]
     for batch in (plants, [zero_on_the_circle(rng) for _ in range(100)]):
         out = dare(*(part.astype(dtype) for part in stack(batch)))
-        np.testing.assert_array_equal(out.status, Status.NO_STABILISING_SOLUTION)
+        np.testing.assert_array_equal(out.status, EquationStatus.NO_STABILISING_SOLUTION)
 
 
 @pytest.mark.parametrize("weight", [1e-2, 1e-4])
@@ -104,7 +105,7 @@ def delays(num):
 
 def test_R_and_BQB_may_vanish_where_R_and_BPB_do_not():
     out = solve([delays(3)])
-    assert out.status[0] == Status.SOLVED
+    assert out.status[0] == EquationStatus.SOLVED
     # What is in the chain is paid once, and no control changes it: P = I, K = 0.
     np.testing.assert_allclose(out.P[0], np.eye(3), atol=1e-14)
     np.testing.assert_allclose(out.K[0], np.zeros((1, 3)), atol=1e-14)
@@ -114,7 +115,7 @@ def test_equal_inputs_without_a_price_are_not_positive():
     rng = np.random.default_rng(25)
     A, B, Q, R = random_system(rng, 3, 2, "plain")
     twice = np.repeat(B[:, :1], 2, axis=1)
-    assert solve([(A, twice, Q, 0 * R)]).status[0] == Status.NOT_POSITIVE
+    assert solve([(A, twice, Q, 0 * R)]).status[0] == EquationStatus.NOT_POSITIVE
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_few_inputs_of_many_states_have_a_solution(far_from_the_circle, n):
 def test_what_float32_resolves_of_them_is_right(far_from_the_circle):
     systems = far_from_the_circle[6]
     out = dare(*(part.astype(np.float32) for part in stack(systems)))
-    solved = np.asarray(out.status) == Status.SOLVED
+    solved = np.asarray(out.status) == EquationStatus.SOLVED
     assert solved.mean() > 0.25
     for k in np.flatnonzero(solved):
         rounded = [np.asarray(x, np.float32).astype(float) for x in systems[k]]
@@ -154,7 +155,7 @@ def test_transients_do_not_hide_the_circle(dtype, n, p):
     rng = np.random.default_rng(5)
     plants = [hidden(rng, "unseen", n, p) for _ in range(60)]
     out = dare(*(part.astype(dtype) for part in stack(plants)))
-    refused = (Status.NO_STABILISING_SOLUTION, Status.NOT_STABILISABLE)
+    refused = (EquationStatus.NO_STABILISING_SOLUTION, EquationStatus.NOT_STABILISABLE)
     assert np.isin(out.status, refused).all()
 
 
@@ -170,5 +171,5 @@ def test_transients_do_not_hide_the_circle(dtype, n, p):
 def test_inputs_that_reach_next_to_nothing_lose_no_cost(plant, P):
     # p = q + a²p: what the input changes is below rounding.
     out = dare(*(np.full((1, 1), x) for x in plant))
-    assert out.status == Status.SOLVED
+    assert out.status == EquationStatus.SOLVED
     np.testing.assert_allclose(out.P[0, 0], P, rtol=1e-15)

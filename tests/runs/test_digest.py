@@ -145,7 +145,7 @@ def test_what_draws_or_speaks_does_not_count(copies, name):
 def test_a_change_where_numbers_are_made_counts_in_the_same_copy(copies):
     roots = [copies / package for package in PACKAGES]
     before = sources_of(roots)
-    for name in ("fineq/nlqr/cost.py", "fineq/figures.py", "fineq/shell/execute.py"):
+    for name in ("fineq/nlqr/costs.py", "fineq/figures.py", "fineq/shell/execute.py"):
         text = (copies / name).read_text()
         (copies / name).write_text(text + "# changed\n")
         assert sources_of(roots).computing != before.computing

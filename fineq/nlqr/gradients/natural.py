@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fineq.nlqr.cost import regressor_sum
+from fineq.nlqr.costs import regressor_sum
 from fineq.nlqr.gradients.exact import Exact
 from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar, draws, horizon_of, points_of
 from fineq.nlqr.gradients.sampling import check_counts
@@ -22,7 +22,7 @@ def natural(gradient: Array, K: Array, system: System, points: Points, horizon: 
     """Return `gradient Σ_ψψ^{-1}`, `[p, n + d]`, with Σ_ψψ over T = `horizon` steps under K.
 
     Directions that the regressors never visit (those of `Zero` features, for example) have no
-    gradient either; the pseudo-inverse leaves them at 0. Raises as `fineq.nlqr.cost.cost`.
+    gradient either; the pseudo-inverse leaves them at 0. Raises as `fineq.nlqr.cost`.
     """
     moment = regressor_sum(K, system, points, horizon)
     values, vectors = jnp.linalg.eigh((moment + moment.T) / 2)

@@ -6,11 +6,11 @@ import numpy as np
 
 import fineq.studies.nlqr.claims  # noqa: F401  (registers the claims)
 from fineq.errors import InputError
-from fineq.nlqr.cost import CostStatus, infinite_cost
+from fineq.nlqr.costs import CostStatus, infinite_cost
+from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.identification import IdentificationStatus
 from fineq.nlqr.policies import linear_policy
 from fineq.nlqr.problem import System
-from fineq.nlqr.riccati import STATUS_MESSAGES, Status
 from fineq.studies import common
 from fineq.studies.found import Quantity
 from fineq.studies.nlqr import instances
@@ -161,11 +161,11 @@ def _stable(study: Study) -> Study:
 
 def _plant_refused(study: Study, system: System) -> str:
     """Why a plant that is given has no stabilising K_lin, and what helps."""
-    status = Status(int(linear_policy(system).status))
-    if status > Status.INACCURATE:
+    status = EquationStatus(int(linear_policy(system).status))
+    if status > EquationStatus.INACCURATE:
         return (
             "the system has no K_lin: its Riccati equation is not solved "
-            f"({STATUS_MESSAGES[status]}): change A, B, Q or R, or take precision=float64 if it "
+            f"({status.message}): change A, B, Q or R, or take precision=float64 if it "
             "was float32"
         )
     slow = ", which is too slow to be judged" if study.screen.undecided.any() else ""

@@ -16,7 +16,7 @@ from jax import Array
 from fineq import figures
 from fineq.claims import Theory, counting
 from fineq.keys import key_for
-from fineq.nlqr.cost import CostStatus, infinite_cost
+from fineq.nlqr.costs import CostStatus, infinite_cost
 from fineq.nlqr.minima import label_minima, stabilising_starts
 from fineq.studies import common
 from fineq.studies.nlqr.common import (

@@ -11,9 +11,9 @@ from jax import Array
 from fineq.errors import InputError
 from fineq.keys import key_for
 from fineq.nlqr import features, laws, policies
+from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.problem import Features, InitialLaw, Problem, System
 from fineq.nlqr.random_systems import random_system
-from fineq.nlqr.riccati import Status
 from fineq.settings.fields import replace_at
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.traced import traced
@@ -152,7 +152,7 @@ def make_plant(config: NlqrConfig, given: Given) -> Callable[[Mapping[str, Any]]
         system = _system(at, given, phi, member)
         linear = policies.linear_policy(system)
         return Plant(
-            system.A, system.B, system.C, linear.K, linear.P, linear.status == Status.SOLVED
+            system.A, system.B, system.C, linear.K, linear.P, linear.status == EquationStatus.SOLVED
         )
 
     return plant

@@ -17,7 +17,7 @@ import numpy as np
 from jax import Array
 
 from fineq.iterate import every
-from fineq.nlqr.cost import CostStatus, InfiniteCost, infinite_cost
+from fineq.nlqr.costs import CostStatus, InfiniteCost, infinite_cost
 from fineq.settings.fields import flatten, replace_at
 from fineq.studies import common
 from fineq.studies.found import Found

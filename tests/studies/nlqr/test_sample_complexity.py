@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
-from fineq.nlqr.cost import cost
+from fineq.nlqr.costs import cost
 from fineq.nlqr.gradient_bias import gradient_bias, smoothed_gradient, stage_costs
 from fineq.nlqr.gradients import OnePoint
 from fineq.nlqr.laws import Points

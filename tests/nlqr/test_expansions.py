@@ -9,7 +9,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.nlqr.adjoint import cost_and_gradient
-from fineq.nlqr.expansion import expansion
+from fineq.nlqr.expansions import expansion
 from fineq.nlqr.features import Products, Sine, Zero
 from fineq.nlqr.laws import Points, sphere_points
 from fineq.nlqr.policies import linear_policy

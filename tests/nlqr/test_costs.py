@@ -11,7 +11,7 @@ from scipy.linalg import solve_discrete_lyapunov
 
 from fineq.errors import InputError
 from fineq.nlqr.adjoint import cost_and_gradient
-from fineq.nlqr.cost import (
+from fineq.nlqr.costs import (
     CostStatus,
     choose_horizon,
     cost,
