@@ -239,10 +239,10 @@ def gaussian(mean: ArrayLike, covariance: ArrayLike) -> Gaussian:
     Works under `jit` and `vmap`; on concrete numbers raises `InputError` for shapes that disagree
     or a covariance that is not symmetric positive definite.
     """
-    mean, covariance = _real("data.means", mean), _real("data.covariances", covariance)
-    _check_shapes(mean, covariance)
+    mean, covariance = _real("mean", mean), _real("covariance", covariance)
+    _check_shapes(mean=mean, covariance=covariance)
     values, vectors = jnp.linalg.eigh(covariance)
-    _check_positive("data.covariances", covariance, values)
+    _check_positive("covariance", covariance, values)
     return Gaussian(mean, values, vectors)
 
 
@@ -252,17 +252,17 @@ def mixture(weights: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> Mix
     Works under `jit` and `vmap`; on concrete numbers raises `InputError` for shapes that disagree,
     weights that are negative or do not sum to 1, or covariances that are not positive definite.
     """
-    weights, means = _real("data.weights", weights), _real("data.means", means)
-    covariances = _real("data.covariances", covariances)
-    _check_shapes(means, covariances)
+    weights, means = _real("weights", weights), _real("means", means)
+    covariances = _real("covariances", covariances)
+    _check_shapes(means=means, covariances=covariances)
     if weights.ndim != 1 or means.shape[:-1] != weights.shape:
         raise InputError(
-            f"data.weights has shape {weights.shape}, but data.means has shape {means.shape}: "
+            f"weights has shape {weights.shape}, but means has shape {means.shape}: "
             "there must be one weight per mean"
         )
-    check_weights("data.weights", weights)
+    check_weights("weights", weights)
     values, vectors = jnp.linalg.eigh(covariances)
-    _check_positive("data.covariances", covariances, values)
+    _check_positive("covariances", covariances, values)
     return Mixture(jnp.log(weights), Gaussian(means, values, vectors))
 
 
@@ -273,16 +273,16 @@ def points(locations: ArrayLike, weights: ArrayLike | None = None) -> Points:
         InputError: for shapes that disagree, what is no real or finite number, or weights that are
             negative or do not sum to 1.
     """
-    locations = _real("data.path: points", locations)
+    locations = _real("locations", locations)
     if locations.ndim != 2 or not locations.size:
-        raise InputError(f"data.path: points must have shape [S, d], got {locations.shape}")
+        raise InputError(f"locations must have shape [S, d], got {locations.shape}")
     num = locations.shape[0]
-    weights = jnp.full(num, 1 / num) if weights is None else _real("data.weights", weights)
+    weights = jnp.full(num, 1 / num) if weights is None else _real("weights", weights)
     if weights.shape != (num,):
-        raise InputError(f"data.weights has shape {weights.shape}, but there are {num} points")
+        raise InputError(f"weights has shape {weights.shape}, but there are {num} points")
     if _concrete(locations) and not np.all(np.isfinite(locations)):
-        raise InputError("data.path: points must be finite")
-    check_weights("data.weights", weights)
+        raise InputError("locations must be finite")
+    check_weights("weights", weights)
     return Points(locations, jnp.log(weights), jnp.zeros((), locations.dtype))
 
 
@@ -300,12 +300,14 @@ def _concrete(x: Array) -> bool:
     return not isinstance(x, Tracer)
 
 
-def _check_shapes(means: Array, covariances: Array) -> None:
+def _check_shapes(**given: Array) -> None:
+    """Raise `InputError` unless the second has one more axis than the first, of the same length."""
+    (name, means), (other, covariances) = given.items()
     d = means.shape[-1] if means.ndim else 0
     if not d or covariances.shape != (*means.shape, d):
         raise InputError(
-            f"data.means has shape {means.shape}, but data.covariances has shape "
-            f"{covariances.shape}: it must have shape {(*means.shape, d)}"
+            f"{name} has shape {means.shape}, but {other} has shape {covariances.shape}: it must "
+            f"have shape {(*means.shape, d)}"
         )
 
 

@@ -54,9 +54,9 @@ def make_schedule(
     Raises:
         InputError: for α outside (0, 1), no steps, or a floor that is not positive.
     """
-    a = real_array("schedule.alphas", alphas).astype(float)
+    a = real_array("alphas", alphas).astype(float)
     if a.ndim != 1 or not a.size:
-        raise InputError(f"schedule.alphas must be a non-empty list, got shape {a.shape}")
+        raise InputError(f"alphas must be a non-empty list, got shape {a.shape}")
     bars = jnp.concatenate([jnp.ones(1, a.dtype), jnp.cumprod(a)])
     if not isinstance(a, Tracer):
         _check(np.asarray(a), np.asarray(bars))
@@ -67,20 +67,18 @@ def make_schedule(
 def _check(a: np.ndarray, bars: np.ndarray) -> None:
     bad = np.flatnonzero(~((a > 0) & (a < 1)))
     if bad.size:
-        raise InputError(
-            f"schedule.alphas must lie in (0, 1), but α of step {bad[0] + 1} is {a[bad[0]]:g}"
-        )
+        raise InputError(f"alphas must lie in (0, 1), but α of step {bad[0] + 1} is {a[bad[0]]:g}")
     if bars[-1] <= 0:
-        raise InputError("schedule.alphas: their product is 0 to rounding; take fewer steps")
+        raise InputError("alphas: their product is 0 to rounding; take fewer steps")
 
 
 def _variances(a: Array, bars: Array, kind: Variance, floor: ArrayLike | None) -> Array:
     if kind == "forward":
         return 1 - a
     if kind != "posterior":
-        raise InputError(f"schedule.variance must be one of posterior, forward, got {kind}")
+        raise InputError(f"variance must be one of posterior, forward, got {kind}")
     if floor is not None and not isinstance(floor, Tracer) and not np.all(np.asarray(floor) > 0):
-        raise InputError(f"schedule.floor must be above 0, got {floor}")
+        raise InputError(f"floor must be above 0, got {floor}")
     posterior = (1 - a) * (1 - bars[:-1]) / (1 - bars[1:])
     default = posterior[1] if a.size > 1 else 1 - a[0]
     return posterior.at[0].set(default if floor is None else floor)
@@ -123,4 +121,4 @@ def rates(schedule: Schedule) -> Array:
 
 def from_list(values: Sequence[float]) -> Array:
     """α_1..α_T as given."""
-    return real_array("schedule.alphas", values, 1).astype(float)
+    return real_array("alphas", values, 1).astype(float)

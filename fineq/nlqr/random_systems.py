@@ -81,7 +81,7 @@ def normalise(
             factor = size / spectral_norm(jnp.concatenate([A, B, C], axis=1))
             return factor * A, factor * B, factor * C
     allowed = ", ".join(get_args(Normalisation))
-    raise InputError(f"system.normalisation must be one of {allowed}, got {normalisation!r}")
+    raise InputError(f"normalisation must be one of {allowed}, got {normalisation!r}")
 
 
 def random_system(

@@ -14,10 +14,10 @@ Storage = Literal["spectral", "stored", "blocked"]
 # matrix when a loop reads it.
 SQUARES = {"spectral": 5, "stored": 2, "blocked": 0}
 ADVICE = {
-    "spectral": "take the Krylov path (descent.method), which stores the Gram matrix once, or not "
-    "at all where it is 'blocked'",
-    "stored": "take storage='float32', or 'blocked' (descent.method), which computes the Gram "
-    "matrix anew for each product",
+    "spectral": "take a Krylov space with storage='float64', which stores the Gram matrix once, or "
+    "'blocked', which never does",
+    "stored": "take storage='float32', or 'blocked', which computes the Gram matrix anew for each "
+    "product",
     "blocked": "take fewer points or fewer products",
 }
 

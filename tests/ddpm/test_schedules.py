@@ -95,7 +95,7 @@ def test_rates_add_up_to_the_noise_level():
         ([[0.9]], {}, r"non-empty list"),
         ([1e-200, 1e-200], {}, r"product is 0"),
         ([0.9], {"variance": "both"}, r"one of posterior, forward, got both"),
-        ([0.9], {"floor": 0.0}, r"schedule.floor must be above 0, got 0"),
+        ([0.9], {"floor": 0.0}, "^floor must be above 0, got 0"),
     ],
 )
 def test_bad_input(alphas, options, sentence):

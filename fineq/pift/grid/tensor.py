@@ -86,12 +86,12 @@ def make_grid(low: ArrayLike, high: ArrayLike, num: int) -> Grid:
     """
     low, high = (np.atleast_1d(np.asarray(x, float)) for x in (low, high))
     if low.ndim != 1 or low.shape != high.shape:
-        raise InputError(f"grid.low has shape {low.shape}, but grid.high has shape {high.shape}")
+        raise InputError(f"low has shape {low.shape}, but high has shape {high.shape}")
     check_dimension(low.size)
     if not (np.isfinite(low).all() and np.isfinite(high).all() and (low < high).all()):
-        raise InputError(f"grid.low must be below grid.high, got {low.tolist()}, {high.tolist()}")
+        raise InputError(f"low must be below high, got {low.tolist()}, {high.tolist()}")
     if num < LEAST:
-        raise InputError(f"grid.num_points must be at least {LEAST}, got {num}")
+        raise InputError(f"num must be at least {LEAST}, got {num}")
     axes = np.linspace(low, high, num, axis=-1)
     return Grid(jnp.asarray(axes), jnp.asarray(_inverse(num)))
 
@@ -121,7 +121,7 @@ def law_bounds(law: Law, schedule: Schedule, outside: float = 1e-12) -> tuple[Ar
         InputError: for another kind of law, or `outside` not in (0, 1).
     """
     if not 0 < outside < 1:
-        raise InputError(f"grid.outside must lie in (0, 1), got {outside}")
+        raise InputError(f"outside must lie in (0, 1), got {outside}")
     check_dimension(law.d)
     spreads = [_spread(law.noised(float(bar))) for bar in np.asarray(schedule.alpha_bars)]
     spreads.append(_spread(standard_normal(law.d)))
@@ -142,7 +142,7 @@ def _spread(law: Law) -> tuple[np.ndarray, np.ndarray]:
     else:
         raise InputError(
             f"grid bounds are known for Gaussian, mixture and points, got {type(law).__name__}: "
-            "give grid.low and grid.high"
+            "give low and high to make_grid yourself"
         )
     return np.asarray(means), np.sqrt(np.diagonal(np.asarray(covariances), axis1=-2, axis2=-1))
 

@@ -52,11 +52,13 @@ def linear_quadratic(problem: Problem) -> LinearQuadratic:
     """
     chain, reward, running = problem.chain, problem.reward, problem.running
     if not isinstance(chain.mean, AffineMean):
-        raise InputError("a linear-quadratic problem needs affine means: data.name=gaussian")
+        raise InputError(
+            "a linear-quadratic problem needs affine means, as Gaussian data have them"
+        )
     if not isinstance(reward, Quadratic):
         raise InputError(
-            "a linear-quadratic problem needs a linear or quadratic reward: reward.name=linear or "
-            "quadratic"
+            "a linear-quadratic problem needs a linear or quadratic reward (pift.linear or "
+            "pift.quadratic)"
         )
     if running is None:
         T, d = problem.num_steps, problem.d

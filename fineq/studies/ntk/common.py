@@ -15,6 +15,7 @@ from fineq.ntk.rules import RULES
 from fineq.ntk.spectral import stability_limit
 from fineq.ntk.tangent import gram
 from fineq.studies import common
+from fineq.studies.fields import about_fields
 from fineq.studies.ntk import instances
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.view import View
@@ -58,6 +59,11 @@ class Study(common.Study[NtkConfig, instances.Given, instances.Instance]):
         return self.given.target.law.d
 
 
+STORAGE = {
+    "storage='float64'": "descent.method=stored",
+    "storage='float32'": "precision=float32",
+    "'blocked'": "descent.method=blocked",
+}
 KRYLOV = ("early_stopping", "generalisation")  # studies that go on where a path ends
 
 
@@ -85,7 +91,8 @@ def _check_fits(config: NtkConfig, sizes: Sequence[int]) -> None:
     itemsize = np.dtype(config.precision).itemsize
     method = cast(memory.Storage, config.descent.method)
     if config.study in KRYLOV:
-        memory.check_memory(max(sizes), method, itemsize)
+        with about_fields(STORAGE):
+            memory.check_memory(max(sizes), method, itemsize)
         return
     needed, available = (
         memory.memory_bytes(max(sizes), method, itemsize),

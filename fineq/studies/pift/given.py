@@ -2,6 +2,7 @@
 
 from fineq.errors import InputError
 from fineq.studies import inputs
+from fineq.studies.fields import about_fields
 from fineq.studies.pift.config import PiftConfig
 
 NUM_TRIED = 256  # states at which a reward is tried before anything runs
@@ -30,7 +31,8 @@ def load(config: PiftConfig) -> inputs.Loaded:
         found = inputs.load_points(
             "data.path", config.data.path, config.data.columns, config.data.header
         )
-        given = given._replace(points=points(found.x, found.weights))
+        with about_fields({"locations": "data.path: x", "weights": "data.path: weights"}):
+            given = given._replace(points=points(found.x, found.weights))
         read["data.path"] = found.words
     if config.reward.name == "python":
         function = inputs.load_function("reward.target", str(config.reward.target))

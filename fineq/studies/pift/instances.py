@@ -14,6 +14,7 @@ from fineq.keys import key_for
 from fineq.pift import rewards
 from fineq.pift.problem import Chain, Problem, Reward, ddpm_chain, make_problem
 from fineq.settings.fields import replace_at
+from fineq.studies.fields import about_fields
 from fineq.studies.pift.config import PiftConfig
 from fineq.sweep.stages import Member
 
@@ -53,7 +54,8 @@ def schedule_of(config: PiftConfig) -> schedules.Schedule:
         InputError: as `fineq.ddpm.schedules.make_schedule`.
     """
     variance = config.schedule.variance
-    made = schedules.make_schedule(alphas_of(config), variance, floor=config.schedule.floor)  # type: ignore[arg-type]
+    with about_fields({name: f"schedule.{name}" for name in ("alphas", "variance", "floor")}):
+        made = schedules.make_schedule(alphas_of(config), variance, floor=config.schedule.floor)  # type: ignore[arg-type]
     return jax.tree.map(lambda x: x.astype(config.precision), made)
 
 
@@ -78,11 +80,13 @@ def law_of(config: PiftConfig, given: Given, key: Array) -> laws.Law:
     if data.name == "gaussian":
         if len(data.means) != 1:
             raise InputError(f"data.means must hold one mean of a Gaussian, got {len(data.means)}")
-        return laws.gaussian(_array("data.means", data.means)[0], _covariances(config)[0])
+        with about_fields({"mean": "data.means", "covariance": "data.covariances"}):
+            return laws.gaussian(_array("data.means", data.means)[0], _covariances(config)[0])
     weights = data.weights or [1 / len(data.means)] * len(data.means)
-    return laws.mixture(
-        _array("data.weights", weights), _array("data.means", data.means), _covariances(config)
-    )
+    with about_fields({name: f"data.{name}" for name in ("weights", "means", "covariances")}):
+        return laws.mixture(
+            _array("data.weights", weights), _array("data.means", data.means), _covariances(config)
+        )
 
 
 def _array(name: str, values: list) -> Array:

@@ -15,8 +15,8 @@ from tests.pift.grid.common import gaussian, wave
     ("low", "high", "num", "words"),
     [
         ([0.0] * 3, [1.0] * 3, 9, "d = 1 or 2, got d = 3"),
-        ([0.0], [0.0], 9, "below grid.high"),
-        ([0.0], [np.inf], 9, "below grid.high"),
+        ([0.0], [0.0], 9, "^low must be below high"),
+        ([0.0], [np.inf], 9, "^low must be below high"),
         ([0.0, 1.0], [1.0], 9, "shape"),
         ([0.0], [1.0], 7, "at least 8, got 7"),
     ],
