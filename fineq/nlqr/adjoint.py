@@ -20,15 +20,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.arrays import real_array
-from fineq.nlqr.components import (
-    Lanes,
-    advance,
-    at_states,
-    check_policy,
-    closed_loop,
-    lane_features,
-    matmul,
-)
+from fineq.fast.products import matmul
+from fineq.nlqr.doors import check_policy
+from fineq.nlqr.lanes import Lanes, advance, at_states, closed_loop, lane_features
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System, symmetric_cost
 
@@ -80,12 +74,7 @@ def cost_and_gradient(K: Array, system: System, points: Points, horizon: int) ->
 def _simulate(K: Array, system: System, state: Lanes, length: int) -> tuple[Lanes, Array]:
     """Make `length` steps; also the regressors ψ before each, `[length, n + d, S]`."""
     loop = closed_loop(K, system)
-
-    def step(state: Lanes, _: None) -> tuple[Lanes, Array]:
-        psi, total, x = advance(K, loop, system, state)
-        return at_states(system, x, total), psi
-
-    return lax.scan(step, state, None, length=length)
+    return lax.scan(lambda state, _: advance(K, loop, system, state), state, None, length=length)
 
 
 def _return(

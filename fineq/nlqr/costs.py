@@ -19,11 +19,13 @@ from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
+from fineq.fast.products import matmul
 from fineq.nlqr.adjoint import LONGEST_STORED, cost_and_gradient
-from fineq.nlqr.components import check_policy, lane_features, matmul
+from fineq.nlqr.doors import check_policy
 from fineq.nlqr.infinite import CostStatus as CostStatus
 from fineq.nlqr.infinite import InfiniteCost as InfiniteCost
 from fineq.nlqr.infinite import infinite_cost as infinite_cost
+from fineq.nlqr.lanes import Lanes, advance, at_states, closed_loop
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
 from fineq.nlqr.rollout import rollout_costs
@@ -31,25 +33,15 @@ from fineq.nlqr.rollout import rollout_costs
 Carry = TypeVar("Carry")
 
 
-def step(K: Array, system: System, x: Array) -> tuple[Array, Array, Array]:
-    """Make one step from `x [n, S]`: next states, regressors `[n + d, S]` and costs `[S]`."""
-    features = lane_features(system, x)
-    psi = jnp.concatenate([x, features])
-    u = -matmul(K, psi)
-    costs = jnp.sum(x * matmul(system.Q, x), axis=0) + jnp.sum(u * matmul(system.R, u), axis=0)
-    following = matmul(system.A, x) + matmul(system.B, u) + matmul(system.C, features)
-    return following, psi, costs
-
-
-def repeat(advance: Callable[[Carry], Carry], start: Carry, times: int) -> Carry:
-    """Apply `advance` `times` times; the reverse pass stores only about 2 √times carries.
+def repeat(step: Callable[[Carry], Carry], start: Carry, times: int) -> Carry:
+    """Apply `step` `times` times; the reverse pass stores only about 2 √times carries.
 
     Long runs are cut into about √times stretches, of which the reverse pass keeps the first carry
     and computes the others anew, one stretch at a time.
     """
 
     def run(carry: Carry, length: int) -> Carry:
-        return lax.scan(lambda c, _: (advance(c), None), carry, None, length=length)[0]
+        return lax.scan(lambda c, _: (step(c), None), carry, None, length=length)[0]
 
     if times <= LONGEST_STORED:
         return run(start, times)
@@ -97,15 +89,10 @@ def _still(tangent: Any) -> bool:
 
 def _rolled_out(horizon: int, K: Array, system: System, points: Points) -> Array:
     """The same cost in a form that reverse mode can run back through."""
-
-    def advance(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, total = carry
-        x, _, costs = step(K, system, x)
-        return x, total + costs
-
-    x0 = points.points.T
-    total = repeat(advance, (x0, jnp.zeros_like(x0[0])), horizon)[1]
-    return jnp.sum(points.weights * total)
+    loop = closed_loop(K, system)
+    start = at_states(system, points.points.T)
+    end = repeat(lambda lanes: advance(K, loop, system, lanes)[0], start, horizon)
+    return jnp.sum(points.weights * end.total)
 
 
 def regressor_sum(K: Array, system: System, points: Points, horizon: int) -> Array:
@@ -115,15 +102,16 @@ def regressor_sum(K: Array, system: System, points: Points, horizon: int) -> Arr
     """
     K = real_array("K", K)
     check_policy(K, system, points, horizon)
+    loop = closed_loop(K, system)
 
-    def advance(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        x, total = carry
-        x, psi, _ = step(K, system, x)
-        return x, total + matmul(psi * points.weights[None], psi.T)
+    def add(carry: tuple[Lanes, Array]) -> tuple[Lanes, Array]:
+        lanes, total = carry
+        lanes, psi = advance(K, loop, system, lanes)
+        return lanes, total + matmul(psi * points.weights[None], psi.T)
 
     size = system.n + system.d
-    start = (points.points.T, jnp.zeros((size, size), points.points.dtype))
-    return repeat(advance, start, horizon)[1]
+    start = at_states(system, points.points.T), jnp.zeros((size, size), points.points.dtype)
+    return repeat(add, start, horizon)[1]
 
 
 def choose_horizon(

@@ -26,15 +26,9 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq.arrays import real_array
-from fineq.nlqr.components import (
-    advance,
-    apply,
-    at_states,
-    check_policy,
-    closed_loop,
-    lane_features,
-    matmul,
-)
+from fineq.fast.products import apply, matmul
+from fineq.nlqr.doors import check_policy
+from fineq.nlqr.lanes import Lanes, advance, at_states, closed_loop, lane_features
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System, symmetric_cost
 
@@ -101,13 +95,11 @@ def _simulate(K: Array, system: System, x0: Array, horizon: int) -> tuple[Array,
     """Simulate from `x0 [n, S]`: the states before each step `[T, n, S]`, the costs `[S]`."""
     loop = closed_loop(K, system)
 
-    def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
-        x, total = carry
-        moved = advance(K, loop, system, at_states(system, x, total))
-        return (moved.following, moved.total), x
+    def step(lanes: Lanes, _: None) -> tuple[Lanes, Array]:
+        return advance(K, loop, system, lanes)[0], lanes.x
 
-    (_, total), states = lax.scan(step, (x0, jnp.zeros_like(x0[0])), None, length=horizon)
-    return states, total
+    end, states = lax.scan(step, at_states(system, x0), None, length=horizon)
+    return states, end.total
 
 
 def _differentiate(K: Array, system: System, x: Array, slope: Array) -> _Local:

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.typing import ArrayLike
 
-from fineq.nlqr.costs import cost, step
+from fineq.nlqr.costs import cost
+from fineq.nlqr.lanes import Lanes, advance, at_states, closed_loop
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import Problem, System
 from fineq.nlqr.random_systems import spectral_radius
@@ -84,12 +85,13 @@ def gradient_bias(
 
 def stage_costs(K: Array, system: System, points: Points, horizon: int) -> Array:
     """The costs of the first `horizon` steps from each point, `[S, horizon]`."""
+    loop = closed_loop(K, system)
 
-    def advance(x: Array, _: None) -> tuple[Array, Array]:
-        following, _psi, costs = step(K, system, x)
-        return following, costs
+    def step(lanes: Lanes, _: None) -> tuple[Lanes, Array]:
+        moved, _psi = advance(K, loop, system, lanes._replace(total=jnp.zeros_like(lanes.total)))
+        return moved, moved.total
 
-    return lax.scan(advance, points.points.T, None, length=horizon)[1].T
+    return lax.scan(step, at_states(system, points.points.T), None, length=horizon)[1].T
 
 
 def smoothed_gradient(

@@ -19,7 +19,8 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
-from fineq.nlqr.components import Lanes, advance, at_states, check_policy, closed_loop
+from fineq.nlqr.doors import check_policy
+from fineq.nlqr.lanes import Lanes, advance, at_states, closed_loop
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import System
 from fineq.nlqr.random_systems import spectral_radius
@@ -139,9 +140,8 @@ def _stride(K: Array, system: System, points: Points, x: Array) -> tuple[Array, 
 
     def step(carry: tuple[Lanes, Array], _: None) -> tuple[tuple[Lanes, Array], None]:
         lanes, energies = carry
-        moved = advance(K, loop, system, lanes)
         energies = energies + jnp.sum(lanes.x * lanes.x, axis=0)
-        return (at_states(system, moved.following, moved.total), energies), None
+        return (advance(K, loop, system, lanes)[0], energies), None
 
     start = (at_states(system, x), jnp.zeros_like(x[0]))
     (lanes, energies), _ = lax.scan(step, start, None, length=STRIDE)

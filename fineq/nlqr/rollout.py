@@ -20,17 +20,14 @@ from jax.custom_batching import custom_vmap
 from fineq.arrays import real_array
 from fineq.errors import InputError
 from fineq.fast.blocks import in_blocks
-from fineq.nlqr.components import (
+from fineq.fast.products import dot, entries, form
+from fineq.nlqr.doors import check_arrays
+from fineq.nlqr.lanes import (
     ELEMENTWISE,
-    Lanes,
     advance,
     at_states,
-    check_arrays,
     closed_loop,
     closed_loop_entries,
-    dot,
-    entries,
-    form,
 )
 from fineq.nlqr.problem import System, control, next_state, stage_cost
 
@@ -133,12 +130,9 @@ def _scanned(K: Array, x0: Array, system: System, horizon: int) -> Array:
 
 def _scan(K: Array, x0: Array, system: System, horizon: int) -> Array:
     merged = closed_loop(K, system) if system.n * K.shape[1] <= LARGEST_MERGED else None
-
-    def step(lanes: Lanes, _: None) -> tuple[Lanes, None]:
-        moved = advance(K, merged, system, lanes)
-        return at_states(system, moved.following, moved.total), None
-
-    return lax.scan(step, at_states(system, x0), None, length=horizon)[0].total
+    start = at_states(system, x0)
+    end = lax.scan(lambda x, _: (advance(K, merged, system, x)[0], None), start, length=horizon)[0]
+    return end.total
 
 
 def _by_members(core: Callable[..., Array], num_lanes: int) -> Callable[..., Array]:

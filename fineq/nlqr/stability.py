@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 from fineq.arrays import real_array
 from fineq.errors import InputError
-from fineq.nlqr.components import matmul
+from fineq.fast.products import matmul
 from fineq.nlqr.problem import System, split_policy
 from fineq.nlqr.random_systems import spectral_norm, spectral_radius
 

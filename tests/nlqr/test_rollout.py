@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
-from fineq.nlqr.components import lane_features
 from fineq.nlqr.features import Custom, Products, Sine, Tanh, Zero
+from fineq.nlqr.lanes import lane_features
 from fineq.nlqr.problem import System
 from fineq.nlqr.rollout import BLOCK, fits_whole, trajectory
 from fineq.nlqr.rollout import rollout_costs as plain_rollout_costs
@@ -71,7 +71,7 @@ def loop_over_lanes(K, x0, system, horizon):
 
 
 # (n, p, φ, T, J): short ones that are written out, scans with few and with many lanes, one that
-# needs several blocks with padding, and sizes beyond each limit of `components`.
+# needs several blocks with padding, and sizes beyond each limit of `fineq.fast.products`.
 CASES = {
     "whole": (3, 3, Sine(), 4, 7),
     "whole, one step": (2, 1, Tanh(), 1, 3),
