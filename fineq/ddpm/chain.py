@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -41,11 +42,13 @@ class ExactScore(NamedTuple):
 
 def mean_of(score: Array, alpha: ArrayLike, y: Array) -> Array:
     """Mean (y + (1 - α) s)/√α of the next state when the score, or a control in its place, is s."""
+    chex.assert_equal_shape([score, y])
     return (y + (1 - alpha) * score) / jnp.sqrt(alpha)
 
 
 def control_of(mean: Array, alpha: ArrayLike, y: Array) -> Array:
     """The control whose mean of the next state is `mean`: the inverse of `mean_of`."""
+    chex.assert_equal_shape([mean, y])
     return (jnp.sqrt(alpha) * mean - y) / (1 - alpha)
 
 

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,12 +78,14 @@ class Gaussian(NamedTuple):
 
     def log_density(self, x: Array) -> Array:
         """Log p(x) at one point `[d]`."""
+        chex.assert_shape(x, (self.d,))
         z = (x - self.mean) @ self.eigenvectors
         logs = jnp.log(2 * jnp.pi * self.eigenvalues)
         return -0.5 * jnp.sum(z * z / self.eigenvalues + logs)
 
     def score(self, x: Array) -> Array:
         """∇ log p(x) at one point, `[d]`."""
+        chex.assert_shape(x, (self.d,))
         z = (x - self.mean) @ self.eigenvectors
         return -self.eigenvectors @ (z / self.eigenvalues)
 
@@ -135,6 +138,7 @@ class Mixture(NamedTuple):
 
     def score(self, x: Array) -> Array:
         """∇ log p(x) at one point, `[d]`: component scores averaged by responsibility."""
+        chex.assert_shape(x, (self.d,))
         return jax.nn.softmax(self.log_joint(x)) @ jax.vmap(lambda c: c.score(x))(self.components)
 
     def shared_score(self) -> Callable[[Array], Array]:
@@ -152,6 +156,7 @@ class Mixture(NamedTuple):
         sizes = self.log_weights - 0.5 * jnp.sum(jnp.log(2 * jnp.pi * c.eigenvalues), axis=-1)
 
         def score(x: Array) -> Array:
+            chex.assert_shape(x, (d,))
             products = jnp.split(stacked @ x, self.num_components)
             pulls = [product - shift for product, shift in zip(products, shifts, strict=True)]
             squares = [jnp.sum((x - m) * pull) for m, pull in zip(c.mean, pulls, strict=True)]
@@ -204,7 +209,8 @@ class Points(NamedTuple):
         return Points(jnp.sqrt(a) * self.locations, self.log_weights, a * self.variance + (1 - a))
 
     def log_joint(self, x: Array) -> Array:
-        """Log of weight times density of each blurred point at x, `[S]`."""
+        """Log of weight times density of each blurred point at x `[d]`, `[S]`."""
+        chex.assert_shape(x, (self.d,))
         squares = jnp.sum((x[None] - self.locations) ** 2, axis=-1)
         size = self.d * jnp.log(2 * jnp.pi * self.variance)
         return self.log_weights - 0.5 * (squares / self.variance + size)

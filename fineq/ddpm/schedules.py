@@ -9,6 +9,7 @@ step k = T - t. A `Schedule` is in generation order; builders take α_1..α_T in
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -73,6 +74,7 @@ def _check(a: np.ndarray, bars: np.ndarray) -> None:
 
 
 def _variances(a: Array, bars: Array, kind: Variance, floor: ArrayLike | None) -> Array:
+    chex.assert_shape([a, bars], [(None,), (a.size + 1,)])
     if kind == "forward":
         return 1 - a
     if kind != "posterior":

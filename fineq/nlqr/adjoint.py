@@ -15,6 +15,7 @@ the Hessian. Source: arXiv 2303.08431, section 2, for the cost; the recursion is
 import math
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -82,6 +83,8 @@ def _return(
 ) -> _Backward:
     """Take adjoint and gradient back over a stretch with the given regressors."""
     n = system.n
+    chex.assert_shape(regressors, (None, n + system.d, len(points.weights)))
+    chex.assert_equal_shape([K, behind.gradient])
     to_v = jnp.concatenate([-2 * matmul(system.R, K), system.B.T], axis=1)
     stage = jnp.zeros((K.shape[1], K.shape[1]), K.dtype).at[:n, :n].set(2 * system.Q)
     plant = jnp.concatenate([system.A, system.C], axis=1)

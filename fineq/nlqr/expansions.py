@@ -21,6 +21,7 @@ programming for a policy linear in its parameters.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -166,8 +167,10 @@ def _pull(M: Array, N: Array) -> Array:
 
 def _back(K: Array, system: System, weights: Array, at: _Local, behind: _Behind) -> _Behind:
     """The expansion at t from that at t + 1."""
-    (p, m), n = K.shape, system.n
+    (p, m), n, S = K.shape, system.n, len(weights)
     psi, gain, F = at.psi, at.gain, at.F
+    chex.assert_shape([psi, gain, F, at.v], [(m, S), (p, n, S), (n, n, S), (p, S)])
+    chex.assert_shape([behind.bend, behind.mixed], [(n, n, S), (n, p * m, S)])
     pulled = _pull(F, behind.bend)  # F'X
     W = 2 * system.R[:, :, None] + _times(_pull(system.B, behind.bend), system.B)
     G = _times(pulled, system.B) - 2 * _pull(gain, system.R)

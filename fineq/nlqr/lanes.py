@@ -7,6 +7,7 @@ for each, `[a, b, J]`. Products are those of `fineq.fast.products`.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -74,10 +75,14 @@ def advance(K: Array, loop: Array | None, system: System, lanes: Lanes) -> tuple
     Returns:
         The lanes after the step, and the regressors ψ before it, `[n + d, J]`.
     """
+    n, m = system.n, system.n + system.d
+    chex.assert_shape([lanes.x, lanes.features], [(n, None), (system.d, None)])
+    chex.assert_shape(K, (system.p, m, ...))
     psi = jnp.concatenate([lanes.x, lanes.features])
     against = apply(K, psi)
     total = lanes.total + quadratic(system.Q, lanes.x) + quadratic(system.R, against)
     if loop is not None:
+        chex.assert_shape(loop, (n, m, ...))
         return at_states(system, apply(loop, psi), total), psi
     plant = jnp.concatenate([system.A, system.C], axis=1)
     return at_states(system, apply(plant, psi) - apply(system.B, against), total), psi

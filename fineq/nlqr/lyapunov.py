@@ -3,6 +3,7 @@
 from functools import partial
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -84,6 +85,8 @@ def _solve(A: Array, Q: Array) -> LyapunovSolution:
 
 def _core(A: Array, Q: Array) -> LyapunovSolution:
     """One flat batch `[J, n, n]`."""
+    chex.assert_rank(A, 3)
+    chex.assert_equal_shape([A, Q])
     ops = layout(A.shape[-1])
     finite, (A, Q) = load(ops, A, Q)
     # Powers up to 2^limit decay visibly only where 1 - ρ(A) exceeds their rounding, 2^limit ε.

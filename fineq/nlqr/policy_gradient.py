@@ -5,6 +5,7 @@ Source: arXiv 2303.08431, Algorithm 1 (`nlqr/linear-convergence`); the paper's s
 
 from typing import Any, Literal, NamedTuple
 
+import chex
 import jax.numpy as jnp
 import optax
 from jax import Array
@@ -91,6 +92,7 @@ class PolicyGradient(Method):
         """Make one step."""
         K = state.K
         found = self.gradient(key, K, problem, jnp.asarray(self.radius, K.dtype))
+        chex.assert_equal_shape([found.gradient, K])
         updates, rule = step_rule(self.rule).update(found.gradient, state.rule)
         moved = K - jnp.asarray(self.step_size, K.dtype) * jnp.asarray(updates)
         info = PolicyGradientInfo(K, jnp.linalg.norm(found.gradient), found.cost)

@@ -14,6 +14,7 @@ about 1.
 from functools import partial
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -74,6 +75,8 @@ class Found(NamedTuple):
 
 def solve_batch(A: Array, B: Array, Q: Array, R: Array) -> DareSolution:
     """One flat batch `[J, rows, columns]`."""
+    J, n, p = B.shape
+    chex.assert_shape([A, Q, R], [(J, n, n), (J, n, n), (J, p, p)])
     ops = layout(max(B.shape[-2:]))
     finite, (A, B, Q, R) = load(ops, A, B, symmetric(Q), symmetric(R))
     units = guess(ops, A, B, Q, R)

@@ -12,6 +12,7 @@ time, on CPU in blocks of rollouts that stay in a core's cache.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -107,6 +108,7 @@ def _check(K: Array, x0: Array, system: System, horizon: int) -> None:
 
 
 def _whole(K: Array, x0: Array, system: System, horizon: int) -> Array:
+    chex.assert_rank([K, x0], [{2, 3}, 2])
     function = ELEMENTWISE[type(system.phi)]
     loop, gains = closed_loop_entries(K, system), entries(K)
     Q, R = entries(system.Q), entries(system.R)

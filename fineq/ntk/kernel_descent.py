@@ -11,6 +11,7 @@ way: `fineq.ntk.spectral.descend`.
 
 from typing import Any, NamedTuple
 
+import chex
 import jax.numpy as jnp
 from jax import Array
 
@@ -80,6 +81,7 @@ class KernelDescent(Method):
     def step(self, key: Array | None, state: Expansion, problem: Regression) -> tuple[Any, Seen]:
         """One step; a product with K, and 2 N d operations."""
         del key
+        chex.assert_equal_shape([state.coefficients, state.fitted, problem.labels])
         rate = step_or_default(self.step_size, problem.z) / problem.z.shape[0]
         alpha = state.coefficients - rate * (state.fitted - problem.labels)
         following = state._replace(coefficients=alpha, fitted=_applied(state.gram, problem, alpha))

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple, get_args
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -233,6 +234,8 @@ def _krylov(
     entry: float,
 ) -> Krylov:
     labels = labels.reshape(len(labels), -1)
+    if probes is not None:
+        chex.assert_shape(probes, (len(labels), None))
     start = labels if probes is None else jnp.concatenate([labels, probes], axis=1)
     count, width = start.shape
     size = products * width

@@ -13,6 +13,7 @@ not grow with m.
 from functools import partial
 from typing import Any, Literal, NamedTuple, get_args
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,7 +102,9 @@ def grouped(x: Array, units: int) -> Array:
 
 
 def _sums(W: Array, A: Array, z: Array) -> Array:
-    """Σ_r A_r relu(w_r·z) for weights in groups, `[N, d]`."""
+    """Σ_r A_r relu(w_r·z) for weights in groups, W `[G, D, units]`, A `[G, d, units]`: `[N, d]`."""
+    G, D, units = W.shape
+    chex.assert_shape([A, z], [(G, None, units), (None, D)])
 
     def add(total: Array, group: tuple[Array, Array]) -> tuple[Array, None]:
         w, a = group

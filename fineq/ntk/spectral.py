@@ -19,6 +19,7 @@ the filters as in Raskutti, Wainwright, Yu, arXiv 1306.3574.
 from functools import partial
 from typing import Literal, NamedTuple, get_args
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -206,6 +207,7 @@ def _descend(
     spectrum: Spectrum, labels: Array, eta: ArrayLike, times: ArrayLike, kind: Kind
 ) -> Path:
     values, vectors = spectrum
+    chex.assert_shape([vectors, labels], [(None, values.size), (len(vectors), ...)])
     count, shape = labels.shape[0], labels.shape[1:]
     loads = vectors.T @ labels.reshape(count, -1)
     taken = filters(values, eta, times, kind)

@@ -16,6 +16,7 @@ z = 0.
 
 from functools import partial
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -90,11 +91,13 @@ def as_points(z1: ArrayLike, z2: ArrayLike) -> Pair:
 
 @jax.custom_jvp
 def _kernel(z1: Array, z2: Array) -> Array:
+    chex.assert_shape([z1, z2], (None, z1.shape[-1]))
     return entries(polar(z1), polar(z2))
 
 
 @jax.custom_jvp
 def _gram(z: Array) -> Array:
+    chex.assert_rank(z, 2)
     return own_entries(polar(z))
 
 

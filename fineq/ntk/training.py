@@ -8,6 +8,7 @@ more than `N units` activations exist at any time.
 
 from typing import Any, NamedTuple
 
+import chex
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import sequential_vmap
@@ -167,6 +168,8 @@ def _move(z: Array, pull: Array, W: Array, A: Array) -> tuple[Array, Array]:
 
     Under `vmap` one network after the other, as in `network.sums_over`.
     """
+    (N, D), (G, _, units) = z.shape, W.shape
+    chex.assert_shape([W, A, pull], [(G, D, units), (G, None, units), (N, A.shape[1])])
 
     def group(total: Array, given: tuple[Array, Array]) -> tuple[Array, Array]:
         w, a = given

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import chex
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -37,6 +38,8 @@ def sphere_directions(key: Array, num: int, shape: tuple[int, ...], dtype: Any) 
 
 def weighted_sums(directions: Array, weights: Array, costs: Array) -> Sums:
     """Return the sums of `g_j = weights_j · directions_j` for unit directions `[p, n + d, J]`."""
+    chex.assert_rank(directions, 3)
+    chex.assert_shape([weights, costs], directions.shape[-1:])
     flat = directions.reshape(-1, directions.shape[-1])
     total = jnp.matmul(flat, weights, precision=lax.Precision.HIGHEST)
     return Sums(total.reshape(directions.shape[:2]), jnp.sum(weights**2), jnp.sum(costs))

@@ -8,6 +8,7 @@ length 1/β. Points do not know of each other: they are taken in blocks
 
 from typing import NamedTuple
 
+import chex
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -79,6 +80,7 @@ def improved(bracket: Bracket, jet: Jet, m: Array, m0: Array, rule: Rule, rho: A
 
     `plain`: the paper's. `damped`: the fraction 1/(1 + ρ) of that step. `newton`: Newton's step.
     """
+    chex.assert_equal_shape([m, m0, jet.gradient])
     step = bracket.plain(jet, m0) - m
     if rule == "plain":
         return m + step
@@ -108,6 +110,8 @@ def maximiser(bracket: Bracket, m0: Array, start: Array, tolerance: float) -> Be
     only one where the step is well posed. Stops when no point moves by more than `tolerance`
     (relative to 1 + |m|).
     """
+    chex.assert_rank(m0, 2)
+    chex.assert_equal_shape([m0, start])
     # The bracket itself is known to rounding only: a fall by less than this is none.
     slack = 1e3 * jnp.finfo(start.dtype).eps
 

@@ -7,6 +7,7 @@ where the grid resolves σ_t. It shares nothing with the backward recursion but 
 from functools import partial
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -30,6 +31,7 @@ def pretrained(problem: Problem, grid: Grid) -> Array:
 
 def pushed(grid: Grid, density: Array, means: Array, sigma: Array) -> Array:
     """Density `[P]` of the next state from that of the present one, `[P]`."""
+    chex.assert_shape([density, means], [(grid.num**grid.d,), (grid.num**grid.d, grid.d)])
 
     def kernels(m: Array) -> list[Array]:
         scaled = [(grid.axes[i][None] - m[:, i : i + 1]) / sigma[i] for i in range(grid.d)]

@@ -45,8 +45,8 @@ def gridded(problem: Problem, grid: Grid, region: Array | None = None) -> Gridde
         region: where Y_0..Y_T have mass, `[T + 1, P]`, bool; None: where the pre-trained chain has.
 
     Raises:
-        InputError: for a grid of another dimension or precision than the problem, a region of
-            another shape, or noise that is not diagonal.
+        InputError: for a grid of another dimension or precision than the problem, for float32
+            where JAX has float64, a region of another shape, or noise that is not diagonal.
     """
     check_dimension(problem.d)
     if problem.d != grid.d:
@@ -54,6 +54,11 @@ def gridded(problem: Problem, grid: Grid, region: Array | None = None) -> Gridde
     if problem.chain.sigmas.dtype != grid.axes.dtype:
         raise InputError(
             f"the grid is of {grid.axes.dtype}, but the problem of {problem.chain.sigmas.dtype}"
+        )
+    if grid.axes.dtype != jnp.result_type(float):
+        raise InputError(
+            f"problems on a grid are solved in float64, got {grid.axes.dtype}: second "
+            "derivatives of splines have few digits of it left"
         )
     axis_sigmas(problem.chain.sigmas, grid.d)
     if region is None:

@@ -7,6 +7,7 @@ quadratic functions, so that linear-quadratic problems have no error but roundin
 
 from typing import NamedTuple
 
+import chex
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -97,6 +98,7 @@ def evaluate(coefficients: Array, x: Array, low: Array, spacing: Array) -> Jet:
     into one loop: several times faster than gathering a block of 6^d numbers for each point.
     """
     d, num = coefficients.ndim, coefficients.shape[0] - 4
+    chex.assert_shape([coefficients, x], [(num + 4,) * d, (None, d)])
     flat = coefficients.ravel()
     axes = [basis(x[:, i], low[i], spacing[i], num) for i in range(d)]
 

@@ -9,6 +9,7 @@ Source: arXiv 2412.18164 (`pift/optimality`).
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -48,6 +49,8 @@ class Solution(NamedTuple):
 def optimum(lq: LinearQuadratic) -> Solution:
     """Solve the Bellman equation exactly, backwards in t."""
     prefer_float64("pift.lq.optimum")
+    T, d = lq.b.shape
+    chex.assert_shape([lq.A, lq.L, lq.betas], [(T, d, d), (T, d, d), (T,)])
 
     def step(carry: tuple[Quadratic, Array], now: tuple) -> tuple:
         (after, well_posed), (A, b, L, beta, P, p, c) = carry, now

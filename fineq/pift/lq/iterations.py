@@ -7,6 +7,7 @@ S P/β. Source: arXiv 2412.18164 (`pift/linear-convergence`).
 from functools import partial
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -26,6 +27,8 @@ def improve(
     largest curvature |λ|/β. `newton`: the exact maximiser, for the bracket is quadratic.
     """
     L, beta = lq.L[t], lq.betas[t]
+    chex.assert_equal_shape([L, F, after.P])
+    chex.assert_equal_shape([f, after.p])
     S = L @ L.T
     F_new = lq.A[t] + S @ (after.P @ F) / beta
     f_new = lq.b[t] + S @ (after.P @ f + after.p) / beta

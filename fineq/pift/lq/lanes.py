@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, custom_batching, lax
@@ -88,7 +89,8 @@ def _in_lanes(num: int, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Qu
     Let D be what [F f] adds to [A b], and G = βS^{-1}D. The first rows of X = H [F f; 0 1] are the
     G of the improved policy, and H_t = [F f; 0 1]'X - D'G: three products a step, no S^{-1}.
     """
-    d, t = lq.b.shape[-2], Lanes.transpose
+    (T, d, J), t = lq.b.shape, Lanes.transpose
+    chex.assert_shape([lq.A, policy.F, lq.betas], [(T, d, d, J), (T, d, d, J), (T, J)])
 
     def prepare(now: tuple) -> tuple[Array, ...]:
         A, b, F, f, L, L_inverse, beta, running = now

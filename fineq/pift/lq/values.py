@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -16,7 +17,9 @@ def with_terminal(value: Quadratic, lq: LinearQuadratic) -> Quadratic:
 
 
 def backward(lq: LinearQuadratic, t: Array, after: Quadratic, F: Array, f: Array) -> Quadratic:
-    """V_t of a mean F y + f at step t, given V_{t+1}."""
+    """V_t of a mean F y + f at step t, given V_{t+1}; F `[d, d]`, f `[d]`."""
+    d = lq.b.shape[-1]
+    chex.assert_shape([F, f, after.P, after.p, after.c], [(d, d), (d,), (d, d), (d,), ()])
     whitened = lq.L_inverse[t] @ (F - lq.A[t]), lq.L_inverse[t] @ (f - lq.b[t])
     D, e = whitened
     beta, L = lq.betas[t], lq.L[t]

@@ -145,7 +145,7 @@ def polynomial(scale: Scale, degree: int) -> Polynomial:
         InputError: for a degree below 0.
     """
     if degree < 0:
-        raise InputError(f"features.degree must be at least 0, got {degree}")
+        raise InputError(f"degree must be at least 0, got {degree}")
     d = scale.center.shape[-1]
     chosen = [
         c for k in range(degree + 1) for c in itertools.combinations_with_replacement(range(d), k)
@@ -194,6 +194,6 @@ def separate(scale: Scale, num: int, width: float = 1.0) -> Separate:
 
 def _check(num: int, width: float, name: str) -> None:
     if num < 1:
-        raise InputError(f"features.num must be at least 1, got {num}")
+        raise InputError(f"num must be at least 1, got {num}")
     if not width > 0:
-        raise InputError(f"features.{name} must be above 0, got {width}")
+        raise InputError(f"{name} must be above 0, got {width}")

@@ -8,6 +8,7 @@ one and the same policy. Source: arXiv 2412.18164 (`pift/parametric`).
 from functools import partial
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -75,9 +76,19 @@ class Fit(NamedTuple):
 
 
 def start(problem: Problem, features: Features) -> LinearCostate:
-    """The pre-trained policy as a linear costate."""
+    """The pre-trained policy as a linear costate.
+
+    Raises:
+        InputError: for features of another precision than the problem.
+    """
     y = jnp.zeros(problem.d, problem.chain.sigmas.dtype)
-    K = jax.eval_shape(features, 0, y).shape[-1]
+    found = jax.eval_shape(features, 0, y)
+    if found.dtype != y.dtype:
+        raise InputError(
+            f"the features are of {found.dtype}, but the problem of {y.dtype}: make them from a "
+            "problem of its precision"
+        )
+    K = found.shape[-1]
     return LinearCostate(features, jnp.zeros((problem.num_steps, K, problem.d), y.dtype))
 
 
@@ -91,8 +102,9 @@ def least_squares(phi: Array, target: Array, ridge: float = 0.0) -> Fit:
     the largest, `max(N, K) ε`, are taken to be zero. With a ridge |φθ - target|²/N + ridge |θ|² is
     minimised, by its normal equations, which are then well conditioned.
     """
+    N, K = phi.shape
+    chex.assert_shape(target, (N, None))
     if ridge:
-        N, K = phi.shape
         normal = phi.T @ phi / N + ridge * jnp.eye(K, dtype=phi.dtype)
         found = jnp.linalg.solve(normal, phi.T @ target / N)
         return Fit(found, jnp.asarray(K), target - phi @ found)
@@ -228,8 +240,8 @@ def begun(
     """Where a method with linear features starts: as given, or as the pre-trained policy.
 
     Raises:
-        InputError: where neither is given, or coefficients are of another shape than the problem
-            has.
+        InputError: where neither is given, coefficients are of another shape than the problem
+            has, or features of another precision.
     """
     if given is None:
         if features is None:

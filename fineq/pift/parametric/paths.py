@@ -31,6 +31,7 @@ linear-quadratic problems is all of it, for d solves of size d at every point.
 
 from typing import Literal, NamedTuple, Protocol, get_args
 
+import chex
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
@@ -161,6 +162,7 @@ def simulate(key: Array, problem: Problem, costate: Costate, num_paths: int) -> 
 
 def rollout(problem: Problem, costate: Costate, y0: Array, z: Array) -> Paths:
     """Paths from given starts `[N, d]` and standard normal draws `[T, N, d]`."""
+    chex.assert_shape([y0, z], [(None, problem.d), (problem.num_steps, *y0.shape)])
     chain, gain = problem.chain, gains(problem)
 
     def step(y: Array, now: tuple[Array, Array]) -> tuple:
@@ -194,6 +196,8 @@ def adjoints(problem: Problem, costate: Costate, paths: Paths, target: Target = 
 
     Under `raw` and `quiet` the mean of a_{t+1} given Y_{t+1} is ∇V_{t+1}(Y_{t+1}) of the policy.
     """
+    T, N, d = paths.noises.shape
+    chex.assert_shape([paths.states, paths.costates], [(T + 1, N, d), (T, N, d)])
     mean, running, gain = problem.chain.mean, problem.running, gains(problem)
 
     def at(t: Array, y: Array, a: Array, c: Array, noise: Array) -> Array:

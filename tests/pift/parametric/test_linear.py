@@ -216,10 +216,10 @@ def test_a_share_goes_that_part_of_the_way():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda s: polynomial(s, -1), "features.degree must be at least 0, got -1"),
-        (lambda s: fourier(jax.random.key(0), s, 0), "features.num must be at least 1, got 0"),
-        (lambda s: fourier(jax.random.key(0), s, 1, 0.0), "features.bandwidth must be above 0"),
-        (lambda s: radial(jax.random.key(0), s, 1, -1.0), "features.width must be above 0"),
+        (lambda s: polynomial(s, -1), "degree must be at least 0, got -1"),
+        (lambda s: fourier(jax.random.key(0), s, 0), "num must be at least 1, got 0"),
+        (lambda s: fourier(jax.random.key(0), s, 1, 0.0), "bandwidth must be above 0"),
+        (lambda s: radial(jax.random.key(0), s, 1, -1.0), "width must be above 0"),
         (lambda s: LinearSweeps(1, share=0.0), r"share must lie in \(0, 1\], got 0"),
         (lambda s: LinearSweeps(1, ridge=-1.0), "ridge must be at least 0, got -1"),
         (lambda s: LinearSweeps(0), "num_paths must be at least 1, got 0"),
