@@ -79,7 +79,7 @@ def sweeps(batch: lq.LinearQuadratic) -> Array:
     """`SWEEPS` sweeps of the whole batch."""
 
     def one(arrays: lq.LinearQuadratic) -> Array:
-        return lq.sweeps(arrays, lq.pretrained(arrays), SWEEPS)[0].F
+        return lq.policy_iterations(arrays, lq.pretrained(arrays), SWEEPS)[0].F
 
     return jax.vmap(one)(batch)
 

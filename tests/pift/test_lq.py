@@ -127,7 +127,7 @@ def test_all_ways_of_iterating_reach_the_optimum(problem: Problem):
 
     policy = lq.pretrained(arrays)
     for _ in range(400):  # 0.9^400 is far below rounding
-        policy = lq.sweep(arrays, policy)[0]
+        policy = lq.policy_iteration(arrays, policy)[0]
     close(policy, 1e-12)
     close(lq.nested(arrays, 400).policy, 1e-12)
     close(lq.nested(arrays, 1, "newton").policy, 1e-12)
@@ -195,13 +195,13 @@ def test_many_sweeps_in_lanes_are_those_of_single_problems(batch: int):
     together = jax.tree.map(lambda *xs: jnp.stack(xs), *some)
 
     def run(arrays: lq.LinearQuadratic) -> tuple[lq.Policy, Quadratic]:
-        return lq.sweeps(arrays, lq.pretrained(arrays), 4)
+        return lq.policy_iterations(arrays, lq.pretrained(arrays), 4)
 
     many = jax.jit(jax.vmap(run))(together)
     for i in (0, 1, 2, batch - 1):
         one = lq.pretrained(some[i]), None
         for _ in range(4):
-            one = lq.sweep(some[i], one[0])
+            one = lq.policy_iteration(some[i], one[0])
         for x, y in zip(jax.tree.leaves(many), jax.tree.leaves(one), strict=True):
             np.testing.assert_allclose(x[i], y, rtol=1e-11, atol=1e-11)
 
@@ -213,7 +213,7 @@ def test_derivatives_go_through_many_sweeps_at_once():
 
     def J(beta: jax.Array, arrays: lq.LinearQuadratic) -> jax.Array:
         arrays = arrays._replace(betas=beta + jnp.zeros_like(arrays.betas))
-        value = lq.sweeps(arrays, lq.pretrained(arrays), 3)[1]
+        value = lq.policy_iterations(arrays, lq.pretrained(arrays), 3)[1]
         return lq.expected(arrays, value)
 
     beta, step = jnp.asarray(3.0), 1e-4

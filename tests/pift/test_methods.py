@@ -38,7 +38,7 @@ def test_sweeps_have_the_objective_gap_and_distance_of_every_policy(case):
         assert found["gap"][i] == pytest.approx(J - forward, abs=1e-12 * (1 + abs(J)))
         apart = lq.distance(policy, best.policy, lq.size(arrays))
         assert found["distance"][i] == pytest.approx(float(apart), rel=1e-10)
-        policy = lq.sweep(arrays, policy)[0]
+        policy = lq.policy_iteration(arrays, policy)[0]
     without = solve(arrays, pift.LQSweeps(), num_steps=1)
     assert set(without.trace.metrics) == {"objective"}
     mean, covariance = problem.chain.start.moments()
@@ -137,7 +137,7 @@ def test_new_numbers_compile_nothing_and_members_side_by_side_are_those_alone(ca
     betas = jnp.array([2.0, 5.0, 9.0])
 
     def end(beta):
-        return pift.lq.sweeps(pift.with_beta(arrays, beta), lq.pretrained(arrays), 3)[0]
+        return pift.lq.policy_iterations(pift.with_beta(arrays, beta), lq.pretrained(arrays), 3)[0]
 
     together = jax.jit(jax.vmap(end))(betas)
     for i, beta in enumerate(betas):

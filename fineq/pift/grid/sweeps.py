@@ -20,7 +20,7 @@ from fineq.pift.rule import Rule, check_rule
 
 
 @partial(jax.jit, static_argnames=("rule", "block"))
-def sweep(
+def policy_iteration(
     problem: Gridded, means: Array, rule: Rule = "plain", *, block: int = BLOCK
 ) -> tuple[Array, Array]:
     """Whole-trajectory policy iteration: evaluate at all t, then improve at all t.
@@ -89,7 +89,7 @@ class GridSweeps(Method):
     def step(self, key: Array | None, state: Array, problem: Gridded) -> tuple[Array, Array]:
         """One sweep; the info is the value of the policy that came in, `[T + 1, P]`."""
         del key
-        return sweep(problem, state, self.rule, block=self.block)
+        return policy_iteration(problem, state, self.rule, block=self.block)
 
     def measure(
         self, state: Array, info: Array, problem: Gridded, reference: Optimum | None

@@ -7,8 +7,8 @@ All constants are kept, so that V_0 is the objective itself. Source: arXiv 2412.
 """
 
 from fineq.pift.lq.exact import Solution, optimum
-from fineq.pift.lq.iterations import Nested, improve, inner_iterations, nested, sweep
-from fineq.pift.lq.lanes import sweeps
+from fineq.pift.lq.iterations import Nested, improve, inner_iterations, nested, policy_iteration
+from fineq.pift.lq.lanes import policy_iterations
 from fineq.pift.lq.methods import LQNested, LQSweeps
 from fineq.pift.lq.problem import LinearQuadratic, Policy, linear_quadratic, pretrained
 from fineq.pift.lq.values import Outcome, backward, distance, evaluate, expected, objective, size
@@ -31,8 +31,8 @@ __all__ = [
     "nested",
     "objective",
     "optimum",
+    "policy_iteration",
+    "policy_iterations",
     "pretrained",
     "size",
-    "sweep",
-    "sweeps",
 ]

@@ -1,4 +1,4 @@
-"""Policy iteration on affine means: one inner step, a sweep over all t, PI-FT backwards in t.
+"""Policy iteration on affine means: one inner step, one iteration at all t, PI-FT backwards in t.
 
 The plain inner step m ← m0 + (S/β)(P m + p), P = P_{t+1}, contracts at the spectral radius of
 S P/β. Source: arXiv 2412.18164 (`pift/linear-convergence`).
@@ -43,10 +43,12 @@ def improve(
     return F + step[:, :-1], f + step[:, -1]
 
 
-def sweep(lq: LinearQuadratic, policy: Policy, rule: Rule = "plain") -> tuple[Policy, Quadratic]:
+def policy_iteration(
+    lq: LinearQuadratic, policy: Policy, rule: Rule = "plain"
+) -> tuple[Policy, Quadratic]:
     """Whole-trajectory policy iteration: evaluate at all t, then improve at all t.
 
-    Many sweeps of many problems have a faster form, `fineq.pift.lanes.sweeps`.
+    Many iterations on many problems have a faster form, `policy_iterations`.
 
     Returns:
         The improved policy, and the value of the policy that came in.

@@ -1,8 +1,8 @@
-"""Many sweeps of policy iteration on many small linear-quadratic problems: the fast form.
+"""Many policy iterations on many small linear-quadratic problems: the fast form.
 
-`sweeps` equals `lq.sweep` repeated, to rounding. Under `vmap` plain sweeps run over all
-problems side by side, the batch as last axis of every array, so that vector registers are full
-whatever the dimension is.
+`policy_iterations` equals `policy_iteration` repeated, to rounding. Under `vmap` plain ones run
+over all problems side by side, the batch as last axis of every array, so that vector registers are
+full whatever the dimension is.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from jax import Array, custom_batching, lax
 
 from fineq.fast.blocks import in_blocks
 from fineq.fast.lanes import LARGEST_LANES, Lanes
-from fineq.pift.lq.iterations import sweep
+from fineq.pift.lq.iterations import policy_iteration
 from fineq.pift.lq.problem import LinearQuadratic, Policy
 from fineq.pift.rewards import Quadratic
 from fineq.pift.rule import Rule
@@ -27,17 +27,17 @@ LANES = 8  # problems side by side come in multiples of it: they fill a vector r
 
 
 @partial(jax.jit, static_argnames=("num", "rule"))
-def sweeps(
+def policy_iterations(
     lq: LinearQuadratic, policy: Policy, num: int, rule: Rule = "plain"
 ) -> tuple[Policy, Quadratic]:
-    """`num` sweeps; under `vmap`, plain sweeps of small problems run over all of them in lanes.
+    """`num` of them; under `vmap`, plain ones of small problems run over all of them in lanes.
 
     Returns:
         The policy after them, and the value of the last but one.
     """
     if rule == "plain" and lq.b.shape[-1] <= LARGEST_LANES:
         return _plain(num)(lq, policy)
-    return _repeated(partial(sweep, rule=rule), num, lq, policy)
+    return _repeated(partial(policy_iteration, rule=rule), num, lq, policy)
 
 
 def _repeated(one: Callable, num: int, lq: LinearQuadratic, policy: Policy) -> Any:
@@ -49,11 +49,11 @@ def _repeated(one: Callable, num: int, lq: LinearQuadratic, policy: Policy) -> A
 
 @cache
 def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadratic]]:
-    """`num` plain sweeps of one problem, or under `vmap` of many."""
+    """`num` plain iterations of one problem, or under `vmap` of many."""
 
     @custom_batching.custom_vmap
     def run(lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
-        return _repeated(sweep, num, lq, policy)
+        return _repeated(policy_iteration, num, lq, policy)
 
     @run.def_vmap
     def run_many(size: int, batched: list[Any], *given: Any) -> tuple[Any, Any]:
@@ -77,13 +77,13 @@ def _plain(num: int) -> Callable[[LinearQuadratic, Policy], tuple[Policy, Quadra
     @differentiable.defjvp
     def derivative(primals: Any, tangents: Any) -> Any:
         # Not through `run`: JAX batches arguments whose tangents are not batched twice there.
-        return jax.jvp(partial(_repeated, sweep, num), primals, tangents)
+        return jax.jvp(partial(_repeated, policy_iteration, num), primals, tangents)
 
     return differentiable
 
 
 def _in_lanes(num: int, lq: LinearQuadratic, policy: Policy) -> tuple[Policy, Quadratic]:
-    """`num` plain sweeps with the batch as last axis of every array.
+    """`num` plain iterations with the batch as last axis of every array.
 
     In coordinates (y, 1) a value is ½ (y, 1)'H(y, 1), H = [[P, p], [p', 2c]], and a mean [F f].
     Let D be what [F f] adds to [A b], and G = βS^{-1}D. The first rows of X = H [F f; 0 1] are the

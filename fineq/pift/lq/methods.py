@@ -17,7 +17,7 @@ from fineq.iterate import Method, method, static
 from fineq.pift.doors import expect
 from fineq.pift.lq.exact import Solution
 from fineq.pift.lq.iterations import improve, inner_iterations
-from fineq.pift.lq.lanes import sweeps
+from fineq.pift.lq.lanes import policy_iterations
 from fineq.pift.lq.problem import LinearQuadratic, Policy, checked, pretrained
 from fineq.pift.lq.values import backward, distance, evaluate, expected, size
 from fineq.pift.rewards import Quadratic
@@ -54,7 +54,7 @@ class LQSweeps(Method):
     ) -> tuple[Policy, tuple[()]]:
         """One sweep."""
         del key
-        return sweeps(problem, state, 1, self.rule)[0], ()
+        return policy_iterations(problem, state, 1, self.rule)[0], ()
 
     def measure(
         self, state: Policy, info: Any, problem: LinearQuadratic, reference: Solution | None

@@ -195,6 +195,6 @@ def measured_ratios(study: Study, num: int) -> Ratios:
 
         times = jnp.arange(arrays.betas.shape[0])
         steps = jax.vmap(inner)(times, after, *found.policy)
-        return Ratios(ratio(lambda m: lq.sweep(arrays, m)[0], found.policy), steps)
+        return Ratios(ratio(lambda m: lq.policy_iteration(arrays, m)[0], found.policy), steps)
 
     return study.stages.measure("ratios", look, study.axes)

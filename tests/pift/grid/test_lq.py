@@ -75,7 +75,7 @@ def test_sweeps(case, rule):
     top = lq.expected(exact, lq.optimum(exact).value)
     assert np.isnan(found["gap"][0])
     for i in range(1, 4):
-        better, value = lq.sweep(exact, policy, rule)
+        better, value = lq.policy_iteration(exact, policy, rule)
         values, means = on_grid(grid, value, policy)
         gap = np.where(region, np.abs(values - first[0]), 0).max(-1)
         np.testing.assert_allclose(found["gaps"][i], gap, atol=TOL)

@@ -60,7 +60,7 @@ def test_with_exact_expectations_a_fit_is_an_exact_sweep(make, target):
         paths = rollout(problem, state, y0, z)
         fit = regress(problem, state, paths, target)
         state = LinearCostate(state.features, fit.coefficients)
-        exact = lq.sweep(arrays, exact)[0]
+        exact = lq.policy_iteration(arrays, exact)[0]
         wanted = costate_of(problem, AffineMean(*exact))
         y = jnp.array([0.7, -0.4])
         for t in range(problem.num_steps):

@@ -72,7 +72,7 @@ def test_batched_sweeps_are_those_of_single_instances():
     for i in range(4):
         gap = best - lq.expected(arrays, lq.evaluate(arrays, policy))
         assert found.metrics["gap"][1, 1, i] == pytest.approx(float(gap), abs=1e-12)
-        policy = lq.sweep(arrays, policy)[0]
+        policy = lq.policy_iteration(arrays, policy)[0]
 
 
 def test_power_iterations_find_the_spectral_radius():
