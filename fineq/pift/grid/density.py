@@ -33,7 +33,7 @@ def pushed(grid: Grid, density: Array, means: Array, sigma: Array) -> Array:
     """Density `[P]` of the next state from that of the present one, `[P]`."""
     chex.assert_shape([density, means], [(grid.num**grid.d,), (grid.num**grid.d, grid.d)])
 
-    def kernels(m: Array) -> list[Array]:
+    def along_axes(m: Array) -> list[Array]:
         scaled = [(grid.axes[i][None] - m[:, i : i + 1]) / sigma[i] for i in range(grid.d)]
         return [
             jnp.exp(-0.5 * z * z) / (sigma[i] * jnp.sqrt(2 * jnp.pi)) for i, z in enumerate(scaled)
@@ -41,7 +41,7 @@ def pushed(grid: Grid, density: Array, means: Array, sigma: Array) -> Array:
 
     def add(total: Array, rows: tuple[Array, Array]) -> tuple[Array, None]:
         m, mass = rows
-        first, *second = kernels(m)
+        first, *second = along_axes(m)
         if not second:
             return total + mass @ first, None
         return total + first.T @ (mass[:, None] * second[0]), None
