@@ -57,7 +57,7 @@ def fraction_panel(sketch: Sketch) -> None:
     panel = sketch.panel
     sketch.drawn = [fractions(sketch.dataset, panel, line) for line in panel.lines]
     _scales(sketch, "linear", "linear")
-    set_limits(sketch, "x", np.concatenate([drawn.x for drawn in sketch.drawn]))
+    _limit_x(sketch)
     if sketch.axes.get_yscale() == "log":
         set_limits(sketch, "y", np.concatenate([d.middle for d in sketch.drawn]))
     else:
@@ -84,11 +84,18 @@ def _measured(sketch: Sketch, x_scale: str, y_scale: str) -> None:
     panel = sketch.panel
     sketch.drawn = [values(sketch.dataset, panel, line) for line in panel.lines]
     _scales(sketch, x_scale, y_scale)
-    set_limits(sketch, "x", np.concatenate([drawn.x for drawn in sketch.drawn]))
+    _limit_x(sketch)
     parts = [np.append(drawn.middle, extent(sketch, drawn)) for drawn in sketch.drawn]
     set_limits(sketch, "y", np.concatenate([*parts, all_theory(sketch)]))
     if any(is_mark(theory) for theory in panel.theory):
         _leave_room(sketch)
+
+
+def _limit_x(sketch: Sketch) -> None:
+    """Around the measured points, and the vertical lines."""
+    lines = [t.threshold for t in sketch.marks if t.threshold is not None]
+    marks = np.array([x for x in lines if np.isfinite(x)])
+    set_limits(sketch, "x", np.concatenate([*(drawn.x for drawn in sketch.drawn), marks]))
 
 
 def _leave_room(sketch: Sketch) -> None:

@@ -19,6 +19,7 @@ from fineq.studies.statistics import Share
 
 PUBLISHED_STEPS = 200  # iterations of Fig. 1 and 2
 ABOVE = "that start above the optimum"
+ERRORS = {"gap": "suboptimality", "left": "gap left"}  # the titles of their panels
 QUANTITIES = (
     Quantity("cost", "T-step cost", ("iteration",)),
     Quantity("gap", "relative suboptimality $(C - C^*)/C^*$", ("iteration",)),
@@ -135,18 +136,18 @@ def _of_instances(study: common.Study, piece: Slice, when: str, mask: np.ndarray
 
 
 def error_panel(
-    view: View, name: str, lines: Mapping[str, Mapping[str, Any]], title: str = "", **more: Any
+    view: View, name: str, lines: Mapping[str, Mapping[str, Any]], **more: Any
 ) -> Panel:
     """An error against iteration; each line is a label and the own axes' values it is at."""
     drawn = tuple(
         replace(view.line(name, label, **at), diverged_at="diverged_at")
         for label, at in lines.items()
     )
-    title = title or named(view.study, view.piece)
+    title = f"{named(view.study, view.piece)}: {ERRORS[name]}"
     return Panel("convergence", "iteration", drawn, title=title, **more)
 
 
 def loops_panel(view: View, x: str, lines: Sequence[Line]) -> Panel:
     """The share of loops that are not stable."""
-    title, ylabel = named(view.study, view.piece), "share of loops not stable"
-    return Panel("fractions", x, tuple(lines), title=title, ylabel=ylabel)
+    title = f"{named(view.study, view.piece)}: loops not stable"
+    return Panel("fractions", x, tuple(lines), title=title, ylabel="share of loops")

@@ -32,6 +32,7 @@ MARGIN = 0.1  # as on linear-quadratic instances
 FLOOR = 1e-10  # of values on a grid
 MOST_TO_HALVE = 2**31  # bytes that the finer grid may take
 NEAR = 0.05  # of one another: two lines that cannot be told apart
+LABELS = {"distance": r"$|m - m^*|$, largest over $t$", "gap": "value gap $J^* - J$"}
 QUANTITIES = (
     Quantity("distance", "|m − m*|, largest over t", ("iteration",)),
     Quantity("gap", "value gap J* − J", ("iteration",)),
@@ -173,6 +174,7 @@ def over_sweeps(
         title=title,
         ordered=True,
         xlabel="sweep",
+        ylabel=LABELS[name],
     )
 
 

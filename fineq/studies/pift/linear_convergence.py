@@ -217,6 +217,7 @@ def _per_step(view: View) -> list[figures.Panel]:
         title="Nested PI-FT",
         ordered=True,
         xlabel="inner iteration",
+        ylabel="$|m - m^*|$",
     )
     return [ratio, nested]
 
