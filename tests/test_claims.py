@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fineq.studies.nlqr.claims  # noqa: F401  (registers its claims)
-from fineq.claims import REGISTRY, Claim, Entry, Measured, Theory, judge, make_claim, register
+from fineq.claims import REGISTRY, Claim, Entry, Measured, Theory, judge, register
+from fineq.claims import claim as registered_claim
 from fineq.rates import linear_rate, median_interval, proportion
 
 NAN, INF = float("nan"), float("inf")
@@ -119,7 +120,7 @@ def test_what_the_numbers_cannot_say_is_inconclusive():
     for theory in (Theory(0.7, "<=", "f"), Theory(0.1, "<=", "f")):
         made = claim(theory=theory, undecided=words)
         assert (made.verdict, made.reason) == ("inconclusive", words)
-    made = make_claim(
+    made = registered_claim(
         "nlqr/landscape", Measured.exact(1.0), None, instance="", undecided="said for nothing"
     )
     assert (made.verdict, made.reason, made.undecided) == (None, "", "")
@@ -270,14 +271,14 @@ def test_missing_fields_are_named():
 
 
 def test_registry_gives_statement_and_source():
-    made = make_claim(
+    made = registered_claim(
         "nlqr/initialisation", Measured.exact(1.0), instance={"lipschitz": 1, "seeds": 64}
     )
     assert made.source == "arXiv 2303.08431, Fig. 1a"
     assert made.instance == "lipschitz=1, seeds=64"
     assert made.statement == REGISTRY["nlqr/initialisation"].statement
     with pytest.raises(ValueError, match="claim 'nlqr/nothing' is not registered"):
-        make_claim("nlqr/nothing", Measured.exact(1.0), instance="")
+        registered_claim("nlqr/nothing", Measured.exact(1.0), instance="")
 
 
 def test_an_id_is_registered_once():

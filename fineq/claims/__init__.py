@@ -17,7 +17,7 @@ Each area registers the ids, statements and sources of its claims in `fineq/<are
 
 from fineq.claims.claim import Claim
 from fineq.claims.measured import HasInterval, Measured, Relation, Theory
-from fineq.claims.registry import REGISTRY, Entry, claim, make_claim, register
+from fineq.claims.registry import REGISTRY, Entry, claim, register
 from fineq.claims.verdict import Judgement, Verdict, judge
 
 __all__ = [
@@ -32,6 +32,5 @@ __all__ = [
     "Verdict",
     "claim",
     "judge",
-    "make_claim",
     "register",
 ]

@@ -1,6 +1,5 @@
 """The ids of all claims with their statements and sources; each area registers its own."""
 
-import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -46,23 +45,27 @@ def register(*entries: Entry) -> None:
             raise ValueError(f"claim {entry.id!r} is already registered otherwise")
 
 
-def make_claim(
+def claim(
     id: str,
-    measured: Measured,
+    measured: HasInterval | Measured,
     theory: Theory | None = None,
     *,
     instance: str | Mapping[str, Any],
+    what: str = "",
+    unit: str = "1",
     sampled: bool = False,
     undecided: str = "",
     decides: str = MORE_SEEDS,
 ) -> Claim:
-    """Return a claim with the statement and source registered for its id.
+    """Return a claim with the source registered for its id, and its statement.
 
     Args:
         id: a registered id.
         measured: the number with its interval.
         theory: what is allowed; None for a measurement alone.
         instance: what it was measured on, in words or as names with values.
+        what: what exactly was measured, in place of the registered statement.
+        unit: of a number that has none of its own.
         sampled: the claim is about all x and only some were looked at.
         undecided: why the numbers cannot say either, and what would decide it; makes the verdict
             `inconclusive`.
@@ -76,48 +79,13 @@ def make_claim(
         raise ValueError(f"claim {id!r} is not registered; known: {', '.join(sorted(REGISTRY))}")
     if not isinstance(instance, str):
         instance = ", ".join(f"{name}={value}" for name, value in instance.items())
+    if not isinstance(measured, Measured):
+        measured = Measured.of(measured, unit)
     entry = REGISTRY[id]
     if theory is None:
         undecided = ""
     elif not undecided:
         found = judge(measured, theory, sampled, decides)
         undecided = found.reason if found.verdict == "inconclusive" else ""
-    return Claim(id, entry.statement, entry.source, instance, measured, theory, sampled, undecided)
-
-
-def claim(
-    id: str,
-    measured: HasInterval | Measured,
-    theory: Theory | None = None,
-    *,
-    instance: str | Mapping[str, Any],
-    what: str = "",
-    unit: str = "1",
-    sampled: bool = False,
-    undecided: str = "",
-    decides: str = MORE_SEEDS,
-) -> Claim:
-    """Make a registered claim; `what` says what exactly was measured, in place of its statement.
-
-    Args:
-        id: a registered id.
-        measured: a number with its interval.
-        theory: what is allowed; None for a measurement alone.
-        instance: what it was measured on.
-        what: replaces the registered statement.
-        unit: of the measured number.
-        sampled: the claim is about all x, and only some were looked at.
-        undecided: why the numbers cannot say either; see `make_claim`.
-        decides: what narrows the interval; see `make_claim`.
-    """
-    number = measured if isinstance(measured, Measured) else Measured.of(measured, unit)
-    made = make_claim(
-        id,
-        number,
-        theory,
-        instance=instance,
-        sampled=sampled,
-        undecided=undecided,
-        decides=decides,
-    )
-    return dataclasses.replace(made, statement=what or made.statement)
+    statement = what or entry.statement
+    return Claim(id, statement, entry.source, instance, measured, theory, sampled, undecided)
