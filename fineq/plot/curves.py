@@ -20,10 +20,13 @@ from fineq.plot.base import (
     simple_theory,
     tag_end,
 )
+from fineq.plot.labels import Tag
 from fineq.plot.measured import Drawn, fractions, values
+from fineq.plot.style import ink
 
 _APART = 0.015  # of the axis: between the intervals of two shares at one x
 
+_TOGETHER = 0.03  # of the height: ends of lines that cannot be told apart
 _ROOM = 0.35  # of the height
 
 
@@ -32,11 +35,34 @@ def curves(sketch: Sketch) -> None:
     _measured(sketch, "linear", "linear")
     for index, (line, drawn) in enumerate(zip(sketch.panel.lines, sketch.drawn)):
         intervals(sketch, index, drawn, line)
-        tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
+        place = _apart(sketch, index)
+        if place is None:
+            tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
+        else:
+            colour = ink(sketch.palette[index])
+            sketch.tags.append(Tag(_text(line, drawn), colour, place, f"line:{index}"))
     _theory(sketch)
     label_axes(sketch)
     sketch.note = "" if _has_own_intervals(sketch) else band_note(sketch)
     note_zeros(sketch)
+
+
+def _apart(sketch: Sketch, index: int) -> np.ndarray | None:
+    """Where a line is furthest from all others, `[1, 2]`; None unless all of them end at one place.
+
+    There a label at the end would not say whose it is.
+    """
+    lines = sketch.drawn
+    if len(lines) < 2 or any(not np.array_equal(d.x, lines[0].x) for d in lines):
+        return None
+    to_axes = sketch.axes.transScale + sketch.axes.transLimits
+    points = [np.stack([d.x, d.middle], axis=1) for d in lines]
+    heights = np.stack([to_axes.transform(each)[:, 1] for each in points])
+    if not np.ptp(heights[:, -1]) < _TOGETHER:
+        return None
+    others = np.delete(heights, index, axis=0)
+    distance = np.min(np.abs(others - heights[index]), axis=0)
+    return points[index][[np.argmax(np.where(np.isfinite(distance), distance, -1.0))]]
 
 
 def powerlaw(sketch: Sketch) -> None:
