@@ -185,7 +185,7 @@ def _theorem(view: View) -> figures.Panel:
         "lipschitz",
         known,
         figures.Theory("met", level=0.0),
-        title="Theorem",
+        title="The theorem's constants",
         log="x",
         ylabel="orders of magnitude off",
     )
