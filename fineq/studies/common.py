@@ -6,10 +6,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from fineq.figures import Figure, Fit, Panel
-from fineq.rates import (
-    PowerLaw,
-)
+from fineq.figures import Figure, Panel
 from fineq.results import Array as Named
 from fineq.results import Arrays, StudyResult
 from fineq.settings.config import RunConfig
@@ -70,14 +67,6 @@ def seed_axis(config: RunConfig) -> Axis:
 def seeds_of(axes: Sequence[Axis]) -> list[Any]:
     """The seeds among the axes."""
     return list(next(axis.values for axis in axes if axis.name == "seed"))
-
-
-def drawn_fit(law: PowerLaw, x: list) -> Fit | None:
-    """A fitted power law as figures draw it over x; None where nothing could be fitted."""
-    if not np.isfinite(law.slope):
-        return None
-    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
-    return Fit(law.slope, low, high, float(min(x)), float(max(x)))
 
 
 def dim_name(axis: str) -> str:

@@ -22,7 +22,7 @@ from fineq.claims.counting import (
 )
 from fineq.figures import Fit
 from fineq.rates import Interval, PowerLaw, power_law
-from fineq.studies.common import drawn_fit, listed
+from fineq.studies.common import listed
 from fineq.studies.numbers import Numbers, numbers
 from fineq.studies.view import View
 
@@ -83,7 +83,7 @@ class Exponent:
 
     def drawn(self, view: View) -> Fit | None:
         """The fitted law as figures draw it."""
-        drawn = drawn_fit(self.law(view), list(self._range(view)))
+        drawn = _fit_over(self.law(view), list(self._range(view)))
         return replace(drawn, low=None, high=None) if drawn and view.study.alike else drawn
 
     def law(self, view: View) -> PowerLaw:
@@ -242,7 +242,7 @@ class LimitingOrder:
 
     def drawn(self, view: View) -> Fit | None:
         """The law as figures draw it."""
-        return drawn_fit(self.law(view), self.small(view)[0].tolist()) if self.known(view) else None
+        return _fit_over(self.law(view), self.small(view)[0].tolist()) if self.known(view) else None
 
     def small(self, view: View) -> tuple[np.ndarray, np.ndarray]:
         """The small values, rising, `[x]`, and the quantity there, `[seed, x]`."""
@@ -263,3 +263,11 @@ def limiting_order(x: np.ndarray, y: np.ndarray, alike: bool = False) -> Interva
     middle = np.sqrt(x[1:] * x[:-1])
     degree = min(1, len(middle) - 1)
     return over_seeds(np.array([np.polyfit(middle, row, degree)[-1] for row in local]), alike)
+
+
+def _fit_over(law: PowerLaw, x: list) -> Fit | None:
+    """A fitted power law as figures draw it over x; None where nothing could be fitted."""
+    if not np.isfinite(law.slope):
+        return None
+    low, high = (v if np.isfinite(v) else None for v in (law.low, law.high))
+    return Fit(law.slope, low, high, float(min(x)), float(max(x)))

@@ -314,7 +314,7 @@ run = Recipe(
         ),
         Draw(
             "certificate",
-            lambda view: [_against(view, "gap", "Certificate less J*")],
+            lambda view: [_against(view, "gap", "Certificate less $J^*$")],
             "What the certificate leaves open at the optimum.",
         ),
         _bellman,
