@@ -1,20 +1,20 @@
 """Which fields a study reads, found by tracing it: nothing is compiled and little is computed."""
 
-import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from fineq.iterate.core import start
+from fineq.iterate.record import record_points
 from fineq.sweep import Axis, Program, SweepResult
-from fineq.sweep.program import begin, keys
-from fineq.sweep.stages import Stages, stay
+from fineq.sweep.axes import parts_of
+from fineq.sweep.blocks import example_of
+from fineq.sweep.program import shapes_of
+from fineq.sweep.stages import Stages
 
 # Where every field is read, for its help or to check it.
 EVERYWHERE = ("fields.py", "config.py", "effects.py", "reads.py", "compose.py")
@@ -33,31 +33,24 @@ class Traced(Stages):
         block_size: int | None = None,
     ) -> SweepResult:
         """As that of `Stages`, of made-up numbers."""
-        static = [axis for axis in axes if axis.static]
-        traced = [axis for axis in axes if not axis.static]
-        sizes = tuple(len(axis.values) for axis in axes)
-        inner = tuple(len(axis.values) for axis in traced)
-        member = {axis.name: jax.numpy.asarray(axis.values)[0] for axis in traced}
-        first = (0,) * len(sizes)
-        member |= jax.tree.map(lambda x: np.asarray(x)[first], dict(inputs or {}))
+        sizes = tuple(len(axis) for axis in axes)
+        inner = tuple(len(axis) for axis in axes if not axis.static)
         finals, metrics, iterations = [], {}, np.zeros(1, int)
-        for values in itertools.product(*(axis.values for axis in static)):
-            program = make_program({a.name: v for a, v in zip(static, values, strict=True)})
-            state, problem = jax.eval_shape(partial(begin, program.init), member)
-            shape = state
-            if program.step is not stay:
-                key = jax.eval_shape(lambda seed: keys(seed)[1], member["seed"])
-                carry = jax.eval_shape(partial(start, program.step), state, problem, key)
-                found = program.metrics and jax.eval_shape(
-                    program.metrics, carry.state, carry.info, problem
-                )
-                record = [0, program.num_steps] if program.record is None else program.record
-                iterations = np.unique(np.asarray(record))
-                metrics = {
-                    k: _made((*sizes, len(iterations), *x.shape), x.dtype, len(sizes))
-                    for k, x in (found or {}).items()
-                }
-            finals.append(jax.tree.map(lambda x: _made((*inner, *x.shape), x.dtype), shape))
+        for static, members in parts_of(list(axes), inputs or {}):
+            program, member = make_program(static), example_of(members)
+            shapes = shapes_of(program, member)
+            found = program.metrics and jax.eval_shape(
+                program.metrics, shapes.carry.state, shapes.carry.info, shapes.problem
+            )
+            iterations = record_points(
+                program.num_steps, [0] if program.record is None else program.record
+            )
+            metrics = {
+                k: _made((*sizes, len(iterations), *x.shape), x.dtype, len(sizes))
+                for k, x in (found or {}).items()
+            }
+            state = shapes.carry.state
+            finals.append(jax.tree.map(lambda x: _made((*inner, *x.shape), x.dtype), state))
         done = np.full(sizes, iterations[-1])
         return SweepResult(
             tuple(axes),
@@ -73,6 +66,22 @@ class Traced(Stages):
             tuple(finals),
             *(1, 0.0, 0.0, 0),
         )
+
+    def measure(
+        self,
+        name: str,
+        function: Callable[[Mapping[str, Any]], Any],
+        axes: Sequence[Axis],
+        inputs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """As that of `Stages`, of made-up numbers."""
+        sizes = tuple(len(axis) for axis in axes)
+        shapes = [
+            jax.eval_shape(lambda member, static=static: function({**member, **static}), example)
+            for static, members in parts_of(list(axes), inputs or {})
+            for example in [example_of(members)]
+        ]
+        return jax.tree.map(lambda x: _made((*sizes, *x.shape), x.dtype), shapes[-1])
 
 
 def _made(shape: tuple[int, ...], dtype: Any, falling: int = -1) -> np.ndarray:

@@ -12,9 +12,10 @@ from fineq.errors import ResourceError
 from fineq.iterate.session import memory_errors
 from fineq.shell.main import main
 from fineq.studies.area import area_of
-from fineq.sweep import Axis, Program, sweep
+from fineq.sweep import Axis, Program, blocks, over_members, sweep
 from fineq.sweep import build as building
-from fineq.sweep import run as running
+from fineq.sweep import members as evaluating
+from fineq.sweep.axes import parts_of
 from fineq.sweep.memory import check_kept, check_shapes, host_bytes, tree_bytes
 
 LAYOUTS = {
@@ -94,40 +95,47 @@ def test_what_members_keep_is_foreseen_to_the_byte():
     axes = [Axis("x", [1.0, 2.0, 3.0]), Axis("seed", range(4))]
     result = sweep(growing, axes)
     program = growing({})
-    shapes = building.shapes_of(program, {"x": np.ones(1), "seed": np.zeros(1, int)})
+    shapes = building.shapes_of(program, {"x": jnp.ones(()), "seed": jnp.int32(0)})
     each = building.kept_bytes(program, shapes, 11)
     kept = (result.final, result.metrics, result.num_steps, result.converged, result.diverged)
     num_steps = result.num_steps.astype(np.int32)  # as it is carried
     assert 12 * each == tree_bytes(kept) - result.num_steps.nbytes + num_steps.nbytes
 
 
-@pytest.mark.parametrize("many", [running.MANY, 1])
-def test_a_sweep_that_does_not_fit_compiles_nothing(monkeypatch: pytest.MonkeyPatch, many: int):
-    def refuse(*_: Any) -> Any:
-        raise AssertionError("nothing may be compiled")
-
-    monkeypatch.setattr(building, "compile_ahead", refuse)
-    monkeypatch.setattr(running, "MANY", many)
-    for module in (building, running):
-        monkeypatch.setattr(module, "check_kept", limited(12 * 2 * 500))
-    axes = [Axis("x", [1.0, 2.0, 3.0]), Axis("seed", range(4))]
-    with pytest.raises(ResourceError, match=r"sweep: 12 members .* at most 10 fit"):
-        sweep(growing, axes)
+def fifty(member: dict[str, Any]) -> Any:
+    return member["x"] * jnp.ones(50)
 
 
-def limited(available: int) -> Any:
-    return lambda name, members, each=1, _=None: check_kept(name, members, each, available)
+@pytest.fixture
+def compiles_nothing(monkeypatch: pytest.MonkeyPatch):
+    for module in (building, evaluating):
+        monkeypatch.setattr(module, "compile_ahead", None)
 
 
-def test_a_member_or_a_block_too_large_for_the_device_compiles_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-):
-    monkeypatch.setattr(building, "compile_ahead", None)
+@pytest.mark.usefixtures("compiles_nothing")
+@pytest.mark.parametrize("static", [False, True])
+def test_what_members_keep_must_fit_on_the_host(monkeypatch: pytest.MonkeyPatch, static: bool):
+    def limited(name: str, members: int, each: int, _: int) -> None:
+        check_kept(name, members, each, available=12 * 2 * each - 1)
+
+    monkeypatch.setattr(blocks, "check_kept", limited)
+    # Of many members, those of other static values are counted in.
+    monkeypatch.setattr(blocks, "MANY", 1 if static else blocks.MANY)
+    axes = [Axis("x", [1.0, 2.0, 3.0]), Axis("seed", range(4 - 2 * static))]
+    axes += [Axis("kind", "ab", static=True)] * static
+    for run in (sweep, over_members):
+        with pytest.raises(ResourceError, match=r"stage: 12 members .* at most 11 fit"):
+            run(growing if run is sweep else fifty, axes, name="stage")
+
+
+@pytest.mark.usefixtures("compiles_nothing")
+@pytest.mark.parametrize(("run", "what"), [(sweep, growing), (over_members, fifty)])
+def test_a_member_or_a_block_too_large_for_the_device_is_refused(run: Any, what: Any):
     axes = [Axis("x", [1.0]), Axis("seed", range(4))]
     with pytest.raises(ResourceError, match=r"block of 1 members .* lower the size of the problem"):
-        sweep(growing, axes, memory=300)
+        run(what, axes, memory=300)
     with pytest.raises(ResourceError, match=r"block of 4 members .* lower block_size"):
-        sweep(growing, axes, memory=1000, block_size=4)
+        run(what, axes, memory=1000, block_size=4)
 
 
 def test_ranges_are_not_laid_out():
@@ -135,6 +143,11 @@ def test_ranges_are_not_laid_out():
     assert len(seeds) == 2**31 - 1
     assert seeds.values == range(2**31 - 1)
     np.testing.assert_array_equal(Axis("seed", range(3, 9, 2)).coords, [3, 5, 7])
+    ((_, members),) = parts_of([Axis("x", [0.5, 1.0]), seeds], {})
+    assert members.num == 2 * (2**31 - 1)
+    taken = members.take(np.array([0, 2**31 - 2, 2**31, members.num - 1]))
+    np.testing.assert_array_equal(taken["x"], [0.5, 0.5, 1.0, 1.0])
+    np.testing.assert_array_equal(taken["seed"], [0, 2**31 - 2, 1, 2**31 - 2])
 
 
 @pytest.mark.parametrize(

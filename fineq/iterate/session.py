@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -25,11 +25,15 @@ class Keeper:
         self._store = store
         self._seconds = seconds
         self._last = time.monotonic()
-        self._pending: dict[str, Snapshot] = {}
+        self._pending: dict[str, Any] = {}
 
-    def load(self, name: str, like: Snapshot) -> Snapshot | None:
-        """What was kept under the name, its carry placed on the devices as that of `like`."""
-        kept = None if self._store is None else self._store.load(name, like)
+    def kept(self, name: str, like: Any) -> Any | None:
+        """What was kept under the name, on the host."""
+        return None if self._store is None else self._store.load(name, like)
+
+    def snapshot(self, name: str, like: Snapshot) -> Snapshot | None:
+        """The snapshot kept under the name, its carry placed on the devices as that of `like`."""
+        kept = self.kept(name, like)
         if kept is None:
             return None
         carry = jax.tree.map(
@@ -37,11 +41,13 @@ class Keeper:
         )
         return kept._replace(carry=carry)
 
-    def finished(self, name: str, snapshot: Snapshot) -> None:
-        """Take a snapshot that will not change any more."""
+    def finished(self, name: str, tree: Any) -> None:
+        """Take what will not change any more."""
         if self._store is not None:
             # On the device it would take the room of the next block.
-            self._pending[name] = snapshot._replace(carry=to_host(snapshot.carry))
+            self._pending[name] = jax.tree.map(
+                lambda x: to_host(x) if isinstance(x, jax.Array) else x, tree
+            )
             self._flush_if(self._seconds)
 
     def running(self, name: str, snapshot: Snapshot, now: bool = False) -> None:
@@ -56,9 +62,9 @@ class Keeper:
     def _flush_if(self, seconds: float) -> bool:
         if time.monotonic() - self._last < seconds:
             return False
-        for name, snapshot in self._pending.items():
+        for name, tree in self._pending.items():
             assert self._store is not None
-            self._store.save(name, snapshot)
+            self._store.save(name, tree)
         self._pending = {}
         self._last = time.monotonic()
         return True
@@ -108,17 +114,42 @@ class Session:
             if stop:
                 self._interruption.check(f" at iteration {snapshot.position} of {self._stage}")
 
-        snapshot = self._keeper.load(entry, like)
+        snapshot = self._keeper.snapshot(entry, like)
         if snapshot is None or int(snapshot.num_recorded) < len(iterations):
             call, carry, recorded = begin()
             snapshot = snapshot or fresh(carry, recorded, len(iterations))
             seconds = self._chunk_seconds
             snapshot = drive(call, snapshot, recorded, iterations, slots, seconds, after)
             self._keeper.finished(entry, snapshot)
+        self._count(members, int(iterations[-1]), snapshot, iterations)
+        return snapshot
+
+    def evaluate(self, entry: str, compute: Callable[[], Any], like: Any, members: int) -> Any:
+        """Host arrays of a block of `members` that makes no steps, computed or as they were kept.
+
+        `like` has their shapes.
+        """
+        values = self._keeper.kept(entry, like)
+        if values is None:
+            values = to_host(compute())
+            self._keeper.finished(entry, values)
+        self._count(members, 0)
+        if self._interruption.signal is not None:
+            self._keeper.close(now=True)
+            self._interruption.check(f" behind {self._done} of {self._members} of {self._stage}")
+        return values
+
+    def _count(
+        self,
+        members: int,
+        num_steps: int,
+        snapshot: Snapshot | None = None,
+        iterations: np.ndarray | None = None,
+    ) -> None:
+        """Tell the display that so many more members are done."""
         self._done += members
         phase = "finished" if self._done == self._members else "running"
-        self.report(phase, int(iterations[-1]), snapshot, iterations)
-        return snapshot
+        self.report(phase, num_steps, snapshot, iterations)
 
     @property
     def name(self) -> str:
@@ -179,7 +210,7 @@ def session(
     store: Store | None,
     progress: Progress | None,
     save_seconds: float,
-    chunk_seconds: float,
+    chunk_seconds: float = 0.5,
 ) -> Iterator[Session]:
     """Open a stage: signals become a flag, and what is finished is kept when the stage ends.
 

@@ -1,9 +1,19 @@
-"""Named axes over seeds and any number of a problem, as compiled programs of bounded memory."""
+"""Named axes over any number of a problem, as compiled programs of bounded memory."""
 
 from fineq.sweep.axes import Axis
+from fineq.sweep.members import over_members
 from fineq.sweep.program import Program
-from fineq.sweep.result import SweepResult
+from fineq.sweep.result import MembersResult, SweepResult
 from fineq.sweep.run import sweep
 from fineq.sweep.solving import Task, solving
 
-__all__ = ["Axis", "Program", "SweepResult", "Task", "solving", "sweep"]
+__all__ = [
+    "Axis",
+    "MembersResult",
+    "Program",
+    "SweepResult",
+    "Task",
+    "over_members",
+    "solving",
+    "sweep",
+]

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from fineq.errors import InputError
@@ -63,6 +63,12 @@ class Axis:
     def __len__(self) -> int:
         return len(self.values)
 
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """The values at these places of the axis."""
+        if isinstance(self.values, range):
+            return self.values.start + self.values.step * places
+        return self.coords[places]
+
     @property
     def coords(self) -> np.ndarray:
         """The values as a 1-D array [len]; values that are no numbers or strings as strings."""
@@ -73,32 +79,69 @@ class Axis:
         return np.asarray([str(v) for v in self.values])
 
 
-def check_axes(axes: list[Axis], inputs: Mapping[str, Any]) -> None:
-    """Raise `InputError` unless all names are distinct and one traced axis holds the seeds."""
+def check_axes(axes: list[Axis], inputs: Mapping[str, Any], *, seeded: bool) -> None:
+    """Raise `InputError` unless names are distinct and, if `seeded`, a traced axis has seeds."""
     names = [*(axis.name for axis in axes), *inputs]
     if len(set(names)) < len(names):
         raise InputError(f"axes and inputs of a sweep must have distinct names, got {names}")
-    if SEED not in [axis.name for axis in axes if not axis.static]:
+    if seeded and SEED not in [axis.name for axis in axes if not axis.static]:
         raise InputError(f"a sweep needs an axis named {SEED} that is not static, got {names}")
 
 
-def grid_of(axes: list[Axis]) -> dict[str, np.ndarray]:
-    """The product of the traced axes, last axis fastest: {name: [M]}."""
-    traced = [axis for axis in axes if not axis.static]
-    grid = np.meshgrid(*(axis.coords for axis in traced), indexing="ij")
-    return {axis.name: values.reshape(-1) for axis, values in zip(traced, grid, strict=True)}
+class Members(NamedTuple):
+    """The members of one combination of static values, last axis fastest; none is laid out.
+
+    axes: the traced ones. inputs: views [*axes, ...]. total: members of all combinations.
+    """
+
+    axes: tuple[Axis, ...]
+    inputs: dict[str, Any]
+    total: int
+
+    @property
+    def num(self) -> int:
+        """How many there are; one where there are no axes."""
+        return math.prod(len(axis) for axis in self.axes)
+
+    def take(self, index: np.ndarray) -> dict[str, Any]:
+        """Values and inputs of the members at these places, each [len(index), ...]."""
+        # One more axis, of length 1: there may be no other.
+        places = np.unravel_index(index, (1, *map(len, self.axes)))
+        values = {
+            axis.name: axis.at(place) for axis, place in zip(self.axes, places[1:], strict=True)
+        }
+        return values | jax.tree.map(lambda x: np.asarray(x)[None][places], self.inputs)
 
 
-def combinations(axes: list[Axis]) -> Iterator[dict[str, Any]]:
-    """The product of the static axes, last axis fastest; one empty combination without any."""
+def parts_of(
+    axes: list[Axis], inputs: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], Members]]:
+    """Each combination of static values, last axis fastest, and its members.
+
+    Raises `InputError` when the leading shape of an input is not that of the axes.
+    """
+    given = jax.tree.map(lambda whole: _static_first(axes, whole), dict(inputs))
     static = [axis for axis in axes if axis.static]
-    for values in product(*(axis.values for axis in static)):
-        yield dict(zip((axis.name for axis in static), values, strict=True))
+    traced = tuple(axis for axis in axes if not axis.static)
+    total = math.prod(len(axis) for axis in axes)
+    for place in np.ndindex(*(len(axis) for axis in static)):
+        values = {axis.name: axis.values[i] for axis, i in zip(static, place, strict=True)}
+        own = jax.tree.map(lambda whole, place=place: whole[place], given)
+        yield values, Members(traced, own, total)
 
 
 def _order(axes: list[Axis]) -> list[int]:
     """Positions of the axes with the static ones first."""
     return sorted(range(len(axes)), key=lambda i: not axes[i].static)
+
+
+def _static_first(axes: list[Axis], whole: Any) -> np.ndarray:
+    """An array [*axes, ...] seen as [*static axes, *traced axes, ...]."""
+    whole = np.asarray(whole)
+    shape = tuple(len(axis) for axis in axes)
+    if whole.shape[: len(axes)] != shape:
+        raise InputError(f"inputs must have leading shape {shape}, got shape {whole.shape}")
+    return whole.transpose([*_order(axes), *range(len(axes), whole.ndim)])
 
 
 def assemble(axes: list[Axis], parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -107,21 +150,6 @@ def assemble(axes: list[Axis], parts: Sequence[np.ndarray]) -> np.ndarray:
     stacked = np.stack(parts)
     whole = stacked.reshape(*(len(axes[i]) for i in order), *stacked.shape[2:])
     return whole.transpose([*np.argsort(order), *range(len(axes), whole.ndim)])
-
-
-def take_apart(axes: list[Axis], whole: np.ndarray) -> np.ndarray:
-    """The inverse of `assemble`: an array [*axes, ...] as [static combinations, M, ...].
-
-    Raises `InputError` when the leading shape is not that of the axes.
-    """
-    whole = np.asarray(whole)
-    shape = tuple(len(axis) for axis in axes)
-    if whole.shape[: len(axes)] != shape:
-        raise InputError(f"inputs must have leading shape {shape}, got shape {whole.shape}")
-    order, rest = _order(axes), whole.shape[len(axes) :]
-    num_static = math.prod(len(axis) for axis in axes if axis.static)
-    moved = whole.transpose([*order, *range(len(axes), whole.ndim)])
-    return moved.reshape(num_static, -1, *rest)
 
 
 def block_layout(num_members: int, largest: int, devices: int) -> tuple[int, int]:

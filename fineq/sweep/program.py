@@ -81,9 +81,8 @@ def _varying(jaxpr: Any) -> list[bool]:
     return [depends(variable) for variable in jaxpr.outvars]
 
 
-def shapes_of(program: Program, members: Member) -> Shapes:
-    """Trace `init` for one of the members; nothing is computed. Raises as `check_step` does."""
-    member = jax.eval_shape(partial(jax.tree.map, lambda values: values[0]), members)
+def shapes_of(program: Program, member: Member) -> Shapes:
+    """Trace `init` for a member; nothing is computed. Raises as `check_step` does."""
     traced, (state, problem) = jax.make_jaxpr(partial(begin, program.init), return_shape=True)(
         member
     )

@@ -1,4 +1,4 @@
-"""What a sweep leaves."""
+"""What a sweep, and a function evaluated over members, leave."""
 
 from typing import Any, NamedTuple
 
@@ -6,6 +6,20 @@ import jax
 import numpy as np
 
 from fineq.sweep.axes import Axis, assemble
+
+
+class MembersResult(NamedTuple):
+    """What `over_members` leaves.
+
+    values: what the function returns, leaves [*axes, ...], in host memory.
+    block_size, compile_seconds, run_seconds, peak_bytes: as of a `SweepResult`.
+    """
+
+    values: Any
+    block_size: int
+    compile_seconds: float
+    run_seconds: float
+    peak_bytes: int
 
 
 class SweepResult(NamedTuple):

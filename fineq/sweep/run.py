@@ -16,16 +16,14 @@ from fineq.iterate.events import Progress, Store
 from fineq.iterate.record import Plan, record_points
 from fineq.iterate.session import Session, session
 from fineq.keys import is_key
-from fineq.sweep.axes import SEED, Axis, assemble, check_axes, combinations, grid_of, take_apart
-from fineq.sweep.build import Built, Grid, Resources, build, kept_bytes, pick, resources
+from fineq.sweep.axes import Axis, Members, assemble, check_axes, parts_of
+from fineq.sweep.blocks import Entry, Fitted, Resources, join, pick, resources
+from fineq.sweep.build import Built, build
 from fineq.sweep.memory import Device, check_kept
-from fineq.sweep.program import Program, shapes_of
+from fineq.sweep.program import Program
 from fineq.sweep.result import SweepResult
 
 MakeProgram = Callable[[dict[str, Any]], Program]
-
-
-MANY = 10**6  # members whose own coordinates take a while to lay out
 
 
 class Part(NamedTuple):
@@ -37,7 +35,7 @@ class Part(NamedTuple):
     iterations: np.ndarray
     carry: Carry
     metrics: dict[str, np.ndarray]
-    built: Built
+    built: Fitted[Built]
     run_seconds: float
 
 
@@ -48,70 +46,62 @@ def _on_host(tree: Any) -> Any:
 
 def _run_block(
     stage: Session,
-    name: str,
+    entry: Entry,
     program: Program,
-    built: Built,
-    grid: Grid,
-    block: int,
+    built: Fitted[Built],
+    members: Members,
     iterations: np.ndarray,
 ) -> tuple[Carry, dict[str, np.ndarray]]:
-    """Run one block, or read it back; the members that only fill it up are dropped."""
-    actual = min(built.size, len(grid[SEED]) - block * built.size)
+    """Run one block, or read it back."""
+    prepare, chunk, slots, block = (
+        *(built.programs.prepare, built.programs.chunk),
+        *(built.programs.slots, built.programs.block),
+    )
 
     def begin() -> tuple[Call, Carry, Recorded]:
-        ready = built.prepare.call(pick(grid, block, built.size, built.use))
+        ready = prepare.call(pick(members, entry.number, built.size, built.use))
 
         def call(carry: Carry, recorded: Recorded, plan: Plan) -> tuple[Carry, Recorded]:
             tolerance = program.tolerance
-            return built.chunk.call(carry, recorded, ready.problem, ready.key, tolerance, plan)
+            return chunk.call(carry, recorded, ready.problem, ready.key, tolerance, plan)
 
         return call, ready.carry, ready.recorded
 
-    like = fresh(built.block.carry, built.block.recorded, len(iterations))
-    # The layout is part of the name, for results of another one may differ in rounding.
-    entry = f"{name}-{built.size}x{len(built.use.devices)}-{block}"
-    snapshot = stage.execute(entry, begin, like, iterations, built.slots, actual)
-    result = _on_host((snapshot.carry, snapshot.metrics))
-    return jax.tree.map(lambda x: x[:actual], result)
+    like = fresh(block.carry, block.recorded, len(iterations))
+    snapshot = stage.execute(entry.name, begin, like, iterations, slots, entry.actual)
+    return _on_host((snapshot.carry, snapshot.metrics))
 
 
 def _run_part(
-    stage: Session, name: str, program: Program, grid: Grid, use: Resources, first: Part | None
+    stage: Session,
+    name: str,
+    program: Program,
+    members: Members,
+    use: Resources,
+    first: Part | None,
 ) -> Part:
     """Run all members of one combination of static values; `first` is that of the first one."""
     iterations = record_points(program.num_steps, program.record)
     if first is not None and not np.array_equal(first.iterations, iterations):
         raise InputError("all static values of a sweep must record at the same iterations")
     stage.report("compiling", program.num_steps)
-    built = build(stage.name, program, grid, len(iterations), use)
+    built = build(stage.name, program, members, len(iterations), use)
     stage.obey()
     if first is not None:
         _check_metrics(first, built)
     began = time.perf_counter()
-    blocks = [
-        _run_block(stage, name, program, built, grid, block, iterations)
-        for block in range(built.num_blocks)
-    ]
-    carry, metrics = jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)
+    entries = built.entries(name, members)
+    blocks = [_run_block(stage, entry, program, built, members, iterations) for entry in entries]
+    carry, metrics = join(entries, blocks)
     return Part(iterations, carry, metrics, built, time.perf_counter() - began)
 
 
-def _check_metrics(first: Part, built: Built) -> None:
+def _check_metrics(first: Part, built: Fitted[Built]) -> None:
     """Metrics must fit in one array over the static axes; said before they are computed."""
     before = {name: x.shape[2:] for name, x in first.metrics.items()}
-    now = {name: x.shape[2:] for name, x in built.block.recorded.items()}
+    now = {name: x.shape[2:] for name, x in built.programs.block.recorded.items()}
     if before != now:
         raise InputError(f"metrics must not change between static values: {before}, then {now}")
-
-
-def _check_fits(name: str, make_program: MakeProgram, axes: list[Axis], given: Any) -> None:
-    """Raise `ResourceError`, before anything is made for each member, when that would not fit."""
-    one: Any = {axis.name: np.asarray(axis.values[:1]) for axis in axes if not axis.static}
-    program = make_program(next(combinations(axes)))
-    shapes = shapes_of(program, {**one, **jax.tree.map(lambda x: x[0][:1], given)})
-    num_records = len(record_points(program.num_steps, program.record))
-    members = math.prod(len(axis) for axis in axes)
-    check_kept(name, members, kept_bytes(program, shapes, num_records))
 
 
 def _result(axes: list[Axis], parts: list[Part]) -> SweepResult:
@@ -180,18 +170,14 @@ def sweep(
     `Interrupted` (`Terminated`) after SIGINT (SIGTERM), with the work kept.
     """
     axes = list(axes)
-    check_axes(axes, inputs or {})
-    members = math.prod(len(axis) for axis in axes)
-    check_kept(name, members)
-    given = jax.tree.map(lambda x: take_apart(axes, x), dict(inputs or {}))
-    if members > MANY:
-        _check_fits(name, make_program, axes, given)
-    grid = grid_of(axes)
-    use = resources(len(grid[SEED]), block_size, memory, devices)
+    check_axes(axes, inputs or {}, seeded=True)
+    total = math.prod(len(axis) for axis in axes)
+    check_kept(name, total)
     parts: list[Part] = []
-    with session(name, members, store, progress, save_seconds, chunk_seconds) as stage:
-        for i, static in enumerate(combinations(axes)):
-            chosen = grid | jax.tree.map(lambda x, i=i: x[i], given)
+    with session(name, total, store, progress, save_seconds, chunk_seconds) as stage:
+        for i, (static, members) in enumerate(parts_of(axes, inputs or {})):
+            use = resources(members.num, block_size, memory, devices)
             first = parts[0] if parts else None
-            parts.append(_run_part(stage, f"{name}-{i}", make_program(static), chosen, use, first))
+            program = make_program(static)
+            parts.append(_run_part(stage, f"{name}-{i}", program, members, use, first))
     return _result(axes, parts)

@@ -1,4 +1,4 @@
-"""A study runs as named stages: sweeps with one store, one progress display, one block size."""
+"""A study runs as named stages, with one store, one progress display, one block size."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from fineq.iterate import Progress, Store
 from fineq.sweep.axes import Axis
+from fineq.sweep.members import over_members
 from fineq.sweep.program import Program
-from fineq.sweep.result import SweepResult
+from fineq.sweep.result import MembersResult, SweepResult
 from fineq.sweep.run import sweep
 
 Member = Mapping[str, Any]
@@ -21,14 +21,14 @@ Member = Mapping[str, Any]
 
 @dataclass
 class Stages:
-    """How the sweeps of one study are carried out, and what they cost so far.
+    """How the stages of one study are carried out, and what they cost so far.
 
     Attributes:
         store: keeps finished blocks and states for resuming; None keeps nothing.
         progress: receives events; None for silence.
         block_size: members at once; None computes it.
         save_seconds: time between checkpoints.
-        results: what each finished stage cost, by name.
+        costs: what each finished stage cost, by name.
     """
 
     store: Store | None = None
@@ -58,8 +58,7 @@ class Stages:
         Raises:
             ValueError: for a repeated name.
         """
-        if name in self.costs:
-            raise ValueError(f"two stages are called {name!r}")
+        self._check_new(name)
         result = sweep(
             make_program,
             axes,
@@ -70,9 +69,7 @@ class Stages:
             name=name,
             save_seconds=self.save_seconds,
         )
-        self.costs[name] = Cost(
-            result.compile_seconds, result.run_seconds, result.peak_bytes, result.block_size
-        )
+        self._account(name, result)
         return result
 
     def measure(
@@ -82,21 +79,36 @@ class Stages:
         axes: Sequence[Axis],
         inputs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Evaluate a pure function of a member over all members: a sweep of no steps.
-
-        `inputs` are pytrees `[*axes, ...]` by name, of which each member holds its part.
+        """Evaluate a pure function of a member over all members; see `fineq.sweep.over_members`.
 
         Returns:
             The pytree that `function` returns, each leaf `[*axes, ...]`, on the host.
+
+        Raises:
+            ValueError: for a repeated name.
         """
+        self._check_new(name)
+        result = over_members(
+            function,
+            axes,
+            inputs=inputs,
+            block_size=self.block_size,
+            store=self.store,
+            progress=self.progress,
+            name=name,
+            save_seconds=self.save_seconds,
+        )
+        self._account(name, result)
+        return result.values
 
-        def program(static: dict[str, Any]) -> Program:
-            def init(key: Array, member: Member) -> tuple[Any, tuple[()]]:
-                return function({**member, **static}), ()
+    def _check_new(self, name: str) -> None:
+        if name in self.costs:
+            raise ValueError(f"two stages are called {name!r}")
 
-            return Program(init, stay, num_steps=0)
-
-        return self.sweep(name, program, axes, inputs=inputs).final
+    def _account(self, name: str, result: SweepResult | MembersResult) -> None:
+        self.costs[name] = Cost(
+            result.compile_seconds, result.run_seconds, result.peak_bytes, result.block_size
+        )
 
     @property
     def timing(self) -> dict[str, float]:
@@ -121,12 +133,6 @@ class Cost:
     run_seconds: float
     peak_bytes: int
     block_size: int
-
-
-def stay(state: Any, problem: Any) -> tuple[Any, tuple[()]]:
-    """The step that does nothing."""
-    del problem
-    return state, ()
 
 
 def lookup(axes: Sequence[Axis], table: Any) -> Callable[[Member], Any]:

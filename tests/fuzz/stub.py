@@ -64,7 +64,8 @@ def stubbed() -> Iterator[None]:
         # All are there before the first is replaced: one study is made of another.
         for module in [importlib.import_module(f"fineq.studies.{name}") for name in names]:
             stack.enter_context(mock.patch.object(module, "run", until_reached(module.run)))
-        stack.enter_context(mock.patch("fineq.sweep.build.compile_ahead", stop))
+        for module in ("build", "members"):
+            stack.enter_context(mock.patch(f"fineq.sweep.{module}.compile_ahead", stop))
         stack.enter_context(mock.patch("fineq.pift.grid.checks._between", stop))
         stack.enter_context(drawn_plainly())
         stack.enter_context(mock.patch("fineq.shell.multirun.forget_programs"))
