@@ -36,7 +36,7 @@ class Traced(Stages):
         sizes = tuple(len(axis) for axis in axes)
         inner = tuple(len(axis) for axis in axes if not axis.static)
         finals, metrics, iterations = [], {}, np.zeros(1, int)
-        for static, members in parts_of(list(axes), inputs or {}):
+        for static, members in parts_of(list(axes), {**self.tables, **(inputs or {})}):
             program, member = make_program(static), example_of(members)
             shapes = shapes_of(program, member)
             found = program.metrics and jax.eval_shape(
@@ -78,7 +78,7 @@ class Traced(Stages):
         sizes = tuple(len(axis) for axis in axes)
         shapes = [
             jax.eval_shape(lambda member, static=static: function({**member, **static}), example)
-            for static, members in parts_of(list(axes), inputs or {})
+            for static, members in parts_of(list(axes), {**self.tables, **(inputs or {})})
             for example in [example_of(members)]
         ]
         return jax.tree.map(lambda x: _made((*sizes, *x.shape), x.dtype), shapes[-1])

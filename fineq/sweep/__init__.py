@@ -1,6 +1,6 @@
 """Named axes over any number of a problem, as compiled programs of bounded memory."""
 
-from fineq.sweep.axes import Axis
+from fineq.sweep.axes import Axis, Table
 from fineq.sweep.members import over_members
 from fineq.sweep.program import Program
 from fineq.sweep.result import MembersResult, SweepResult
@@ -12,6 +12,7 @@ __all__ = [
     "MembersResult",
     "Program",
     "SweepResult",
+    "Table",
     "Task",
     "over_members",
     "solving",

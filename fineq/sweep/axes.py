@@ -79,6 +79,51 @@ class Axis:
         return np.asarray([str(v) for v in self.values])
 
 
+@dataclass(frozen=True)
+class Table:
+    """What is known of each member of some axes, for a sweep over more axes or over fewer values.
+
+    axes: those that lead the leaves, in order.
+    values: pytree of arrays [*axes, ...].
+    """
+
+    axes: Sequence[Axis]
+    values: Any
+
+    def over(self, axes: Sequence[Axis]) -> Any:
+        """The members' own entries, leaves [*axes, ...]: views, where they are not but a few.
+
+        Raises `InputError` where some member has no entry.
+        """
+        there = {axis.name: axis for axis in axes}
+        places = [_places(known, there.get(known.name)) for known in self.axes]
+        order = np.argsort([list(there).index(known.name) for known in self.axes])
+        new = [i for i, axis in enumerate(axes) if axis.name not in {a.name for a in self.axes}]
+        shape = tuple(len(axis) for axis in axes)
+
+        def lay(leaf: Any) -> np.ndarray:
+            own = _led(self.axes, leaf)
+            for i, chosen in enumerate(places):
+                own = own if chosen is None else np.take(own, chosen, axis=i)
+            own = own.transpose([*order, *range(len(self.axes), own.ndim)])
+            return np.broadcast_to(np.expand_dims(own, new), (*shape, *own.shape[len(order) :]))
+
+        return jax.tree.map(lay, self.values)
+
+
+def _places(known: Axis, asked: Axis | None) -> list[int] | None:
+    """Where the values asked for are among those known; None where they are the same."""
+    if asked is None:
+        raise InputError(f"a table over {known.name} has no entry for members without it")
+    if asked.values == known.values:
+        return None
+    places = {value: i for i, value in reversed(list(enumerate(known.values)))}
+    missing = [value for value in asked.values if value not in places]
+    if missing:
+        raise InputError(f"a table has no entry for {known.name} = {missing[0]}")
+    return [places[value] for value in asked.values]
+
+
 def check_axes(axes: list[Axis], inputs: Mapping[str, Any], *, seeded: bool) -> None:
     """Raise `InputError` unless names are distinct and, if `seeded`, a traced axis has seeds."""
     names = [*(axis.name for axis in axes), *inputs]
@@ -118,9 +163,11 @@ def parts_of(
 ) -> Iterator[tuple[dict[str, Any], Members]]:
     """Each combination of static values, last axis fastest, and its members.
 
-    Raises `InputError` when the leading shape of an input is not that of the axes.
+    Raises `InputError` when the leading shape of an input is not that of its axes, and where a
+    table has no entry for some member.
     """
-    given = jax.tree.map(lambda whole: _static_first(axes, whole), dict(inputs))
+    laid = {k: x.over(axes) if isinstance(x, Table) else x for k, x in inputs.items()}
+    given = jax.tree.map(lambda whole: _static_first(axes, whole), laid)
     static = [axis for axis in axes if axis.static]
     traced = tuple(axis for axis in axes if not axis.static)
     total = math.prod(len(axis) for axis in axes)
@@ -137,11 +184,16 @@ def _order(axes: list[Axis]) -> list[int]:
 
 def _static_first(axes: list[Axis], whole: Any) -> np.ndarray:
     """An array [*axes, ...] seen as [*static axes, *traced axes, ...]."""
-    whole = np.asarray(whole)
-    shape = tuple(len(axis) for axis in axes)
-    if whole.shape[: len(axes)] != shape:
-        raise InputError(f"inputs must have leading shape {shape}, got shape {whole.shape}")
+    whole = _led(axes, whole)
     return whole.transpose([*_order(axes), *range(len(axes), whole.ndim)])
+
+
+def _led(axes: Sequence[Axis], leaf: Any) -> np.ndarray:
+    """A host array [*axes, ...]; raises `InputError` for another leading shape."""
+    whole, shape = np.asarray(leaf), tuple(len(axis) for axis in axes)
+    if whole.shape[: len(shape)] != shape:
+        raise InputError(f"inputs must have leading shape {shape}, got shape {whole.shape}")
+    return whole
 
 
 def assemble(axes: list[Axis], parts: Sequence[np.ndarray]) -> np.ndarray:

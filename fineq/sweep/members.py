@@ -138,7 +138,7 @@ def over_members(
         name of each input to the member's part. Compiled once for each combination of static
         values. It draws by `fineq.keys.key_for`, from the member's seed.
     axes: their product in the order given; seeds are an axis like others, and need not be one.
-    inputs: named pytrees with leaves [*axes, ...], such as earlier results; see `laid_over`.
+    inputs: likewise, as for `sweep`.
     block_size, memory, devices: as for `sweep`.
     store, progress, name, save_seconds: likewise; finished blocks are kept.
 

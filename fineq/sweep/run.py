@@ -155,8 +155,8 @@ def sweep(
     axes: their product in the order given; one traced axis is called "seed". A member's random
         numbers depend on its seed alone: members of equal seed see the same noise, and results do
         not depend on blocks or devices but for rounding (bit for bit with the same layout).
-    inputs: named pytrees with leaves [*axes, ...], such as results of an earlier sweep; a member's
-        part is in its `member` under the name.
+    inputs: named pytrees with leaves [*axes, ...], such as results of an earlier sweep, or, over
+        other axes, a `Table`; a member's part is in its `member` under the name.
     block_size: most members at once, by default computed: all of them, unless that takes more
         than a quarter of the device's memory (or more than `memory`, in bytes).
     devices: over which a block is spread (default: all local ones).

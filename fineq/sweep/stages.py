@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from fineq.iterate import Progress, Store
-from fineq.sweep.axes import Axis
+from fineq.sweep.axes import Axis, Table
 from fineq.sweep.members import over_members
 from fineq.sweep.program import Program
 from fineq.sweep.result import MembersResult, SweepResult
@@ -29,6 +27,7 @@ class Stages:
         block_size: members at once; None computes it.
         save_seconds: time between checkpoints.
         costs: what each finished stage cost, by name.
+        tables: inputs of every stage.
     """
 
     store: Store | None = None
@@ -36,6 +35,17 @@ class Stages:
     block_size: int | None = None
     save_seconds: float = 30.0
     costs: dict[str, "Cost"] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+    def holding(self, name: str, axes: Sequence[Axis], values: Any) -> "Stages":
+        """The same stages, each member of which holds its entry of a table under a name.
+
+        Args:
+            name: among the inputs of every stage.
+            axes: those that lead the table, which every stage has; perhaps with fewer values.
+            values: leaves `[*axes, ...]`.
+        """
+        return dataclasses.replace(self, tables={**self.tables, name: Table(list(axes), values)})
 
     def sweep(
         self,
@@ -62,7 +72,7 @@ class Stages:
         result = sweep(
             make_program,
             axes,
-            inputs=inputs,
+            inputs={**self.tables, **(inputs or {})},
             block_size=min(filter(None, (self.block_size, block_size)), default=None),
             store=self.store,
             progress=self.progress,
@@ -91,7 +101,7 @@ class Stages:
         result = over_members(
             function,
             axes,
-            inputs=inputs,
+            inputs={**self.tables, **(inputs or {})},
             block_size=self.block_size,
             store=self.store,
             progress=self.progress,
@@ -133,27 +143,6 @@ class Cost:
     run_seconds: float
     peak_bytes: int
     block_size: int
-
-
-def lookup(axes: Sequence[Axis], table: Any) -> Callable[[Member], Any]:
-    """Give each member its own entry of a table of earlier results.
-
-    Args:
-        axes: the axes that lead the table's leaves, in order.
-        table: pytree of arrays `[*axes, ...]`.
-
-    Returns:
-        A pure function from a member (whose values must be among those of the axes) to its entries.
-    """
-    values = [(axis.name, jnp.asarray(axis.coords)) for axis in axes]
-
-    def entry(member: Member) -> Any:
-        index = tuple(
-            jnp.argmax(known == jnp.asarray(member[name], known.dtype)) for name, known in values
-        )
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], table)
-
-    return entry
 
 
 def seeds_kept(axes: Sequence[Axis], keep: np.ndarray) -> list[Axis]:

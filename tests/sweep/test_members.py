@@ -12,7 +12,7 @@ import pytest
 from fineq.errors import InputError, ResourceError
 from fineq.iterate import Event, Interrupted
 from fineq.keys import key_for
-from fineq.sweep import Axis, over_members
+from fineq.sweep import Axis, Table, over_members
 from fineq.sweep.members import evaluate
 
 Q = Axis("q", [0.5, 0.75, 0.25])
@@ -84,6 +84,32 @@ def test_static_axes_and_inputs_stand_where_they_were_given():
     np.testing.assert_allclose(found.values, q + 10 * width + table * seed, rtol=4 * 2.0**-52)
     with pytest.raises(InputError, match=r"leading shape \(3, 2, 4\), got shape \(2, 4\)"):
         over_members(look, axes, inputs={"table": table[0]})
+
+
+def test_a_table_gives_each_member_its_own_entry_and_never_another():
+    known = [Axis("kind", ["a", "b"], static=True), SEEDS]
+    table = np.arange(2 * 4 * 2.0).reshape(2, 4, 2)
+    axes = [Axis("seed", [11, 3]), Q, known[0]]
+
+    def look(member: dict[str, Any]) -> Any:
+        return member["own"] + 100 * member["q"]
+
+    found = over_members(look, axes, inputs={"own": Table(known, table)})
+    chosen = table[:, [2, 0]].swapaxes(0, 1)[:, None]
+    np.testing.assert_array_equal(found.values, chosen + 100 * Q.coords[:, None, None])
+    with pytest.raises(InputError, match="a table has no entry for seed = 5"):
+        over_members(look, [Axis("seed", [3, 5]), *axes[1:]], inputs={"own": Table(known, table)})
+    with pytest.raises(InputError, match="over kind has no entry for members without it"):
+        over_members(look, axes[:2], inputs={"own": Table(known, table)})
+    with pytest.raises(InputError, match=r"leading shape \(2, 4\), got shape \(4, 2\)"):
+        over_members(look, axes, inputs={"own": Table(known, table[0])})
+
+
+def test_a_table_over_the_same_values_is_not_copied():
+    table = np.arange(4.0)
+    laid = Table([SEEDS], table).over([Q, SEEDS])
+    assert laid.shape == (3, 4)
+    assert np.shares_memory(laid, table)
 
 
 def test_shapes_must_agree_between_static_values():

@@ -19,7 +19,7 @@ from fineq.studies.nlqr.reference import Optimum as Optimum
 from fineq.studies.nlqr.reference import newton as newton
 from fineq.studies.nlqr.reference import optimum as optimum
 from fineq.sweep import Axis
-from fineq.sweep.stages import Member, Stages, lookup, seeds_kept
+from fineq.sweep.stages import Member, Stages, seeds_kept
 
 NAMES = common.Names(
     {
@@ -97,7 +97,8 @@ def make_study(
     """
     axes = [*common.user_axes(config), common.seed_axis(config)]
     screen = _screen(config, given, stages, axes)._replace(alike=_alike(config, given))
-    instance = instances.make_instance(config, given, lookup(axes, screen.plant))
+    stages = stages.holding("plant", axes, screen.plant)
+    instance = instances.make_instance(config, given, lambda member: member["plant"])
     study = Study(config, given, stages, instance, axes, alike=screen.alike, screen=screen)
     study = _stable(study) if stable_only else study
     if study.alike and not random:

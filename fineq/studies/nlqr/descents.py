@@ -17,7 +17,7 @@ from fineq.nlqr.policy_gradient import PolicyGradient
 from fineq.studies.nlqr.common import Optimum, Study
 from fineq.studies.nlqr.config import NlqrConfig
 from fineq.studies.nlqr.instances import Instance, at_member
-from fineq.sweep.stages import Member, lookup
+from fineq.sweep.stages import Member
 
 STARTS = ("linear", "random", "zero")
 
@@ -92,7 +92,6 @@ def descend(
         Metrics of `fineq.nlqr.PolicyGradient`: `cost`, `gap` (relative to C*), `distance`
         (|K - K*|), and with `policy` also `policy` `[..., p, n+d]`.
     """
-    entry = lookup(study.axes, reference)
 
     def program(static: dict[str, Any]) -> sweep.Program:
         chosen = descent(static) if callable(descent) else descent
@@ -101,7 +100,7 @@ def descend(
             del key
             values = {**member, **static}
             at = at_member(study.config, values)
-            instance, star = study.instance(values), entry(values)
+            instance, star = study.instance(values), member["star"]
             problem = instance.at_horizon(chosen.horizon)
             K = _start(values.get("start", at.descent.start), instance, at.descent.start_radius)
             by = PolicyGradient(
@@ -122,7 +121,8 @@ def descend(
             stops=chosen.distance is not None,
         )
 
-    return study.stages.sweep(name, program, [*axes, *study.axes])
+    inputs = {"star": sweep.Table(study.axes, reference)}
+    return study.stages.sweep(name, program, [*axes, *study.axes], inputs=inputs)
 
 
 def _start(start: str | Array, instance: Instance, radius: ArrayLike) -> Array:

@@ -22,7 +22,7 @@ from fineq.nlqr.problem import Problem
 from fineq.studies.nlqr.common import Optimum, Study
 from fineq.studies.nlqr.gradients import ZEROTH_ORDER
 from fineq.studies.nlqr.instances import at_member
-from fineq.sweep.stages import Member, lookup
+from fineq.sweep.stages import Member
 
 NUM_RECORDS = 40
 SETTLED = 0.5  # the floor is the mean gap over what follows this share of a descent
@@ -103,7 +103,6 @@ def measure_noise(
     """
     share = math.gcd(*(case.num_rollouts for case in cases))
     table = [jnp.asarray(column) for column in zip(*cases, strict=True)]
-    entry = lookup(study.axes, (policy, star))
     steps, repeats = study.config.floors.num_steps, study.config.probe.repeats
 
     def program(static: dict[str, Any]) -> sweep.Program:
@@ -113,9 +112,9 @@ def measure_noise(
             del key
             values = {**member, **static}
             at = at_member(study.config, values)
-            still, best = entry(values)
+            best = member["star"]
             descends, num_rollouts, radius = (column[member["case"]] for column in table)
-            K = jnp.where(descends, best.K, still)
+            K = jnp.where(descends, best.K, member["still"])
             problem = Collecting(
                 study.instance(values).at_horizon(horizon),
                 num_rollouts // share,
@@ -146,7 +145,10 @@ def measure_noise(
     axes = [sweep.Axis("case", range(len(cases))), *study.axes]
     # A block of one case runs as long as that case needs, and not as long as the longest.
     block = math.prod(len(axis) for axis in study.axes if not axis.static)
-    return _noise(cases, study.stages.sweep(name, program, axes, block_size=block), steps)
+    known = {"star": star, "still": policy}
+    inputs = {what: sweep.Table(study.axes, values) for what, values in known.items()}
+    result = study.stages.sweep(name, program, axes, inputs=inputs, block_size=block)
+    return _noise(cases, result, steps)
 
 
 def make_collector(estimator: Estimator) -> Callable:

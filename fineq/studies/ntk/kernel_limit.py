@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from fineq import figures
+from fineq import figures, sweep
 from fineq.claims import Theory
 from fineq.keys import key_for
 from fineq.ntk.limit import Distances, kernel_distances
@@ -34,10 +34,9 @@ def measure(study: common.Study) -> Found:
     widths = study.own[0]
     # Drawn once: programs of different widths compile faster without it.
     z = study.stages.measure("points", lambda member: study.instance(member).train.z, study.axes)
-    z = np.broadcast_to(z, (len(widths), *z.shape))
-    axes = [widths, *study.axes]
+    inputs = {"z": sweep.Table(study.axes, z)}
     found: Distances = study.stages.measure(
-        "kernels", lambda member: _drawn(study.d, member), axes, {"z": z}
+        "kernels", lambda member: _drawn(study.d, member), [widths, *study.axes], inputs
     )
     lost = ~np.isfinite(found.typical)
     return Found(found._asdict(), [widths], lost=lost, notes=common.target_notes(study.given))

@@ -19,7 +19,7 @@ from fineq.pift.problem import Problem, Reward, ddpm_chain, make_problem
 from fineq.settings.fields import replace_at
 from fineq.studies.pift.common import Study
 from fineq.studies.pift.instances import schedule_of
-from fineq.sweep import Axis
+from fineq.sweep import Axis, Table
 from fineq.sweep.stages import Member
 
 VARIANCES = ("forward", "posterior")
@@ -76,8 +76,8 @@ def over_steps(
             "schedule.name=list"
         )
     steps = Axis("schedule.num_steps", num_steps, static=True)
-    given = jax.tree.map(lambda x: np.broadcast_to(x, (len(steps), *np.shape(x))), drawn)
-    found = study.stages.measure("steps", at, [steps, *study.axes], {"drawn": given})
+    inputs = {"drawn": Table(study.axes, drawn)}
+    found = study.stages.measure("steps", at, [steps, *study.axes], inputs)
     return jax.tree.map(lambda x: np.moveaxis(np.asarray(x), 0, len(study.axes)), found)
 
 

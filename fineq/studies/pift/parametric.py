@@ -24,7 +24,7 @@ from fineq.studies.pift.config import PiftConfig
 from fineq.studies.pift.instances import Given
 from fineq.studies.pift.parametric_fits import networks
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.sweep import Axis
+from fineq.sweep import Axis, Table
 from fineq.sweep.stages import Stages
 
 NEAR = 2.0  # a class is reached when the error is at most so many times its best
@@ -68,7 +68,7 @@ def measure(study: common.Study) -> Found:
         "classes",
         lambda static: parametric_fits.linear_fit(study, static["class"], p.num_paths, target),
         [classes, *study.axes],
-        inputs=parametric_fits.spread(facing, len(p.classes)),
+        inputs={"facing": Table(study.axes, facing)},
     )
     trained = networks(study, facing)
     bounds = parametric_fits.certificates(study, facing, swept, trained)

@@ -52,15 +52,6 @@ def exact_costate(study: Study) -> SplineCostate | None:
     return solve_separable(problem, *LINE, hermite=NODES)
 
 
-def spread(facing: fits.Facing, *shape: int) -> dict[str, fits.Facing]:
-    """The references of all seeds, repeated over axes of this shape before the seeds."""
-    return {
-        "facing": jax.tree.map(
-            lambda x: np.broadcast_to(np.asarray(x), (*shape, *np.shape(x))), facing
-        )
-    }
-
-
 def _face(member: Member) -> fits.Facing:
     return member["facing"]
 
@@ -125,7 +116,7 @@ def networks(study: Study, facing: fits.Facing) -> dict[str, sweep.SweepResult]:
             f"network {name}",
             lambda static, made=make: fits.network_program(_face, net, made()),
             study.axes,
-            inputs=spread(facing),
+            inputs={"facing": facing},
         )
         for name, make in kinds.items()
     }
@@ -155,7 +146,7 @@ def certificates(
 
         return {name: gap(member[name]) for name in states}
 
-    inputs = {**spread(facing), **states}
+    inputs = {"facing": facing, **states}
     return study.stages.measure("certificates", bound, study.axes, inputs)
 
 
@@ -170,5 +161,5 @@ def floors(study: Study, facing: fits.Facing) -> np.ndarray:
         sweep.Axis("num_paths", study.config.parametric.batches, static=True),
         *study.axes,
     ]
-    inputs = spread(facing, len(TARGETS), len(study.config.parametric.batches))
+    inputs = {"facing": sweep.Table(study.axes, facing)}
     return study.stages.sweep("floors", program, axes, inputs=inputs).metrics["error"][..., -1]

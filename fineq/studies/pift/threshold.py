@@ -24,7 +24,7 @@ from fineq.studies.common import listed
 from fineq.studies.pift import common
 from fineq.studies.pift.config import PiftConfig
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.sweep import Axis
+from fineq.sweep import Axis, Table
 from fineq.sweep.stages import Member, Stages
 
 RULES: tuple[Rule, ...] = get_args(Rule)
@@ -55,8 +55,7 @@ def measure(study: common.Study) -> Found:
         "edges", lambda member: thresholds(_quadratic(study, member)), [sides, *study.axes]
     )
     axes = [sides, times, *study.axes]
-    betas = np.broadcast_to(edges.plain[:, None], tuple(map(len, axes)))
-    inputs = {"edge": betas}
+    inputs = {"edge": Table([sides, *study.axes], edges.plain)}
     found = study.stages.measure("rules", lambda member: _errors(study, member), axes, inputs)
     errors = np.moveaxis(np.where(np.isfinite(found), found, np.inf), -1, 0)
     said = (
