@@ -33,7 +33,7 @@ def say(event):
         print(event.stage, event.iteration, flush=True)
 
 try:
-    init_key, key = keys(5)
+    init_key, key = keys({"seed": 5})
     state, problem = init(init_key, {"q": 0.9})
     trace = iterate(walk, state, problem, num_steps=steps, key=key, metrics=measured,
                     progress=say, **options)

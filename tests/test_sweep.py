@@ -72,7 +72,7 @@ def test_every_member_is_what_it_is_alone():
     assert result.valid.all()
     for i, q in enumerate(Q.values):
         for j, seed in enumerate(SEEDS.values):
-            init_key, key = keys(jnp.asarray(seed))
+            init_key, key = keys({"seed": seed})
             state, problem = init(init_key, {"q": jnp.asarray(q)})
             alone = iterate(walk, state, problem, num_steps=30, key=key, metrics=measured)
             # Fused or not, a step rounds a few times; |x| < 4 and errors shrink by q <= 3/4.
@@ -168,6 +168,18 @@ def test_final_states_may_differ_in_shape_between_static_values():
         _ = result.final
 
 
+def test_what_draws_nothing_needs_no_seeds():
+    def halve(state: Any, problem: Any) -> tuple[Any, Any]:
+        return problem * state, ()
+
+    def start(key: None, member: dict[str, Any]) -> tuple[Any, Any]:
+        assert key is None
+        return jnp.ones(2), member["q"]
+
+    result = sweep(lambda _: Program(start, halve, 3), [Q], block_size=2)
+    np.testing.assert_array_equal(result.final, np.tile(Q.coords[:, None] ** 3, (1, 2)))
+
+
 def test_records_must_agree_between_static_values():
     def steps(static: dict[str, Any]) -> Program:
         return Program(init, walk, static["n"])
@@ -228,7 +240,7 @@ def test_random_keys_may_be_part_of_the_state():
         return Program(lambda key, member: (key, ()), kernel, 2)
 
     result = sweep(make, [SEEDS], block_size=3)
-    key = jax.random.fold_in(jax.random.fold_in(keys(jnp.asarray(11))[0], 1), 1)
+    key = jax.random.fold_in(jax.random.fold_in(keys({"seed": 11})[0], 1), 1)
     np.testing.assert_array_equal(result.final[2], jax.random.key_data(key))
 
 
@@ -283,7 +295,7 @@ def test_assembling_and_taking_apart_are_inverse():
         (lambda: Axis("seed", [-1]), "seeds must be integers from 0"),
         (lambda: Axis("seed", [2**31]), "seeds must be integers from 0"),
         (lambda: Axis("seed", [0.5]), "seeds must be integers"),
-        (lambda: sweep(program, [Q]), "needs an axis named seed"),
+        (lambda: sweep(program, [Q]), "walk draws, and needs an axis named seed"),
         (lambda: sweep(program, [Q, Q, SEEDS]), "distinct names"),
         (lambda: sweep(program, [Q, SEEDS], block_size=0), "block_size must be at least 1, got 0"),
         (lambda: sweep(program, [Q, SEEDS], memory=0), "memory must be at least 1, got 0"),

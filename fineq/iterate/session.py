@@ -136,7 +136,8 @@ class Session:
         self._count(members, 0)
         if self._interruption.signal is not None:
             self._keeper.close(now=True)
-            self._interruption.check(f" behind {self._done} of {self._members} of {self._stage}")
+            done = f"{self._done} of {self._members} members"
+            self._interruption.check(f" after {done} of {self._stage}")
         return values
 
     def _count(

@@ -91,7 +91,7 @@ class Table:
     values: Any
 
     def over(self, axes: Sequence[Axis]) -> Any:
-        """The members' own entries, leaves [*axes, ...]: views, where they are not but a few.
+        """The members' own entries, leaves [*axes, ...]: views, unless values are left out.
 
         Raises `InputError` where some member has no entry.
         """
@@ -124,13 +124,11 @@ def _places(known: Axis, asked: Axis | None) -> list[int] | None:
     return [places[value] for value in asked.values]
 
 
-def check_axes(axes: list[Axis], inputs: Mapping[str, Any], *, seeded: bool) -> None:
-    """Raise `InputError` unless names are distinct and, if `seeded`, a traced axis has seeds."""
+def check_names(axes: list[Axis], inputs: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless the names of axes and inputs are distinct."""
     names = [*(axis.name for axis in axes), *inputs]
     if len(set(names)) < len(names):
         raise InputError(f"axes and inputs of a sweep must have distinct names, got {names}")
-    if seeded and SEED not in [axis.name for axis in axes if not axis.static]:
-        raise InputError(f"a sweep needs an axis named {SEED} that is not static, got {names}")
 
 
 class Members(NamedTuple):

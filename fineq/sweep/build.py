@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import jax
 
+from fineq.errors import InputError
 from fineq.iterate.chunk import Compiled, Layout, compile_ahead, compile_chunk, measure, num_slots
-from fineq.sweep.axes import Members
+from fineq.iterate.steps import step_name, takes_key
+from fineq.sweep.axes import SEED, Members
 from fineq.sweep.blocks import Fitted, Resources, check_host, example_of, fit, pick
 from fineq.sweep.memory import tree_bytes
 from fineq.sweep.program import Block, Program, Shapes, prepare, shapes_of
@@ -36,7 +38,7 @@ def _build_for(
 ) -> Built:
     slots = num_slots(program.rules, shapes.carry, shapes.problem, num_records, size)
     layout = Layout(shapes.mapped, use.spread)
-    static = (program.init, program.rules, slots, layout, shapes.tree)
+    static = (program.init, program.rules, slots, size, layout, shapes.tree)
     prepared = compile_ahead(prepare, static, (pick(members, 0, size, use),))
     block = prepared.call.out_info
     chunk = compile_chunk(
@@ -63,8 +65,15 @@ def build(
 ) -> Fitted[Built]:
     """Compile a program for as many members at once as fit.
 
-    Raises `ResourceError` as `fit` and `check_host`.
+    Raises `ResourceError` as `fit` and `check_host`, `InputError` for a step that draws over
+    members that have no seed.
     """
+    names = [axis.name for axis in members.axes]
+    if takes_key(program.step) and SEED not in names:
+        raise InputError(
+            f"{name}: {step_name(program.step)} draws, and needs an axis named {SEED} that is "
+            f"not static, got {names}"
+        )
     shapes = shapes_of(program, example_of(members))
     check_host(name, members, kept_bytes(program, shapes, num_records), use)
     leaves = zip(jax.tree.leaves(shapes.problem), shapes.mapped, strict=True)

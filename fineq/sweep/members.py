@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.sharding import NamedSharding
 
@@ -16,7 +15,7 @@ from fineq.iterate.chunk import Compiled, compile_ahead
 from fineq.iterate.events import Progress, Store
 from fineq.iterate.session import Session, session
 from fineq.keys import is_key
-from fineq.sweep.axes import Axis, Members, assemble, block_layout, check_axes, parts_of
+from fineq.sweep.axes import Axis, Members, assemble, block_layout, check_names, parts_of
 from fineq.sweep.blocks import (
     Fitted,
     Resources,
@@ -34,8 +33,6 @@ from fineq.sweep.result import MembersResult
 
 Function = Callable[[dict[str, Any]], Any]
 
-PLACE = np.int32  # type of a member's place in its block
-
 
 class Part(NamedTuple):
     """What the members of one combination of static values give: leaves [M, ...] on the host."""
@@ -51,12 +48,10 @@ def _one(function: Function, member: Member) -> Any:
     return jax.tree.map(lambda x: jax.random.key_data(x) if is_key(x) else x, values)
 
 
-@partial(jax.jit, static_argnames=("function", "sharding"))
-def evaluate(
-    function: Function, sharding: NamedSharding | None, places: jax.Array, members: Member
-) -> Any:
-    """The values of a block. `places` [block] are there for members without axes and inputs."""
-    values = jax.vmap(lambda _, member: _one(function, member))(places, members)
+@partial(jax.jit, static_argnames=("function", "size", "sharding"))
+def evaluate(function: Function, size: int, sharding: NamedSharding | None, members: Member) -> Any:
+    """The values of a block of `size` members, each leaf of `members` having shape [size, ...]."""
+    values = jax.vmap(partial(_one, function), axis_size=size)(members)
     return values if sharding is None else lax.with_sharding_constraint(values, sharding)
 
 
@@ -67,16 +62,16 @@ def _build(
 
     Raises `ResourceError` as `fit` and `check_host`.
     """
-    static = (function, use.spread)
-    one = (jax.ShapeDtypeStruct((), PLACE), example_of(members))
+    one = example_of(members)
     # Traced as a block of all: where all fit, compiling finds that trace.
     size, _ = block_layout(members.num, members.num, len(use.devices))
-    block = evaluate.eval_shape(*static, *with_members(one, size, use.sharding))
+    block = evaluate.eval_shape(function, size, use.spread, with_members(one, size, use.sharding))
     values = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), block)
     check_host(name, members, tree_bytes(values), use)
 
     def compile_for(size: int) -> Compiled:
-        return compile_ahead(evaluate, static, with_members(one, size, use.sharding))
+        static, block = (function, size, use.spread), with_members(one, size, use.sharding)
+        return compile_ahead(evaluate, static, (block,))
 
     return fit(name, members.num, tree_bytes((one, values)), use, compile_for), values
 
@@ -96,10 +91,9 @@ def _run_part(
     if first is not None:
         _check_alike(stage.name, first, shapes)
     began = time.perf_counter()
-    places = jax.device_put(np.arange(built.size, dtype=PLACE), use.sharding)
 
     def compute(number: int) -> Any:
-        return built.programs.call(places, pick(members, number, built.size, use))
+        return built.programs.call(pick(members, number, built.size, use))
 
     entries = built.entries(name, members)
     like = with_members(shapes, built.size)
@@ -148,7 +142,7 @@ def over_members(
     Raises `ValueError` when shapes differ between static values; otherwise as `sweep`.
     """
     axes = list(axes)
-    check_axes(axes, inputs or {}, seeded=False)
+    check_names(axes, inputs or {})
     total = math.prod(len(axis) for axis in axes)
     check_kept(name, total)
     parts: list[Part] = []

@@ -17,7 +17,7 @@ from fineq.keys import key_for
 from fineq.sweep.axes import SEED
 
 Member = dict[str, jax.Array]
-Init = Callable[[jax.Array, Member], tuple[Any, Any]]
+Init = Callable[[Any, Member], tuple[Any, Any]]
 
 
 class Program(NamedTuple):
@@ -25,7 +25,8 @@ class Program(NamedTuple):
 
     init: `init(key, member) -> (state, problem)`, pure, for one member: `member` maps the name of
         each traced axis to its value, a scalar array. It runs once, before the first step. Leaves
-        of the problem that do not depend on the member are kept once and not per member.
+        of the problem that do not depend on the member are kept once and not per member. The key
+        is None where members have no seed.
     step, metrics, record, until, tolerance, diverged: as in `fineq.iterate.iterate`.
     """
 
@@ -44,14 +45,16 @@ class Program(NamedTuple):
         return Rules(self.step, self.metrics, self.until, self.diverged)
 
 
-def keys(seed: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The key for `init` and the key of the steps of the member with this seed."""
-    return key_for(seed, "a member's init"), key_for(seed, "a member's steps")
+def keys(member: Member) -> tuple[jax.Array, jax.Array] | tuple[None, None]:
+    """The key for `init` and the key of the steps of a member, by its seed; None without one."""
+    if SEED not in member:
+        return None, None
+    return key_for(member[SEED], "a member's init"), key_for(member[SEED], "a member's steps")
 
 
 def begin(init: Init, member: Member) -> tuple[Any, Any]:
     """State and problem of one member."""
-    return init(keys(member[SEED])[0], member)
+    return init(keys(member)[0], member)
 
 
 class Shapes(NamedTuple):
@@ -86,7 +89,7 @@ def shapes_of(program: Program, member: Member) -> Shapes:
     traced, (state, problem) = jax.make_jaxpr(partial(begin, program.init), return_shape=True)(
         member
     )
-    key = jax.eval_shape(lambda seed: keys(seed)[1], member[SEED])
+    key = jax.eval_shape(lambda member: keys(member)[1], member)
     carry = jax.eval_shape(partial(start, program.step), state, problem, key)
     varying = _varying(traced.jaxpr)[len(jax.tree.leaves(state)) :]
     mapped = tuple(0 if depends else None for depends in varying)
@@ -99,7 +102,7 @@ class Block(NamedTuple):
     carry: Carry
     recorded: Recorded
     problem: Any
-    key: jax.Array
+    key: jax.Array | None
 
 
 def _constrain(block: Block, layout: Layout) -> Block:
@@ -116,18 +119,19 @@ def _constrain(block: Block, layout: Layout) -> Block:
     return Block(carry, recorded, problem, key)
 
 
-@partial(jax.jit, static_argnames=("init", "rules", "slots", "layout", "tree"))
+@partial(jax.jit, static_argnames=("init", "rules", "slots", "size", "layout", "tree"))
 def prepare(
-    init: Init, rules: Rules, slots: int, layout: Layout, tree: Any, members: Member
+    init: Init, rules: Rules, slots: int, size: int, layout: Layout, tree: Any, members: Member
 ) -> Block:
-    """Build the members of a block, each leaf of `members` having shape [block]."""
+    """Build a block of `size` members, each leaf of `members` having shape [size, ...]."""
 
-    def one(member: Member) -> tuple[Carry, Recorded, list[Any], jax.Array]:
+    def one(member: Member) -> tuple[Carry, Recorded, list[Any], jax.Array | None]:
         state, problem = begin(init, member)
-        key = keys(member[SEED])[1]
+        key = keys(member)[1]
         carry = start(rules.step, state, problem, key)
         leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(problem)]
         return carry, buffers(rules, carry, problem, slots), leaves, key
 
-    carry, recorded, leaves, key = jax.vmap(one, out_axes=(0, 0, list(layout.mapped), 0))(members)
+    many = jax.vmap(one, out_axes=(0, 0, list(layout.mapped), 0), axis_size=size)
+    carry, recorded, leaves, key = many(members)
     return _constrain(Block(carry, recorded, tree.unflatten(leaves), key), layout)

@@ -16,7 +16,7 @@ from fineq.iterate.events import Progress, Store
 from fineq.iterate.record import Plan, record_points
 from fineq.iterate.session import Session, session
 from fineq.keys import is_key
-from fineq.sweep.axes import Axis, Members, assemble, check_axes, parts_of
+from fineq.sweep.axes import Axis, Members, assemble, check_names, parts_of
 from fineq.sweep.blocks import Entry, Fitted, Resources, join, pick, resources
 from fineq.sweep.build import Built, build
 from fineq.sweep.memory import Device, check_kept
@@ -53,22 +53,19 @@ def _run_block(
     iterations: np.ndarray,
 ) -> tuple[Carry, dict[str, np.ndarray]]:
     """Run one block, or read it back."""
-    prepare, chunk, slots, block = (
-        *(built.programs.prepare, built.programs.chunk),
-        *(built.programs.slots, built.programs.block),
-    )
+    programs, block = built.programs, built.programs.block
 
     def begin() -> tuple[Call, Carry, Recorded]:
-        ready = prepare.call(pick(members, entry.number, built.size, built.use))
+        ready = programs.prepare.call(pick(members, entry.number, built.size, built.use))
 
         def call(carry: Carry, recorded: Recorded, plan: Plan) -> tuple[Carry, Recorded]:
-            tolerance = program.tolerance
-            return chunk.call(carry, recorded, ready.problem, ready.key, tolerance, plan)
+            given = (ready.problem, ready.key, program.tolerance)
+            return programs.chunk.call(carry, recorded, *given, plan)
 
         return call, ready.carry, ready.recorded
 
     like = fresh(block.carry, block.recorded, len(iterations))
-    snapshot = stage.execute(entry.name, begin, like, iterations, slots, entry.actual)
+    snapshot = stage.execute(entry.name, begin, like, iterations, programs.slots, entry.actual)
     return _on_host((snapshot.carry, snapshot.metrics))
 
 
@@ -152,9 +149,10 @@ def sweep(
 
     make_program: `make_program(static) -> Program` for the values of the static axes; called, and
         compiled, once for each of their combinations. Traced axes share one compilation.
-    axes: their product in the order given; one traced axis is called "seed". A member's random
-        numbers depend on its seed alone: members of equal seed see the same noise, and results do
-        not depend on blocks or devices but for rounding (bit for bit with the same layout).
+    axes: their product in the order given; for a step that draws, a traced one is called "seed".
+        A member's random numbers depend on its seed alone: members of equal seed see the same
+        noise, and results do not depend on blocks or devices but for rounding (bit for bit with the
+        same layout).
     inputs: named pytrees with leaves [*axes, ...], such as results of an earlier sweep, or, over
         other axes, a `Table`; a member's part is in its `member` under the name.
     block_size: most members at once, by default computed: all of them, unless that takes more
@@ -170,7 +168,7 @@ def sweep(
     `Interrupted` (`Terminated`) after SIGINT (SIGTERM), with the work kept.
     """
     axes = list(axes)
-    check_axes(axes, inputs or {}, seeded=True)
+    check_names(axes, inputs or {})
     total = math.prod(len(axis) for axis in axes)
     check_kept(name, total)
     parts: list[Part] = []

@@ -58,8 +58,8 @@ def test_the_program_has_no_loop_and_the_function_is_traced_once():
 
     over_members(look, [Q, SEEDS])
     assert len(calls) == 1
-    member = {"q": jnp.ones(4)}
-    text = evaluate.lower(lambda m: jnp.sin(m["q"]), None, jnp.arange(4), member).as_text()
+    members = {"q": jnp.ones(4)}
+    text = evaluate.lower(lambda member: jnp.sin(member["q"]), 4, None, members).as_text()
     assert "while" not in text
 
 
@@ -158,7 +158,7 @@ def test_an_interrupted_evaluation_goes_on_with_the_block_that_is_missing():
             signal.raise_signal(signal.SIGINT)
 
     store, seen = Memory(), []
-    with pytest.raises(Interrupted, match="behind 8 of 12 of members"):
+    with pytest.raises(Interrupted, match="after 8 of 12 members of members"):
         over_members(drawn, [Q, SEEDS], block_size=4, store=store, progress=stop)
     assert sorted(store.kept) == ["members-0-4x1-0", "members-0-4x1-1"]
     resumed = over_members(drawn, [Q, SEEDS], block_size=4, store=store, progress=seen.append)

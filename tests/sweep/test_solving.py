@@ -63,7 +63,11 @@ def task(key, member):
 
 
 def task_key(seed):
-    return key_for(keys(seed)[0], "a task")
+    return key_for(keys({"seed": seed})[0], "a task")
+
+
+def step_key(seed):
+    return keys({"seed": seed})[1]
 
 
 def starts():
@@ -87,7 +91,7 @@ def test_members_stop_when_their_method_is_done_and_only_if_asked():
     found = sweep(lambda _: solving(task, num_steps=40, stops=True), [SIZES, SEEDS])
     alone = [
         [solve(*task(task_key(seed), {"size": size})[:2], start=start, reference=jnp.zeros(2),
-               key=keys(seed)[1], num_steps=40).stats for seed, start in enumerate(starts())]
+               key=step_key(seed), num_steps=40).stats for seed, start in enumerate(starts())]
         for size in SIZES.values
     ]  # fmt: skip
     assert found.num_steps.tolist() == [[one.num_steps for one in row] for row in alone]
@@ -103,7 +107,7 @@ def test_the_start_and_every_step_draw_what_the_seed_says():
         return H, Noisy(0.0, scale=1.0), None, jnp.zeros(2)
 
     found = sweep(lambda _: solving(noisy, num_steps=5, record=range(6)), [SEEDS])
-    _, key = keys(1)
+    key = step_key(1)
     steps = [jax.random.normal(jax.random.fold_in(key, t), (2,)) for t in range(5)]
     moved = found.final[1] - np.sum(steps, axis=0)
     np.testing.assert_allclose(np.linalg.norm(moved), found.metrics["apart"][1, 0], rtol=1e-12)
