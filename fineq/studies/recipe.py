@@ -12,6 +12,8 @@
 The recipe is itself the study, `run(config, given, stages) -> StudyResult`: it owns the
 combinations of swept values and their labels, the seeds that are left out, statuses and notes, and
 refuses claims and figures of quantities that do not exist.
+
+A study takes its words from here: `Draw`, `Found`, `Quantity`, `Recipe`, `Row`, `View`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

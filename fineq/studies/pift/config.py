@@ -155,6 +155,12 @@ class PictureConfig:
     num_points: int = count(96, "points of the grid along each axis", minimum=16)
 
 
+def _check_rising(fields: dict[str, list]) -> None:
+    for name, values in fields.items():
+        if len(values) < 2 or values != sorted(set(values)):
+            raise InputError(f"{name} must hold rising values, at least two: {values}")
+
+
 @dataclass
 class ContinuousConfig:
     """What continuous_limit looks at."""
@@ -172,12 +178,9 @@ class ContinuousConfig:
 
     def check(self) -> None:
         """Orders need increasing values."""
-        for name in ("num_steps", "num_times"):
-            values = getattr(self, name)
-            if len(values) < 2 or values != sorted(set(values)):
-                raise InputError(
-                    f"continuous.{name} must hold rising values, at least two: {values}"
-                )
+        _check_rising(
+            {"continuous.num_steps": self.num_steps, "continuous.num_times": self.num_times}
+        )
         if any(value % 2 for value in self.num_times):
             raise InputError(f"continuous.num_times must be even, got {self.num_times}")
 
@@ -196,10 +199,7 @@ class TerminalConfig:
 
     def check(self) -> None:
         """Orders need increasing values."""
-        for name in ("num_steps", "ends"):
-            values = getattr(self, name)
-            if len(values) < 2 or values != sorted(set(values)):
-                raise InputError(f"terminal.{name} must hold rising values, at least two: {values}")
+        _check_rising({"terminal.num_steps": self.num_steps, "terminal.ends": self.ends})
 
 
 @dataclass
