@@ -1,6 +1,6 @@
 """Which fields a study reads, found by tracing it: nothing is compiled and little is computed."""
 
-import sys
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -113,8 +113,9 @@ def recorded(config: Any) -> Iterator[set[str]]:
 
         def read(self: Any, name: str) -> Any:
             if name in names:
-                file = sys._getframe(1).f_code.co_filename
-                if not file.endswith(EVERYWHERE):
+                here = inspect.currentframe()
+                caller = here and here.f_back
+                if caller and not caller.f_code.co_filename.endswith(EVERYWHERE):
                     found.add(prefix + name)
             return object.__getattribute__(self, name)
 

@@ -66,7 +66,7 @@ def stubbed() -> Iterator[None]:
             stack.enter_context(mock.patch.object(module, "run", until_reached(module.run)))
         for module in ("build", "members"):
             stack.enter_context(mock.patch(f"fineq.sweep.{module}.compile_ahead", stop))
-        stack.enter_context(mock.patch("fineq.pift.grid.checks._between", stop))
+        stack.enter_context(mock.patch("fineq.pift.grid.checks.errors_between", stop))
         stack.enter_context(drawn_plainly())
         stack.enter_context(mock.patch("fineq.shell.multirun.forget_programs"))
         yield

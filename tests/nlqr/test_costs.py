@@ -20,8 +20,8 @@ from fineq.nlqr.costs import (
 )
 from fineq.nlqr.features import Custom, Products, Sine, Tanh, Zero
 from fineq.nlqr.laws import Points
-from fineq.nlqr.problem import System
-from fineq.nlqr.rollout import _scanned, trajectory
+from fineq.nlqr.problem import System, control, next_state, stage_cost
+from fineq.nlqr.rollout import trajectory
 
 infinite = jax.jit(infinite_cost, static_argnames="max_horizon")
 rolled = jax.jit(trajectory, static_argnums=3)
@@ -93,12 +93,18 @@ def test_gradient_against_complex_steps(phi, horizon):
     )
     # C is analytic: Im C(K + ihE)/h with h = 1e-30 is the derivative to rounding.
     h = 1e-30
-    complex_points = Points(points.points.astype(complex), points.weights)
-    evaluate = jax.jit(
-        lambda K: jnp.sum(
-            complex_points.weights * _scanned(K, complex_points.points.T, system, horizon)
-        )
-    )
+
+    @jax.jit
+    def evaluate(K):
+        def advance(x, _):
+            u = control(system, K, x)
+            return next_state(system, x, u), stage_cost(system, x, u)
+
+        def one(x):
+            return jnp.sum(jax.lax.scan(advance, x, None, length=horizon)[1])
+
+        return points.weights @ jax.vmap(one)(points.points.astype(complex))
+
     steps = jnp.eye(K.size).reshape(K.size, *K.shape)
     exact = np.array([evaluate(K + 1j * h * E).imag / h for E in steps]).reshape(K.shape)
     np.testing.assert_allclose(gradient, exact, rtol=1e-12, atol=1e-12 * np.abs(exact).max())

@@ -15,6 +15,7 @@ from fineq.studies.recipe import Draw, Recipe, Row
 from fineq.studies.statistics import Exact, Exponent, Got, Last, Median, Share
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
+from tests.studies.said import said
 
 SEEDS, WIDTHS, VALUES, POWER = 7, [1, 2, 4, 8], [0.5, 3.0], -0.5
 FACTORS = 1.0 + np.arange(SEEDS)
@@ -142,14 +143,16 @@ def test_the_last_iteration_counts_what_diverged_and_says_so():
 
 
 def test_words_may_take_the_place_of_how_many_seeds():
-    (claim, _) = run(Row("test/recipe", "n", Exact(lambda view: 1.0, "of no seed"))).claims
-    assert claim.instance == "a = 0.5, of no seed"
+    found = run(Row("test/recipe", "n", Exact(lambda view: 1.0, "of no seed"))).claims
+    assert [claim.instance for claim in found] == [f"a = {a:g}, of no seed" for a in VALUES]
 
 
 def test_a_share_of_all_that_was_tried_counts_seeds_once():
     tried = Share(lambda view: view("y") > 0, tried=True)
-    (claim, _) = run(Row("test/recipe", "positive", tried)).claims
-    assert (claim.measured.value, claim.instance) == (1.0, "a = 0.5, 7 seeds")
+    found = {
+        (c.measured.value, c.instance) for c in run(Row("test/recipe", "positive", tried)).claims
+    }
+    assert found == {(1.0, f"a = {a:g}, 7 seeds") for a in VALUES}
 
 
 def test_seeds_that_diverged_are_left_out_and_said_so():
@@ -162,7 +165,7 @@ def test_seeds_that_diverged_are_left_out_and_said_so():
         "a = 0.5, 7 seeds",
         "a = 3, 6 of 7 seeds, those that did not diverge",
     ]
-    assert found.claims[1].measured.value == np.median(FACTORS[1:])
+    assert said(found.claims, "a = 3").measured.value == np.median(FACTORS[1:])
 
 
 def test_rows_may_be_silent_exact_sampled_and_of_their_own_theory():
@@ -177,8 +180,10 @@ def test_rows_may_be_silent_exact_sampled_and_of_their_own_theory():
         ),
     ).claims
     assert [claim.verdict for claim in found] == [None, "fails", None, None]
-    assert found[0].measured.low == found[0].measured.high == SEEDS
-    assert found[1].measured.value == pytest.approx((SEEDS - 1) / SEEDS)
+    share = said(found, "share", "a = 0.5").measured
+    exact = said(found, "exact", "a = 0.5").measured
+    assert exact.low == exact.high == SEEDS
+    assert share.value == pytest.approx((SEEDS - 1) / SEEDS)
 
 
 def test_what_decides_is_asked_only_where_the_number_does_not_hold():
@@ -203,8 +208,9 @@ def test_what_is_premature_says_nothing_even_where_it_holds():
 
 
 def test_seeds_that_are_alike_have_no_interval_unless_there_is_chance_in_the_number():
-    rows = [Row("test/recipe", "c", Median("c"), chance=chance) for chance in (False, True)]
-    exact, drawn = run(*rows, bind=lambda *given: bind(*given)._replace(alike=True)).claims[:2]
+    rows = [Row("test/recipe", f"{x}", Median("c"), chance=x) for x in (False, True)]
+    found = run(*rows, bind=lambda *given: bind(*given)._replace(alike=True)).claims
+    exact, drawn = (said(found, f"{x}", "a = 0.5") for x in (False, True))
     assert exact.instance == "a = 0.5, one instance, nothing random"
     assert exact.measured.low == exact.measured.high
     assert drawn.instance == "a = 0.5, 7 seeds"
@@ -213,7 +219,7 @@ def test_seeds_that_are_alike_have_no_interval_unless_there_is_chance_in_the_num
 
 def test_a_share_may_be_among_some_seeds():
     few = Share(lambda view: view("c") > 2, among=lambda view: view("c") < 4)
-    claim = run(Row("test/recipe", "c", few, who="below 4")).claims[0]
+    claim = said(run(Row("test/recipe", "c", few, who="below 4")).claims, "a = 0.5")
     assert claim.measured.value == pytest.approx(1 / 3)
     assert claim.instance == "a = 0.5, 3 of 7 seeds, those below 4"
 

@@ -62,7 +62,7 @@ def _check_spacing(problem: Problem, grid: Grid, coarsest: float) -> None:
 
 
 def _check_resolution(problem: Problem, grid: Grid, unresolved: float) -> None:
-    reward, means = (np.asarray(x) for x in _between(problem, grid))
+    reward, means = (np.asarray(x) for x in errors_between(problem, grid))
     worst = int(np.argmax(means))
     name, error = f"the pre-trained mean of step {worst}", means[worst]
     if reward >= error:
@@ -75,7 +75,7 @@ def _check_resolution(problem: Problem, grid: Grid, unresolved: float) -> None:
 
 
 @jax.jit
-def _between(problem: Problem, grid: Grid) -> tuple[Array, Array]:
+def errors_between(problem: Problem, grid: Grid) -> tuple[Array, Array]:
     """Largest error half-way between points over the range, of the reward and of every m0_t."""
     points = grid.points()
     middle = points + 0.5 * grid.spacing[None]

@@ -162,7 +162,7 @@ def axis_sigmas(sigmas: Array, d: int) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _quadrature(num: int) -> tuple[np.ndarray, np.ndarray]:
+def normal_quadrature(num: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Hermite nodes and weights for N(0, 1), without weights that are lost in rounding.
 
     Neighbours are about π/√num apart. Features of V narrower than that times σ are missed, so num
@@ -195,7 +195,7 @@ def smoothed(grid: Grid, values: Array, sigma: Array) -> Array:
     Returns:
         `[N + 4] * d`.
     """
-    nodes, weights = (jnp.asarray(x, values.dtype) for x in _quadrature(num_nodes(grid.num)))
+    nodes, weights = (jnp.asarray(x, values.dtype) for x in normal_quadrature(num_nodes(grid.num)))
     found = grid.spline(values)
     for i in range(grid.d):
         points = grid.axes[i][:, None] + sigma[i] * nodes[None]

@@ -134,7 +134,7 @@ def _claims(views: Sequence[View]) -> list[claims.Claim]:
     ratio = np.where(at.ratio < 1, at.ratio, np.inf)
     worst = ratio.max(-1)
     return [
-        *(_within("pift/regularity", *pair, instance) for pair in pairs),
+        *(within_bound("pift/regularity", *pair, instance) for pair in pairs),
         claims.claim(
             "pift/regularity",
             claims.Measured.exact(float(growth.max())),
@@ -142,7 +142,9 @@ def _claims(views: Sequence[View]) -> list[claims.Claim]:
             what="Lip ∇V_t^i, largest over i, over its last; largest over t",
         ),
         *(
-            _within("pift/linear-convergence", f"ratio of {name}", measured, bound, text, instance)
+            within_bound(
+                "pift/linear-convergence", f"ratio of {name}", measured, bound, text, instance
+            )
             for name, measured, bound, text in (
                 ("inner iterations", at.rate, ratio, "ρ_t"),
                 ("whole sweeps", at.sweep_rate, worst, "max_t ρ_t"),
@@ -151,7 +153,7 @@ def _claims(views: Sequence[View]) -> list[claims.Claim]:
     ]
 
 
-def _within(
+def within_bound(
     id: str, name: str, measured: np.ndarray, bound: np.ndarray, formula: str, instance: str
 ) -> claims.Claim:
     """A measured number over its bound, the largest where there is a bound.

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from fineq.pift.grid import spline
-from fineq.pift.grid.tensor import _quadrature, make_grid, smoothed
+from fineq.pift.grid.tensor import make_grid, normal_quadrature, smoothed
 
 
 def jets(num, function, x, low=-1.0, high=2.0):
@@ -89,6 +89,6 @@ def test_smoothing_of_a_cosine(sigma):
 
 
 def test_quadrature_is_exact_on_moments():
-    nodes, weights = _quadrature(256)
+    nodes, weights = normal_quadrature(256)
     for power, moment in ((0, 1), (2, 1), (4, 3), (6, 15), (8, 105)):
         assert weights @ nodes**power == pytest.approx(moment, rel=1e-11)

@@ -28,6 +28,7 @@ from fineq.studies.nlqr.exact_recovery import (
 from fineq.studies.nlqr.instances import Given
 from fineq.sweep import Axis
 from fineq.sweep.stages import Stages
+from tests.studies.said import said
 
 NUM = 120
 BELOW, ABOVE = 2, 4
@@ -85,8 +86,17 @@ def test_policy_is_known_exactly_where_the_system_is(result):
     assert np.nanmedian(policy_error) < 1e-12
 
 
+def recoveries(result):
+    return [said(result.claims, f"from N = {num} samples") for num in ("m", f"m + {last(result)}")]
+
+
+def last(result):
+    return int(result.coords["offset"].values[-1])
+
+
 def test_claims_carry_their_verdicts(result):
-    below, at, last, policy = result.claims
+    below, policy = (said(result.claims, words) for words in ("fewer than m", "error of K_lin"))
+    at, last = recoveries(result)
     assert (below.verdict, below.measured.value) == ("not refuted", 0.0)
     # 120 trials have an interval of about ± 0.08 around 0.77.
     assert at.verdict == "inconclusive"
@@ -140,8 +150,7 @@ def test_what_no_sample_identifies_is_not_refuted():
     settings = {"seeds": 12, "kernel.name": "zero", "law.name": "sphere"}
     sizes = {"recovery.sizes": [[2, 1]], "recovery.below": 1, "recovery.above": 2}
     found = run(replace_at(NlqrConfig(), {**settings, **sizes}), Given(), Stages())
-    _, at, last, _ = found.claims
-    for claim in (at, last):
+    for claim in recoveries(found):
         assert claim.measured.value == 0
         assert claim.verdict == "inconclusive"
         # n + p of the m = n + p + d = 5 unknowns.

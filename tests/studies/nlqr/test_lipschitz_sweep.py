@@ -6,6 +6,7 @@ import pytest
 from fineq.nlqr.laws import sphere_points
 from fineq.studies.nlqr.lipschitz_sweep import run
 from tests.studies.nlqr.figures import as_long, claims, closed_loop, measured, tiny
+from tests.studies.said import said
 
 SCALES = [0.3, 4.0, 5.0, 6.0]
 STEPS = 4
@@ -62,9 +63,7 @@ def test_claims_judge_the_least_favourable_value(descents):
 
 
 def test_the_claim_on_starts_counts_what_is_unstable_and_not_what_is_undecided(descents):
-    claim = claims(run, descents)[-1]
-    assert claim.id == "nlqr/truncation"
-    assert "ℓ = 4" in claim.instance
+    claim = said(claims(run, descents), "nlqr/truncation", "ℓ = 4")
     assert claim.measured.value == pytest.approx(descents.unstable[1, 0, :, 0].mean())
 
 

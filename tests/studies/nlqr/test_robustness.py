@@ -7,6 +7,7 @@ from fineq.nlqr.laws import sphere_points
 from fineq.studies.nlqr.robustness import run
 from fineq.studies.nlqr.suboptimality import left_of, rounding
 from tests.studies.nlqr.figures import as_long, claims, closed_loop, measured, rollout_cost, tiny
+from tests.studies.said import said
 
 SEEDS = 5
 
@@ -57,21 +58,21 @@ def test_exact_descent_with_one_over_h_lowers_the_cost_where_the_system_is_nearl
     assert np.all(descents.left[0, :, -1] < 1)
 
 
-def first_claim(descents, config=None, **values):
-    return claims(run, descents, config, **values)[0]
+def lowered(descents, config=None, **values):
+    return said(claims(run, descents, config, **values), "lowers the T-step cost")
 
 
 def test_one_system_refutes_a_claim_about_all(descents):
-    first = first_claim(descents)
+    first = lowered(descents)
     # All of them lowered their cost, but in 40 of the paper's 200 iterations.
     assert (first.verdict, "descent.num_steps=200 decides" in first.reason) == (
         "inconclusive",
         True,
     )
-    assert first_claim(descents, as_long(descents)).verdict == "not refuted"
+    assert lowered(descents, as_long(descents)).verdict == "not refuted"
     left = descents.left.copy()
     left[0, 0, -1] = 1.5
-    one = first_claim(descents, as_long(descents), left=left)
+    one = lowered(descents, as_long(descents), left=left)
     number = len(descents.study.axes[-1].values)
     assert one.measured.value == pytest.approx(1 - 1 / number)
     assert (one.verdict, one.measured.confidence) == ("fails", 1.0)
@@ -83,17 +84,14 @@ def test_starts_at_the_optimum_have_nothing_to_lower(descents):
     gap[0, :, 0] = 1e-15
     left = left_of(gap, gap[..., :1] > rounding(descents.study.config))
     assert np.isnan(left[0]).all()
-    found = first_claim(descents, as_long(descents), gap=gap, left=left)
+    found = lowered(descents, as_long(descents), gap=gap, left=left)
     assert (found.verdict, found.measured.value) == ("inconclusive", None)
     assert "nothing can be lowered" in found.reason
     gap[0, 0] = np.geomspace(above, above / 10, gap.shape[-1])
     left = left_of(gap, gap[..., :1] > rounding(descents.study.config))
-    found = first_claim(descents, as_long(descents), gap=gap, left=left)
+    found = lowered(descents, as_long(descents), gap=gap, left=left)
     assert (found.verdict, found.measured.value) == ("not refuted", 1.0)
     assert f"1 of {gap.shape[1]} seeds, those that start above the optimum" in found.instance
     # A descent that diverged is a loss, not one without a number.
     gap[0, 0, 1:] = np.nan
-    assert (
-        first_claim(descents, as_long(descents), gap=gap, left=gap / gap[..., :1]).verdict
-        == "fails"
-    )
+    assert lowered(descents, as_long(descents), gap=gap, left=gap / gap[..., :1]).verdict == "fails"

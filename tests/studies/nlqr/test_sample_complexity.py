@@ -18,6 +18,7 @@ from fineq.studies.nlqr.noise import Case, Collected, Collecting, make_collector
 from fineq.studies.nlqr.sample_complexity import probe_policy, run
 from fineq.studies.nlqr.scans import Grid, make_grid
 from fineq.sweep.stages import Stages
+from tests.studies.said import said
 
 SMALL = {"system.n": 2, "system.p": 1, "law.degree": 3}
 HORIZON, LONGEST = 4, 60
@@ -159,15 +160,18 @@ def test_the_study_measures_what_theory_says():
         "probe.repeats": 200,
     }
     result = run(replace_at(NlqrConfig(), settings), Given(), Stages())
-    truncation, smoothing, one_point, _, pairs, floor, _, level = result.claims
-    assert abs(truncation.measured.value - 1) < 0.15
-    assert abs(smoothing.measured.value - 2) < 0.1
-    assert abs(one_point.measured.value + 1) < 0.1
+
+    def value(*words):
+        return said(result.claims, *words).measured.value
+
+    assert abs(value("truncated gradient's error") - 1) < 0.15
+    assert abs(value("smoothing bias") - 2) < 0.1
+    assert abs(value("exponent in r of the noise, one-point") + 1) < 0.1
     # A deviation from 200 estimates of D = 4 entries is known to 1/√(2 · 200) or better; pairs of
     # heavy tails somewhat worse. Floors average correlated gaps: a factor, not digits.
-    assert abs(pairs.measured.value - 1) < 0.1
-    assert -1.5 < floor.measured.value < -0.6
-    assert 0.6 < level.measured.value < 1.6
+    assert abs(value("noise of pairs", "over its limit") - 1) < 0.1
+    assert -1.5 < value("exponent in J of the floor, pairs") < -0.6
+    assert 0.6 < value("over its second-order prediction") < 1.6
     never_run = result.arrays["floor_one_point_smoothing"].values[:1]
     assert np.all(np.isnan(never_run))
     assert result.status == "complete"

@@ -26,7 +26,7 @@ def test_an_infinite_constant_exceeds_a_finite_bound():
         ([np.inf, np.nan], [np.inf, 1.0], ("inconclusive", None)),
     ]
     for measured, bound, (verdict, value) in cases:
-        found = regularity._within(
+        found = regularity.within_bound(
             "pift/regularity", "Lip V", np.array(measured), np.array(bound), "L", ""
         )
         assert (found.verdict, found.measured.value) == (verdict, value)
