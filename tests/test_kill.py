@@ -22,7 +22,8 @@ jax.config.update("jax_enable_x64", True)
 from fineq.iterate import Interrupted, iterate, every
 from fineq.runs.checkpoint import Checkpoints
 from fineq.sweep import Axis, Program, sweep
-from tests.test_sweep import init, walk, measured, keys
+from fineq.sweep.program import keys
+from tests.sweep.common import init, walk, measured
 
 folder, steps = sys.argv[1], int(sys.argv[2])
 store = Checkpoints(folder + "/checkpoints")

@@ -1,20 +1,9 @@
-"""The Riccati solver against SciPy, closed forms, simulated costs and implicit derivatives.
-
-Tolerances. An error of size e in the residual Q + K'RK + Ac'P Ac - P moves P by at most gain * e,
-gain = |Σ_t (Ac')^t Ac^t|: the inverse of E -> E - Ac' E Ac is positive, so its spectral norm is
-that of its value at the identity (Russo-Dye). Rounding a residual leaves about n ε of each of its
-terms. That product, `Truth.error`, is what conditioning allows; the reference is SciPy's solution
-after Newton steps whose residuals are formed in extended precision, so that its own error is far
-smaller.
-"""
-
-from typing import NamedTuple
+"""Riccati equations against SciPy, closed forms, and what a solution is."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,91 +12,16 @@ from fineq.fast.lanes import Stack
 from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.riccati import dare
 from fineq.nlqr.riccati_batch import Plant, evaluate
-
-
-def norm(x):
-    return np.linalg.norm(np.asarray(x, float), 2)
-
-
-class Truth(NamedTuple):
-    """The refined solution, and by how much rounding may move P and K."""
-
-    P: np.ndarray
-    K: np.ndarray
-    error: float
-    error_K: float
-
-
-def gain_of(A, B, R, P):
-    return np.linalg.solve(R + B.T @ P @ B, B.T @ P @ A)
-
-
-def lyapunov(Ac, Q):
-    """Σ_t (Ac')^t Q Ac^t, 2^k terms after k doublings."""
-    for _ in range(60):
-        Q, Ac = Q + Ac.T @ Q @ Ac, Ac @ Ac
-    return Q
-
-
-def truth(A, B, Q, R, eps=2.0**-52):
-    P = scipy.linalg.solve_discrete_are(A, B, Q, R).astype(np.longdouble)
-    for _ in range(4):
-        # The residual in Joseph's form forgives a gain in ordinary precision.
-        K = gain_of(A, B, R, P.astype(float)).astype(np.longdouble)
-        Ac = A - B.astype(np.longdouble) @ K
-        residual = Q + K.T @ R @ K + Ac.T @ P @ Ac - P
-        P = P + lyapunov(Ac, (residual + residual.T) / 2)
-    P = P.astype(float)
-    K, Ac = gain_of(A, B, R, P), A - B @ gain_of(A, B, R, P)
-    gain = norm(lyapunov(Ac, np.eye(len(A))))
-    terms = norm(Q) + norm(K) ** 2 * norm(R) + (1 + norm(Ac) ** 2) * norm(P)
-    terms += (norm(A) + norm(B) * norm(K)) * norm(P @ Ac)
-    error = len(A) * eps * gain * terms
-    S = R + B.T @ P @ B
-    # S dK = B' dP Ac: what an error of P does to K; and the rounding of S, B'PA and the solve.
-    inverse = norm(np.linalg.inv(S))
-    formed = norm(B) ** 2 * norm(P) * norm(K) + norm(B) * norm(P) * norm(A) + norm(R) * norm(K)
-    error_K = inverse * (norm(B) * norm(Ac) * error + 2 * len(A) * eps * formed)
-    return Truth(P, K, float(error), float(error_K))
-
-
-def stack(systems):
-    return [np.stack(part) for part in zip(*systems, strict=True)]
-
-
-def solve(systems):
-    """`dare` on a batch, always of 30 lanes: one compilation for each size of system."""
-    lanes = [np.resize(part, (30, *part.shape[1:])) for part in stack(systems)]
-    return jax.tree.map(lambda x: np.asarray(x[: len(systems)]), dare(*lanes))
-
-
-def random_system(rng, n, p, kind):
-    A, B = rng.normal(size=(n, n)) / np.sqrt(n), rng.normal(size=(n, p))
-    root = rng.normal(size=(n, n))
-    Q, R = root @ root.T, np.eye(p)
-    if kind == "unstable":
-        A = 2 * A
-    if kind == "ill-conditioned R":
-        R = np.diag(np.logspace(-8, 2, p) if p > 1 else [1e-8])
-    if kind == "low rank Q":
-        Q = np.outer(root[0], root[0])
-    if kind == "badly scaled":
-        units = np.logspace(-1, 1, n)
-        A, B, Q = units[:, None] * A / units, units[:, None] * B, Q / np.outer(units, units)
-    if kind == "singular A":
-        A = A - np.outer(A @ root[0], root[0]) / (root[0] @ root[0])
-    return A, B, Q, R
-
-
-KINDS = ("plain", "unstable", "ill-conditioned R", "low rank Q", "badly scaled", "singular A")
-
-
-def assert_solved(out, systems, eps=2.0**-52):
-    np.testing.assert_array_equal(out.status, EquationStatus.SOLVED)
-    for P, K, system in zip(out.P, out.K, systems, strict=True):
-        expected = truth(*system, eps=eps)
-        assert norm(P - expected.P) <= expected.error
-        assert norm(K - expected.K) <= expected.error_K
+from tests.nlqr.riccati import (
+    KINDS,
+    assert_solved,
+    gain_of,
+    norm,
+    random_system,
+    solve,
+    stack,
+    truth,
+)
 
 
 @pytest.mark.parametrize(("n", "p"), [(1, 1), (3, 2), (9, 4)])
@@ -336,89 +250,6 @@ def test_many_blocks_with_one_bad_lane_in_each():
     for k, system in enumerate(systems):
         mine = np.asarray(out.P)[k::7][~bad[k::7]]
         assert np.abs(mine - mine[0]).max() <= 2 * truth(*system).error
-
-
-def directions(rng, system):
-    moves = [rng.normal(size=x.shape) for x in system]
-    return [x if k < 2 else (x + x.T) / 2 for k, x in enumerate(moves)]
-
-
-def test_derivatives_are_those_of_the_implicit_function():
-    """At fixed K: dP = Ac' dP Ac + dQ + K'dR K + 2 sym(Ac' P (dA - dB K)), solved densely."""
-    rng = np.random.default_rng(17)
-    system = A, B, _, R = random_system(rng, 3, 2, "unstable")
-    dA, dB, dQ, dR = moves = directions(rng, system)
-
-    def pair(*x):
-        return dare(*x)[:2]
-
-    (P, K), (dP, dK) = jax.jit(lambda x, d: jax.jvp(pair, x, d))(system, tuple(moves))
-    expected, Ac = truth(*system), A - B @ K
-    half = Ac.T @ P @ (dA - dB @ K)
-    fixed = dQ + K.T @ dR @ K + half + half.T
-    dense = np.linalg.solve(np.eye(9) - np.kron(Ac.T, Ac.T), fixed.reshape(-1)).reshape(3, 3)
-    # Relative to the terms that go in, dP loses what P loses: once more the gain, and the error of
-    # P itself in the right side.
-    gain = norm(scipy.linalg.solve_discrete_lyapunov(Ac.T, np.eye(3)))
-    size = norm(dQ) + norm(K) ** 2 * norm(dR) + 2 * norm(Ac) * norm(P) * norm(dA - dB @ K)
-    carried = 4 * gain * norm(Ac) * (norm(dA) + norm(dB) * norm(K)) * expected.error
-    error = 12 * 2**-52 * gain * (size + (1 + norm(Ac) ** 2) * norm(dense)) + carried
-    assert norm(dP - dense) <= error
-    S = R + B.T @ P @ B
-    moved = dB.T @ P @ Ac + B.T @ dense @ Ac + B.T @ P @ (dA - dB @ K) - dR @ K
-    assert norm(dK - np.linalg.solve(S, moved)) <= norm(np.linalg.inv(S)) * 2 * norm(B) * error
-
-    # Reverse mode is the transpose of forward mode.
-    weights = rng.normal(size=(3, 3)), rng.normal(size=(2, 3))
-
-    def total(*x):
-        return sum(jnp.sum(w * y) for w, y in zip(weights, pair(*x), strict=True))
-
-    back = jax.jit(jax.grad(total, (0, 1, 2, 3)))(*system)
-    left = sum(np.sum(g * d) for g, d in zip(back, moves, strict=True))
-    right = sum(np.sum(w * d) for w, d in zip(weights, (dP, dK), strict=True))
-    scale = sum(norm(w) for w in weights) * (1 + norm(np.linalg.inv(S)) * 2 * norm(B))
-    assert abs(left - right) <= 9 * error * scale
-
-
-@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_derivatives_against_finite_differences(order):
-    """Along a line through a system; the step balances truncation h² against rounding error / h."""
-    rng = np.random.default_rng(18)
-    system = random_system(rng, 3, 2, "plain")
-    moves = directions(rng, system)
-
-    def f(t):
-        P, K, *_ = dare(*(x + t * d for x, d in zip(system, moves, strict=True)))
-        return jnp.concatenate([P.ravel(), K.ravel()])
-
-    g = f if order == 1 else jax.jacfwd(f)
-    noise = truth(*system).error * (1 if order == 1 else 100)
-    size = float(jnp.abs(g(0.0)).max())
-    h = (noise / size) ** (1 / 3)
-    numbers = [np.asarray(jax.jit(g)(t)) for t in (-2 * h, -h, h, 2 * h)]
-    once, twice = (numbers[2] - numbers[1]) / (2 * h), (numbers[3] - numbers[0]) / (4 * h)
-    exact = np.asarray(jax.jit(jax.jacfwd(g))(0.0))
-    # Truncation is a third of the change under a doubled step, measured; rounding noise / h.
-    tolerance = np.abs(twice - once).max() + noise / h
-    assert np.abs(exact - once).max() <= tolerance
-    # The comparison has teeth: it sees six digits.
-    assert tolerance <= 1e-6 * np.abs(exact).max() * (1 if order == 1 else 100)
-
-
-@pytest.mark.slow
-def test_hessians_are_symmetric_and_reverse_over_forward():
-    rng = np.random.default_rng(19)
-    A, B, Q, R = random_system(rng, 2, 1, "plain")
-
-    def value(A):
-        return jnp.trace(dare(A, B, Q, R).P)
-
-    forward = np.asarray(jax.jit(jax.jacfwd(jax.grad(value)))(A)).reshape(4, 4)
-    reverse = np.asarray(jax.jit(jax.jacrev(jax.grad(value)))(A)).reshape(4, 4)
-    scale = 1e3 * truth(A, B, Q, R).error * np.abs(forward).max()
-    assert np.abs(forward - forward.T).max() <= scale
-    assert np.abs(forward - reverse).max() <= scale
 
 
 def test_shapes_that_disagree_are_named():

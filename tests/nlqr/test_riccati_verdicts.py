@@ -9,7 +9,7 @@ import pytest
 
 from fineq.nlqr.doubling import EquationStatus
 from fineq.nlqr.riccati import dare
-from tests.nlqr.test_riccati import (
+from tests.nlqr.riccati import (
     KINDS,
     assert_solved,
     norm,

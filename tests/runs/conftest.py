@@ -56,6 +56,7 @@ def result(status: Status = "complete", scale: float = 1.0) -> StudyResult:
     )
 
 
+WRITTEN = ["config.yaml", "data.nc", "decay.pdf", "decay.png", "summary.json"]
 TIMING = {"compile": 1.0, "run": 2.0}
 
 
