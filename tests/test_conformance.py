@@ -6,20 +6,22 @@ A method that is not among `CASES` fails the first test.
 import importlib
 import pkgutil
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chex import assert_trees_all_close
 
 import fineq
 from fineq import ddpm, nlqr, ntk, pift
 from fineq.errors import InputError
-from fineq.iterate import Method, check_step, solve, unroll
-from fineq.iterate.chunk import run_chunk
+from fineq.iterate import Method, Solution, check_step, solve, unroll
 from fineq.iterate.stepping import Given, stochastic_step
 from fineq.pift import hjb
+from tests.compiled import compilations
 
 KEY, STEPS = jax.random.key(7), 3
 
@@ -155,9 +157,21 @@ def test_linear_features_of_another_precision_are_refused():
         by.init(KEY, problem, None)
 
 
-def end(case: Case, dtype: Any, x: Any, key: Any = KEY) -> Any:
-    """What a few steps end with, as one pure function."""
-    return unroll(case.problem(dtype, x), case.method(x), key=key, num_steps=STEPS)
+# What a method does is compiled once and shared by the tests: one program of its start, one of a
+# step, one of a run that records all of them.
+@jax.jit
+def begun(by: Method, key: Any, problem: Any) -> Any:
+    return by.init(key, problem, None)
+
+
+@jax.jit
+def stepped(by: Method, key: Any, state: Any, problem: Any) -> tuple[Any, Any]:
+    return by.step(key, state, problem)
+
+
+def run(case: Case, x: float, key: Any = KEY) -> Solution:
+    problem, by = case.problem(np.float64, x), case.method(x)
+    return solve(problem, by, key=key, num_steps=STEPS, record=range(STEPS + 1))
 
 
 @each
@@ -168,7 +182,7 @@ def test_a_step_keeps_structure_shapes_and_the_precision_of_the_problem(case, dt
             case.problem(dtype, 1.0)
         return
     problem, by = case.problem(dtype, 1.0), in_precision(case.method(1.0), dtype)
-    state = by.init(KEY, problem, None)
+    state = begun(by, KEY, problem)
     check_step(stochastic_step, state, Given(by, problem, None), KEY)
     leaves = [jnp.asarray(x) for x in jax.tree.leaves(by.value(state, problem))]
     floats = {x.dtype for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)}
@@ -177,10 +191,10 @@ def test_a_step_keeps_structure_shapes_and_the_precision_of_the_problem(case, dt
 
 @each
 def test_new_numbers_compile_nothing(case):
-    solve(case.problem(np.float64, 1.0), case.method(1.0), key=KEY, num_steps=STEPS)
-    before = run_chunk._cache_size()
-    solve(case.problem(np.float64, 1.1), case.method(1.1), key=jax.random.key(8), num_steps=STEPS)
-    assert run_chunk._cache_size() == before
+    run(case, 1.0)
+    with compilations("run_chunk") as found:
+        run(case, 1.1, jax.random.key(8))
+    assert found == []
 
 
 def between(x: Any) -> Callable[[Any, Any], Any]:
@@ -197,18 +211,18 @@ def between(x: Any) -> Callable[[Any, Any], Any]:
 def test_a_batch_of_problems_numbers_and_seeds_equals_one_by_one(case):
     xs, keys = jnp.array([0.9, 1.0, 1.1]), jax.random.split(KEY, 3)
 
+    @jax.jit
     def one(x: Any, key: Any) -> Any:
         problem = jax.tree.map(between(x), low, high)
         return unroll(problem, case.method(x), key=key, num_steps=STEPS)
 
     low, high = case.problem(np.float64, 1.0), case.problem(np.float64, 1.1)
-    together = jax.vmap(one)(xs, keys)
+    together = jax.jit(jax.vmap(one))(xs, keys)
     for i in range(3):
-        alone = one(xs[i], keys[i])
-        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            # Other orders of summation, a few rounding units of numbers of order one, through
-            # STEPS steps and, in the worst of them, a small least-squares problem.
-            np.testing.assert_allclose(a[i], b, rtol=1e-7, atol=1e-8)
+        member = jax.tree.map(itemgetter(i), together)
+        # Other orders of summation, a few rounding units of numbers of order one, through
+        # STEPS steps and, in the worst of them, a small least-squares problem.
+        assert_trees_all_close(member, one(xs[i], keys[i]), rtol=1e-7, atol=1e-8)
 
 
 @each
@@ -216,19 +230,17 @@ def test_steps_by_hand_end_where_the_driver_ends(case):
     """A method remembers nothing but its state."""
     problem, by = case.problem(np.float64, 1.0), case.method(1.0)
     key_init, key_steps = jax.random.split(KEY)
-    found = solve(problem, by, key=KEY, num_steps=STEPS)
-    state = by.init(key_init, problem, None)
+    found = run(case, 1.0)
+    state = begun(by, key_init, problem)
     for t in range(found.stats.num_steps):
-        state, _ = by.step(jax.random.fold_in(key_steps, t), state, problem)
-    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(found.trace.state), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-8)
+        state, _ = stepped(by, jax.random.fold_in(key_steps, t), state, problem)
+    assert_trees_all_close(state, found.trace.state, rtol=1e-7, atol=1e-8)
 
 
 @each
 def test_a_state_that_is_not_finite_is_refused_and_never_kept(case):
     problem, by = case.problem(np.float64, 1.0), case.method(1.0)
-    state = by.init(KEY, problem, None)
-    following, info = by.step(KEY, state, problem)
+    following, info = stepped(by, KEY, begun(by, KEY, problem), problem)
     assert not by.diverged(following, info, problem)
     broken = jax.tree.map(
         lambda x: x * jnp.nan if jnp.issubdtype(x.dtype, jnp.floating) else x, following
@@ -238,8 +250,7 @@ def test_a_state_that_is_not_finite_is_refused_and_never_kept(case):
 
 @each
 def test_what_is_measured_are_arrays_by_name_from_the_start_on(case):
-    problem, by = case.problem(np.float64, 1.0), case.method(1.0)
-    found = solve(problem, by, key=KEY, num_steps=STEPS, record=range(STEPS + 1))
+    found = run(case, 1.0)
     assert found.trace.metrics
     for name, values in found.trace.metrics.items():
         assert name.isidentifier()

@@ -10,7 +10,7 @@ from jax import Array
 
 from fineq.errors import InputError
 from fineq.iterate import Method, Status, method, solve, static, unroll
-from fineq.iterate.chunk import run_chunk
+from tests.compiled import compilations
 
 
 @method
@@ -88,12 +88,13 @@ def test_a_method_says_when_it_is_done_and_what_it_refuses():
 
 def test_new_numbers_compile_nothing_and_a_new_choice_does():
     solve(H, Descent(0.5, tolerance=1e-9), num_steps=7)
-    before = run_chunk._cache_size()
-    found = solve(2 * H, Descent(0.3, tolerance=1e-3), start=jnp.array([3.0, 4.0]), num_steps=7)
-    assert run_chunk._cache_size() == before
+    with compilations("run_chunk") as compiled:
+        found = solve(2 * H, Descent(0.3, tolerance=1e-3), start=jnp.array([3.0, 4.0]), num_steps=7)
+    assert compiled == []
     np.testing.assert_allclose(found.value, np.array([3 * 0.4**7, 4 * 0.7**7]), rtol=1e-13)
-    solve(H, Descent(0.5, tolerance=1e-9, power=2), num_steps=7)
-    assert run_chunk._cache_size() == before + 1
+    with compilations("run_chunk") as compiled:
+        solve(H, Descent(0.5, tolerance=1e-9, power=2), num_steps=7)
+    assert len(compiled) == 1
 
 
 @pytest.mark.parametrize("options", [{}, {"tolerance": 0.1}, {"limit": 100.0}])

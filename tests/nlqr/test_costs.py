@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chex import assert_trees_all_close
 
 from fineq.errors import InputError
 from fineq.nlqr.adjoint import cost_and_gradient
@@ -84,12 +85,8 @@ def test_derivatives_in_system_and_points(horizon):
         jax.grad(lambda K, system, points: cost(K, system, points, horizon), argnums=(0, 1, 2))
     )
     theirs = jax.jit(jax.grad(by_trajectories, argnums=(0, 1, 2)))
-    for got, want in zip(
-        jax.tree.leaves(ours(K, system, points)),
-        jax.tree.leaves(theirs(K, system, points)),
-        strict=True,
-    ):
-        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-11)
+    found, expected = ours(K, system, points), theirs(K, system, points)
+    assert_trees_all_close(found, expected, rtol=1e-10, atol=1e-11)
 
 
 def test_hessian_by_forward_over_reverse():

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from chex import assert_max_traces
 
 from fineq.nlqr.features import Products, Sine
 from fineq.nlqr.identification import (
@@ -115,16 +116,14 @@ def test_too_few_active_inputs_are_seen():
 
 def test_the_sweep_over_samples_compiles_once():
     samples = one_step_samples(jax.random.key(0), make(), 20)
-    traces = []
 
     @jax.jit
+    @assert_max_traces(n=1)
     def recovered(num):
-        traces.append(num)
         return identify(samples, Sine(), 1.0, num).rank
 
     ranks = [int(recovered(num)) for num in (3, 9, 20)]
     assert ranks == sorted(ranks)
-    assert len(traces) == 1
 
 
 @pytest.mark.parametrize("num", [8, 9, 11, 14])

@@ -10,7 +10,6 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.iterate import Status, solve, unroll
-from fineq.iterate.chunk import run_chunk
 from fineq.nlqr import (
     Exact,
     Natural,
@@ -25,6 +24,7 @@ from fineq.nlqr import (
     optimum,
     psi,
 )
+from tests.compiled import compilations
 
 K0 = np.array([[0.3, -0.7, 0.2, 0.5], [1.0, 0.1, -0.4, 0.6]])
 
@@ -131,10 +131,11 @@ def test_new_numbers_compile_nothing():
     problem = make_problem(4)
     by = PolicyGradient(0.01, Exact(), radius=0.3, limit=1e9)
     solve(problem, by, start=K0, num_steps=7)
-    before = run_chunk._cache_size()
     other = jax.tree.map(lambda x: 1.1 * x, problem)
-    solve(other, PolicyGradient(0.02, Exact(), radius=0.4, limit=1e8), start=2 * K0, num_steps=7)
-    assert run_chunk._cache_size() == before
+    by = PolicyGradient(0.02, Exact(), radius=0.4, limit=1e8)
+    with compilations("run_chunk") as found:
+        solve(other, by, start=2 * K0, num_steps=7)
+    assert found == []
 
 
 def test_a_batch_of_seeds_and_step_sizes_equals_one_by_one():

@@ -1,9 +1,12 @@
 """Random systems: their norms after normalising, and the spectral radius against NumPy."""
 
+from operator import itemgetter
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chex import assert_trees_all_close
 
 from fineq.errors import InputError
 from fineq.nlqr.features import Sine, Zero
@@ -82,9 +85,8 @@ def test_pure_in_the_key_under_jit_and_vmap():
     keys, sizes = jax.random.split(jax.random.key(5), 3), jnp.array([0.5, 0.8, 0.9])
     batch = jax.jit(jax.vmap(draw))(keys, sizes)
     for i in range(3):
-        one = draw(keys[i], sizes[i])
-        for got, want in zip(jax.tree.leaves(batch), jax.tree.leaves(one), strict=True):
-            np.testing.assert_allclose(got[i], want, rtol=1e-13)
+        member = jax.tree.map(itemgetter(i), batch)
+        assert_trees_all_close(member, draw(keys[i], sizes[i]), rtol=1e-13)
     np.testing.assert_array_equal(batch.scale, sizes)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chex import assert_trees_all_close
 
 from fineq.errors import InputError
 from fineq.ntk import lanczos, spectral, stopping
@@ -183,8 +184,7 @@ def test_rules_over_seeds_equal_one_by_one(problem, spectrum):
     keys = jax.random.split(jax.random.key(6), 4)
     together = jax.jit(jax.vmap(rules))(keys)
     one_by_one = jax.tree.map(lambda *x: jnp.stack(x), *map(jax.jit(rules), keys))
-    for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(one_by_one)):
-        np.testing.assert_allclose(a, b, rtol=1e-9)
+    assert_trees_all_close(together, one_by_one, rtol=1e-9)
 
 
 def test_bad_input_has_a_sentence():

@@ -1,10 +1,13 @@
 """Linear-quadratic fine-tuning against dynamic programming by hand, moments and optimisation."""
 
+from operator import itemgetter
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
+from chex import assert_trees_all_close
 
 from fineq.ddpm.laws import gaussian, mixture
 from fineq.ddpm.schedules import constant_rate, linear_rate, make_schedule
@@ -182,9 +185,8 @@ def test_batches_and_single_instances_agree():
     batch = jax.tree.map(lambda *xs: jnp.stack(xs), *arrays)
     together = jax.jit(jax.vmap(lq.optimum))(batch)
     for i, one in enumerate(arrays):
-        alone = lq.optimum(one)
-        for x, y in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_allclose(x[i], y, rtol=1e-11, atol=1e-12)
+        member = jax.tree.map(itemgetter(i), together)
+        assert_trees_all_close(member, lq.optimum(one), rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("batch", [3, 300])  # one block of lanes, and two with padding
@@ -202,8 +204,7 @@ def test_many_sweeps_in_lanes_are_those_of_single_problems(batch: int):
         one = lq.pretrained(some[i]), None
         for _ in range(4):
             one = lq.policy_iteration(some[i], one[0])
-        for x, y in zip(jax.tree.leaves(many), jax.tree.leaves(one), strict=True):
-            np.testing.assert_allclose(x[i], y, rtol=1e-11, atol=1e-11)
+        assert_trees_all_close(jax.tree.map(itemgetter(i), many), one, rtol=1e-11, atol=1e-11)
 
 
 def test_derivatives_go_through_many_sweeps_at_once():

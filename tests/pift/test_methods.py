@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chex import assert_trees_all_close
 
 from fineq import pift, solve
 from fineq.errors import InputError
@@ -15,8 +16,7 @@ EXACT = {"rtol": 1e-11, "atol": 1e-12}
 
 
 def close(a, b, **tolerance):
-    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(x, y, **(tolerance or EXACT))
+    assert_trees_all_close(a, b, **(tolerance or EXACT))
 
 
 @pytest.fixture(scope="module", params=[diffusion, general])

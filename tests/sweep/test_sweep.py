@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chex import assert_trees_all_close
 
 from fineq.errors import InputError
 from fineq.iterate import every, iterate
 from fineq.sweep import Axis, Program, sweep
 from fineq.sweep.program import keys, shapes_of
+from tests.compiled import compilations
 from tests.sweep.common import SEEDS, Q, State, Walk, bits, init, measured, program, walk
 
 GROWING = Axis("q", [0.5, 2.0**100, 0.25])
@@ -45,8 +47,7 @@ def test_results_do_not_depend_on_the_block_size(block_size: int):
     whole, parts = sweep(program, [Q, SEEDS]), sweep(program, [Q, SEEDS], block_size=block_size)
     assert whole.block_size == 12
     assert parts.block_size <= block_size
-    for a, b in zip(jax.tree.leaves(whole.metrics), jax.tree.leaves(parts.metrics), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=4 * 4 * 2.0**-52 * 4)
+    assert_trees_all_close(whole.metrics, parts.metrics, rtol=0, atol=4 * 4 * 2.0**-52 * 4)
 
 
 def test_the_same_layout_gives_the_same_bits_in_any_chunks():
@@ -161,20 +162,17 @@ def test_inputs_reach_their_member():
         sweep(make, axes, inputs={"x0": {"part": values[0, 0]}})
 
 
-def test_traced_axes_share_one_compilation_and_new_values_need_none(
-    caplog: pytest.LogCaptureFixture,
-):
-    def compilations(axes: list[Axis]) -> int:
-        caplog.clear()
-        sweep(program, axes)
-        return sum("compilation of jit(run_chunk)" in message for message in caplog.messages)
+def test_traced_axes_share_one_compilation_and_new_values_need_none():
+    def compiled(axes: list[Axis]) -> int:
+        with compilations("run_chunk") as found:
+            sweep(program, axes)
+        return len(found)
 
-    with jax.log_compiles():
-        assert compilations([Axis("scale", [0.1, 0.2]), Q, SEEDS]) == 1
-        assert compilations([Axis("scale", [0.3, 0.4]), Axis("q", [0.1, 0.9, 0.3]), SEEDS]) == 0
-        # One for each static value at most; here both values make the same program.
-        static = Axis("kind", ["a", "b"], static=True)
-        assert compilations([static, Axis("scale", [0.3, 0.4]), Q, SEEDS]) == 0
+    assert compiled([Axis("scale", [0.1, 0.2]), Q, SEEDS]) == 1
+    assert compiled([Axis("scale", [0.3, 0.4]), Axis("q", [0.1, 0.9, 0.3]), SEEDS]) == 0
+    # One for each static value at most; here both values make the same program.
+    static = Axis("kind", ["a", "b"], static=True)
+    assert compiled([static, Axis("scale", [0.3, 0.4]), Q, SEEDS]) == 0
 
 
 def test_what_does_not_depend_on_the_member_is_kept_once():
