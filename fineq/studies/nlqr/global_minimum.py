@@ -232,7 +232,8 @@ def _figures(views: Sequence[View]) -> Iterable[figures.Figure]:
 
     def panel(piece: common.Slice, name: str, title: str, *over: str) -> figures.Panel:
         lines = tuple(
-            figures.Line(f"{kind}_{name}", text, piece.at) for kind, text in kinds.items()
+            figures.Line(f"{kind}_{name}", text, piece.at, missing="without a minimum")
+            for kind, text in kinds.items()
         )
         title = common.listed(title, piece.label)
         return figures.Panel(
