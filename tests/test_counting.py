@@ -81,11 +81,23 @@ def test_an_exponent_that_still_changes_refutes_no_limit():
     # x^-1/2 + 1: the exponent between neighbours falls to 0.
     bent = power_law(x, x**-0.5 + 0.1)
     assert curved(power, 0.05, "larger x") == ""
+    assert curved(power, 0.05, "larger x", -0.6, exact=False) == ""
     assert curved(bent, 0.05, "larger x").endswith("larger x decide")
     theory = Theory(-0.5, "~", "x^-1/2", margin=0.05)
     assert unless_holds(power, theory, "why") == ""
     assert unless_holds(bent, theory, "why") == "why"
     assert unless_holds(bent, None, "why") == ""
+
+
+def test_scattered_exponents_refute_no_limit_that_they_may_tend_to():
+    x = 4.0 ** np.arange(4)
+    # Between neighbours -0.26, -0.3, -0.34, the last one off by up to 0.1: they tend to -0.38 or so.
+    slopes = np.tile([-0.26, -0.3, -0.34], (6, 1))
+    slopes[:, 2] += np.linspace(-0.1, 0.1, 6)
+    y = np.exp(np.cumsum(np.c_[np.zeros(6), slopes * np.log(4.0)], axis=1))
+    law = power_law(x, y)
+    assert curved(law, 0.05, "larger x", -0.5, exact=False).endswith("larger x decide")
+    assert curved(law, 0.05, "larger x", -0.7, exact=False) == ""
 
 
 def test_errors_on_their_way_are_no_limit():

@@ -98,26 +98,40 @@ def transient(fits: Sequence[SequenceRate], margin: float) -> str:
     )
 
 
-def curved(law: PowerLaw, margin: float, larger: str, limit: float | None = None) -> str:
+def curved(
+    law: PowerLaw, margin: float, larger: str, limit: float | None = None, *, exact: bool = True
+) -> str:
     """Why an exponent is not that of a limit yet; empty where one exponent describes the range.
 
     Args:
         law: fitted.
         margin: on the exponent; twice that is the change over the range that it may have.
         larger: what to raise or lower to come closer to the limit.
-        limit: theory's exponent, for values that are exact: then one that still comes closer to it,
-            however slowly, is on its way.
+        limit: theory's exponent. Exact values that still come closer to it, however slowly, are on
+            their way; values that scatter are where it lies among what the seeds' exponents
+            between the last neighbours tend to, were the change to go on.
+        exact: whether the values have no scatter.
     """
     local = law.local_slopes[np.isfinite(law.local_slopes)]
     if local.size < 2:
         return ""
-    nearer = limit is not None and abs(local[-1] - limit) < abs(local[0] - limit)
-    if not nearer and abs(local[-1] - local[0]) <= 2 * margin:
+    on_its_way = limit is not None and (
+        abs(local[-1] - limit) < abs(local[0] - limit)
+        if exact
+        else _among(law.seed_extrapolated, limit)
+    )
+    if not on_its_way and abs(local[-1] - local[0]) <= 2 * margin:
         return ""
     return (
         f"the exponent between neighbouring points still changes, from {local[0]:.3g} to "
         f"{local[-1]:.3g}, and theory's is that of a limit: {larger} decide"
     )
+
+
+def _among(values: np.ndarray, limit: float) -> bool:
+    """Whether the interval of the values' median holds the limit."""
+    interval = median_interval(values[np.isfinite(values)])
+    return bool(interval.low <= limit <= interval.high)
 
 
 def still_falling(errors: np.ndarray, longer: str) -> str:

@@ -30,6 +30,7 @@ class PowerLaw:
         seeds_used: seeds with at least 2 usable points.
         points_used: [X], number of seeds with a usable point at each x.
         seed_slopes: [S], exponent of every seed, nan where it has too few points.
+        seed_extrapolated: [S], where every seed's exponents between neighbouring x tend to.
 
     """
 
@@ -46,6 +47,7 @@ class PowerLaw:
     seeds_used: int
     points_used: np.ndarray
     seed_slopes: np.ndarray = field(repr=False)
+    seed_extrapolated: np.ndarray = field(repr=False)
 
     @property
     def value(self) -> float:
@@ -55,9 +57,7 @@ class PowerLaw:
     @property
     def extrapolated(self) -> float:
         """Where exponents between x, 2x, 4x, ... tend to, were they affine in 1/x; from three."""
-        if self.local_slopes.size < 2:
-            return float("nan")
-        return float(2 * self.local_slopes[-1] - self.local_slopes[-2])
+        return float(_continued(self.local_slopes))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the fitted law at x, of the shape of x."""
@@ -133,7 +133,15 @@ def power_law(
         seeds_used=len(found),
         points_used=np.sum(usable, axis=0),
         seed_slopes=np.array([np.nan if fit is None else fit.slope for fit in fits]),
+        seed_extrapolated=_continued(local),
     )
+
+
+def _continued(local: np.ndarray) -> np.ndarray:
+    """Exponents `[..., X - 1]` between neighbours, continued past the last; nan below two."""
+    if local.shape[-1] < 2:
+        return np.full(local.shape[:-1], np.nan)
+    return 2 * local[..., -1] - local[..., -2]
 
 
 def _interval(found: list[Line], confidence: float) -> tuple[Interval, str]:

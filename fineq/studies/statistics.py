@@ -57,7 +57,7 @@ class Exponent:
             default: no limit is meant.
         larger: what to raise, to come closer to the limit.
         last: how many of the largest values are used; None: all.
-        limit: theory's exponent, for exact values: see `fineq.claims.counting.curved`.
+        limit: theory's exponent: see `fineq.claims.counting.curved`.
         exact: the numbers are exact, and what a fit of one seed misses is no scatter: the interval
             is that over the seeds' exponents.
         lost: seeds that diverged are fitted too, where they have numbers.
@@ -79,7 +79,8 @@ class Exponent:
         law = self.law(view)
         alike = view.study.alike
         measured = over_seeds(law.seed_slopes, alike) if self.exact or alike else law
-        return Got(measured, law.seeds_used, curved(law, self.margin, self.larger, self.limit))
+        why = curved(law, self.margin, self.larger, self.limit, exact=self.exact or alike)
+        return Got(measured, law.seeds_used, why)
 
     def drawn(self, view: View) -> Fit | None:
         """The fitted law as figures draw it."""

@@ -23,7 +23,7 @@ QUANTITIES = (
     *networks.PREDICTIONS,
 )
 WHOLE, EARLY = (
-    statistics.Exponent(name, "width", MARGIN, "larger network.widths")
+    statistics.Exponent(name, "width", MARGIN, "larger network.widths", limit=-0.5)
     for name in ("gap", "early_gap")
 )
 

@@ -24,7 +24,7 @@ QUANTITIES = (
     Quantity("operator", "distance of kernels, operator norm over N"),
 )
 SLOPES = {
-    quantity.name: Exponent(quantity.name, "width", MARGIN, "larger network.widths")
+    quantity.name: Exponent(quantity.name, "width", MARGIN, "larger network.widths", limit=-0.5)
     for quantity in QUANTITIES
 }
 
