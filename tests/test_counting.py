@@ -91,7 +91,7 @@ def test_an_exponent_that_still_changes_refutes_no_limit():
 
 def test_scattered_exponents_refute_no_limit_that_they_may_tend_to():
     x = 4.0 ** np.arange(4)
-    # Between neighbours -0.26, -0.3, -0.34, the last one off by up to 0.1: they tend to -0.38 or so.
+    # Between neighbours -0.26, -0.3, -0.34, the last off by up to 0.1: they tend to about -0.38.
     slopes = np.tile([-0.26, -0.3, -0.34], (6, 1))
     slopes[:, 2] += np.linspace(-0.1, 0.1, 6)
     y = np.exp(np.cumsum(np.c_[np.zeros(6), slopes * np.log(4.0)], axis=1))
