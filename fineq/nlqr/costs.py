@@ -27,7 +27,7 @@ from fineq.nlqr.infinite import InfiniteCost as InfiniteCost
 from fineq.nlqr.infinite import infinite_cost as infinite_cost
 from fineq.nlqr.lanes import Lanes, advance, at_states, closed_loop
 from fineq.nlqr.laws import Points
-from fineq.nlqr.problem import System
+from fineq.nlqr.problem import System, control, next_state, stage_cost
 from fineq.nlqr.rollout import rollout_costs
 
 Carry = TypeVar("Carry")
@@ -88,11 +88,20 @@ def _still(tangent: Any) -> bool:
 
 
 def _rolled_out(horizon: int, K: Array, system: System, points: Points) -> Array:
-    """The same cost in a form that reverse mode can run back through."""
-    loop = closed_loop(K, system)
-    start = at_states(system, points.points.T)
-    end = repeat(lambda lanes: advance(K, loop, system, lanes)[0], start, horizon)
-    return jnp.sum(points.weights * end.total)
+    """The same cost by steps of single states, whose reverse pass XLA makes faster than lanes'."""
+
+    def one(x: Array) -> tuple[Array, Array]:
+        u = control(system, K, x)
+        return next_state(system, x, u), stage_cost(system, x, u)
+
+    def step(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        x, total = carry
+        x, costs = jax.vmap(one)(x)
+        return x, total + costs
+
+    with jax.default_matmul_precision("highest"):
+        total = repeat(step, (points.points, jnp.zeros_like(points.weights)), horizon)[1]
+    return jnp.sum(points.weights * total)
 
 
 def regressor_sum(K: Array, system: System, points: Points, horizon: int) -> Array:
