@@ -1,7 +1,7 @@
 """Many small matrices at once, in the layout that compiles to fast code for their size.
 
 XLA has no fast kernel for thousands of 4x4 products: `Lanes` puts the batch last and writes
-products as sums over whole lanes; `Stack` keeps the batch first and calls the batched kernels,
+products as sums over whole lanes; `Stack` keeps the batch first and calls the batched routines,
 which win from dimension 8 on (measured on CPU, float64). Algorithms written against the shared
 methods run in either. `over_lanes` gives such an algorithm leading axes, `vmap` and cache-sized
 blocks.
@@ -178,8 +178,7 @@ def solve_positive(ops: Layout, S: Array, Y: Array, least: float = 0.0) -> Array
     return jnp.where(ops.spread(smallest_pivot > least), solution, jnp.nan)
 
 
-# No LAPACK in this file: jaxlib's batched kernels wait for work that they put into the thread pool
-# they run on, so that two of them at once hang a machine with two cores (jaxlib 0.10).
+# No LAPACK in this file, so that nothing here waits (`fineq.fast.lapack`).
 
 
 def eliminate(x: Array) -> tuple[Array, Array]:

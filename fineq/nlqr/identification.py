@@ -93,7 +93,7 @@ def identify(
     kept = jnp.arange(len(rows)) < (len(rows) if num is None else num)
     rows = jnp.where(kept[:, None], rows, 0.0)
     targets = jnp.where(kept[:, None], samples.x1, 0.0)
-    # One call of LAPACK: two at once can hang jaxlib 0.10 on two cores (see fineq.fast.lanes).
+    # One call of LAPACK: see fineq.fast.lapack.
     left, sizes, right = jnp.linalg.svd(rows, full_matrices=False)
     above = sizes > max(rows.shape) * jnp.finfo(dtype).eps * sizes[0]
     inverse = jnp.where(above, 1 / jnp.where(above, sizes, 1.0), 0.0)

@@ -52,8 +52,7 @@ def spectral_norm(M: Array) -> Array:
 def _spectral_norms(*matrices: Array) -> Array:
     """The largest singular value of each matrix with the same rows, 1 for one that is zero.
 
-    One batched decomposition of the matrices padded with zero columns: independent ones in one
-    program can block each other on the CPU's thread pool (jaxlib 0.10.2).
+    One batched decomposition of the matrices padded with zero columns: see `fineq.fast.lapack`.
     """
     width = max(M.shape[1] for M in matrices)
     padded = jnp.stack([jnp.pad(M, ((0, 0), (0, width - M.shape[1]))) for M in matrices])

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from fineq.ddpm.laws import Gaussian, gaussian
 from fineq.errors import InputError
+from fineq.fast.lapack import after
 from fineq.pift import lq, tilting
 from fineq.pift.problem import Mean, Problem
 from fineq.pift.simulation import simulate, simulate_from
@@ -52,9 +53,7 @@ def affine_bounds(problem: Problem) -> Bounds:
     beta, reward = jnp.min(problem.betas), arrays.terminal
     bridge = tilting.chain_bridge(arrays.A, arrays.b, problem.chain.covariances())
     marginal = beta * tilting.tilt(gaussian(*bridge.marginal(start)), reward, beta).log_mass
-    # One decomposition after the other: two batched ones at once can hang two cores.
-    marginal, bridge = lax.optimization_barrier((marginal, bridge))
-    value = tilting.tilt_bridge(bridge, reward, beta)[1]
+    value = tilting.tilt_bridge(after(marginal, bridge), reward, beta)[1]
     mean, covariance = start.moments()
     conditional = value(mean) + 0.5 * jnp.trace(value.P @ covariance)
     return Bounds(

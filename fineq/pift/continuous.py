@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from fineq.ddpm.chain import control_of
 from fineq.ddpm.laws import Gaussian, Mixture
 from fineq.ddpm.schedules import Schedule, rates
+from fineq.fast.lapack import after
 from fineq.pift import lq, tilting
 from fineq.pift.certificates import affine_bounds
 from fineq.pift.problem import Problem, Reward
@@ -47,15 +48,13 @@ def apart(problem: Problem, law: Gaussian, schedule: Schedule) -> Apart:
     """A chain of constant β on Gaussian data against its limit; exact."""
     arrays = lq.linear_quadratic(problem)
     best = lq.optimum(arrays)
-    # One decomposition after the other: two batched ones at once can hang two cores.
-    best, law = lax.optimization_barrier((best, law))
+    law = after(best, law)
     reward, beta = arrays.terminal, problem.betas[0]
 
     def limit(bar: Array) -> Quadratic:
         return tilting.tilt_bridge(tilting.bridge(law, bar), reward, beta)[1]
 
     exact = jax.vmap(limit)(schedule.alpha_bars[:-1])
-    best, exact = lax.optimization_barrier((best, exact))
     first = jax.tree.map(lambda a, b: a[0] - b[0], best.value, exact)
     start = problem.chain.start.moments()
 
@@ -78,7 +77,7 @@ def apart(problem: Problem, law: Gaussian, schedule: Schedule) -> Apart:
     inputs = (schedule.alphas, schedule.alpha_bars[:-1], *best.policy, exact)
     squares, pulls = jax.vmap(control)(inputs)
     short, clock = schedule.sigmas**2 / (1 - schedule.alphas) - 1, rates(schedule)
-    bound = affine_bounds(problem).conditional
+    bound = affine_bounds(after(exact, problem)).conditional
     return Apart(
         jnp.sqrt(mean_square(first, *start)),
         jnp.sqrt(jnp.sum(clock * squares) / jnp.sum(clock)),

@@ -9,10 +9,11 @@ arXiv 2412.18164 (`pift/continuous-time`).
 from typing import NamedTuple
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 from jax.typing import ArrayLike
 
 from fineq.ddpm.laws import Gaussian, gaussian
+from fineq.fast.lapack import after
 from fineq.pift import lq, tilting
 from fineq.pift.problem import Problem
 from fineq.pift.rewards import Quadratic
@@ -101,13 +102,11 @@ def divergences(
         reward: what both are tilted by.
         beta: at which price.
     """
-    # One decomposition after the other: two batched ones at once can hang two cores.
-    found, before = lax.optimization_barrier((found, before))
-    base = gaussian(*before)
+    base = gaussian(*after(found, before))
     own = gaussian_divergence(*found, _tilted(base, reward, beta))
-    own, law = lax.optimization_barrier((own, law))
+    law = after(own, law)
     data = gaussian_divergence(*found, _tilted(law, reward, beta))
-    data, law = lax.optimization_barrier((data, law))
+    law = after(data, law)
     return Terminal(own, data, gaussian_divergence(*before, law))
 
 

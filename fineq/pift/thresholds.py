@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from fineq.fast.lapack import after
 from fineq.pift import lq
 from fineq.pift.lq import LinearQuadratic, Solution
 from fineq.pift.problem import with_beta
@@ -57,13 +58,12 @@ def thresholds(arrays: LinearQuadratic) -> Thresholds:
         # Below well-posedness there is no optimum, and nothing to contract to.
         return found.well_posed & jnp.all(found.ratios < 1)
 
-    # One decomposition after the other: two batched ones at once can hang two cores.
     plain = threshold(arrays, contracts)
-    arrays, plain = lax.optimization_barrier((arrays, plain))
+    arrays = after(plain, arrays)
     posed = threshold(arrays, lambda found: found.well_posed)
-    arrays, posed = lax.optimization_barrier((arrays, posed))
+    arrays = after(posed, arrays)
     at = lq.optimum(with_beta(arrays, plain))
-    arrays, at = lax.optimization_barrier((arrays, at))
+    arrays = after(at, arrays)
     bridge = chain_bridge(arrays.A, arrays.b, arrays.L @ jnp.swapaxes(arrays.L, -1, -2))
     half = jnp.linalg.cholesky(bridge.C)
     conditional = jnp.linalg.eigvalsh(half.T @ arrays.terminal.P @ half)[-1]

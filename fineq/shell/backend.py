@@ -42,8 +42,7 @@ def prepare_jax() -> None:
             none.
     """
     refuse_flags()
-    # Batched LAPACK calls of XLA's CPU client wait inside the threads they need: with two threads,
-    # two calls at once wait forever (jaxlib 0.10.2).
+    # Threads enough for LAPACK calls that wait inside the threads they need: see fineq.fast.lapack.
     os.environ.setdefault("NPROC", str(max(LEAST_THREADS, os.cpu_count() or 1)))
     _choose_cache()
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")

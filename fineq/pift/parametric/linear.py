@@ -15,6 +15,7 @@ from jax import Array, lax
 from jax.typing import ArrayLike
 
 from fineq.errors import InputError
+from fineq.fast.lapack import after
 from fineq.iterate import Method, method, static
 from fineq.pift.doors import expect
 from fineq.pift.parametric.features import Features
@@ -108,8 +109,7 @@ def least_squares(phi: Array, target: Array, ridge: float = 0.0) -> Fit:
         normal = phi.T @ phi / N + ridge * jnp.eye(K, dtype=phi.dtype)
         found = jnp.linalg.solve(normal, phi.T @ target / N)
         return Fit(found, jnp.asarray(K), target - phi @ found)
-    # Q is not formed: together with a singular value decomposition, in batches, it can lock up
-    # XLA's thread pool on few cores.
+    # Q is not formed: that would be another LAPACK call beside these (see `fineq.fast.lapack`).
     _, s, Vt = jnp.linalg.svd(jnp.linalg.qr(phi, mode="r"))
     keep = s > jnp.finfo(phi.dtype).eps * max(phi.shape) * s[0]
     inverse = jnp.where(keep, 1 / jnp.where(keep, s, 1), 0)
@@ -131,9 +131,7 @@ def least_squares_each(features: Features, states: Array, wanted: Array, ridge: 
     """
     each = jax.vmap(lambda t, y: jax.vmap(lambda x: features(t, x))(y))
     phi = each(jnp.arange(states.shape[0]), states)
-    # Batched solves (`landing` targets) beside these decompositions hang few cores, and a barrier
-    # does not keep them apart: this makes the features wait for the targets.
-    phi = phi + jnp.minimum(jnp.abs(jnp.nan_to_num(jnp.sum(wanted))), 0)
+    phi = after(wanted, phi)  # which `landing` takes batched solves
     fit = partial(least_squares, ridge=ridge)
     if phi.ndim == 3:
         return jax.vmap(fit)(phi, wanted)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fineq import sweep
+from fineq.fast.lapack import after
 from fineq.pift import lq
 from fineq.pift.rewards import Quadratic
 from fineq.pift.rule import Rule
@@ -137,13 +138,13 @@ def inner_errors(study: Study, num_inner: int) -> Inner:
 
     def look(member: Member) -> Inner:
         arrays = lq.linear_quadratic(study.instance(member).problem)
-        # The barrier makes one LAPACK call wait for the other: two at once can hang two cores.
-        star, arrays = lax.optimization_barrier((lq.optimum(arrays).policy, arrays))
+        star = lq.optimum(arrays).policy
+        arrays = after(star, arrays)
         found = lq.nested(arrays, num_inner, study.config.inner.rule)  # type: ignore[arg-type]
-        after = jax.tree.map(lambda x: x[1:], found.value)
+        following = jax.tree.map(lambda x: x[1:], found.value)
         times = jnp.arange(arrays.betas.shape[0])
         fixed = jax.vmap(lambda t, v, A, b: lq.improve(arrays, t, v, A, b, "newton"))(
-            times, after, arrays.A, arrays.b
+            times, following, arrays.A, arrays.b
         )
         size = lq.size(arrays)
 
@@ -188,13 +189,13 @@ def measured_ratios(study: Study, num: int) -> Ratios:
     def look(member: Member) -> Ratios:
         arrays = lq.linear_quadratic(study.instance(member).problem)
         found = lq.optimum(arrays)
-        after = jax.tree.map(lambda x: x[1:], found.value)
+        following = jax.tree.map(lambda x: x[1:], found.value)
 
         def inner(t: Array, value: Quadratic, F: Array, f: Array) -> Array:
             return ratio(lambda m: lq.Policy(*lq.improve(arrays, t, value, *m)), lq.Policy(F, f))
 
         times = jnp.arange(arrays.betas.shape[0])
-        steps = jax.vmap(inner)(times, after, *found.policy)
+        steps = jax.vmap(inner)(times, following, *found.policy)
         return Ratios(ratio(lambda m: lq.policy_iteration(arrays, m)[0], found.policy), steps)
 
     return study.stages.measure("ratios", look, study.axes)

@@ -125,7 +125,7 @@ def _drawn_law(config: PiftConfig, key: Array) -> laws.Gaussian | laws.Mixture:
 
 def random_basis(key: Array, d: int, shape: tuple[int, ...], dtype: Any) -> Array:
     """Orthogonal matrices `[*shape, d, d]`, products of d random reflections (Stewart 1980)."""
-    # No LAPACK: two of its batched kernels at once can hang a machine with two cores.
+    # No LAPACK: see fineq.fast.lapack.
     z = jax.random.normal(key, (d, *shape, d), dtype)
     later = jnp.arange(d)[None] >= jnp.arange(d)[:, None]
     z = jnp.where(later.reshape(d, *(1,) * len(shape), d), z, 0.0)

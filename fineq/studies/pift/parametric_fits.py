@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 from jax import Array
 
 from fineq import sweep
 from fineq.errors import InputError
+from fineq.fast.lapack import after
 from fineq.keys import key_for
 from fineq.pift import lq
 from fineq.pift.certificates import Gap, certificate
@@ -62,7 +62,7 @@ def facing_of(study: Study, exact: paths.Costate | None, member: Member) -> fits
     problem = instance.problem
     if exact is None:
         policy = lq.optimum(lq.linear_quadratic(problem)).policy
-        problem, policy = jax.lax.optimization_barrier((problem, policy))
+        problem = after(policy, problem)
         exact = paths.costate_of(problem, AffineMean(*policy))
     key_paths = key_for(instance.key, "paths of an optimum")
     key_scale = key_for(instance.key, "paths of the pre-trained model")

@@ -10,10 +10,11 @@ from typing import Any, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from fineq import figures
 from fineq.claims import Theory
+from fineq.fast.lapack import after
 from fineq.pift import lq
 from fineq.pift.problem import with_beta
 from fineq.pift.rule import Rule
@@ -76,14 +77,14 @@ def _errors(study: common.Study, member: Member) -> Array:
     """Largest final over first error of nested PI-FT, `[rule]`."""
     arrays = with_beta(_quadratic(study, member), member["edge"] * member["times"])
     star = lq.optimum(arrays).policy
-    star, arrays = lax.optimization_barrier((star, arrays))
+    arrays = after(star, arrays)
     one = jnp.ones((), arrays.betas.dtype)
     first = lq.distance(lq.pretrained(arrays), star, one)
     errors = []
     for rule in RULES:
         found = lq.nested(arrays, study.config.inner.num_inner, rule)
         errors.append(lq.distance(found.policy, star, one) / first)
-        errors, arrays = lax.optimization_barrier((errors, arrays))
+        arrays = after(errors, arrays)
     return jnp.stack(errors)
 
 
