@@ -65,7 +65,7 @@ def basis(x: Array, low: Array, spacing: Array, num: int) -> Basis:
     s = (x - low) / spacing
     inside = jnp.clip(s, 0, num - 1)
     cell = jnp.clip(jnp.floor(inside).astype(jnp.int32), 0, num - 2)
-    f, beyond = inside - cell, s - inside
+    f, beyond = inside - cell.astype(x.dtype), s - inside
     value, first, second = (_polynomials(f, order) for order in range(3))
     value = [v + beyond * (a + 0.5 * beyond * b) for v, a, b in zip(value, first, second)]
     first = [(a + beyond * b) / spacing for a, b in zip(first, second)]
