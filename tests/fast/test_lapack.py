@@ -28,7 +28,7 @@ def test_in_the_compiled_program_one_call_takes_what_the_other_has_made():
         return first, jnp.linalg.eigh(after(first, y))[0]
 
     x = jnp.ones((4, 2, 2))
-    text = jax.jit(two).lower(x, x).compile().as_text()
+    text = str(jax.jit(two).lower(x, x).compile().as_text())
     lines = dict(re.findall(r"%([\w.-]+) = (.*)", text[text.index("ENTRY") :]))
     takes = {name: re.findall(r"%([\w.-]+)", line) for name, line in lines.items()}
     first, second = (name for name, line in lines.items() if "lapack" in line)
