@@ -208,7 +208,10 @@ def _around(views: Sequence[View]) -> Iterable[figures.Figure]:
         return figures.Panel(
             "curves",
             "multiple",
-            tuple(figures.Line(name, _without_radius(piece), piece.at) for piece in chosen),
+            tuple(
+                figures.Line(name, _without_radius(piece), piece.at, missing="no longer convex")
+                for piece in chosen
+            ),
             (
                 figures.Theory("at $K^*$", level=1.0),
                 figures.Theory(multiple, threshold=THEOREM_MULTIPLE),

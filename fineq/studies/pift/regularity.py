@@ -15,6 +15,7 @@ from fineq.pift.grid.measures import Measures, Thresholds, measures, thresholds
 from fineq.pift.grid.tensor import Grid
 from fineq.studies.common import Named
 from fineq.studies.pift import common
+from fineq.studies.pift.gridded_convergence import NEAR
 from fineq.studies.pift.grids import first_member, grid_of
 from fineq.studies.recipe import Found, Quantity, Recipe, View
 from fineq.sweep.stages import Member
@@ -270,11 +271,14 @@ def _best(view: View) -> figures.Panel:
 
 
 def _ratios(view: View) -> figures.Panel:
+    lines = {"rate": "measured", "local": "at the optimum"}
+    if np.allclose(view("rate"), view("local"), rtol=NEAR, atol=0):
+        lines = {"rate": "measured, and at the optimum"}
     return view.panel(
         "curves",
         "t",
-        {"rate": "measured", "local": "at the optimum"},
-        view.theory(r"$\rho_t$", "ratio", line=1),
+        lines,
+        view.theory(r"$\rho_t$", "ratio", line=len(lines) - 1),
         view.theory("$q_t$", "paper_ratio"),
         title="Inner iteration",
         log="y",
