@@ -21,7 +21,7 @@ _SHORT = 60.0  # ratio of the ends of a logarithmic axis that counts as short
 _DASHES = (0, (5, 2.5))
 _ANCHORS = np.linspace(0.12, 0.88, 9)
 _BESIDE = 0.055  # a theory line runs this fraction of the axis beside its measured line
-_MANY = 12  # from here on intervals are drawn as a band, not as bars
+MANY = 12  # from here on intervals are drawn as a band, not as bars
 _FEW_MEMBERS = 8  # quantiles of fewer members say little: the members themselves are drawn
 
 
@@ -313,7 +313,7 @@ def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line) -> None:
     colour, axes = sketch.palette[index], sketch.axes
     keep = np.isfinite(drawn.middle)
     x, y = drawn.x[keep], positive(axes, drawn.middle[keep])
-    few = len(x) <= _MANY
+    few = len(x) <= MANY
     joined = line.fit is None and not categories(sketch.dataset, sketch.panel)
     marker, style = ("o" if few or not joined else ""), ("-" if joined else "")
     axes.plot(x, y, color=colour, marker=marker, linestyle=style, gid=f"line:{index}", zorder=3)

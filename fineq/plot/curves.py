@@ -6,6 +6,7 @@ import numpy as np
 
 from fineq.figures import Fit, Line, Theory
 from fineq.plot.base import (
+    MANY,
     Sketch,
     all_theory,
     band_note,
@@ -26,7 +27,7 @@ from fineq.plot.style import ink
 
 _APART = 0.015  # of the axis: between the intervals of two shares at one x
 
-_TOGETHER = 0.03  # of the height: ends of lines that cannot be told apart
+_TOGETHER = 0.01  # of the height: ends of lines that cannot be told apart
 _ROOM = 0.35  # of the height
 
 
@@ -35,16 +36,20 @@ def curves(sketch: Sketch) -> None:
     _measured(sketch, "linear", "linear")
     for index, (line, drawn) in enumerate(zip(sketch.panel.lines, sketch.drawn)):
         intervals(sketch, index, drawn, line)
-        place = _apart(sketch, index)
-        if place is None:
-            tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
-        else:
-            colour = ink(sketch.palette[index])
-            sketch.tags.append(Tag(_text(line, drawn), colour, place, f"line:{index}"))
+        _tag(sketch, index, line, drawn)
     _theory(sketch)
     label_axes(sketch)
     sketch.note = "" if _has_own_intervals(sketch) else band_note(sketch)
     note_zeros(sketch)
+
+
+def _tag(sketch: Sketch, index: int, line: Line, drawn: Drawn) -> None:
+    """Label a measured line where it ends; where all end at one place, where it is for itself."""
+    text, place = _text(line, drawn), _apart(sketch, index)
+    if place is None:
+        tag_end(sketch, text, index, drawn.x, drawn.middle)
+    elif text:
+        sketch.tags.append(Tag(text, ink(sketch.palette[index]), place, f"line:{index}"))
 
 
 def _apart(sketch: Sketch, index: int) -> np.ndarray | None:
@@ -91,7 +96,7 @@ def fraction_panel(sketch: Sketch) -> None:
     for index, (line, drawn) in enumerate(zip(panel.lines, sketch.drawn)):
         drawn = _beside_others(sketch, index, drawn)
         intervals(sketch, index, drawn, line)
-        tag_end(sketch, _text(line, drawn), index, drawn.x, drawn.middle)
+        _tag(sketch, index, line, drawn)
     _theory(sketch)
     label_axes(sketch)
     trials = max(drawn.total for drawn in sketch.drawn)
@@ -99,7 +104,9 @@ def fraction_panel(sketch: Sketch) -> None:
 
 
 def _beside_others(sketch: Sketch, index: int, drawn: Drawn) -> Drawn:
-    """A line's points moved a little along x, so that intervals at one x stand side by side."""
+    """A line's points moved a little along x, so that bars at one x stand side by side."""
+    if drawn.x.size > MANY:
+        return drawn
     to_axes = sketch.axes.transScale + sketch.axes.transLimits
     points = to_axes.transform(np.stack([drawn.x, np.full(drawn.x.size, 0.5)], axis=1))
     points[:, 0] += _APART * (index - (len(sketch.drawn) - 1) / 2)
