@@ -12,7 +12,9 @@ STAMP       := $(BASE)$(if $(EXTRA),-$(EXTRA))
 # so that the set-up does not depend on what was released since.
 INSTALL     := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
 CHECK       := found=$$($(PYTHON) -m pip check --disable-pip-version-check) || { echo "$$found"; exit 1; }
-PYTEST      := $(PYTHON) -m pytest -n 2 --dist loadfile
+# Each worker begins with half of the tests in order, so that what a file shares is made once, and
+# takes over some of the other's when it has none left.
+PYTEST      := $(PYTHON) -m pytest -n 2 --dist worksteal
 
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 

@@ -1,5 +1,6 @@
 """Which fields a study reads, found by tracing it: nothing is compiled and little is computed."""
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ import jax
 import numpy as np
 
 from fineq.iterate.record import record_points
+from fineq.settings.config import RunConfig
+from fineq.settings.effects import unread
+from fineq.settings.fields import flatten, leaves
+from fineq.studies.area import Area
 from fineq.sweep import Axis, Program, SweepResult
 from fineq.sweep.axes import parts_of
 from fineq.sweep.blocks import example_of
@@ -18,6 +23,33 @@ from fineq.sweep.stages import Stages
 
 # Where every field is read, for its help or to check it.
 EVERYWHERE = ("fields.py", "config.py", "effects.py", "reads.py", "compose.py")
+
+
+# Read where a study is set up, before it runs; `covariances` stand beside `means`.
+BEFORE = {"system.source", "target.name", "target.d", "data.covariances", "setting"}
+BEFORE |= {field.name for field in dataclasses.fields(RunConfig)}
+# Of kernel_limit it only says which widths are allowed.
+BEFORE |= {"network.start", *(f"system.{name}" for name in "ABCQR")}
+# Read, and then replaced by an axis of the study, or not used by the method that was chosen.
+HARMLESS = {
+    "descent.start": {"initialisation", "global", "landscape", "sample_complexity"},
+    "descent.start_radius": {"robustness", "lipschitz_sweep", "linear_convergence"},
+    "estimator.radius": {"robustness", "linear_convergence", "initialisation"},
+    "floors.num_rollouts": {"linear_convergence"},
+    "floors.radii": {"linear_convergence"},
+    "system.n": {"exact_recovery"},
+    "system.p": {"exact_recovery"},
+    "data.constant": {"inputs"},
+    "data.num": {"inputs", "generalisation", "assumptions"},
+    "data.num_test": {"kernel_limit"},
+    "data.weight": {"kernel_limit"},
+    "descent.step": {"kernel_limit", "assumptions"},
+    "beta": {"threshold"},
+    "reward.curvature": {"threshold"},
+    "schedule.num_steps": {"terminal_law", "continuous_limit"},
+    "schedule.variance": {"terminal_law", "continuous_limit"},
+    "parametric.batches": {"parametric"},
+}
 
 
 class Traced(Stages):
@@ -128,3 +160,12 @@ def recorded(config: Any) -> Iterator[set[str]]:
     finally:
         for kind in blocks:
             del kind.__getattribute__
+
+
+def assert_reads(area: Area, config: Any, read: set[str]) -> None:
+    """Both ways: what the table calls read is read, and what it calls unread is not."""
+    values = {leaf.path: leaf.value for leaf in leaves(config)}
+    known = values | {f"sweep.{path}": axis for path, axis in flatten(config.sweep).items()}
+    idle = {path for path in values if unread(path, area.effects, known) is not None}
+    assert values.keys() - idle - read - BEFORE == set()
+    assert {path for path in idle & read if config.study not in HARMLESS.get(path, ())} == set()

@@ -18,8 +18,8 @@ def _reduced():
     ("x", "sentence"),
     [
         (
-            [[0.0, 1.0], [1.5, -3.0]],
-            r"points must lie in \[-1, 1\]\^2, but 1 of 2 points do not and the largest "
+            [[0.0, 1.0], [1.5, 0.0], [0.5, -3.0]],
+            r"points must lie in \[-1, 1\]\^2, but 2 of 3 points do not and the largest "
             r"coordinate is 3: scale=True scales them",
         ),
         ([[0.0], [np.nan]], r"points must be finite, but its entry \[1, 0\] is nan"),

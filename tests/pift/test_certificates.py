@@ -131,6 +131,14 @@ def test_running_rewards_count():
     assert with_.gap.value == pytest.approx(float(without.gap.value), rel=1e-10)
 
 
+def test_prices_that_vary_bound_by_the_least_of_them():
+    """E e^{R/β} is of the pre-trained chain, which no price changes."""
+    key, prices = jax.random.key(0), jnp.array([2.0, 0.7, 1.0, 3.0])
+    varied, least = (certificate(key, problem(4, beta), None, 64, 4) for beta in (prices, 0.7))
+    assert varied.marginal == least.marginal
+    assert varied.conditional == least.conditional
+
+
 def test_any_law_and_reward():
     law = mixture([0.5, 0.5], [[-1.5], [1.5]], [[[0.25]], [[0.25]]])
     wave = rewards.Wave(jnp.ones(1), jnp.asarray(1.0), jnp.asarray(0.5), jnp.asarray(0.3))

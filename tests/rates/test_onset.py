@@ -92,3 +92,12 @@ def test_rates_that_differ_by_seed_and_end_at_a_floor():
     rate = linear_rate(k, errors)
     assert rate.verdict == "linear"
     assert rate.slope == pytest.approx(np.median(slopes), rel=0.05)
+
+
+def test_the_flattening_is_that_of_the_last_record_over_the_length_of_the_window():
+    k = np.arange(100, 400)  # a window that begins away from 0 tells its length from its end
+    fit = linear_rate(k, np.exp(-0.05 * (k - 100)) + 1e-4).per_seed[0]
+    lift = fit.floor / np.exp(fit.intercept + fit.slope * fit.end)
+    length = fit.slope * (fit.end - fit.burn_in)
+    assert 0 < fit.flattening < 1
+    assert fit.flattening == pytest.approx(6 * lift / length**2, rel=1e-12)
