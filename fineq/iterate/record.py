@@ -1,5 +1,6 @@
 """At which iterations metrics are recorded, and how a run is cut into chunks between them."""
 
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,10 @@ MAX_STEPS = np.iinfo(np.int32).max
 
 
 def _check(name: str, value: int, low: int) -> None:
+    try:
+        operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} must be an integer, got {value!r}") from None
     if not low <= value <= MAX_STEPS:
         raise InputError(f"{name} must be between {low} and {MAX_STEPS}, got {value}")
 
@@ -41,6 +46,8 @@ def record_points(num_steps: int, record: np.ndarray | list[int] | None = None) 
     points = np.asarray(record)
     if points.size and not np.issubdtype(points.dtype, np.integer):
         raise InputError(f"record must hold integers, got dtype {points.dtype}")
+    if points.ndim > 1:
+        raise InputError(f"record must have 1 axis, got shape {points.shape}")
     if points.size and not 0 <= points.min() <= points.max() <= num_steps:
         raise InputError(
             f"record must lie in [0, {num_steps}], got values from {points.min()} to {points.max()}"

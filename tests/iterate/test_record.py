@@ -41,6 +41,8 @@ def test_even_record_points_and_given_ones():
         (lambda: record_points(5, [6]), r"record must lie in \[0, 5\]"),
         (lambda: record_points(5, np.asarray([0.5])), "record must hold integers"),
         (lambda: every(2**31), "num_steps must be between 0"),
+        (lambda: record_points(2.5), "num_steps must be an integer, got 2.5"),  # type: ignore[arg-type]
+        (lambda: record_points(5, np.asarray([[1, 2]])), "record must have 1 axis"),
     ],
 )
 def test_bad_budgets_and_records_are_refused(call: Any, said: str):
