@@ -25,6 +25,7 @@ from fineq.iterate.stepping import (
     step_and_judge,
     stochastic_step,
 )
+from fineq.keys import is_key
 from fineq.rates import Rate, linear_rate
 
 
@@ -106,12 +107,19 @@ def _begin(key: Array | None, given: Given, start: Any) -> Any:
 
 
 def _keys(method: Method, key: Array | None) -> tuple[Array | None, Array | None]:
+    if not isinstance(method, Method):
+        given = method.__name__ if isinstance(method, type) else repr(method)
+        raise InputError(f"method must be a Method, such as PolicyGradient(...), got {given}")
     if key is None:
         if method.draws:
             raise InputError(
                 f"{type(method).__name__} draws random numbers: give key=jax.random.key(...)"
             )
         return None, None
+    # A key of the older kind is an array of words, [2] or [4].
+    if not hasattr(key, "dtype") or key.ndim != int(not is_key(key)):
+        got = f"shape {key.shape}" if hasattr(key, "dtype") else repr(key)
+        raise InputError(f"key must be one random key, jax.random.key(...), got {got}")
     key_init, key_steps = jax.random.split(key)
     return key_init, key_steps
 

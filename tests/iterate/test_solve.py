@@ -150,3 +150,23 @@ def test_the_function_is_not_hidden_by_a_module():
     assert fineq.solve is solve
     assert "solve" in dir(fineq)
     assert fineq.nlqr.__name__ == "fineq.nlqr"
+
+
+@pytest.mark.parametrize("given", [Descent, None])
+def test_what_is_no_method_is_refused(given: Any):
+    with pytest.raises(InputError, match="method must be a Method"):
+        solve(H, given, num_steps=1)
+
+
+@pytest.mark.parametrize(
+    "key", [0, jnp.zeros((2, 2), jnp.uint32), jax.random.split(jax.random.key(0), 3)]
+)
+def test_what_is_not_one_key_is_refused(key: Any):
+    with pytest.raises(InputError, match="key must be one random key"):
+        solve(H, Walk(), key=key, num_steps=1)
+
+
+def test_a_key_of_the_older_kind_is_a_key():
+    old, new = (make(0) for make in (jax.random.PRNGKey, jax.random.key))
+    values = [solve(H, Walk(), key=key, num_steps=2).value for key in (old, new)]
+    np.testing.assert_array_equal(*values)
