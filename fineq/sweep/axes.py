@@ -198,7 +198,7 @@ def assemble(axes: list[Axis], parts: Sequence[np.ndarray]) -> np.ndarray:
     """Arrays [M, ...], one for each static combination, as one array [*axes, ...]."""
     order = _order(axes)
     stacked = np.stack(parts)
-    whole = stacked.reshape(*(len(axes[i]) for i in order), *stacked.shape[2:])
+    whole = stacked.reshape((*(len(axes[i]) for i in order), *stacked.shape[2:]))
     return whole.transpose([*np.argsort(order), *range(len(axes), whole.ndim)])
 
 

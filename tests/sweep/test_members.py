@@ -189,3 +189,7 @@ def test_spread_over_devices_it_is_the_same_to_rounding(tmp_path: Path):
     run_python(DEVICES, str(tmp_path), XLA_FLAGS="--xla_force_host_platform_device_count=8")
     for devices in (8, 5, 1):
         assert_close(np.load(tmp_path / f"{devices}.npy"), by_vmap().x)
+
+
+def test_no_axes_are_one_member():
+    assert over_members(lambda member: jnp.float32(2.0), []).values == np.float32(2.0)
