@@ -97,6 +97,11 @@ def initial_policy(problem: Any, start: ArrayLike | None) -> Array:
         InputError: for a start that does not fit the problem.
     """
     if not isinstance(problem, Problem):
+        if start is None:
+            raise InputError(
+                f"only a Problem, which build_problem makes, has a K_lin to start from, got a "
+                f"{type(problem).__name__}: give a start"
+            )
         return real_array("start", start, 2)
     if start is None:
         return linear_policy(problem.system).K
