@@ -24,6 +24,7 @@ from fineq.ddpm.chain import AffineChain, ExactScore, Score, gaussian_chain, mea
 from fineq.ddpm.laws import Gaussian, Law, standard_normal
 from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
+from fineq.pift.rewards import Quadratic
 
 
 class Mean(Protocol):
@@ -177,8 +178,15 @@ def make_problem(
 ) -> Problem:
     """A problem with one β or a schedule of them `[T]`.
 
-    On concrete numbers raises `InputError` for β <= 0, σ = 0, or a schedule of another length.
+    Raises `InputError` for a reward that is no function, or whose coefficients have another
+    dimension; on concrete numbers also for β <= 0, σ = 0, or a schedule of another length.
     """
+    if not callable(reward):
+        raise InputError(f"reward must be a function of a point, got {reward!r:.60}")
+    if isinstance(reward, Quadratic) and reward.p.shape[-1] != chain.d:
+        raise InputError(
+            f"the chain has d = {chain.d}, but the reward has d = {reward.p.shape[-1]}"
+        )
     betas = real_array("beta", beta).astype(chain.sigmas.dtype)
     if betas.ndim > 1 or (betas.ndim == 1 and betas.shape[0] != chain.num_steps):
         raise InputError(

@@ -249,6 +249,10 @@ def test_prices_are_checked():
     silent = chain._replace(sigmas=chain.sigmas.at[2].set(0.0))
     with pytest.raises(InputError, match="σ of step 2 must be above 0"):
         make_problem(silent, linear([1.0]), 1.0)
+    with pytest.raises(InputError, match="the chain has d = 1, but the reward has d = 2"):
+        make_problem(chain, linear([1.0, 2.0]), 1.0)
+    with pytest.raises(InputError, match=r"reward must be a function of a point, got 3\.0"):
+        make_problem(chain, 3.0, 1.0)  # type: ignore[arg-type]
 
 
 def test_of_an_asymmetric_reward_the_symmetric_part_counts_and_misfits_are_named():

@@ -123,7 +123,11 @@ def checked(lq: LinearQuadratic, policy: Policy) -> Policy:
     """The policy, if its arrays fit the problem.
 
     Raises:
-        InputError: for arrays of other shapes.
+        InputError: for what is no policy, or arrays of other shapes.
     """
+    if not isinstance(policy, Policy):
+        raise InputError(
+            f"a policy has F and f, as a solution's value, got {type(policy).__name__}"
+        )
     F = shaped("the policy's F", policy.F, lq.A.shape, lq.A.dtype)
     return Policy(F, shaped("the policy's f", policy.f, lq.b.shape, lq.b.dtype))
