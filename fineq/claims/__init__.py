@@ -12,7 +12,8 @@ The verdict is
 
 and comes with a reason in a sentence, which for `inconclusive` says what would decide it.
 
-Each area registers the ids, statements and sources of its claims in `fineq/studies/<area>/claims.py`.
+Each area registers the ids, statements and sources of its claims, in
+`fineq/studies/<area>/claims.py`.
 """
 
 from fineq.claims.claim import Claim

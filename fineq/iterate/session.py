@@ -8,7 +8,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from fineq.errors import ResourceError
+from fineq.errors import InputError, ResourceError
 from fineq.iterate.chunk import Recorded
 from fineq.iterate.core import Carry
 from fineq.iterate.driver import Call, Snapshot, drive, fresh, to_host
@@ -22,6 +22,11 @@ class Keeper:
     """Saves snapshots to a store when enough time has passed, finished ones before running ones."""
 
     def __init__(self, store: Store | None, seconds: float) -> None:
+        if not (store is None or hasattr(store, "load")):
+            raise InputError(
+                "store must be a fineq.iterate.Store, such as "
+                f"fineq.runs.checkpoint.Checkpoints(folder), got {store!r}"
+            )
         self._store = store
         self._seconds = seconds
         self._last = time.monotonic()

@@ -61,13 +61,17 @@ def optimum(
         K*, its cost, the curvature there, and how it ended: see `Optimum`.
 
     Raises:
-        InputError: for a start that does not fit, or another method.
+        InputError: for what is no problem, a start that does not fit, or another method.
 
     Warns:
         PrecisionWarning: where JAX has no float64: the optimum is no exact reference then.
     """
     if method not in (None, "newton", "lbfgs"):
         raise InputError(f"method must be 'newton' or 'lbfgs', got {method!r}")
+    if not isinstance(problem, Problem):
+        raise InputError(
+            f"problem must be a Problem, which build_problem makes, got a {type(problem).__name__}"
+        )
     prefer_float64("nlqr.optimum")
     dtype = problem.system.A.dtype
     p, m = problem.system.policy_shape

@@ -14,7 +14,7 @@ from jax.typing import ArrayLike
 from fineq.errors import InputError
 from fineq.iterate import Method, method, static
 from fineq.nlqr.gradients import Estimator, Exact
-from fineq.nlqr.gradients.info import draws
+from fineq.nlqr.gradients.info import check_gradient, draws
 from fineq.nlqr.objective import expected_cost
 from fineq.nlqr.policies import initial_policy
 from fineq.nlqr.problem import Problem
@@ -67,6 +67,9 @@ class PolicyGradient(Method):
     limit: Any = jnp.inf
     tolerance: Any = None
     keep_policy: bool = static(default=False)
+
+    def __post_init__(self) -> None:
+        check_gradient(self.gradient)
 
     @property
     def draws(self) -> bool:  # type: ignore[override]

@@ -166,6 +166,11 @@ def test_what_is_not_one_key_is_refused(key: Any):
         solve(H, Walk(), key=key, num_steps=1)
 
 
+def test_a_path_is_no_store():
+    with pytest.raises(InputError, match=r"such as fineq.runs.checkpoint.Checkpoints\(folder\)"):
+        solve(H, Descent(0.1), num_steps=1, store="kept")  # type: ignore[arg-type]
+
+
 def test_a_key_of_the_older_kind_is_a_key():
     old, new = (make(0) for make in (jax.random.PRNGKey, jax.random.key))
     values = [solve(H, Walk(), key=key, num_steps=2).value for key in (old, new)]

@@ -82,6 +82,8 @@ def test_methods_measure_beside_a_reference(method):
 
 def test_the_door():
     problem = make_problem()
+    with pytest.raises(InputError, match="problem must be a Problem, which build_problem makes"):
+        optimum(problem.system)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="method must be 'newton' or 'lbfgs', got 'sgd'"):
         optimum(problem, method="sgd")
     with pytest.raises(InputError, match=r"start must have shape \(1, 4\)"):

@@ -162,6 +162,10 @@ def test_what_does_not_fit_is_said():
         solve(problem, PolicyGradient(0.1), start=K0[:, :3], num_steps=2)
     with pytest.raises(InputError, match="a reference must have K and cost"):
         solve(problem, PolicyGradient(0.1), start=K0, reference=jnp.asarray(K0), num_steps=2)
+    with pytest.raises(InputError, match=r"such as Exact\(\), got Exact"):
+        PolicyGradient(0.1, Exact)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"such as Exact\(\), got 3"):
+        Natural(3)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="rule must be 'fixed' or 'adam', got 'momentum'"):
         solve(problem, PolicyGradient(0.1, rule="momentum"), start=K0, num_steps=2)
 

@@ -40,6 +40,16 @@ class Estimator(Protocol):
         ...
 
 
+def check_gradient(gradient: Any) -> None:
+    """Raise `InputError` for what is no gradient, such as its class: `Exact` in place of `Exact()`.
+
+    Gradients are static, so that this costs nothing where a method is rebuilt while tracing.
+    """
+    if isinstance(gradient, type) or not callable(gradient):
+        given = gradient.__name__ if isinstance(gradient, type) else repr(gradient)
+        raise InputError(f"gradient must be one of nlqr.gradients, such as Exact(), got {given}")
+
+
 def draws(gradient: Estimator) -> bool:
     """Whether a gradient uses its key; so it does unless it says otherwise."""
     return getattr(gradient, "draws", True)

@@ -12,7 +12,15 @@ from jax import Array, lax
 
 from fineq.nlqr.costs import regressor_sum
 from fineq.nlqr.gradients.exact import Exact
-from fineq.nlqr.gradients.info import Estimator, GradientInfo, Scalar, draws, horizon_of, points_of
+from fineq.nlqr.gradients.info import (
+    Estimator,
+    GradientInfo,
+    Scalar,
+    check_gradient,
+    draws,
+    horizon_of,
+    points_of,
+)
 from fineq.nlqr.gradients.sampling import check_counts
 from fineq.nlqr.laws import Points
 from fineq.nlqr.problem import Problem, System
@@ -44,6 +52,7 @@ class Natural:
     horizon: int | None = None
 
     def __post_init__(self) -> None:
+        check_gradient(self.gradient)
         check_counts(self.horizon, 1)
 
     @property
