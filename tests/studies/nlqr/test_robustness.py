@@ -59,7 +59,7 @@ def test_exact_descent_with_one_over_h_lowers_the_cost_where_the_system_is_nearl
 
 
 def lowered(descents, config=None, **values):
-    return said(claims(run, descents, config, **values), "lowers the T-step cost")
+    return said(claims(run, descents, config, **values), "lowers the T-step cost", "ℓ = 0.5")
 
 
 def test_one_system_refutes_a_claim_about_all(descents):
