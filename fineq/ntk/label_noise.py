@@ -77,7 +77,8 @@ def nodes_for(process: Process, law: Target, t: Array, bound: float) -> int:
     t64 = np.asarray(t, np.float64)
     a, h = (np.asarray(f(process, t64)) for f in (alpha, variance))
     bound = max(bound, 1e-3)
-    step = np.minimum(np.sqrt(h) / 4, h / (a * 2 * bound * np.sqrt(law.d)))
+    with np.errstate(divide="ignore"):  # α rounds to 0 at late t: no point is told from another
+        step = np.minimum(np.sqrt(h) / 4, h / (a * 2 * bound * np.sqrt(law.d)))
     wanted = np.max(2 * (a * bound + _DEVIATIONS * np.sqrt(h)) / step)
     return int(2 * np.ceil(min(wanted, _LIMITS[law.d]) / 2)) + 1
 

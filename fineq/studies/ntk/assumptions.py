@@ -99,7 +99,8 @@ def _cannot_tell(view: View, got: statistics.Got) -> str:
 
 
 def _steepest(view: View) -> float:
-    slope = view("lipschitz") / view("bound")
+    with np.errstate(invalid="ignore"):  # 0 by 0 where α rounds to 0
+        slope = view("lipschitz") / view("bound")
     return np.nanmax(slope) if np.isfinite(slope).any() else np.nan
 
 
