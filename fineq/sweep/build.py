@@ -9,9 +9,9 @@ from fineq.errors import InputError
 from fineq.iterate.chunk import Compiled, Layout, compile_ahead, compile_chunk, measure, num_slots
 from fineq.iterate.steps import step_name, takes_key
 from fineq.sweep.axes import SEED, Members
-from fineq.sweep.blocks import Fitted, Resources, check_host, example_of, fit, pick
+from fineq.sweep.blocks import Fitted, Resources, check_host, example_of, fit, with_members
 from fineq.sweep.memory import tree_bytes
-from fineq.sweep.program import Block, Program, Shapes, prepare, shapes_of
+from fineq.sweep.program import Block, Member, Program, Shapes, prepare, shapes_of
 
 
 class Built(NamedTuple):
@@ -34,12 +34,12 @@ class Built(NamedTuple):
 
 
 def _build_for(
-    program: Program, shapes: Shapes, members: Members, num_records: int, use: Resources, size: int
+    program: Program, shapes: Shapes, one: Member, num_records: int, use: Resources, size: int
 ) -> Built:
     slots = num_slots(program.rules, shapes.carry, shapes.problem, num_records, size)
     layout = Layout(shapes.mapped, use.spread)
     static = (program.init, program.rules, slots, size, layout, shapes.tree)
-    prepared = compile_ahead(prepare, static, (pick(members, 0, size, use),))
+    prepared = compile_ahead(prepare, static, (with_members(one, size, use.sharding),))
     block = prepared.call.out_info
     chunk = compile_chunk(
         program.rules,
@@ -74,9 +74,10 @@ def build(
             f"{name}: {step_name(program.step)} draws, and needs an axis named {SEED} that is "
             f"not static, got {names}"
         )
-    shapes = shapes_of(program, example_of(members))
+    one = example_of(members)
+    shapes = shapes_of(program, one)
     check_host(name, members, kept_bytes(program, shapes, num_records), use)
     leaves = zip(jax.tree.leaves(shapes.problem), shapes.mapped, strict=True)
     each = tree_bytes((shapes.carry, [leaf for leaf, axis in leaves if axis == 0]))
-    compile_for = partial(_build_for, program, shapes, members, num_records, use)
+    compile_for = partial(_build_for, program, shapes, one, num_records, use)
     return fit(name, members.num, each, use, compile_for)
