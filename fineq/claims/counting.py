@@ -129,8 +129,8 @@ def curved(
 
 
 def _among(values: np.ndarray, limit: float) -> bool:
-    """Whether the interval of the values' median holds the limit."""
-    interval = median_interval(values[np.isfinite(values)])
+    """Whether the interval over the seeds' values holds the limit."""
+    interval = over_seeds(values)
     return bool(interval.low <= limit <= interval.high)
 
 
