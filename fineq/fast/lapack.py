@@ -2,8 +2,8 @@
 
 jaxlib's batched LAPACK routines wait for work that they put into the thread pool they run on: on a
 machine with two cores, two of them side by side can wait for each other forever (seen in jaxlib
-0.10.2). XLA runs side by side what does not depend on each other, and of an
-order made by `lax.optimization_barrier` nothing is left in the compiled program.
+0.10.2). XLA runs side by side what does not depend on each other, and of an order made by
+`lax.optimization_barrier` nothing is left in the compiled program.
 """
 
 from typing import Any
