@@ -15,12 +15,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from benchmarks.timing import Row
+from fineq.optimiser import Optimiser
 from fineq.pift import lq
 from fineq.pift.parametric import linear
 from fineq.pift.parametric.error import Reference, reference_on_paths
 from fineq.pift.parametric.features import Scale, polynomial, standard_scale
 from fineq.pift.parametric.networks import NetworkCostate, network
-from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.parametric.paths import costate_of
 from fineq.pift.parametric.training import (
     NetworkAscent,

@@ -19,10 +19,10 @@ from jax import Array, lax
 
 from fineq.errors import InputError
 from fineq.iterate import Method, method, static
+from fineq.optimiser import Descent, Optimiser
 from fineq.pift.doors import expect
 from fineq.pift.parametric.features import standard_scale
 from fineq.pift.parametric.networks import NetworkCostate, network
-from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.parametric.paths import (
     Paths,
     Target,
@@ -77,9 +77,7 @@ class TrainingInfo(NamedTuple):
 
 def begin(costate: NetworkCostate, optimiser: Optimiser) -> Training:
     """Training before its first step."""
-    variables = costate.variables
-    moments = optimiser.transform().init(variables)
-    return Training(costate, variables, moments, jnp.zeros((), jnp.int32))
+    return Training(costate, *optimiser.begin(costate.variables)[1:])
 
 
 def loss(costate: NetworkCostate, times: Array, gain: Array, states: Array, wanted: Array) -> Array:
@@ -89,13 +87,8 @@ def loss(costate: NetworkCostate, times: Array, gain: Array, states: Array, want
 
 
 def _update(optimiser: Optimiser, state: Training, gradient: Any) -> Training:
-    variables = state.costate.variables
-    step, moments = optimiser.transform().update(gradient, state.moments, variables)
-    variables = optax.apply_updates(variables, step)
-    n = jnp.asarray(state.num_updates, jax.tree.leaves(variables)[0].dtype)
-    decay = jnp.minimum(optimiser.average, (1 + n) / (10 + n)) if optimiser.average else 0.0
-    average = optax.incremental_update(variables, state.average, 1 - decay)
-    return Training(state.costate.holding(variables), average, moments, state.num_updates + 1)
+    descent = optimiser.update(Descent(state.costate.variables, *state[1:]), gradient)
+    return Training(state.costate.holding(descent.variables), *descent[1:])
 
 
 def _info(gained: Array, value: Array, gradient: Any) -> TrainingInfo:

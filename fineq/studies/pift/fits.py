@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from fineq import sweep
+from fineq.optimiser import Optimiser
 from fineq.pift.parametric import linear, training
 from fineq.pift.parametric.error import Reference
 from fineq.pift.parametric.features import Features, Scale
 from fineq.pift.parametric.networks import network
-from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.problem import Problem
 from fineq.pift.standard_problems import as_dtype
 from fineq.sweep.stages import Member

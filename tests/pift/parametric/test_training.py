@@ -7,11 +7,11 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.iterate import Interrupted, iterate, solve
+from fineq.optimiser import Optimiser
 from fineq.pift.parametric import training
 from fineq.pift.parametric.error import reference_on_paths
 from fineq.pift.parametric.features import standard_scale
 from fineq.pift.parametric.networks import network
-from fineq.pift.parametric.optimiser import Optimiser
 from fineq.pift.parametric.paths import Zero, rollout, simulate
 from fineq.pift.parametric.training import NetworkAscent, NetworkSweeps
 from tests.pift.parametric.common import diffusion, optimal

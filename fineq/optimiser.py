@@ -1,11 +1,30 @@
-"""The optimiser of networks."""
+"""The optimiser of networks: one step of it, and the average of its iterates."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import optax
+from jax import Array
 
 from fineq.errors import InputError
+
+
+class Descent(NamedTuple):
+    """Where an optimiser stands.
+
+    Attributes:
+        variables: what is optimised, a pytree.
+        average: moving average of the variables: those to use.
+        moments: of the gradients.
+        num_updates: steps so far, int32.
+    """
+
+    variables: Any
+    average: Any
+    moments: Any
+    num_updates: Array
 
 
 @dataclass(frozen=True)
@@ -48,3 +67,19 @@ class Optimiser:
             rate = optax.cosine_decay_schedule(self.learning_rate, self.num_steps, self.final)
         adam = optax.adamw(rate, weight_decay=self.weight_decay)
         return optax.chain(optax.clip_by_global_norm(self.clip), adam) if self.clip else adam
+
+    def begin(self, variables: Any) -> Descent:
+        """Before the first step."""
+        return Descent(
+            variables, variables, self.transform().init(variables), jnp.zeros((), jnp.int32)
+        )
+
+    def update(self, descent: Descent, gradient: Any) -> Descent:
+        """One step down a gradient."""
+        variables = descent.variables
+        step, moments = self.transform().update(gradient, descent.moments, variables)
+        variables = optax.apply_updates(variables, step)
+        n = jnp.asarray(descent.num_updates, jax.tree.leaves(variables)[0].dtype)
+        decay = jnp.minimum(self.average, (1 + n) / (10 + n)) if self.average else 0.0
+        average = optax.incremental_update(variables, descent.average, 1 - decay)
+        return Descent(variables, average, moments, descent.num_updates + 1)
