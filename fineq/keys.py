@@ -7,12 +7,16 @@ drawn again and again under one purpose folds its index into the purpose's key: 
 """
 
 import zlib
+from numbers import Integral
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
+
+from fineq.errors import InputError
 
 
 def key_for(root: ArrayLike, purpose: str) -> Array:
@@ -21,8 +25,18 @@ def key_for(root: ArrayLike, purpose: str) -> Array:
     Args:
         root: a random key, or a seed, which may be traced.
         purpose: what is drawn, in words.
+
+    Raises:
+        InputError: for a root that is neither.
     """
-    key = root if isinstance(root, Array) and is_key(root) else jax.random.key(root)
+    if isinstance(root, Array) and is_key(root):
+        key = one_key(root)
+    elif isinstance(root, Integral) or (
+        isinstance(root, Array | np.ndarray) and root.ndim == 0 and root.dtype.kind in "iu"
+    ):
+        key = jax.random.key(root)
+    else:
+        raise InputError(f"a key is made of a random key or of one integer, got {root!r}")
     return jax.random.fold_in(key, purpose_number(purpose))
 
 
@@ -34,3 +48,16 @@ def purpose_number(purpose: str) -> int:
 def is_key(leaf: Any) -> bool:
     """Whether the leaf holds random keys."""
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def one_key(key: Any) -> Array:
+    """Return `key`, where it is one random key.
+
+    Raises:
+        InputError: for anything else, a seed or many keys among it.
+    """
+    # A key of the older kind is an array of words, [2] or [4].
+    if not hasattr(key, "dtype") or key.ndim != int(not is_key(key)):
+        got = f"shape {key.shape}" if hasattr(key, "dtype") else repr(key)
+        raise InputError(f"key must be one random key, jax.random.key(...), got {got}")
+    return key

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fineq.keys import key_for, purpose_number
+from fineq.errors import InputError
+from fineq.keys import key_for, one_key, purpose_number
 
 ROOT = Path(__file__).parent.parent
 
@@ -61,3 +62,22 @@ def test_no_purpose_is_a_part_or_an_index_of_the_same_root(parts: int):
     assert len(used) == len(purposes())
     assert not used & (split | folded)
     assert min(map(purpose_number, purposes())) > 2**24  # as many steps or blocks as there may be
+
+
+@pytest.mark.parametrize(
+    "root", [1.5, "a", np.float64(1), jnp.arange(2), jax.random.split(jax.random.key(0))]
+)
+def test_a_root_that_is_neither_key_nor_seed_is_refused(root):
+    with pytest.raises(InputError, match="key"):
+        key_for(root, "a system")
+
+
+@pytest.mark.parametrize("key", [0, None, jnp.zeros((2, 2)), jax.random.split(jax.random.key(0))])
+def test_what_is_not_one_key_is_refused(key):
+    with pytest.raises(InputError, match="key must be one random key"):
+        one_key(key)
+
+
+def test_keys_of_both_kinds_are_taken():
+    for key in (jax.random.key(0), jax.random.PRNGKey(0)):
+        assert one_key(key) is key

@@ -14,6 +14,7 @@ from fineq.ddpm.laws import Gaussian, Law, Mixture
 from fineq.ddpm.schedules import Schedule
 from fineq.errors import InputError
 from fineq.fast.draws import normal
+from fineq.keys import one_key
 
 
 class Score(Protocol):
@@ -75,11 +76,12 @@ def generate(key: Array, score: Score, schedule: Schedule, num: int, start: Law)
         start: law of Y_0.
 
     Raises:
-        InputError: for fewer than 1 path, or a score that does not map `[d]` to `[d]`.
+        InputError: for a key that is none, fewer than 1 path, or a score that does not map
+            `[d]` to `[d]`.
     """
     if num < 1:
         raise InputError(f"the number of paths must be at least 1, got {num}")
-    key_start, key_steps = jax.random.split(key)
+    key_start, key_steps = jax.random.split(one_key(key))
     y0 = start.sample(key_start, num)
     found = jax.eval_shape(score, 0, jax.ShapeDtypeStruct((start.d,), y0.dtype))
     if found.shape != (start.d,):

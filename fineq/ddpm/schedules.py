@@ -7,6 +7,7 @@ step k = T - t. A `Schedule` is in generation order; builders take α_1..α_T in
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Literal, NamedTuple
 
 import chex
@@ -86,9 +87,15 @@ def _variances(a: Array, bars: Array, kind: Variance, floor: ArrayLike | None) -
     return posterior.at[0].set(default if floor is None else floor)
 
 
+def _count(num_steps: int) -> int:
+    if not isinstance(num_steps, Integral) or num_steps < 1:
+        raise InputError(f"num_steps must be a whole number, at least 1, got {num_steps!r}")
+    return int(num_steps)
+
+
 def linear(num_steps: int, first: ArrayLike = 1e-4, last: ArrayLike = 0.02) -> Array:
     """α_1..α_T whose b_k run linearly from `first` to `last` (Ho, Jain and Abbeel 2020)."""
-    return 1 - jnp.linspace(first, last, num_steps)
+    return 1 - jnp.linspace(first, last, _count(num_steps))
 
 
 def cosine(num_steps: int, offset: ArrayLike = 0.008, largest: ArrayLike = 0.999) -> Array:
@@ -96,14 +103,14 @@ def cosine(num_steps: int, offset: ArrayLike = 0.008, largest: ArrayLike = 0.999
 
     Source: Nichol and Dhariwal 2021.
     """
-    s = jnp.linspace(0.0, 1.0, num_steps + 1)
+    s = jnp.linspace(0.0, 1.0, _count(num_steps) + 1)
     level = jnp.cos(jnp.pi / 2 * (s + offset) / (1 + offset)) ** 2
     return jnp.maximum(level[1:] / level[:-1], 1 - largest)
 
 
 def constant_rate(num_steps: int, end: ArrayLike) -> Array:
     """Equal α_1..α_T with ᾱ_T = `end`: a variance-preserving process at constant rate."""
-    return jnp.full(num_steps, jnp.asarray(end, float) ** (1 / num_steps))
+    return jnp.full(_count(num_steps), jnp.asarray(end, float) ** (1 / num_steps))
 
 
 def linear_rate(num_steps: int, first: float | Array = 0.1, last: float | Array = 20.0) -> Array:
@@ -111,7 +118,7 @@ def linear_rate(num_steps: int, first: float | Array = 0.1, last: float | Array 
 
     The variance-preserving process of Song et al. 2021, whose ᾱ_T does not depend on T.
     """
-    s = jnp.linspace(0.0, 1.0, num_steps + 1)
+    s = jnp.linspace(0.0, 1.0, _count(num_steps) + 1)
     integral = first * s + (last - first) * s**2 / 2
     return jnp.exp(-jnp.diff(integral))
 

@@ -52,6 +52,9 @@ class Method:
     draws: bool = False
     """Whether the method uses its key."""
 
+    reads: tuple[str, ...] = ()
+    """What `measure` and `done` read of a reference: one that lacks any of it is refused."""
+
     @property
     def stops(self) -> bool:
         """Whether `done` ever holds, static: where it does not, no loop asks for it."""

@@ -18,6 +18,7 @@ from fineq.iterate.run import Trace, iterate
 from fineq.iterate.stepping import (
     Given,
     Seen,
+    given,
     keyless_step,
     measured,
     not_done,
@@ -25,7 +26,7 @@ from fineq.iterate.stepping import (
     step_and_judge,
     stochastic_step,
 )
-from fineq.keys import is_key
+from fineq.keys import one_key
 from fineq.rates import Rate, linear_rate
 
 
@@ -102,25 +103,21 @@ class Solution:
 
 
 @jax.jit
-def _begin(key: Array | None, given: Given, start: Any) -> Any:
-    return given.method.init(key, given.problem, start)
+def _begin(key: Array | None, task: Given, start: Any) -> Any:
+    return task.method.init(key, task.problem, start)
 
 
 def _keys(method: Method, key: Array | None) -> tuple[Array | None, Array | None]:
     if not isinstance(method, Method):
-        given = method.__name__ if isinstance(method, type) else repr(method)
-        raise InputError(f"method must be a Method, such as PolicyGradient(...), got {given}")
+        got = method.__name__ if isinstance(method, type) else repr(method)
+        raise InputError(f"method must be a Method, such as PolicyGradient(...), got {got}")
     if key is None:
         if method.draws:
             raise InputError(
                 f"{type(method).__name__} draws random numbers: give key=jax.random.key(...)"
             )
         return None, None
-    # A key of the older kind is an array of words, [2] or [4].
-    if not hasattr(key, "dtype") or key.ndim != int(not is_key(key)):
-        got = f"shape {key.shape}" if hasattr(key, "dtype") else repr(key)
-        raise InputError(f"key must be one random key, jax.random.key(...), got {got}")
-    key_init, key_steps = jax.random.split(key)
+    key_init, key_steps = jax.random.split(one_key(key))
     return key_init, key_steps
 
 
@@ -162,16 +159,17 @@ def solve(
         Value, status, trace and cost. A run that diverges says so in its status and raises nothing.
 
     Raises:
-        InputError: for a method that draws and has no key, and for a bad budget or record.
+        InputError: for a method that draws and has no key, a reference of another kind than the
+            method reads, and a bad budget or record.
         ValueError: for a step that changes the shapes of its state.
     """
     key_init, key_steps = _keys(method, key)
-    given = Given(method, problem, reference)
-    state = _begin(key_init, given, start) if jit else method.init(key_init, problem, start)
+    task = given(method, problem, reference)
+    state = _begin(key_init, task, start) if jit else method.init(key_init, problem, start)
     trace = iterate(
         keyless_step if key_steps is None else stochastic_step,
         state,
-        given,
+        task,
         num_steps=num_steps,
         key=key_steps,
         metrics=measured,
@@ -215,14 +213,14 @@ def unroll(
         it is.
 
     Raises:
-        InputError: for a method that draws and has no key.
+        InputError: for a method that draws and has no key, or a reference of another kind.
     """
     key_init, key_steps = _keys(method, key)
-    given = Given(method, problem, reference)
+    task = given(method, problem, reference)
 
     def step(t: Array, state: Any) -> tuple[Any, Seen]:
         return step_and_judge(
-            None if key_steps is None else jax.random.fold_in(key_steps, t), state, given
+            None if key_steps is None else jax.random.fold_in(key_steps, t), state, task
         )
 
     def body(carry: tuple[Any, Seen], t: Array) -> tuple[tuple[Any, Seen], dict[str, Array]]:
@@ -235,13 +233,13 @@ def unroll(
         done = seen.done | (accepted & found.done)
         now = Seen(info, done, seen.refused | (~over & found.refused))
         state = choose(accepted, following, state)
-        return (state, now), measured(state, now, given)
+        return (state, now), measured(state, now, task)
 
     state = method.init(key_init, problem, start)
     shapes = jax.eval_shape(partial(step, jnp.int32(0)), state)[1]
     empty = jax.tree.map(blank, shapes.info)
     first = Seen(empty, jnp.bool_(False), jnp.bool_(False))
     (last, _), rest = lax.scan(body, (state, first), jnp.arange(num_steps))
-    before = measured(state, first, given)
+    before = measured(state, first, task)
     whole = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), before, rest)
     return method.value(last, problem), whole

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
+from fineq.errors import InputError
 from fineq.iterate.method import Method
 
 
@@ -18,6 +19,20 @@ class Given(NamedTuple):
     method: Method
     problem: Any
     reference: Any
+
+
+def given(method: Method, problem: Any, reference: Any) -> Given:
+    """What every step of a method is given.
+
+    Raises:
+        InputError: for a reference that is not of the kind that the method reads.
+    """
+    if reference is not None and not all(hasattr(reference, name) for name in method.reads):
+        raise InputError(
+            f"{type(method).__name__} reads {' and '.join(method.reads)} of a reference, got a "
+            f"{type(reference).__name__}"
+        )
+    return Given(method, problem, reference)
 
 
 class Seen(NamedTuple):

@@ -61,6 +61,8 @@ class LBFGS(Method):
         certify: measure decrement, μ and h by products with the Hessian, some hundred a record.
     """
 
+    reads = ("K", "cost")
+
     tolerance: Any = None
     objective: Objective = static(default=expected_cost)
     certify: bool = static(default=False)

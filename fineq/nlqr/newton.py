@@ -64,6 +64,8 @@ class Newton(Method):
         expand: `(K, problem) -> Expansion` of it, where there is a faster way than differentiation.
     """
 
+    reads = ("K", "cost")
+
     tolerance: Any = None
     objective: Objective = static(default=expected_cost)
     expand: Expand | None = static(default=None)

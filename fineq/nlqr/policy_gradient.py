@@ -60,6 +60,8 @@ class PolicyGradient(Method):
         keep_policy: measure `policy` as well, `[p, n+d]` a record.
     """
 
+    reads = ("K", "cost")
+
     step_size: Any
     gradient: Estimator = static(default=Exact())
     radius: Any = 0.1

@@ -20,6 +20,7 @@ from jax import Array
 from fineq.ddpm.laws import Gaussian, gaussian
 from fineq.errors import InputError
 from fineq.fast.lapack import after
+from fineq.keys import one_key
 from fineq.pift import lq, tilting
 from fineq.pift.problem import Mean, Problem
 from fineq.pift.simulation import simulate, simulate_from
@@ -115,13 +116,14 @@ def certificate(
         inner: paths from each start behind the conditional bound.
 
     Raises:
-        InputError: for `inner` below 2, or `num` that is not a multiple of it, or below twice it.
+        InputError: for a key that is none, `inner` below 2, or `num` that is not a multiple of it,
+            or below twice it.
     """
     if inner < 2:
         raise InputError(f"inner must be at least 2, got {inner}")
     if num % inner or num < 2 * inner:
         raise InputError(f"num must be a multiple of inner = {inner}, at least twice, got {num}")
-    key_policy, key_start, key_base = jax.random.split(key, 3)
+    key_policy, key_start, key_base = jax.random.split(one_key(key), 3)
     beta = jnp.min(problem.betas)
     J = simulate(key_policy, problem, policy, num).objective
     starts = problem.chain.start.sample(key_start, num // inner)

@@ -17,6 +17,7 @@ from fineq.arrays import real_array, shaped
 from fineq.ddpm.chain import ExactScore, mean_of
 from fineq.errors import InputError, in_a_line
 from fineq.fast.draws import normal
+from fineq.keys import one_key
 from fineq.pift.problem import Mean, Problem, ScoreMean
 
 
@@ -58,11 +59,11 @@ def simulate(
         keep: keep the paths.
 
     Raises:
-        InputError: for fewer than 1 path, or a policy whose mean is not `[d]`.
+        InputError: for a key that is none, fewer than 1 path, or a policy whose mean is not `[d]`.
     """
     if num < 1:
         raise InputError(f"the number of paths must be at least 1, got {num}")
-    key_start, key_steps = jax.random.split(key)
+    key_start, key_steps = jax.random.split(one_key(key))
     y0 = problem.chain.start.sample(key_start, num)
     return simulate_from(key_steps, problem, policy, y0, keep=keep)
 

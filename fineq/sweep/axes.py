@@ -124,11 +124,14 @@ def _places(known: Axis, asked: Axis | None) -> list[int] | None:
     return [places[value] for value in asked.values]
 
 
-def check_names(axes: list[Axis], inputs: Mapping[str, Any]) -> None:
-    """Raise `InputError` unless the names of axes and inputs are distinct."""
+def check_axes(axes: Sequence[Axis], inputs: Mapping[str, Any]) -> list[Axis]:
+    """The axes as a list; raises `InputError` for anything else, and for a name given twice."""
+    if isinstance(axes, Axis) or not all(isinstance(axis, Axis) for axis in axes):
+        raise InputError(f"axes must be a list of Axis(name, values), got {axes!r:.60}")
     names = [*(axis.name for axis in axes), *inputs]
     if len(set(names)) < len(names):
         raise InputError(f"axes and inputs of a sweep must have distinct names, got {names}")
+    return list(axes)
 
 
 class Members(NamedTuple):

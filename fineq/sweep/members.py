@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import NamedSharding
 
+from fineq.errors import InputError
 from fineq.iterate.chunk import Compiled, compile_ahead
 from fineq.iterate.events import Progress, Store
 from fineq.iterate.session import Session, session
 from fineq.keys import is_key
-from fineq.sweep.axes import Axis, Members, assemble, block_layout, check_names, parts_of
+from fineq.sweep.axes import Axis, Members, assemble, block_layout, check_axes, parts_of
 from fineq.sweep.blocks import (
     Fitted,
     Resources,
@@ -109,7 +110,7 @@ def _check_alike(name: str, first: Part, shapes: Any) -> None:
     before = str(jax.tree.map(lambda x: x.shape[1:], first.values))
     now = str(jax.tree.map(lambda x: x.shape, shapes))
     if before != now:
-        raise ValueError(f"{name}: values differ in shape between static values: {before}, {now}")
+        raise InputError(f"{name}: values differ in shape between static values: {before}, {now}")
 
 
 def over_members(
@@ -139,10 +140,9 @@ def over_members(
     Returns the values with leaves [*axes, ...], on the host, random keys as their data, and what
     they cost. They do not depend on blocks or devices but for rounding.
 
-    Raises `ValueError` when shapes differ between static values; otherwise as `sweep`.
+    Raises `InputError` when shapes differ between static values, too; otherwise as `sweep`.
     """
-    axes = list(axes)
-    check_names(axes, inputs or {})
+    axes = check_axes(axes, inputs or {})
     total = math.prod(len(axis) for axis in axes)
     check_kept(name, total)
     parts: list[Part] = []

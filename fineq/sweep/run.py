@@ -16,7 +16,7 @@ from fineq.iterate.events import Progress, Store
 from fineq.iterate.record import Plan, record_points
 from fineq.iterate.session import Session, session
 from fineq.keys import is_key
-from fineq.sweep.axes import Axis, Members, assemble, check_names, parts_of
+from fineq.sweep.axes import Axis, Members, assemble, check_axes, parts_of
 from fineq.sweep.blocks import Entry, Fitted, Resources, join, pick, resources
 from fineq.sweep.build import Built, build
 from fineq.sweep.memory import Device, check_kept
@@ -167,8 +167,7 @@ def sweep(
     Raises `InputError` for bad axes, inputs or sizes, `ResourceError` when a block does not fit,
     `Interrupted` (`Terminated`) after SIGINT (SIGTERM), with the work kept.
     """
-    axes = list(axes)
-    check_names(axes, inputs or {})
+    axes = check_axes(axes, inputs or {})
     total = math.prod(len(axis) for axis in axes)
     check_kept(name, total)
     parts: list[Part] = []

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from jax import Array
 
 from fineq.iterate.method import Method
-from fineq.iterate.stepping import Given, measured, not_done, refused, stochastic_step
+from fineq.iterate.stepping import Given, given, measured, not_done, refused, stochastic_step
 from fineq.keys import key_for
 from fineq.sweep.program import Member, Program
 
@@ -47,7 +47,7 @@ def solving(
         if stops and not method.stops:
             raise ValueError(f"{type(method).__name__} never says that it is done: stops=False")
         state = method.init(key_for(key, "a method's first state"), problem, start)
-        return state, Given(method, problem, reference)
+        return state, given(method, problem, reference)
 
     return Program(
         init,

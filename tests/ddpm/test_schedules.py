@@ -101,3 +101,18 @@ def test_rates_add_up_to_the_noise_level():
 def test_bad_input(alphas, options, sentence):
     with pytest.raises(InputError, match=sentence):
         make_schedule(alphas, **options)
+
+
+@pytest.mark.parametrize("num_steps", [0, -1, 2.5, "4"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        schedules.linear,
+        schedules.cosine,
+        schedules.linear_rate,
+        lambda num_steps: schedules.constant_rate(num_steps, 0.1),
+    ],
+)
+def test_steps_are_counted_in_whole_numbers(build, num_steps):
+    with pytest.raises(InputError, match="num_steps must be a whole number, at least 1, got"):
+        build(num_steps)

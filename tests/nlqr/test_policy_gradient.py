@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_said():
     problem = make_problem()
     with pytest.raises(InputError, match=r"start must have shape \(2, 4\) \(p, n \+ d\)"):
         solve(problem, PolicyGradient(0.1), start=K0[:, :3], num_steps=2)
-    with pytest.raises(InputError, match="a reference must have K and cost"):
+    with pytest.raises(InputError, match="PolicyGradient reads K and cost of a reference, got a "):
         solve(problem, PolicyGradient(0.1), start=K0, reference=jnp.asarray(K0), num_steps=2)
     with pytest.raises(InputError, match=r"such as Exact\(\), got Exact"):
         PolicyGradient(0.1, Exact)  # type: ignore[arg-type]

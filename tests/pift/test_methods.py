@@ -168,6 +168,14 @@ def test_new_numbers_compile_nothing_and_members_side_by_side_are_those_alone(ca
             lambda p, a: solve(a, pift.LQSweeps(), start=lq.Policy(a.A[:, :1], a.b), num_steps=1),
             r"the policy's F must have shape \(\d+, 2, 2\), got \(\d+, 1, 2\)",
         ),
+        (
+            lambda p, a: solve(a, pift.LQSweeps(), num_steps=1, reference=a),
+            "LQSweeps reads policy and value of a reference, got a LinearQuadratic",
+        ),
+        (
+            lambda p, a: pift.polynomial(2, 1),
+            "scale must be a Scale, which standard_scale makes, got 2",
+        ),
         (lambda p, a: pift.LQSweeps("steep"), "inner rule must be one of plain, damped, newton"),
         (lambda p, a: pift.LQNested(0), "num_inner must be at least 1, got 0"),
         (lambda p, a: pift.GridNested(0), "num_inner must be at least 1, got 0"),

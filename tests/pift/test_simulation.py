@@ -111,6 +111,7 @@ def test_mixtures_keep_their_dtype():
     ("ask", "message"),
     [
         (lambda p: simulate(jax.random.key(0), p, None, 0), "paths must be at least 1, got 0"),
+        (lambda p: simulate(0, p, None, 4), "key must be one random key, .*, got 0"),
         (
             lambda p: simulate_from(jax.random.key(0), p, None, np.ones(2)),
             r"y0 must have 2 axes, got shape \(2,\)",

@@ -73,6 +73,8 @@ def test_assembling_and_taking_apart_are_inverse():
         (lambda: Axis("seed", [0.5]), "seeds must be integers"),
         (lambda: sweep(program, [Q]), "walk draws, and needs an axis named seed"),
         (lambda: sweep(program, [Q, Q, SEEDS]), "distinct names"),
+        (lambda: sweep(program, Q), "axes must be a list of Axis"),
+        (lambda: sweep(program, {"q": [1.0]}), "axes must be a list of Axis"),
         (lambda: sweep(program, [Q, SEEDS], block_size=0), "block_size must be at least 1, got 0"),
         (lambda: sweep(program, [Q, SEEDS], memory=0), "memory must be at least 1, got 0"),
     ],

@@ -114,7 +114,7 @@ def test_a_table_over_the_same_values_is_not_copied():
 
 def test_shapes_must_agree_between_static_values():
     axes = [Axis("width", [2, 3], static=True), SEEDS]
-    with pytest.raises(ValueError, match=r"members: values differ in shape .* \(2,\), \(3,\)"):
+    with pytest.raises(InputError, match=r"members: values differ in shape .* \(2,\), \(3,\)"):
         over_members(lambda member: jnp.ones(member["width"]), axes)
 
 

@@ -94,6 +94,8 @@ class GridNested(Method):
         block: points at once.
     """
 
+    reads = ("mean", "value")
+
     num_inner: int = static()
     rule: Rule = static(default="plain")
     keep: bool = static(default=False)

@@ -72,6 +72,8 @@ class GridSweeps(Method):
         block: points at once.
     """
 
+    reads = ("mean", "value")
+
     rule: Rule = static(default="plain")
     block: int = static(default=BLOCK)
 

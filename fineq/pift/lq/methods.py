@@ -38,6 +38,8 @@ class LQSweeps(Method):
         rule: of the improvement; see `fineq.pift.lq.improve`.
     """
 
+    reads = ("policy", "value")
+
     rule: Rule = static(default="plain")
 
     def __post_init__(self) -> None:
@@ -101,6 +103,8 @@ class LQNested(Method):
         num_inner: n.
         rule: of an inner iteration; see `fineq.pift.lq.improve`.
     """
+
+    reads = ("policy",)
 
     num_inner: int = static()
     rule: Rule = static(default="plain")

@@ -142,8 +142,9 @@ def polynomial(scale: Scale, degree: int) -> Polynomial:
     """Monomials up to `degree`.
 
     Raises:
-        InputError: for a degree below 0.
+        InputError: for a scale that is none, or a degree below 0.
     """
+    _check_scale(scale)
     if degree < 0:
         raise InputError(f"degree must be at least 0, got {degree}")
     d = scale.center.shape[-1]
@@ -157,9 +158,9 @@ def fourier(key: Array, scale: Scale, num: int, bandwidth: float = 1.0) -> Fouri
     """`num` random Fourier features of the Gaussian kernel with this bandwidth.
 
     Raises:
-        InputError: for no features or a bandwidth that is not positive.
+        InputError: for a scale that is none, no features or a bandwidth that is not positive.
     """
-    _check(num, bandwidth, "bandwidth")
+    _check(scale, num, bandwidth, "bandwidth")
     key_frequency, key_phase = jax.random.split(key)
     d, dtype = scale.center.shape[-1], scale.center.dtype
     w = jax.random.normal(key_frequency, (num, d), dtype) / bandwidth
@@ -170,9 +171,9 @@ def radial(key: Array, scale: Scale, num: int, width: float = 1.0) -> Radial:
     """`num` Gaussian radial functions: centers spread evenly on [-2.5, 2.5] for d = 1, else drawn.
 
     Raises:
-        InputError: for no features or a width that is not positive.
+        InputError: for a scale that is none, no features or a width that is not positive.
     """
-    _check(num, width, "width")
+    _check(scale, num, width, "width")
     d, dtype = scale.center.shape[-1], scale.center.dtype
     if d == 1:
         centers = jnp.linspace(-2.5, 2.5, num, dtype=dtype)[:, None]
@@ -185,15 +186,21 @@ def separate(scale: Scale, num: int, width: float = 1.0) -> Separate:
     """`num` Gaussian radial functions of each coordinate apart, spread evenly on [-2.5, 2.5].
 
     Raises:
-        InputError: for no features or a width that is not positive.
+        InputError: for a scale that is none, no features or a width that is not positive.
     """
-    _check(num, width, "width")
+    _check(scale, num, width, "width")
     dtype = scale.center.dtype
     return Separate(scale, jnp.linspace(-2.5, 2.5, num, dtype=dtype), jnp.asarray(width, dtype))
 
 
-def _check(num: int, width: float, name: str) -> None:
+def _check(scale: Scale, num: int, width: float, name: str) -> None:
+    _check_scale(scale)
     if num < 1:
         raise InputError(f"num must be at least 1, got {num}")
     if not width > 0:
         raise InputError(f"{name} must be above 0, got {width}")
+
+
+def _check_scale(scale: Scale) -> None:
+    if not isinstance(scale, Scale):
+        raise InputError(f"scale must be a Scale, which standard_scale makes, got {scale!r:.60}")

@@ -179,6 +179,7 @@ class LinearSweeps(Method):
     """
 
     draws = True
+    reads = ("errors",)
 
     num_paths: int = static()
     features: Any = None

@@ -64,6 +64,7 @@ class LinearNested(Method):
     """
 
     draws = True
+    reads = ("errors",)
 
     num_paths: int = static()
     num_inner: int = static()

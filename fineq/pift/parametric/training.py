@@ -143,6 +143,7 @@ class NetworkTraining(Method):
     """
 
     draws = True
+    reads = ("errors",)
 
     num_paths: int = static()
     optimiser: Optimiser = static(default=Optimiser())
