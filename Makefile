@@ -64,7 +64,7 @@ demo: setup  ## theory's rate and a measured one in one figure, under a minute
 	@$(PYTHON) -m experiments.nlqr experiment=nlqr/demo
 
 # Programs of tests run for milliseconds: what XLA spends on their speed is not worth waiting for.
-test: setup  ## the tests, twenty minutes on 2 cores
+test: setup  ## the tests but for the slow ones, ten minutes on 2 cores
 	@flags="$$($(PYTHON) -m tests.hasty_flags)" && XLA_FLAGS="$$flags $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
 test-all: setup  ## all tests, the slow and statistical suites too, with programs compiled as users have them

@@ -169,6 +169,7 @@ def test_arrays_keep_their_numbers():
         host_array("x", np.ones((1, 1, 1)), (1, 2))
 
 
+@pytest.mark.slow
 def test_the_first_number_that_is_not_finite_is_named():
     assert finite_array("x", [[1, 2]], 2).dtype == np.float64
     with pytest.raises(InputError, match=r"its entry \[0, 1\] is nan \(2 such entries\)"):

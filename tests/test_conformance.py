@@ -116,7 +116,17 @@ CASES = {
     "DeepTraining": Case(regression, lambda x: ntk.DeepTraining(1e-2 * x, width=4, batch=3)),
 }
 DOUBLE = ("GridSweeps", "GridNested")  # those that take float64 only
-each = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+QUICK = {
+    *("PolicyGradient", "Newton", "LQSweeps", "GridSweeps"),
+    *("LinearSweeps", "NetworkSweeps", "KernelDescent", "DeepTraining"),
+}
+each = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name, marks=() if name in QUICK else pytest.mark.slow)
+        for name, case in CASES.items()
+    ],
+)
 
 
 def affine() -> Any:

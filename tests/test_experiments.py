@@ -61,13 +61,10 @@ TINY = {
     "pift/threshold": "seeds=2 schedule.num_steps=4 inner.num_inner=20",
 }
 ONE_SIZE = ("nlqr/demo",)
-# The studies of all others are run whole by tests of their own.
-ALONE = {
-    *("nlqr/lipschitz_sweep", "nlqr/robustness"),
-    *("ntk/decomposition", "ntk/digits", "ntk/generalisation"),
-}
+# One of each kind; all run where slow tests do.
+QUICK = {"nlqr/lipschitz_sweep", "ntk/digits"}
 LINES = [
-    pytest.param(name, marks=() if name in ALONE else pytest.mark.slow) for name in EXPERIMENTS
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in EXPERIMENTS
 ]
 
 

@@ -65,6 +65,7 @@ def test_float32_that_is_meant_passes():
     assert dare(one / 2, one, one, one).P.dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_a_loop_is_warned_once_and_two_lines_twice():
     with jax.enable_x64(False), warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("default")

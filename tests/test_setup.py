@@ -62,6 +62,7 @@ def test_a_python_that_is_absent_is_named():
     assert "python9.9 does not run here" in done.stdout
 
 
+@pytest.mark.slow
 def test_xla_says_which_flag_it_does_not_know():
     said = refusal("--xla_no_such_flag=1")
     assert said is not None

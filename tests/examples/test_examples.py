@@ -47,7 +47,14 @@ TRUE_OF = {
 }
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+QUICK = {"riccati_batch", "own_method", "stopping_time"}
+LINES = [
+    pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem)
+    for path in EXAMPLES
+]
+
+
+@pytest.mark.parametrize("path", LINES)
 def test_it_runs_and_says_something(path, tmp_path):
     search = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": search, "MPLBACKEND": "agg"}

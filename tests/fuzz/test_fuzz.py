@@ -11,6 +11,7 @@ FEW = {"lines": 60, "lists": 40, "files": 100, "folders": 30}
 MANY = {"lines": 900, "lists": 350, "files": 400, "folders": 300, "real": 50}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FEW)
 def test_a_few_cases_end_well(kind):
     found = faults(kind, range(FEW[kind]))

@@ -128,6 +128,7 @@ def test_key_of_step_t_is_folded_in_t():
         assert trace.metrics["x"][t + 1] == pytest.approx(x, abs=4 * 2.0**-52)
 
 
+@pytest.mark.slow
 def test_without_jit_it_is_the_same_run():
     compiled, plain = (
         iterate(walk, ONE, HALF, num_steps=5, key=KEY, metrics=measured, jit=jit)

@@ -36,6 +36,7 @@ def fit(problem):
     return problem.points, problem.horizon
 
 
+@pytest.mark.slow
 def test_the_cost_of_the_linear_policy_is_that_of_the_infinite_horizon():
     problem = build_problem(plant())
     K = linear_policy(problem.system).K
@@ -59,6 +60,7 @@ def test_an_odd_kernel_halves_the_points_and_keeps_the_cost():
     np.testing.assert_allclose(costs[0], costs[1], rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_law_is_uniform_on_the_sphere_unless_given():
     assert build_problem(plant()).law == Sphere(1.0, 2)
     law = Gaussian(jnp.eye(2))
@@ -77,6 +79,7 @@ def test_costs_are_identities_unless_given():
     np.testing.assert_array_equal(plant(R=[[3.0]]).R, [[3.0]])
 
 
+@pytest.mark.slow
 def test_many_states_need_points():
     big = build_system(0.5 * np.eye(4), np.eye(4), np.eye(4), phi=Sine())
     law = Sphere(1.0, 4)

@@ -89,6 +89,7 @@ def test_derivatives_in_system_and_points(horizon):
     assert_trees_all_close(found, expected, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_hessian_by_forward_over_reverse():
     K, system, points = random_case(4, Sine())
     gradient = jax.jit(jax.grad(lambda flat: cost(flat.reshape(K.shape), system, points, 40)))
@@ -102,6 +103,7 @@ def test_hessian_by_forward_over_reverse():
     np.testing.assert_allclose(H, H.T, atol=1e-12 * np.abs(H).max())
 
 
+@pytest.mark.slow
 def test_reverse_memory_grows_like_the_root_of_the_horizon():
     K, system, points = random_case(5, Sine(), num_points=64)
 

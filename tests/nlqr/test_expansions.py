@@ -38,6 +38,7 @@ def case(phi, n, p):
     return K, system
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("phi", "n", "p", "horizon"), [(Sine(), 2, 1, 4), (PRODUCTS, 2, 2, 3)], ids=["sine", "products"]
 )
@@ -66,6 +67,7 @@ def test_one_step_by_hand():
     np.testing.assert_allclose(found.hessian, [[2 * 3 * second_moment]], rtol=4 * EPS)
 
 
+@pytest.mark.slow
 def test_half_of_a_symmetric_rule_serves_an_odd_kernel():
     K, system = case(Sine(), 3, 2)
     whole = expansion(K, system, sphere_points(3, 1.5, 5), 6)
@@ -82,6 +84,7 @@ def test_bad_arguments_are_refused():
         expansion(K.T, system, sphere_points(2, 1.0, 2), 3)
 
 
+@pytest.mark.slow
 def test_of_an_asymmetric_cost_the_symmetric_part_counts():
     K, system = case(Sine(), 2, 2)
     skew = jnp.array([[0.0, 0.8], [-0.8, 0.0]])

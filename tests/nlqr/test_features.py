@@ -43,6 +43,7 @@ def test_batch_last_evaluation():
     np.testing.assert_allclose(batched, one_by_one, rtol=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "N"), [(2, 1), (2, 2), (3, 3), (2, 4)])
 def test_product_constants_are_reached_by_a_power(n, N):
     # φ = a (w·x)^N: on |x| <= M0 the largest |∇φ| is a N |w| (|w| M0)^(N-1), |w| = √n.
@@ -71,6 +72,7 @@ def test_elementwise_constants(phi: Sine | Tanh, slope, curve):
     assert 1 - 1e-4 < float(found.gradient_lipschitz) / (scale * curve) <= 1 + 1e-8
 
 
+@pytest.mark.slow
 def test_search_stays_below_the_root_sum_of_squares():
     phi = random_products(jax.random.key(2), 3, [2, 3, 1], radius=0.7)
     assert phi == random_products(jax.random.key(2), 3, [2, 3, 1], radius=0.7)

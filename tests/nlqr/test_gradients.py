@@ -117,6 +117,7 @@ def test_mean_is_the_gradient_where_smoothing_does_nothing(name):
     assert_mean(found.gradient, truth, resolution=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZEROTH_ORDER)
 def test_mean_is_the_gradient_of_the_smoothed_cost(name):
     system, law, K = plane_parts()
@@ -249,6 +250,7 @@ def test_natural_solves_with_the_moment():
     np.testing.assert_allclose(direction @ moment, np.ones_like(K), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(2, 3), (1, 5)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_directions_are_uniform_on_the_sphere(shape, dtype):
@@ -266,6 +268,7 @@ def test_directions_are_uniform_on_the_sphere(shape, dtype):
     assert np.all(np.abs(np.mean(flat**4, axis=1) - fourth) < STANDARD_ERRORS / np.sqrt(num))
 
 
+@pytest.mark.slow
 def test_the_horizon_is_the_problems_unless_the_gradient_has_its_own():
     problem, K = plane()
     system, law = problem.system, problem.law

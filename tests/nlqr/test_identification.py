@@ -48,6 +48,7 @@ def test_samples_follow_the_dynamics_and_the_coin():
 PRODUCTS = Products([[[1, 1, -1], [1, -1, 1]], [[1, 1, 1]] * 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "p", "phi"), [(3, 3, Sine()), (2, 1, Sine()), (3, 2, PRODUCTS)])
 def test_recovery_is_exact(n, p, phi):
     problem = make(n, p, phi)
@@ -64,6 +65,7 @@ def test_recovery_is_exact(n, p, phi):
     assert (plant.phi, plant.Q is problem.system.Q) == (phi, True)
 
 
+@pytest.mark.slow
 def test_recovery_in_single_precision():
     draw = jnp.float32(1.0)
     system = random_system(jax.random.key(0), Sine(), n=2, p=1, normalisation="own", scale=draw)

@@ -270,6 +270,7 @@ def test_the_horizon_found_is_the_shortest_multiple_of_8(tolerance):
     np.testing.assert_allclose(error, exact * 0.95 ** (2 * horizon), rtol=1e-3, atol=1e-12 * exact)
 
 
+@pytest.mark.slow
 def test_choose_horizon_takes_the_longest_of_several_policies():
     system = System(
         jnp.array([[1.2]]), jnp.eye(1), jnp.zeros((1, 0)), jnp.eye(1), jnp.eye(1),
@@ -282,6 +283,7 @@ def test_choose_horizon_takes_the_longest_of_several_policies():
         choose_horizon(K.at[0].set(0.0), system, points)
 
 
+@pytest.mark.slow
 def test_float32_stays_float32():
     case = random_case(8, Sine())
     single = jax.tree.map(lambda x: x.astype(jnp.float32), case)

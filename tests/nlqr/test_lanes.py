@@ -30,6 +30,7 @@ def draw(case):
     return system, normal(p, n + d, LANES), normal(n, LANES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"n={case[0]}-{type(case[2]).__name__}")
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("merged", [False, True])

@@ -30,6 +30,7 @@ def make_problem(phi=None, scale=0.8):
     return build_problem(build_system(A, B, C, phi=phi, scale=scale), Sphere(2.0, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["newton", "lbfgs"])
 def test_of_a_regulator_it_is_the_riccati_gain(method):
     problem = make_problem(Zero(0))
@@ -46,6 +47,7 @@ def test_of_a_regulator_it_is_the_riccati_gain(method):
     np.testing.assert_allclose(star.cost, 2 * np.trace(P), rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_gradient_vanishes_and_both_methods_agree():
     problem = make_problem()
     star, other = optimum(problem), optimum(problem, method="lbfgs")
@@ -66,6 +68,7 @@ def test_a_budget_that_is_too_small_is_a_status():
     assert not star.converged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [Newton(1e-20), LBFGS(1e-16)])
 def test_methods_measure_beside_a_reference(method):
     problem = make_problem()
@@ -90,6 +93,7 @@ def test_the_door():
         optimum(problem, start=jnp.zeros((2, 2)))
 
 
+@pytest.mark.slow
 def test_a_script_without_float64_is_told():
     with jax.enable_x64(False), pytest.warns(PrecisionWarning) as told:
         star = optimum(make_problem())

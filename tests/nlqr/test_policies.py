@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.linalg
 
 from fineq.nlqr.doubling import EquationStatus
@@ -19,6 +20,7 @@ def make(seed, phi=None):
     return random_system(jax.random.key(seed), phi, n=3, p=2, normalisation="own", scale=1.5)
 
 
+@pytest.mark.slow
 def test_linear_policy_against_scipy():
     for seed in range(3):
         system = make(seed)
@@ -45,6 +47,7 @@ def test_linear_policy_minimises_cost_plus_linear_cost_to_go():
     np.testing.assert_allclose(slope, 0.0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_linear_policy_in_batches_and_without_features():
     keys = jax.random.split(jax.random.key(0), 3)
     draw = lambda k: random_system(k, Sine(), n=3, p=2, normalisation="own")  # noqa: E731
@@ -63,6 +66,7 @@ def test_without_a_stabilising_solution_the_status_says_so():
     assert linear_policy(system).status == EquationStatus.SOLVED
 
 
+@pytest.mark.slow
 def test_policies_keep_single_precision():
     system = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), make(1))
     for K in (

@@ -93,6 +93,7 @@ def test_estimates_draw_and_say_so(gradient):
     assert not np.array_equal(ends[0], ends[2])
 
 
+@pytest.mark.slow
 def test_two_point_estimates_follow_the_exact_descent():
     problem = make_problem()
     by = PolicyGradient(0.05, TwoPoint(20_000), radius=0.2)
@@ -127,6 +128,7 @@ def test_it_ends_at_a_distance_from_the_reference():
         solve(problem, by, start=K0, num_steps=5)
 
 
+@pytest.mark.slow
 def test_new_numbers_compile_nothing():
     problem = make_problem(4)
     by = PolicyGradient(0.01, Exact(), radius=0.3, limit=1e9)
@@ -138,6 +140,7 @@ def test_new_numbers_compile_nothing():
     assert found == []
 
 
+@pytest.mark.slow
 def test_a_batch_of_seeds_and_step_sizes_equals_one_by_one():
     problem = make_problem(3)
     keys, sizes = jax.random.split(jax.random.key(4), 3), jnp.array([0.001, 0.01, 0.05])

@@ -36,6 +36,7 @@ def test_one_step_is_the_printed_equation(system):
     assert system.policy_shape == (2, 6)
 
 
+@pytest.mark.slow
 def test_a_batch_of_systems_equals_one_by_one(system):
     keys = jax.random.split(jax.random.key(0), 4)
     batch = jax.vmap(lambda k: random_system(k, Sine(), n=3, p=2, normalisation="own"))(keys)

@@ -83,6 +83,7 @@ def test_a_stable_system_without_state_cost_costs_nothing():
     np.testing.assert_array_equal(out.K[0], np.zeros((2, 3)))
 
 
+@pytest.mark.slow
 def test_single_precision():
     rng = np.random.default_rng(7)
     systems = [
@@ -219,6 +220,7 @@ def test_statuses_and_a_good_neighbour():
     assert len({status.message for status in EquationStatus}) == len(EquationStatus)
 
 
+@pytest.mark.slow
 def test_a_batch_a_vmap_and_a_loop_agree():
     rng = np.random.default_rng(15)
     kinds = ("plain", "plain", "unstable", "unstable")
@@ -238,6 +240,7 @@ def test_a_batch_a_vmap_and_a_loop_agree():
             assert norm(many.K[i, j] - one.K[0]) <= 2 * expected.error_K
 
 
+@pytest.mark.slow
 def test_many_blocks_with_one_bad_lane_in_each():
     """Thousands of lanes run in blocks: padding, order and failures must not leak."""
     rng = np.random.default_rng(16)

@@ -19,6 +19,7 @@ def directions(rng, system):
     return [x if k < 2 else (x + x.T) / 2 for k, x in enumerate(moves)]
 
 
+@pytest.mark.slow
 def test_derivatives_are_those_of_the_implicit_function():
     """At fixed K: dP = Ac' dP Ac + dQ + K'dR K + 2 sym(Ac' P (dA - dB K)), solved densely."""
     rng = np.random.default_rng(17)

@@ -78,6 +78,7 @@ def zero_on_the_circle(rng):
     return T @ A @ T.T, T[:, :1], T @ np.outer(c, c) @ T.T, np.zeros((1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_loop_that_rounding_keeps_off_the_circle_is_no_solution(dtype):
     """The eigenvalues met on the circle are double, so rounding moves them by its root: the loops
@@ -129,6 +130,7 @@ def far_from_the_circle():
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [6, 8, 12])
 def test_few_inputs_of_many_states_have_a_solution(far_from_the_circle, n):
     systems = far_from_the_circle[n]
@@ -136,6 +138,7 @@ def test_few_inputs_of_many_states_have_a_solution(far_from_the_circle, n):
     assert_solved(out, systems)
 
 
+@pytest.mark.slow
 def test_what_float32_resolves_of_them_is_right(far_from_the_circle):
     systems = far_from_the_circle[6]
     out = dare(*(part.astype(np.float32) for part in stack(systems)))

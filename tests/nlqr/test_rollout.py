@@ -87,6 +87,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_costs_against_a_python_loop(name):
     n, p, phi, horizon, num = CASES[name]
@@ -109,6 +110,7 @@ def test_costs_against_a_python_loop(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["whole", "scan by members", "scan, elementwise"])
 @pytest.mark.parametrize("shared", [False, True])
 def test_members_under_vmap_equal_one_by_one(name, shared):
@@ -215,6 +217,7 @@ def test_wrong_arguments_are_named(K_shape, x_shape, horizon, message):
         plain_rollout_costs(jnp.zeros(K_shape), jnp.zeros(x_shape), system, horizon)
 
 
+@pytest.mark.slow
 def test_new_numbers_compile_nothing():
     rng = np.random.default_rng(15)
 

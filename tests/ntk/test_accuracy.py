@@ -33,6 +33,7 @@ def rms(x):
     return np.sqrt(np.mean(np.square(x), axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["steps", "flow", "ridge"])
 def test_bounds_hold_and_are_not_idle(problem, exact, eta, method):
     z, labels = problem

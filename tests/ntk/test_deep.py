@@ -63,6 +63,7 @@ def test_first_steps_are_those_of_the_formulas():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-9), after.params, expected)
 
 
+@pytest.mark.slow
 def test_a_batch_is_drawn_without_replacement_and_by_the_key():
     given = regression()
     whole, batch = (DeepTraining(0.1, 8, 2, "sgd", size) for size in (16, 4))
@@ -85,6 +86,7 @@ def test_perceptron_has_its_layers_and_starts_at_zero():
     np.testing.assert_array_equal(f, 0)
 
 
+@pytest.mark.slow
 def test_adam_fits_what_it_is_given_and_records_it():
     given = regression()
     found = fineq.solve(

@@ -62,6 +62,7 @@ def test_a_step_descends_the_loss_in_function_space():
     np.testing.assert_allclose(shown, moved, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_a_restart_lands_at_the_same_end():
     given = problem()
     whole = fineq.solve(given, KernelDescent(), num_steps=60).value
@@ -92,6 +93,7 @@ def test_above_the_limit_it_diverges_and_below_not(dtype):
     assert fineq.solve(given, KernelDescent(limit), num_steps=3).value.dtype == dtype
 
 
+@pytest.mark.slow
 def test_a_batch_of_step_sizes_is_one_by_one():
     given, sizes = problem(), jnp.array([0.05, 0.2])
 

@@ -40,6 +40,7 @@ def test_noise_of_two_points_is_its_integral():
     assert np.all(np.abs(coarse.noise - np.array(truth)) <= coarse.error + 1e-12)
 
 
+@pytest.mark.slow
 def test_root_mean_square_over_time_is_its_integral():
     T0, T = 0.1, 3.0
     truth = quad(noise_of_pair, T0, T, epsabs=1e-11)[0] / (T - T0)
@@ -52,6 +53,7 @@ def test_root_mean_square_over_time_is_its_integral():
     np.testing.assert_allclose(found.noise.value**2, log_truth, rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["five_points", "boxes"])
 def test_quadrature_in_the_plane_agrees_with_draws(name):
     law = make_target(name).law

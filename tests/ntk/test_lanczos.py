@@ -32,6 +32,7 @@ def rms(x):
     return np.sqrt(np.mean(np.square(x), axis=1))
 
 
+@pytest.mark.slow
 def test_every_way_to_hold_the_matrix_agrees(problem, space):
     z, labels = problem
     probes = lanczos.draw_probes(jax.random.key(2), N, 2)
@@ -71,6 +72,7 @@ def test_ritz_values_are_eigenvalues_within_their_residuals(exact, space):
     np.testing.assert_allclose(space.trace, np.sum(exact.values), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_a_space_that_is_exhausted(problem):
     # Three points, two of them equal, columns equal and zero: nothing left after two products.
     z = jnp.array([[1.0, 0.2], [1.0, 0.2], [0.3, 1.0]])
@@ -105,6 +107,7 @@ def test_a_matrix_that_is_no_gram_matrix_has_a_sentence(problem):
     assert np.isfinite(lanczos.krylov(K, problem[1], 2).trace)
 
 
+@pytest.mark.slow
 def test_seeds_in_one_program_equal_one_by_one(problem):
     many = jax.random.normal(jax.random.key(5), (3, N, D))
 

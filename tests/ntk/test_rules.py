@@ -28,6 +28,7 @@ def _instance():
     return Instance(process, law, train, test, keys[2])
 
 
+@pytest.mark.slow
 def test_labels_are_x0_and_its_mean(instance):
     train, law = instance.train, instance.law
     assert set(np.unique(train.noisy)) <= set(np.asarray(law.locations).ravel())
@@ -49,6 +50,7 @@ def test_labels_are_x0_and_its_mean(instance):
     )
 
 
+@pytest.mark.slow
 def test_paths_are_those_of_plain_descent(instance):
     paths = kernel_paths(instance, TIMES, ETA)
     K = np.asarray(gram(instance.train.z))
@@ -87,6 +89,7 @@ def test_an_unknown_storage_is_refused(instance):
         kernel_paths(instance, TIMES, ETA, "disk")  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.slow
 def test_no_rule_beats_the_oracle_and_all_stop_at_given_times(instance):
     found = every_rule(instance, TIMES, lambda part: kernel_paths(part, TIMES, ETA), 0.25)
     oracle = list(RULES).index("oracle")
@@ -110,6 +113,7 @@ def test_eigenvalues_are_those_of_numpy(instance):
     np.testing.assert_allclose(found.values, values[::-1][:7], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_draws_over_time_agree_with_what_is_exact_and_stop_where_nothing_is_learned(instance):
     t = jnp.array([0.01, 0.2, 1.0, 2.9, 5.0])
     radii = [0.5, 2.0]

@@ -179,6 +179,7 @@ def test_bad_input_has_a_sentence(problem, spectrum):
         spectral.descend(spectrum, problem[1], 0.1, 1.0, "newton")
 
 
+@pytest.mark.slow
 def test_too_many_points_say_what_they_need(problem):
     need = memory.memory_bytes(N, "spectral")
     assert need >= 3 * 8 * N**2

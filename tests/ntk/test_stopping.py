@@ -129,6 +129,7 @@ def test_noise_level_of_pure_noise_is_found(spectrum):
     assert few.dof == freedom.fitted[0]
 
 
+@pytest.mark.slow
 def test_hold_out_is_the_least_error_on_the_rest(problem):
     z, _, noisy = problem
     train, held = stopping.split(jax.random.key(4), N, 0.25)

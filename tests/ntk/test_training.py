@@ -85,6 +85,7 @@ def test_recorded_predictions_are_those_of_a_plain_loop(dtype, atol):
     assert found.status == fineq.Status.BUDGET
 
 
+@pytest.mark.slow
 def test_networks_side_by_side_are_networks_one_by_one():
     given = problem()
 
@@ -99,6 +100,7 @@ def test_networks_side_by_side_are_networks_one_by_one():
         np.testing.assert_array_equal(together.A[s], alone.A)
 
 
+@pytest.mark.slow
 def test_a_wide_network_is_near_kernel_descent():
     """`ntk/coupling`: 64 times the width, an eighth of the distance; one seed scatters by a third,
     so 5 of them, and the square root of 1/5 of it: between an eighth's half and double."""

@@ -29,6 +29,7 @@ def optimum(instance):
     return AffineMean(*policy), float(value)
 
 
+@pytest.mark.slow
 def test_exact_bounds_against_quadrature():
     law = gaussian([0.4], [[0.6]])
     instance = problem(3, 0.7, rewards.quadratic([[-0.8]], [1.0]), law)
@@ -61,6 +62,7 @@ def test_optimum_conditional_and_marginal_are_in_order(beta):
     assert best < found.conditional < found.marginal
 
 
+@pytest.mark.slow
 def test_optimum_reaches_the_conditional_bound_as_steps_shrink():
     gaps = []
     for T in (50, 100, 200):
@@ -108,6 +110,7 @@ def test_estimates_agree_with_the_exact_numbers():
     assert 32_768 / 20 < found.effective <= 32_768
 
 
+@pytest.mark.slow
 def test_intervals_cover_as_often_as_they_say():
     instance = problem(4)
     policy, best = optimum(instance)
@@ -120,6 +123,7 @@ def test_intervals_cover_as_often_as_they_say():
         assert abs(share - 0.95) < 4 * np.sqrt(0.95 * 0.05 / 300) + 0.02
 
 
+@pytest.mark.slow
 def test_running_rewards_count():
     T = 4
     still = rewards.RunningQuadratic(jnp.zeros((T, 2, 2)), jnp.zeros((T, 2)), jnp.full(T, 0.5))
@@ -131,6 +135,7 @@ def test_running_rewards_count():
     assert with_.gap.value == pytest.approx(float(without.gap.value), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_prices_that_vary_bound_by_the_least_of_them():
     """E e^{R/β} is of the pre-trained chain, which no price changes."""
     key, prices = jax.random.key(0), jnp.array([2.0, 0.7, 1.0, 3.0])
@@ -139,6 +144,7 @@ def test_prices_that_vary_bound_by_the_least_of_them():
     assert varied.conditional == least.conditional
 
 
+@pytest.mark.slow
 def test_any_law_and_reward():
     law = mixture([0.5, 0.5], [[-1.5], [1.5]], [[[0.25]], [[0.25]]])
     wave = rewards.Wave(jnp.ones(1), jnp.asarray(1.0), jnp.asarray(0.5), jnp.asarray(0.3))

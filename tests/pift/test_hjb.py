@@ -47,6 +47,7 @@ def closed_form(num_times=50, num_points=101):
     return jax.jit(jax.vmap(jax.vmap(at, (None, 0)), (0, None)))(bars, y)
 
 
+@pytest.mark.slow
 def test_second_order_towards_the_closed_form():
     value, control = closed_form()
     errors = []
@@ -61,6 +62,7 @@ def test_second_order_towards_the_closed_form():
     assert np.all(np.array(errors[-1]) < 5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["space", "time"])
 def test_each_order_is_two_by_itself(which):
     grids = [(100, n) for n in (201, 401, 801)] if which == "space" else None
@@ -76,6 +78,7 @@ def _last(solved):
     return domain, found.values[-1]
 
 
+@pytest.mark.slow
 def test_reward_without_closed_form_against_hopf_cole_and_quadrature():
     domain, found = solve(200, 401, WAVE)
     v = common(*_last((domain, found)))
@@ -136,6 +139,7 @@ def test_bad_input(options, sentence):
         hjb.make_domain(*options)
 
 
+@pytest.mark.slow
 def test_steps_of_the_method_are_the_iterates_and_their_errors():
     domain = hjb.make_domain(LAW, END, 40, 81, WIDTH)
     posed = equation(domain, WAVE)

@@ -117,7 +117,9 @@ def test_one_step_against_a_numerical_maximiser():
     np.testing.assert_allclose(found.policy.F[0] @ y + found.policy.f[0], best.x, atol=1e-6)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem", [PROBLEMS[0], *(pytest.param(x, marks=pytest.mark.slow) for x in PROBLEMS[1:])]
+)
 def test_all_ways_of_iterating_reach_the_optimum(problem: Problem):
     arrays = lq.linear_quadratic(problem)
     found = lq.optimum(arrays)
@@ -179,6 +181,7 @@ def test_a_price_below_the_curvature_has_no_optimum():
             np.testing.assert_allclose(np.abs(found.direction[-1]), [0.5**0.5] * 2, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_batches_and_single_instances_agree():
     problems = [ddpm(seed, 3, 12, -0.5, 1.0) for seed in range(3)]
     arrays = [lq.linear_quadratic(p) for p in problems]
@@ -207,6 +210,7 @@ def test_many_sweeps_in_lanes_are_those_of_single_problems(batch: int):
         assert_trees_all_close(jax.tree.map(itemgetter(i), many), one, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_derivatives_go_through_many_sweeps_at_once():
     """d J/d β of three problems in one batch, against central differences of single ones."""
     problems = [lq.linear_quadratic(general(seed)) for seed in range(3)]

@@ -46,6 +46,7 @@ def test_sweeps_have_the_objective_gap_and_distance_of_every_policy(case):
     assert float(lq.size(arrays)) == pytest.approx(float(size), rel=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["plain", "damped", "newton"])
 def test_nested_steps_are_the_whole_recursion(case, rule):
     _, arrays, best = case
@@ -83,6 +84,7 @@ def test_a_sweep_that_does_not_contract_diverges_by_status(case):
     assert solve(cheap, pift.LQSweeps(), num_steps=400).status == Status.DIVERGED
 
 
+@pytest.mark.slow
 def test_linear_features_backwards_reach_the_optimum():
     """The noise of landing targets vanishes with the error: 30 inner fits leave rounding.
 
@@ -123,6 +125,7 @@ def test_linear_sweeps_reach_the_optimum_and_tell_the_objective():
     assert np.isnan(found["last_objective"][0])
 
 
+@pytest.mark.slow
 def test_a_network_starts_by_itself_as_the_pretrained_policy():
     problem = diffusion(4)
     by = pift.NetworkSweeps(8, num_batches=2, width=8, depth=1)

@@ -26,6 +26,7 @@ def affine(T, slopes, shifts, sigma=0.3):
     return Chain(AffineMean(A, b), jnp.full(T, sigma), gaussian(np.zeros(d), np.eye(d)))
 
 
+@pytest.mark.slow
 def test_it_is_the_lq_optimum_coordinate_by_coordinate():
     """Cubic splines carry quadratics exactly, up to rounding that their second differences gain."""
     reward = Quadratic(jnp.diag(jnp.array([-0.8, 0.5, -0.8])), jnp.array([0.3, -0.2, 0.3]), 0.0)
@@ -111,6 +112,7 @@ def test_hopf_cole_is_the_logarithmic_derivative_of_an_expectation():
     np.testing.assert_allclose(line.costates[0, i], slope, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_between_grid_points_the_costate_is_cubic_with_its_slopes_and_outside_linear():
     reward = Quadratic(jnp.array([[-0.8]]), jnp.array([0.3]), 0.0)
     problem = make_problem(affine(2, [0.9], [0.1]), reward, 1.5)
@@ -137,6 +139,7 @@ def test_problems_it_cannot_take_are_named():
         solve_separable(make_problem(chain, reward, 1.0), -0.05, 0.05)
 
 
+@pytest.mark.slow
 def test_half_the_step_leaves_a_fraction_of_the_error():
     """The steep well is the hard case: its costate turns over within a few grid points."""
     problem = double_well(1, 100, num_steep=1).problem
@@ -153,6 +156,7 @@ def test_half_the_step_leaves_a_fraction_of_the_error():
     assert first > 4 * second
 
 
+@pytest.mark.slow
 def test_twice_the_points_and_nodes_tell_the_error():
     """Twice the points alone do not: here the nodes limit, by a factor of ten."""
     problem = double_well(1, 100, num_steep=1).problem

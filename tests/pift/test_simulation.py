@@ -63,6 +63,7 @@ def test_without_a_policy_nothing_is_paid():
     np.testing.assert_allclose(found.last, same.last, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_paths_are_those_that_earned_the_numbers():
     instance = problem()
     policy = AffineMean(*lq.optimum(lq.linear_quadratic(instance)).policy)

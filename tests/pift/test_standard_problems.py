@@ -109,6 +109,7 @@ def test_the_usual_optimum_solves_the_riccati_equation_to_first_order(hard):
     np.testing.assert_allclose(np.divide(errors[:-1], errors[1:]), 2, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [lambda n: ou_quadratic(hard=True, num_steps=n)])
 def test_the_gap_between_the_two_optima_vanishes_as_the_square_of_the_step(make):
     """Controls differ by O(dt), so their squared difference by O(dt²)."""
@@ -123,6 +124,7 @@ def test_the_gap_between_the_two_optima_vanishes_as_the_square_of_the_step(make)
     np.testing.assert_allclose(np.divide(gaps[:-1], gaps[1:]), 4, rtol=0.15)
 
 
+@pytest.mark.slow
 def test_the_optimum_of_the_linear_problem_is_the_transported_price():
     """c_t = -(I + A dt)'^(T-t-1) 1 exactly, and -exp(A'(1 - t)) 1 as usual."""
     standard = ou_linear(4, 20)
@@ -139,6 +141,7 @@ def test_the_optimum_of_the_linear_problem_is_the_transported_price():
     assert problem.chain.sigmas.shape == (20, 4, 4)
 
 
+@pytest.mark.slow
 def test_the_error_is_the_squared_control_integrated_over_time():
     standard = ou_linear(3, 10)
     problem = standard.problem
@@ -157,6 +160,7 @@ def test_the_error_is_the_squared_control_integrated_over_time():
     np.testing.assert_allclose(reference.size(problem), jnp.mean(nothing), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_double_well_optimum_is_symmetric_and_beats_its_neighbours():
     """An exact optimum: any other policy of the same paths' noise does worse on average.
 

@@ -84,6 +84,7 @@ def test_chain_against_densities_pushed_through_it(variance):
     assert found.own > 1e-6
 
 
+@pytest.mark.slow
 def test_chain_tends_to_the_process():
     end, beta = 0.4, 1.0
     truth = terminal.of_process(LAW, REWARD, beta, end, standard_normal(2))

@@ -76,6 +76,7 @@ def said_empty(axes: Any) -> list[str]:
     return [text.get_text() for text in axes.texts if text.get_gid() == "empty"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["convergence", "powerlaw", "curves", "fractions"])
 @pytest.mark.parametrize("name", EMPTY)
 def test_a_logarithmic_panel_with_nothing_above_zero_says_so(kind, name):

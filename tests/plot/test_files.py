@@ -1,5 +1,7 @@
 """Files of figures: the same bytes each time, whatever the user has set."""
 
+import pytest
+
 from fineq.plot import render
 from tests.plot.common import (
     dataset,
@@ -8,6 +10,7 @@ from tests.plot.common import (
 )
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_whatever_the_user_has_set():
     """No setting of matplotlib's moves a byte: LaTeX, scales, fonts, grids, widths, formats."""
     import matplotlib
@@ -35,6 +38,7 @@ def test_figures_are_the_same_whatever_the_user_has_set():
         assert matplotlib.rcParams["text.usetex"]  # and the user's settings are left alone
 
 
+@pytest.mark.slow
 def test_files_are_the_same_bytes_each_time_with_embedded_fonts():
     first, second = (render(drawn(dataset(), groups())) for _ in range(2))
     assert first == second

@@ -43,6 +43,7 @@ def test_labels_inside_the_axes_cover_no_line_when_there_is_room():
                 assert not np.any(np.all(inside, axis=1)), text
 
 
+@pytest.mark.slow
 def test_labels_are_apart_in_panels_with_long_names_and_with_divergence():
     values = close_errors()
     values[3:, :, 10:] *= 3.0 ** np.arange(NUM_STEPS - 9)
@@ -138,6 +139,7 @@ def test_points_along_a_path_are_dense_and_on_it():
     assert len(along(np.zeros((0, 2)))) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 2, 2), (6, 3, 2)])
 def test_panels_wrap_and_stay_apart(count, rows, columns):
     panel = groups(title="a title", theory=(Theory("theory 0.8", ratio=0.8, line=0),))

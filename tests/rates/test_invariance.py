@@ -1,6 +1,7 @@
 """A rate does not depend on the unit of the error, or of time."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ def sequences(draw) -> tuple[np.ndarray, np.ndarray]:
     return k, np.exp(shape + noise)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(sequences(), st.floats(1e-12, 1e12))
 def test_scale_of_the_error_does_not_matter(sequence, scale):
@@ -29,6 +31,7 @@ def test_scale_of_the_error_does_not_matter(sequence, scale):
     np.testing.assert_allclose(scaled.floor, scale * rate.floor, rtol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(sequences(), st.sampled_from([0.25, 3, 10, 1000]))
 def test_unit_of_time_scales_the_slope(sequence, factor):
@@ -40,6 +43,7 @@ def test_unit_of_time_scales_the_slope(sequence, factor):
     np.testing.assert_allclose(scaled.bend, rate.bend, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, derandomize=True)
 @given(sequences(), st.integers(1, 12))
 def test_repeated_seeds_change_nothing(sequence, copies):

@@ -21,6 +21,7 @@ def test_power_laws_are_sublinear(order, k):
     assert rate.bend > 0
 
 
+@pytest.mark.slow
 @SEEDS
 @pytest.mark.parametrize("order", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize("k", [dense(1000)[1:], geometric(1e5)[1:]])

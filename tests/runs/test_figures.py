@@ -82,6 +82,7 @@ print(sorted(drawn.files), drawn.failed)
 """
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_under_settings_that_matplotlib_refuses(opened, tmp_path):
     """A notebook's backend that is not installed, and a file of settings in another encoding."""
     with opened() as run:

@@ -8,6 +8,7 @@ from fineq.runs import load, redraw
 from tests.runs.conftest import save
 
 
+@pytest.mark.slow
 def test_a_style_is_drawn_elsewhere_and_the_run_stays_as_it_is(opened, tmp_path):
     with opened() as run:
         save(run)

@@ -120,6 +120,7 @@ def drawn(**extra: str) -> list:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_the_environment_changes_no_number():
     plain = drawn()
     assert plain[0] == "threefry2x32"

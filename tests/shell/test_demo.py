@@ -27,6 +27,7 @@ def test_every_claim_holds_and_none_on_fewer_seeds_than_said(demo):
     assert len(list(demo.glob("*.png"))) == 1
 
 
+@pytest.mark.slow
 def test_the_rate_is_that_of_the_hessian_found_by_differences_in_numpy(demo):
     """The plant and its cost written out: x' = 0.3 x + u + 0.3 sin x with u = -K (x, sin x)."""
     data = load(demo).dataset

@@ -43,6 +43,7 @@ def area(monkeypatch, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_all_jobs_run_and_the_worst_exit_code_counts(capsys, area, tmp_path):
     seen = []
     made = area(lambda config: (seen.append(config.seeds) or 0, tmp_path))
@@ -53,6 +54,7 @@ def test_all_jobs_run_and_the_worst_exit_code_counts(capsys, area, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_header_for_each_job_and_a_table_of_all(capsys, area, tmp_path):
     # A claim without a theory is measured and has no verdict.
     verdicts = ("holds", None, "fails", "holds", None)
@@ -116,6 +118,7 @@ def test_a_stop_signal_stops_what_is_left(stop, code, capsys, area, tmp_path):
     assert "interrupted" in printed.out.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_ended_while_it_compiles_says_what_became_of_its_jobs(
     capsys, monkeypatch, tmp_path
 ):
@@ -153,6 +156,7 @@ def test_a_header_says_how_many_jobs_there_are_where_that_is_known(
     assert capsys.readouterr().out.splitlines()[1] == header
 
 
+@pytest.mark.slow
 def test_several_words_and_choices_of_files(area, tmp_path):
     seen = []
 
@@ -173,12 +177,12 @@ GLOBAL = "experiment=nlqr/global"
 @pytest.mark.parametrize(
     ("words", "times"),
     [
-        (["-m", GLOBAL, "seeds=1,2", "profile=smoke"], 2),
-        (["-m", GLOBAL, "profile=smoke,quick"], 0),
-        (["-m", GLOBAL, "profile=quick,smoke"], 0),
-        (["-m", GLOBAL, "seeds=1,2"], 0),
-        (["-m", "experiment=nlqr/demo,nlqr/global"], 0),
-        ([GLOBAL, "profile=smoke"], 1),
+        pytest.param(["-m", GLOBAL, "seeds=1,2", "profile=smoke"], 2, marks=pytest.mark.slow),
+        pytest.param(["-m", GLOBAL, "profile=smoke,quick"], 0, marks=pytest.mark.slow),
+        pytest.param(["-m", GLOBAL, "profile=quick,smoke"], 0, marks=pytest.mark.slow),
+        pytest.param(["-m", GLOBAL, "seeds=1,2"], 0, marks=pytest.mark.slow),
+        pytest.param(["-m", "experiment=nlqr/demo,nlqr/global"], 0, marks=pytest.mark.slow),
+        pytest.param([GLOBAL, "profile=smoke"], 1, marks=pytest.mark.slow),
         ([GLOBAL, "seeds=2"], 0),
     ],
 )

@@ -45,6 +45,7 @@ def test_bad_input_ends_with_one_sentence(word, sentence, tmp_path, capsys):
     assert sentence in refused(AREA, [*SMALL, *word.split()], tmp_path, capsys)
 
 
+@pytest.mark.slow
 def test_rewards_are_tried_before_anything_runs(tmp_path, capsys, monkeypatch):
     (tmp_path / "bad_rewards.py").write_text(
         "import jax.numpy as jnp\n"
@@ -82,6 +83,7 @@ def test_a_csv_that_is_no_table_is_refused(tmp_path, capsys):
     )
 
 
+@pytest.mark.slow
 def test_a_study_runs_with_a_user_reward_and_says_when_beta_is_too_small(tmp_path):
     words = ["experiment=pift/linear_convergence", "profile=smoke", *ONE, "++sweep.beta=[1e-3,2.0]"]
     assert main(AREA, [*words, f"output={tmp_path}"]) == 0

@@ -40,6 +40,7 @@ def again(first, capsys, *words):
     return code, capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_a_run_folder_describes_itself(first):
     _, folder = first
     names = {path.name for path in folder.iterdir()} - {".lock"}

@@ -41,6 +41,7 @@ def test_blocks_are_whole_on_the_devices_and_nearly_full(
     assert num_members <= size * count < num_members + size
 
 
+@pytest.mark.slow
 def test_blocks_shrink_to_the_memory_there_is():
     everything = sweep(program, [Q, SEEDS])
     small = sweep(program, [Q, SEEDS], memory=everything.peak_bytes // 2)

@@ -94,6 +94,7 @@ def interpolated(mesh, values, points, at):
     return total
 
 
+@pytest.mark.slow
 def test_optimum(case, mesh):
     task, grid, region, best = case
     values, means = dense(task.chain.mean.schedule, mesh)
@@ -102,6 +103,7 @@ def test_optimum(case, mesh):
     compare(best.mean[..., 0], means, grid, mesh, region[:-1], 2e-5)
 
 
+@pytest.mark.slow
 def test_nested(case, mesh):
     task, grid, region, _ = case
     found = nested.nested(gridded(task, grid, region), 2)
@@ -154,6 +156,7 @@ def test_path_divergence_bounds_that_of_the_ends(case):
     assert np.abs(density.mass_outside(grid, out.densities)).max() < 1e-10
 
 
+@pytest.mark.slow
 def test_a_push_of_a_normal_is_a_convolution():
     grid = make_grid([-9.0], [9.0], 181)
     x = grid.axes[0]

@@ -29,6 +29,7 @@ def constants(grid, values, region):
     return Constants(*(jnp.stack(x) for x in zip(*found)))
 
 
+@pytest.mark.slow
 def test_constants_of_known_functions():
     grid = make_grid([-2.0, -2.0], [2.0, 2.0], 65)
     x = grid.points()
@@ -44,6 +45,7 @@ def test_constants_of_known_functions():
     np.testing.assert_allclose(half.function, 2.0, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_mean_constants_are_those_of_the_posterior():
     """m0' of a mixture by finite differences of the mean itself."""
     task, grid = wave(num=97)
@@ -76,6 +78,7 @@ def test_bounds_are_attained_by_a_linear_reward_on_gaussian_data():
     np.testing.assert_allclose(found.derivative, 0.0, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_optimum_keeps_its_bounds(case):
     """No measured constant exceeds the bound from those of the next step (`pift/regularity`)."""
     task, grid, region, best, _ = case

@@ -21,6 +21,7 @@ def test_polynomials_of_degree_five_are_exact_with_both_derivatives():
     np.testing.assert_allclose(jet.hessian[:, 0, 0], p.deriv(2)(x), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_order_six_four_less_two():
     """Value, slope and curvature of a smooth function have orders 6, 5, 4 up to the edge."""
     x = jnp.linspace(-1, 2, 1001)
@@ -35,6 +36,7 @@ def test_order_six_four_less_two():
     assert (orders[-1] > np.array([5.5, 4.5, 3.5])).all(), orders
 
 
+@pytest.mark.slow
 def test_quadratic_beyond_the_edge_in_two_dimensions():
     grid = make_grid([-1.0, -2.0], [1.0, 1.5], 17)
 
@@ -88,6 +90,7 @@ def test_smoothing_of_a_cosine(sigma):
     np.testing.assert_allclose(grid.jet(c, x[:, None]).value, exact, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_quadrature_is_exact_on_moments():
     nodes, weights = normal_quadrature(256)
     for power, moment in ((0, 1), (2, 1), (4, 3), (6, 15), (8, 105)):

@@ -47,6 +47,7 @@ def exact_draws(problem, seed=0):
     return jnp.asarray(y0), jnp.asarray(draws[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [diffusion, general])
 @pytest.mark.parametrize("target", ["raw", "quiet", "landing"])
 def test_with_exact_expectations_a_fit_is_an_exact_sweep(make, target):
@@ -100,6 +101,7 @@ def test_statistical_error_of_raw_targets_falls_as_one_over_the_batch():
     assert abs(slope + 1) < 0.2
 
 
+@pytest.mark.slow
 def test_landing_targets_reach_the_optimum_to_rounding_with_few_paths():
     """Their noise vanishes with the error, so a batch of 64 stops nothing."""
     errors = [sweep_error(diffusion(6), "landing", 128, 2, sweeps) for sweeps in (3, 60)]
@@ -134,6 +136,7 @@ def test_least_squares_is_accurate_for_ill_conditioned_features(digits):
     assert np.abs(fit.residuals).max() < 100 * np.finfo(float).eps
 
 
+@pytest.mark.slow
 def test_a_fixed_start_leaves_one_feature_and_says_so():
     problem = general()
     y0 = jnp.broadcast_to(jnp.array([0.2, 0.1]), (50, 2))
@@ -174,6 +177,7 @@ def test_radial_features_are_gaussians_at_their_centers():
     np.testing.assert_allclose(features(0, jnp.array([0.4]))[2:], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_separate_features_are_fitted_coordinate_by_coordinate():
     """Each coordinate's fit is NumPy's, on functions of this coordinate alone."""
     features = separate(unit_scale(1, 2), 3, width=0.5)
@@ -202,6 +206,7 @@ def test_a_ridge_is_least_squares_with_more_rows():
     np.testing.assert_allclose(found.residuals, target - phi @ found.coefficients, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_share_goes_that_part_of_the_way():
     problem = diffusion(4)
     state = linear.start(problem, polynomial(unit_scale(4, 2), 1))

@@ -81,6 +81,7 @@ def test_adjoints_are_the_derivative_of_a_path_by_its_states(make, target, marti
         np.testing.assert_allclose(found[1, n, 0], slope, rtol=1e-7, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_returns_are_those_of_the_stepwise_loop():
     problem = general()
     costate = a_network(problem)
@@ -92,6 +93,7 @@ def test_returns_are_those_of_the_stepwise_loop():
         np.testing.assert_allclose(returns(problem, paths)[n], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_mean_return_is_the_exact_objective():
     problem = general()
     policy, costate = suboptimal(problem)
@@ -101,6 +103,7 @@ def test_mean_return_is_the_exact_objective():
     assert abs(jnp.mean(gained) - exact) < SCORES * jnp.std(gained) / np.sqrt(20_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [diffusion, general])
 @pytest.mark.parametrize("target", ["raw", "quiet", "landing"])
 def test_targets_are_unbiased_for_the_value_gradient(make, target):
@@ -117,6 +120,7 @@ def test_targets_are_unbiased_for_the_value_gradient(make, target):
         assert jnp.all(jnp.abs(jnp.mean(weighed, axis=1)) < SCORES * spread + 1e-12)
 
 
+@pytest.mark.slow
 def test_lean_targets_are_unbiased_at_the_optimum_and_biased_elsewhere():
     problem = general()
     for costate, right in ((optimal(problem), True), (suboptimal(problem)[1], False)):
@@ -156,6 +160,7 @@ def test_at_an_lq_optimum_landing_targets_carry_no_noise(make):
     assert jnp.max(jnp.abs(found["raw"])) > 0.1
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_objective_is_that_of_the_regression_on_raw_targets():
     problem = general()
     costate = a_network(problem)
@@ -180,6 +185,7 @@ def test_the_gradient_of_the_objective_is_that_of_the_regression_on_raw_targets(
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11), one, two)
 
 
+@pytest.mark.slow
 def test_costates_and_means_are_inverse_and_give_the_control_of_a_diffusion_model():
     problem = general()
     policy, costate = suboptimal(problem)
@@ -219,6 +225,7 @@ def test_bad_input_is_named():
         targets(problem, Zero(), paths, "exact")
 
 
+@pytest.mark.slow
 def test_one_path_does_not_depend_on_the_others():
     problem = general()
     _, costate = suboptimal(problem)

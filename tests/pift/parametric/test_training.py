@@ -35,6 +35,7 @@ def test_the_network_starts_as_the_pretrained_policy():
     equal(rollout(problem, net, y0, z), rollout(problem, Zero(), y0, z))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fitted", "gradient"])
 def test_an_interrupted_run_resumes_bit_for_bit(kind):
     problem = diffusion(4)
@@ -97,6 +98,7 @@ def test_the_average_is_the_weighted_sum_of_all_iterates():
     assert int(state.num_updates) == 4
 
 
+@pytest.mark.slow
 def test_gradient_ascent_follows_the_finite_difference_of_the_objective():
     """AdamW's first step has size `learning_rate` in each coordinate, and the gradient's sign."""
     problem = diffusion(4)
@@ -127,6 +129,7 @@ def test_gradient_ascent_follows_the_finite_difference_of_the_objective():
     np.testing.assert_allclose(moved[:30][clear], 1e-3 * np.sign(slopes[clear]), rtol=2e-2)
 
 
+@pytest.mark.slow
 def test_batches_of_gradient_ascent_are_steps_on_parts_of_the_paths():
     problem, key = diffusion(4), jax.random.key(2)
     state = training.begin(small(problem), OPTIMISER)
@@ -138,6 +141,7 @@ def test_batches_of_gradient_ascent_are_steps_on_parts_of_the_paths():
     np.testing.assert_allclose(info.objective, expected.objective, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_clipping_bounds_the_norm_that_reaches_the_optimiser():
     """AdamW's first moment after one step is 0.1 times the clipped gradient."""
     problem = diffusion(4)

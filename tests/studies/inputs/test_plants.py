@@ -60,6 +60,7 @@ def test_points_of_a_plant_are_read_by_a_law_that_takes_them(tmp_path):
     np.testing.assert_array_equal(law.points, 2 * np.eye(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["sphere", "ball", "gaussian"])
 def test_a_degree_that_no_quadrature_reads_is_refused(law, tmp_path, capsys):
     words = [f"law={law}", "law.degree=9"]

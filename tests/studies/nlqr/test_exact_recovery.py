@@ -54,6 +54,7 @@ def values(result, name):
     return result.arrays[name].values[0]
 
 
+@pytest.mark.slow
 def test_recovery_follows_the_number_of_inputs_that_are_not_zero(result):
     exact = values(result, "exact")
     assert not exact[:BELOW].any()
@@ -145,6 +146,7 @@ def test_dependent_states_bound_the_probability():
     assert judge(Measured.of(counts), theory).verdict == "holds"
 
 
+@pytest.mark.slow
 def test_what_no_sample_identifies_is_not_refuted():
     """φ = 0: the columns of C do not appear in the dynamics, and the regressors miss their rank."""
     settings = {"seeds": 12, "kernel.name": "zero", "law.name": "sphere"}
@@ -163,6 +165,7 @@ def linear_gain(system):
     return np.linalg.solve(R + B.T @ P @ B, B.T @ P @ np.hstack([A, C]))
 
 
+@pytest.mark.slow
 def test_policy_errors_of_all_sizes_in_one_program_are_those_of_each():
     trials, expected = {}, []
     for n, p in ((2, 1), (3, 2)):
@@ -185,6 +188,7 @@ def test_sizes_that_are_no_pairs_are_refused(sizes):
         validate(replace_at(NlqrConfig(), {"recovery.sizes": sizes}))
 
 
+@pytest.mark.slow
 def test_a_system_of_the_user_has_its_own_size():
     A, B = 0.5 * np.eye(2), np.eye(2)[:, :1]
     system = System(*map(jnp.asarray, (A, B, np.eye(2), np.eye(2), np.eye(1), 1.0)), phi=Sine())
@@ -195,6 +199,7 @@ def test_a_system_of_the_user_has_its_own_size():
     assert list(result.coords["size"].values) == ["n = 2, p = 1, d = 2"]
 
 
+@pytest.mark.slow
 def test_a_kernel_of_ones_own_has_the_features_it_returns():
     """d = 2n features that are independent on the sphere: m = n + p + 2n columns to find."""
     sizes = {"recovery.sizes": [[2, 1], [3, 2]], "recovery.below": 1, "recovery.above": 12}

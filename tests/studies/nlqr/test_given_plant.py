@@ -12,6 +12,7 @@ from fineq.studies.nlqr.instances import Given
 from fineq.sweep.stages import Stages
 
 
+@pytest.mark.slow
 def test_a_plant_without_a_riccati_solution_is_told_why():
     # The input does not reach the mode 1.5: no gain stabilises.
     one = jnp.eye(1)

@@ -26,6 +26,7 @@ def row(result, name, lipschitz):
     return np.take(array.values, index, axis=array.dims.index("lipschitz"))
 
 
+@pytest.mark.slow
 def test_nearly_linear_instances_have_one_minimum(result):
     """At ℓ → 0 the cost is that of a linear-quadratic regulator, which has one stationary point."""
     np.testing.assert_array_equal(row(result, "infinite_number", 0.3), 1.0)

@@ -26,6 +26,7 @@ def make(num_samples):
     return make_study(replace_at(NlqrConfig(), settings), Given(), Stages())
 
 
+@pytest.mark.slow
 def test_identified_policy_is_that_of_the_system():
     system = random_system(jax.random.key(0), Sine(), n=2, p=1, normalisation="joint")
     problem = Problem(system, Sphere(3.0, 2))
@@ -39,6 +40,7 @@ def test_identified_policy_is_that_of_the_system():
     assert np.all(np.isnan(nothing.K))
 
 
+@pytest.mark.slow
 def test_members_start_from_the_identified_system_or_are_marked():
     some = make(None).screen.plant
     assert np.all(some.identification == IdentificationStatus.IDENTIFIED)

@@ -32,6 +32,7 @@ def _cost(descents, seed, K):
     return rollout_cost(step, np.asarray(rule.points), np.asarray(rule.weights), 3)
 
 
+@pytest.mark.slow
 def test_step_sizes_are_an_axis_of_the_descents_and_not_of_the_instances(descents):
     study, more = descents.study, descents.found.more
     assert [axis.name for axis in study.own] == ["start"]

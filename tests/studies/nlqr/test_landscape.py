@@ -30,6 +30,7 @@ def values(result, name):
     return result.arrays[name].values
 
 
+@pytest.mark.slow
 def test_every_optimum_is_found(result):
     assert result.status == "complete"
     assert np.all(np.isfinite(values(result, "mu")))
@@ -115,6 +116,7 @@ def test_extremes_are_exact_numbers():
     assert extreme(np.max, values) == Measured.exact(3.0)
 
 
+@pytest.mark.slow
 def test_without_an_isolated_optimum_what_needs_none_is_still_told():
     """φ = 0: gains on φ act on nothing, so that σ_x = 0 and the cost is least on a whole plane."""
     config = NlqrConfig(study="landscape", seeds=1)

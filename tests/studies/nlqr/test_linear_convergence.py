@@ -54,6 +54,7 @@ def result():
     return linear_convergence.run(config, Given(plant), Stages())
 
 
+@pytest.mark.slow
 def test_a_plant_that_is_given_has_no_seeds(result):
     reached = said(result.claims, "share of seeds where exact descent reaches")
     assert (reached.verdict, reached.measured.confidence) == ("not refuted", 1.0)

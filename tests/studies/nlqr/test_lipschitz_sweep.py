@@ -25,6 +25,7 @@ def descents():
     return measured(run, config)
 
 
+@pytest.mark.slow
 def test_a_huge_step_diverges_and_a_tiny_one_does_not(descents):
     diverged = descents.diverged
     assert diverged.shape == (4, 2, 3)

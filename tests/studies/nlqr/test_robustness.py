@@ -24,6 +24,7 @@ def descents():
     return measured(run, config)
 
 
+@pytest.mark.slow
 def test_seeds_with_an_unstable_linear_policy_are_left_out(descents):
     stable = descents.study.screen.stable
     kept = [seed for seed in range(SEEDS) if stable[:, seed].all()]

@@ -49,6 +49,7 @@ def test_stage_costs_follow_the_dynamics(instance, K):
             x = next_state(system, x, u)
 
 
+@pytest.mark.slow
 def test_probe_against_derivatives_of_the_cost(instance, K):
     system, points = instance.problem.system, instance.points
     found = gradient_bias(instance.problem, K, HORIZON, LONGEST, jnp.array([0.1]))
@@ -69,6 +70,7 @@ def test_probe_against_derivatives_of_the_cost(instance, K):
     np.testing.assert_allclose(found.rms_cost**2, weights @ np.array(costs), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_smoothing_bias_is_the_gradient_of_the_laplacian(instance, K):
     """E ∇C(K + V) - ∇C(K) = r²/(2(D+2)) ∇ΔC + O(r⁴), as E V V' = r²/(D+2) on the ball."""
     system, points = instance.problem.system, instance.points
@@ -86,6 +88,7 @@ def test_smoothing_bias_is_the_gradient_of_the_laplacian(instance, K):
     np.testing.assert_allclose(bias / r**2, expected, rtol=0, atol=1e-2 * np.abs(expected).max())
 
 
+@pytest.mark.slow
 def test_collector_averages_blocks_and_sums_over_steps(instance, K):
     estimator = OnePoint(3, HORIZON)
     problem = Collecting(

@@ -32,6 +32,7 @@ def member(config, seed=0):
     return jax.jit(make_instance(config, load(config).given))({"seed": config.first_seed + seed})
 
 
+@pytest.mark.slow
 def test_risk_is_that_of_plain_descent(stopped):
     """Two hundred explicit steps of f ← f - (η/N) K (f - y), at the first recorded time above."""
     config, result = stopped
@@ -123,6 +124,7 @@ def test_assumptions_are_those_of_the_gram_matrix():
     assert np.all(np.diff(outside, axis=-2) <= 0)  # larger balls leave less out
 
 
+@pytest.mark.slow
 def test_interpolants_with_and_without_the_constant_are_those_of_a_linear_solver():
     config, result = run_small("inputs", "generalisation.sizes=[8, 12]", "data.num_test=32")
     for i, constant in enumerate(result.coords["constant"].values):
@@ -140,6 +142,7 @@ def test_interpolants_with_and_without_the_constant_are_those_of_a_linear_solver
     assert config.study == "inputs"
 
 
+@pytest.mark.slow
 def test_kernels_of_wide_networks_are_closer():
     _, result = run_small("kernel_limit", "network.widths=[16, 4096]")
     typical = result.arrays["typical"].values
@@ -147,6 +150,7 @@ def test_kernels_of_wide_networks_are_closer():
     assert np.all(typical[0] > 4 * typical[1])
 
 
+@pytest.mark.slow
 def test_networks_from_zero_approach_the_kernel_and_plain_ones_do_not():
     _, result = run_small("coupling", "network.widths=[64, 4096]", "seeds=8", "network.num_steps=6")
     gap = result.arrays["gap"].values
@@ -210,6 +214,7 @@ def test_what_a_study_varies_itself_is_not_swept():
         run_small("kernel_limit", "++sweep.network.widths=[16, 32]")
 
 
+@pytest.mark.slow
 def test_a_krylov_path_ends_where_it_is_not_known_and_agrees_before():
     words = ("seeds=1", "data.num=200", "descent.last=1e6", "data.num_test=32")
     _, truth = run_small("early_stopping", *words)
@@ -225,6 +230,7 @@ def test_a_krylov_path_ends_where_it_is_not_known_and_agrees_before():
     assert "Krylov" in found.notes
 
 
+@pytest.mark.slow
 def test_a_step_that_is_not_stable_for_some_member_is_refused():
     with pytest.raises(InputError, match="the limit of stability"):
         run_small("early_stopping", "descent.step=1.6", "data.num=16")

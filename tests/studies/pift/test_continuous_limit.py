@@ -23,6 +23,7 @@ def _study():
     return config, continuous_limit.run(config, Given(), Stages())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("i", [0, 1])
 def test_errors_are_averages_over_states(study, i):
     config, result = study

@@ -29,6 +29,7 @@ def result() -> StudyResult:
     return linear_convergence.run(config, Given(), Stages())
 
 
+@pytest.mark.slow
 def test_claims_hold_on_easy_instances(result):
     """Exponents of six seeds have wide intervals; what is exact must hold."""
     assert all(claim.verdict != "fails" for claim in result.claims)
@@ -61,6 +62,7 @@ def test_ratios_fall_like_the_price(result):
     assert np.all(ratio[1] < ratio[0] / 4)
 
 
+@pytest.mark.slow
 def test_batched_sweeps_are_those_of_single_instances():
     config = small("linear_convergence", "++sweep.beta=[0.5, 4.0]", "inner.num_sweeps=3")
     study = make_study(config, Given(), Stages())
@@ -75,6 +77,7 @@ def test_batched_sweeps_are_those_of_single_instances():
         policy = lq.policy_iteration(arrays, policy)[0]
 
 
+@pytest.mark.slow
 def test_power_iterations_find_the_spectral_radius():
     """With one step and one dimension the map is a number: -σ²|P|/β."""
     words = ("data.d=1", "schedule.num_steps=1", "reward.matrix=[[-2.0]]", "++sweep.beta=[3.0]")
@@ -86,6 +89,7 @@ def test_power_iterations_find_the_spectral_radius():
     np.testing.assert_allclose(np.asarray(facts.ratio), 2 * sigma**2 / 3, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_member_without_an_optimum_is_marked_and_touches_no_other():
     words = ("reward.curvature=convex", "++sweep.beta=[1e-3, 50.0]")
     config = small("linear_convergence", *words)

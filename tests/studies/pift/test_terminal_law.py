@@ -22,6 +22,7 @@ def _gaussian():
     return config, terminal_law.run(config, Given(), Stages())
 
 
+@pytest.mark.slow
 def test_divergences_are_those_of_the_instances(gaussian):
     config, result = gaussian
     instance = make_instance(config, Given())({"seed": config.first_seed + 1})

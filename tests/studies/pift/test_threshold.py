@@ -17,6 +17,7 @@ def result():
     return threshold.run(small("threshold", *words), Given(), Stages())
 
 
+@pytest.mark.slow
 def test_every_claim_with_a_theory_holds(result):
     for claim in result.claims:
         assert claim.verdict in (None, "holds", "not refuted"), claim
@@ -42,6 +43,7 @@ def test_iterations_that_cannot_have_converged_refute_nothing(result):
     assert too_few(small("threshold", f"inner.num_inner={int(needed) + 1}")) == ""
 
 
+@pytest.mark.slow
 def test_one_step_in_one_dimension_is_a_formula():
     """T = 1: both thresholds are σ²|P|, and P is the reward's curvature."""
     config = small(
