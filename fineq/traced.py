@@ -18,6 +18,7 @@ from fineq.errors import InputError, in_a_line
 
 Function = Callable[[Array], Array]
 
+SAID = 8  # coordinates of a point that a sentence names
 ADVICE = "write it with jax.numpy"
 _NUMBERS_ASKED_FOR = (
     jax.errors.TracerArrayConversionError,
@@ -168,11 +169,16 @@ def check_values(name: str, function: Function, points: Array) -> None:
         points: `[S, d]`.
     """
     total = jax.value_and_grad(lambda x: jnp.sum(function(x)))
-    values, gradients = jax.vmap(total)(points)
+    check_finite(name, points, *jax.vmap(total)(points))
+
+
+def check_finite(name: str, points: Array, values: Array, gradients: Array) -> None:
+    """Raise `InputError` unless values `[S]` and gradients `[S, d]` at points are finite."""
     for what, found in (("value", values[:, None]), ("gradient", gradients)):
         numbers = np.asarray(found)
         bad = np.flatnonzero(~np.isfinite(numbers).all(axis=1))
         if bad.size:
-            where = ", ".join(f"{x:g}" for x in np.asarray(points)[bad[0]])
+            point = np.asarray(points)[bad[0]]
+            where = ", ".join(f"{x:g}" for x in point[:SAID]) + ", ..." * (point.size > SAID)
             shown = "a NaN" if np.isnan(numbers[bad[0]]).any() else "an infinite"
             raise InputError(f"{name} has {shown} {what} at ({where})")

@@ -2,16 +2,23 @@
 
 log p(k | y)        `Classifier` by `perceptron_classifier`, trained by
                     `ClassifierTraining` on `labelled` data
+r(y, label)         `Reward` of a batch: `rewards.class_log_prob`, `Ink`, `template`, `Symmetry`,
+                    `per_point`; `check_reward` at the door
 """
 
+from fineq.finetune import rewards
 from fineq.finetune.classifier import Classifier, perceptron_classifier
 from fineq.finetune.recognition import ClassifierTraining, Labelled, accuracy, labelled
+from fineq.finetune.rewards import Reward, check_reward
 
 __all__ = [
     "Classifier",
     "ClassifierTraining",
     "Labelled",
+    "Reward",
     "accuracy",
+    "check_reward",
     "labelled",
     "perceptron_classifier",
+    "rewards",
 ]
