@@ -66,9 +66,12 @@ class StudyResult:
         figures: what to draw from the arrays alone.
         status: `complete`, `partly_diverged`, `diverged` (every member) or `interrupted`. A result
             without one finite number among its measured quantities is `diverged`, whatever it says.
+        notes: what else is worth knowing, in sentences by topic.
+        files: what is kept beside the arrays, content by file name: a model, in safetensors.
 
     Raises:
-        ValueError: when two arrays disagree on the length of a dimension (both are named).
+        ValueError: when two arrays disagree on the length of a dimension (both are named), and for
+            a file that is no `*.safetensors`.
 
     """
 
@@ -79,9 +82,13 @@ class StudyResult:
     figures: tuple[Figure, ...] = ()
     status: Status = "complete"
     notes: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def __post_init__(self):
         check_sizes({**self.coords, **self.arrays})
+        for name in self.files:
+            if not name.endswith(".safetensors"):
+                raise ValueError(f"a study keeps files of tensors, *.safetensors, not {name!r}")
         if self.status != "interrupted" and _nothing_finite(self.arrays):
             object.__setattr__(self, "status", "diverged")
 

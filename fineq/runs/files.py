@@ -16,7 +16,7 @@ from typing import Any
 from fineq.errors import InputError, ResourceError
 
 PART = ".part"
-OWN_SUFFIXES = (".yaml", ".nc", ".json", ".png", ".pdf", PART)
+OWN_SUFFIXES = (".yaml", ".nc", ".json", ".png", ".pdf", ".safetensors", PART)
 _DEEPEST = 100
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

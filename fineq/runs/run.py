@@ -1,7 +1,8 @@
 """A run folder in the hands of one process: kept to one writer, left complete or resumable.
 
 <output>/<area>/<study>/<name>-<hash>/
-    config.yaml   data.nc   *.png *.pdf   summary.json (last)   checkpoints/ (only while running)
+    config.yaml   data.nc   *.safetensors (models)   *.png *.pdf   summary.json (last)
+    checkpoints/ (only while running)
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from fineq.runs import data
 from fineq.runs import summary as summaries
 from fineq.runs.data import result_dataset, write_dataset
 from fineq.runs.digest import Identity
-from fineq.runs.drawing import UNDRAWN, redraw_unlocked, undrawn, write_figures
+from fineq.runs.drawing import SUFFIXES, UNDRAWN, redraw_unlocked, undrawn, write_figures
 from fineq.runs.environment import environment, version
 from fineq.runs.files import (
     OWN_SUFFIXES,
@@ -212,7 +213,7 @@ class Run:
     def _mend(self) -> None:
         found = self._faults()
         self.damage = tuple(found.values())
-        if found.keys() & {summaries.NAME, data.NAME, CONFIG}:
+        if any(Path(name).suffix[1:] not in SUFFIXES for name in found):
             return
         if found:
             redraw_unlocked(self.path, self.identity.sources.drawing)
@@ -245,6 +246,8 @@ class Run:
         dataset = result_dataset(result, self.identity)
         files = {CONFIG: self._write_config()}
         files[data.NAME] = write_dataset(self.path / data.NAME, dataset)
+        for name, content in result.files.items():
+            files[name] = write_atomic(self.path / name, content)
         drawn = write_figures(self.path, dataset)
         about = environment(precision, self.identity, blocks)
         self._write_summary(result, timing, about, {**files, **drawn.files}, drawn.failed)

@@ -53,10 +53,12 @@ def result(status: Status = "complete", scale: float = 1.0) -> StudyResult:
         (rate(0.5),),
         (Figure("decay", (Panel("convergence", "iteration", (Line("error", "all"),)),)),),
         status,
+        files={"model.safetensors": values.tobytes()},
     )
 
 
-WRITTEN = ["config.yaml", "data.nc", "decay.pdf", "decay.png", "summary.json"]
+FIGURES = ["decay.pdf", "decay.png"]
+WRITTEN = ["config.yaml", "data.nc", *FIGURES, "model.safetensors", "summary.json"]
 TIMING = {"compile": 1.0, "run": 2.0}
 
 

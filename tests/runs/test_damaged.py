@@ -36,6 +36,19 @@ def test_damaged_files_are_named_and_computed_again(opened, name, damage):
     assert load(run.path).summary["status"] == "complete"
 
 
+@pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
+def test_a_damaged_model_is_named_and_computed_again(opened, damage):
+    with opened() as run:
+        save(run)
+    good = (run.path / "model.safetensors").read_bytes()
+    damage(run.path / "model.safetensors")
+    with opened() as again:
+        assert not again.complete
+        assert "model.safetensors" in again.damage[0]
+        save(again)
+    assert (run.path / "model.safetensors").read_bytes() == good
+
+
 @pytest.mark.parametrize("name", ["data.nc", "config.yaml"])
 def test_missing_files_are_named_and_computed_again(opened, name):
     with opened() as run:
@@ -140,7 +153,7 @@ def test_an_output_elsewhere_is_refused(opened, tmp_path, monkeypatch, output):
     assert os.listdir(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["data.nc", "summary.json", "config.yaml", "decay.png", ".lock"])
+@pytest.mark.parametrize("name", [*WRITTEN, ".lock"])
 def test_a_folder_in_place_of_a_file_is_refused_before_anything_runs(opened, name):
     with opened() as run:
         save(run)
