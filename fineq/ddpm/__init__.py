@@ -11,9 +11,10 @@ them, Y_{t+1} = (Y_t + (1 - α_t) s_t(Y_t))/√α_t + σ_t W_t, from Y_0 ~ N(0, 
     Y_0..Y_T            `generate`
     X_k given X_0       `noise`
     m_t(y) = A_t y + b_t  `gaussian_chain`, the reverse chain of Gaussian data
+    a network as s_t     `Denoiser`, batched, made by `make_denoiser` of a module of `networks`
 """
 
-from fineq.ddpm import schedules
+from fineq.ddpm import networks, schedules
 from fineq.ddpm.chain import (
     AffineChain,
     ExactScore,
@@ -24,6 +25,7 @@ from fineq.ddpm.chain import (
     mean_of,
     noise,
 )
+from fineq.ddpm.denoiser import Denoiser, Network, Prediction, make_denoiser
 from fineq.ddpm.laws import (
     Gaussian,
     Law,
@@ -38,20 +40,25 @@ from fineq.ddpm.schedules import Schedule, make_schedule
 
 __all__ = [
     "AffineChain",
+    "Denoiser",
     "ExactScore",
     "Gaussian",
     "Law",
     "Mixture",
+    "Network",
     "Points",
+    "Prediction",
     "Schedule",
     "Score",
     "control_of",
     "gaussian",
     "gaussian_chain",
     "generate",
+    "make_denoiser",
     "make_schedule",
     "mean_of",
     "mixture",
+    "networks",
     "noise",
     "points",
     "schedules",
