@@ -32,7 +32,7 @@ class Network(Protocol):
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["variables", "schedule", "times", "guidance"],
-    meta_fields=["module", "prediction", "num_classes"],
+    meta_fields=["module", "prediction", "num_classes", "d"],
 )
 @dataclass(frozen=True)
 class Denoiser:
@@ -49,6 +49,7 @@ class Denoiser:
         module: the network, called as `Network` says.
         prediction: what it predicts.
         num_classes: 0 for a model without classes.
+        d: dimension of the states.
     """
 
     variables: Any
@@ -58,6 +59,7 @@ class Denoiser:
     module: nn.Module
     prediction: Prediction
     num_classes: int
+    d: int
 
     def holding(self, variables: Any) -> "Denoiser":
         """The same with other variables."""
@@ -179,4 +181,4 @@ def make_denoiser(
         raise InputError(f"the network must map [B, {d}] to itself, got {found.shape} for B = 1")
     # One program: layer by layer, each draw would compile by itself.
     variables = jax.jit(module.init)(key, *given)
-    return Denoiser(variables, schedule, times, None, module, prediction, num_classes)
+    return Denoiser(variables, schedule, times, None, module, prediction, num_classes, d)

@@ -35,4 +35,4 @@ def knowing(schedule, prediction, *, num_classes=2, guidance=None, dtype=jnp.flo
     times = jnp.arange(T, 0, -1, dtype=dtype) / T
     w = None if guidance is None else jnp.asarray(guidance, dtype)
     module = Knowing(prediction)
-    return Denoiser(schedule.alpha_bars, schedule, times, w, module, prediction, num_classes)
+    return Denoiser(schedule.alpha_bars, schedule, times, w, module, prediction, num_classes, 2)
