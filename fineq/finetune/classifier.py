@@ -4,6 +4,7 @@ SiLU throughout: log p(k | y) has derivatives of every order, for rewards are di
 where curvatures are asked for. Trained by `fineq.finetune.recognition`.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax import Array
 
+from fineq.ddpm.networks import Conv
 from fineq.errors import InputError
 
 
@@ -32,6 +34,30 @@ class PerceptronFeatures(nn.Module):
         for _ in range(self.depth):
             y = nn.silu(nn.Dense(self.width, dtype=y.dtype, param_dtype=y.dtype)(y))
         return y
+
+
+class ConvFeatures(nn.Module):
+    """Two 3x3 convolutions, each before the mean over 2x2 pixels, and a hidden layer.
+
+    Attributes:
+        shape: (H, W, C) of the images that flat points are.
+        channels: of the first convolution; the second has twice as many.
+        width: of the hidden layer.
+    """
+
+    shape: tuple[int, int, int]
+    channels: int
+    width: int
+
+    @nn.compact
+    def __call__(self, y: Array) -> Array:
+        """The hidden layer `[B, width]` at flat images `[B, H*W*C]`."""
+        x = y.reshape(-1, *self.shape)
+        for channels in (self.channels, 2 * self.channels):
+            x = nn.silu(Conv(channels, dtype=y.dtype)(x))
+            x = nn.avg_pool(x, (2, 2), (2, 2))
+        x = x.reshape(x.shape[0], -1)
+        return nn.silu(nn.Dense(self.width, dtype=y.dtype, param_dtype=y.dtype)(x))
 
 
 class Recogniser(nn.Module):
@@ -105,6 +131,36 @@ def perceptron_classifier(
     """
     _check(d=d, width=width, depth=depth)
     return _drawn(key, PerceptronFeatures(width, depth), d, num_classes, dtype)
+
+
+def conv_classifier(
+    key: Array,
+    shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    channels: int = 16,
+    width: int = 64,
+    dtype: Any = float,
+) -> Classifier:
+    """An untrained convolutional network.
+
+    Args:
+        key: of its parameters.
+        shape: (H, W, C) of the images, which come flat.
+        num_classes: K.
+        channels: of the first convolution; the second has twice as many.
+        width: of the hidden layer, which is the features.
+        dtype: of its parameters.
+
+    Raises:
+        InputError: for fewer than two classes, images below 4x4 pixels, or no channels or units.
+    """
+    _check(channels=channels, width=width)
+    if min(shape[:2]) < 4:
+        raise InputError(
+            f"a convolutional classifier needs images of 4x4 pixels or more, got {shape}"
+        )
+    return _drawn(key, ConvFeatures(shape, channels, width), math.prod(shape), num_classes, dtype)
 
 
 def _drawn(key: Array, body: nn.Module, d: int, num_classes: int, dtype: Any) -> Classifier:

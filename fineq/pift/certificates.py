@@ -89,8 +89,8 @@ class Certificate(NamedTuple):
     Attributes:
         objective: J(u).
         marginal: β log E e^{R/β}.
-        conditional: E[β log E[e^{R/β} | Y_0]], from an inner sample for each start; its bias of
-            the order 1/inner is removed to first order.
+        conditional: E[β log E[e^{R/β} | Y_0]], from an inner sample for each start. Of both the
+            bias is removed to first order: see `LogMasses`.
         gap: marginal - J, what is left to gain at most.
         effective: the effective number of paths behind `marginal`, (Σw)²/Σw² for w = e^{R/β}: where
             it is small, a few paths carry the estimate and its interval is too short.
@@ -128,28 +128,64 @@ def certificate(
     J = simulate(key_policy, problem, policy, num).objective
     starts = problem.chain.start.sample(key_start, num // inner)
     base = simulate_from(key_base, problem, None, jnp.repeat(starts, inner, axis=0))
-    logs = (base.terminal + base.running) / beta
-    shift = jnp.max(logs)
-    weights = jnp.exp(logs - shift).reshape(-1, inner)
-    # Paths that share a start are dependent: their means are the independent draws.
-    means = jnp.mean(weights, axis=1)
-    mass = jnp.mean(means)
-    marginal = _normal(beta * (shift + jnp.log(mass)), beta * means / mass)
-    # E log of a sample mean is log E - variance/2, to first order in 1/inner.
-    spread = jnp.var(weights, axis=1, ddof=1) / (inner * means**2)
-    conditional = beta * (shift + jnp.log(means) + spread / 2)
-    objective = _normal(jnp.mean(J), J)
+    found = log_masses(((base.terminal + base.running) / beta).reshape(-1, inner))
+    marginal = normal_estimate(beta * found.marginal, beta * found.shares)
+    conditional = beta * found.conditional
+    objective = normal_estimate(jnp.mean(J), J)
     gap = marginal.value - objective.value
     half = jnp.hypot(marginal.high - marginal.value, objective.high - objective.value)
     return Certificate(
         objective,
         marginal,
-        _normal(jnp.mean(conditional), conditional),
+        normal_estimate(jnp.mean(conditional), conditional),
         Estimate(gap, gap - half, gap + half),
-        jnp.sum(weights) ** 2 / jnp.sum(weights**2),
+        found.effective,
     )
 
 
-def _normal(value: Array, draws: Array) -> Estimate:
+class LogMasses(NamedTuple):
+    """Logarithms of mean weights e^{ω} of paths, several from each of S independent starts.
+
+    The log of a sample mean is biased low by its relative variance over two, to first order; that
+    much is added to both logarithms.
+
+    Attributes:
+        marginal: log E e^ω, [].
+        conditional: log E[e^ω | Y_0] of each start, `[S]`.
+        shares: mean weight of each start over that of all, `[S]`: paths that share a start are
+            dependent, so that these are the independent draws behind `marginal`.
+        effective: number of paths that carry the weight, (Σw)²/Σw², [].
+        inner: the same among the paths of one start, its mean over starts, [].
+    """
+
+    marginal: Array
+    conditional: Array
+    shares: Array
+    effective: Array
+    inner: Array
+
+
+def log_masses(logs: Array) -> LogMasses:
+    """What the logarithms ω `[S, inner]` of the weights of paths say of their mean."""
+    starts, inner = logs.shape
+    tops = jnp.max(logs, axis=1)
+    weights = jnp.exp(logs - tops[:, None])
+    means = jnp.mean(weights, axis=1)
+    each = tops + jnp.log(means)
+    whole = jax.nn.logsumexp(each) - jnp.log(jnp.asarray(starts, logs.dtype))
+    shares = jnp.exp(each - whole)
+    spread = jnp.var(weights, axis=1, ddof=1) / (inner * means**2)
+    total, square = jax.nn.logsumexp(logs), jax.nn.logsumexp(2 * logs)
+    return LogMasses(
+        whole + jnp.var(shares, ddof=1) / (2 * starts),
+        each + spread / 2,
+        shares,
+        jnp.exp(2 * total - square),
+        jnp.mean(inner * means**2 / jnp.mean(weights**2, axis=1)),
+    )
+
+
+def normal_estimate(value: Array, draws: Array) -> Estimate:
+    """A value whose error is that of the mean of independent draws."""
     half = normal_margin(jnp.std(draws, ddof=1) / jnp.sqrt(draws.size))
     return Estimate(value, value - half, value + half)

@@ -5,12 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.signal import correlate2d
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 import fineq
 from fineq.errors import InputError
-from fineq.finetune import ClassifierTraining, accuracy, labelled, perceptron_classifier
+from fineq.finetune import (
+    ClassifierTraining,
+    accuracy,
+    conv_classifier,
+    labelled,
+    perceptron_classifier,
+)
 from fineq.optimiser import Optimiser
 
 KEY = jax.random.key(3)
@@ -45,6 +52,37 @@ def test_log_probs_and_features_are_those_of_the_layers_written_out():
     np.testing.assert_allclose(given.features(y), x, rtol=1e-12)
     np.testing.assert_allclose(given.log_probs(y), expected, rtol=1e-12)
     assert given.num_classes == 3
+
+
+def test_a_convolutional_one_is_scipys_convolutions_and_means():
+    shape = (6, 4, 2)
+    given = conv_classifier(KEY, shape, 3, channels=2, width=5)
+    y = np.random.default_rng(1).normal(size=(2, 48))
+    layers = given.variables["params"]["body"]
+
+    def convolved(image, layer):
+        kernel = np.asarray(layer["kernel"])
+        out = np.zeros((*image.shape[:2], kernel.shape[-1]))
+        for c, o in np.ndindex(*kernel.shape[2:]):
+            out[..., o] += correlate2d(image[..., c], kernel[:, :, c, o], mode="same")
+        return out + np.asarray(layer["bias"])
+
+    def silu(x):
+        return x / (1 + np.exp(-x))
+
+    def halved(x):
+        x = x[: x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2]
+        return (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
+
+    for point, found in zip(y, given.features(y), strict=True):
+        x = point.reshape(shape)
+        for name in ("Conv_0", "Conv_1"):
+            x = halved(silu(convolved(x, layers[name])))
+        dense = layers["Dense_0"]
+        expected = silu(x.ravel() @ dense["kernel"] + dense["bias"])
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+    short = conv_classifier(KEY, shape, 3, channels=2, dtype=np.float32)
+    assert short.log_probs(y.astype(np.float32)).dtype == np.float32
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -116,6 +154,10 @@ def test_many_classifiers_train_at_once():
         (
             lambda: perceptron_classifier(KEY, 4, 3, width=0),
             "width of a classifier must be at least 1, got 0",
+        ),
+        (
+            lambda: conv_classifier(KEY, (3, 8, 1), 2),
+            "a convolutional classifier needs images of 4x4 pixels or more, got (3, 8, 1)",
         ),
         (
             lambda: labelled(np.zeros((3, 2)), [0, 1]),
