@@ -183,7 +183,7 @@ GLOBAL = "experiment=nlqr/global"
         pytest.param(["-m", GLOBAL, "seeds=1,2"], 0, marks=pytest.mark.slow),
         pytest.param(["-m", "experiment=nlqr/demo,nlqr/global"], 0, marks=pytest.mark.slow),
         pytest.param([GLOBAL, "profile=smoke"], 1, marks=pytest.mark.slow),
-        ([GLOBAL, "seeds=2"], 0),
+        pytest.param([GLOBAL, "seeds=2"], 0, marks=pytest.mark.slow),
     ],
 )
 def test_programs_are_hasty_in_all_jobs_of_a_process_or_in_none(

@@ -34,6 +34,7 @@ def test_nearly_linear_instances_have_one_minimum(result):
     np.testing.assert_array_equal(row(result, "infinite_stable", 0.3), 1.0)
 
 
+@pytest.mark.slow
 def test_instances_without_a_start_are_left_out_not_counted(result):
     missing = np.isnan(row(result, "infinite_settled", 30.0)).all(axis=0)
     assert np.all(np.isnan(row(result, "infinite_number", 30.0)[missing]))
@@ -41,5 +42,6 @@ def test_instances_without_a_start_are_left_out_not_counted(result):
     assert len(trials) == 2 - bool(missing.all())
 
 
+@pytest.mark.slow
 def test_the_truncated_cost_is_followed_from_every_start(result):
     assert np.all(np.isfinite(result.arrays["truncated_settled"].values))

@@ -41,6 +41,7 @@ def test_step_sizes_are_an_axis_of_the_descents_and_not_of_the_instances(descent
     assert descents.cost.shape == (3, 2, 3, 3)
 
 
+@pytest.mark.slow
 def test_the_starts_are_what_they_are_called(descents):
     first = descents.found.more.policies[..., 0, :, :]
     np.testing.assert_array_equal(first[0, 0], descents.study.screen.plant.K_lin)
@@ -49,6 +50,7 @@ def test_the_starts_are_what_they_are_called(descents):
     np.testing.assert_array_equal(first[:, 0], first[:, 1])
 
 
+@pytest.mark.slow
 def test_costs_are_those_of_rollouts_in_numpy(descents):
     policies, costs = descents.found.more.policies, descents.cost
     for index in np.ndindex(costs.shape):
@@ -57,6 +59,7 @@ def test_costs_are_those_of_rollouts_in_numpy(descents):
         np.testing.assert_allclose(costs[index], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_each_step_goes_against_the_gradient_by_the_step_size(descents):
     policies = descents.found.more.policies
     K, after = policies[1, :, 0, 0], policies[1, :, 0, 1]
@@ -71,6 +74,7 @@ def test_each_step_goes_against_the_gradient_by_the_step_size(descents):
         np.testing.assert_allclose((start - end) / rate, gradient, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_no_cost_lies_below_the_optimum_and_gaps_start_at_one(descents):
     cost = descents.cost
     star = descents.found.more.star.cost

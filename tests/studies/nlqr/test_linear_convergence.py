@@ -68,6 +68,7 @@ def test_a_plant_that_is_given_has_no_seeds(result):
     assert "without interval" in result.notes["seeds"]
 
 
+@pytest.mark.slow
 def test_its_exact_descents_are_drawn_without_a_band(result):
     panels = [panel for figure in result.figures for panel in figure.panels]
     exact = [p for p in panels if p.x in ("exact_iteration", "natural_iteration")]

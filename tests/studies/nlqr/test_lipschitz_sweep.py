@@ -35,6 +35,7 @@ def test_a_huge_step_diverges_and_a_tiny_one_does_not(descents):
     assert np.all((descents.diverged_at[:, 1] >= 1) & (descents.diverged_at[:, 1] <= STEPS))
 
 
+@pytest.mark.slow
 def test_what_follows_divergence_is_absent(descents):
     at = descents.diverged_at[:, 1][..., None]
     after = descents.found.coords["iteration"] >= at
@@ -45,6 +46,7 @@ def test_what_follows_divergence_is_absent(descents):
     assert falls[1].measured.value == 0
 
 
+@pytest.mark.slow
 def test_claims_judge_the_least_favourable_value(descents):
     mask = np.zeros((4, 2, 3), bool)
     mask[1, 0, :2] = mask[2, 0, :2] = mask[3, 0, :1] = mask[:, 1] = True
@@ -63,11 +65,13 @@ def test_claims_judge_the_least_favourable_value(descents):
     assert all("4 iterations were made and the paper's figures show 200" in r for r in reasons)
 
 
+@pytest.mark.slow
 def test_the_claim_on_starts_counts_what_is_unstable_and_not_what_is_undecided(descents):
     claim = said(claims(run, descents), "nlqr/truncation", "ℓ = 4")
     assert claim.measured.value == pytest.approx(descents.unstable[1, 0, :, 0].mean())
 
 
+@pytest.mark.slow
 def test_unstable_starts_are_those_that_simulation_finds_unstable(descents):
     points = np.asarray(sphere_points(3, 1.0, 7).points)
     undecided = descents.found.more.undecided  # [step_size, lipschitz, seed, moment]
@@ -84,6 +88,7 @@ def test_unstable_starts_are_those_that_simulation_finds_unstable(descents):
                 assert descents.unstable[i, 0, seed, 0] == (not at_rest)
 
 
+@pytest.mark.slow
 def test_both_costs_are_kept_at_the_moments_of_the_descent(descents):
     np.testing.assert_array_equal(descents.found.coords["moment"], np.arange(STEPS + 1))
     whole, cut = descents.infinite_cost[:, 0], descents.cost[:, 0]
