@@ -67,6 +67,15 @@ def bellman(dtype: Any, x: Any) -> Any:
     return hjb.bellman_equation(domain, reward, jnp.asarray(2 * x, dtype))
 
 
+def denoising(dtype: Any, x: Any) -> Any:
+    schedule = ddpm.make_schedule(ddpm.schedules.linear_rate(4))
+    module = ddpm.networks.MLP(4, 1, waves=4, dtype=dtype)
+    denoiser = ddpm.make_denoiser(jax.random.key(0), module, schedule, 2, dtype=dtype)
+    data = np.random.default_rng(3).normal(size=(6, 2))
+    problem = ddpm.make_denoising(jax.random.key(1), denoiser, data, data[:2])
+    return problem._replace(x0=jnp.asarray(x * problem.x0, dtype))
+
+
 def regression(dtype: Any, x: Any) -> Any:
     rng = np.random.default_rng(1)
     z = jnp.asarray(rng.normal(size=(9, 3)), dtype)
@@ -118,6 +127,7 @@ CASES = {
     "KernelDescent": Case(regression, lambda x: ntk.KernelDescent(0.3 * x)),
     "NetworkTraining": Case(regression, lambda x: ntk.NetworkTraining(0.3 * x, width=8)),
     "DeepTraining": Case(regression, lambda x: ntk.DeepTraining(1e-2 * x, width=4, batch=3)),
+    "DenoiserTraining": Case(denoising, lambda x: ddpm.DenoiserTraining(batch=4)),
     "ClassifierTraining": Case(
         recognition, lambda x: finetune.ClassifierTraining(noise=0.3 * x, batch=4), classifier
     ),

@@ -12,6 +12,7 @@ them, Y_{t+1} = (Y_t + (1 - α_t) s_t(Y_t))/√α_t + σ_t W_t, from Y_0 ~ N(0, 
     X_k given X_0       `noise`
     m_t(y) = A_t y + b_t  `gaussian_chain`, the reverse chain of Gaussian data
     a network as s_t     `Denoiser`, batched, made by `make_denoiser` of a module of `networks`
+    its pre-training     `DenoiserTraining`, of a `Denoising` that `make_denoising` makes
 """
 
 from fineq.ddpm import networks, schedules
@@ -37,10 +38,13 @@ from fineq.ddpm.laws import (
     standard_normal,
 )
 from fineq.ddpm.schedules import Schedule, make_schedule
+from fineq.ddpm.training import DenoiserTraining, Denoising, make_denoising
 
 __all__ = [
     "AffineChain",
     "Denoiser",
+    "DenoiserTraining",
+    "Denoising",
     "ExactScore",
     "Gaussian",
     "Law",
@@ -55,6 +59,7 @@ __all__ = [
     "gaussian_chain",
     "generate",
     "make_denoiser",
+    "make_denoising",
     "make_schedule",
     "mean_of",
     "mixture",

@@ -65,6 +65,11 @@ class Denoiser:
         """The same with other variables."""
         return replace(self, variables=variables)
 
+    def drawn(self, key: Array) -> "Denoiser":
+        """The same with new variables."""
+        # One program: layer by layer, each draw would compile by itself.
+        return self.holding(jax.jit(self.module.init)(key, *self._example()))
+
     def predicted(self, t: ArrayLike, y: Array, label: Array | None = None) -> Array:
         """What the network says, `[B, d]`, guided; arguments and errors as for `score`."""
         if label is not None and not self.num_classes:
@@ -116,6 +121,10 @@ class Denoiser:
     def __call__(self, t: ArrayLike, y: Array) -> Array:
         """The score at one point `[d]`."""
         return self.score(t, y[None])[0]
+
+    def _example(self) -> tuple[Array, Array, Array | None]:
+        label = jnp.zeros(1, jnp.int32) if self.num_classes else None
+        return self.times[:1], jnp.zeros((1, self.d), self.times.dtype), label
 
     def _apply(self, s: Array, y: Array, label: Array | None) -> Array:
         return jnp.asarray(self.module.apply(self.variables, s, y, label)).astype(y.dtype)
@@ -171,14 +180,12 @@ def make_denoiser(
     schedule = Schedule(*(jnp.asarray(x, dtype) for x in schedule))
     T, dtype = schedule.num_steps, schedule.alphas.dtype
     times = jnp.arange(T, 0, -1, dtype=dtype) / T
-    given = times[:1], jnp.zeros((1, d), dtype), jnp.zeros(1, jnp.int32) if num_classes else None
+    made = Denoiser(None, schedule, times, None, module, prediction, num_classes, d)
     try:
-        found = jax.eval_shape(module.init_with_output, key, *given)[0]
+        found = jax.eval_shape(module.init_with_output, key, *made._example())[0]
     except TypeError as error:
         said = in_a_line(error)
         raise InputError(f"the network does not take states of shape [B, {d}]: {said}") from error
     if found.shape != (1, d):
         raise InputError(f"the network must map [B, {d}] to itself, got {found.shape} for B = 1")
-    # One program: layer by layer, each draw would compile by itself.
-    variables = jax.jit(module.init)(key, *given)
-    return Denoiser(variables, schedule, times, None, module, prediction, num_classes, d)
+    return made.drawn(key)
