@@ -13,9 +13,10 @@ them, Y_{t+1} = (Y_t + (1 - α_t) s_t(Y_t))/√α_t + σ_t W_t, from Y_0 ~ N(0, 
     m_t(y) = A_t y + b_t  `gaussian_chain`, the reverse chain of Gaussian data
     a network as s_t     `Denoiser`, batched, made by `make_denoiser` of a module of `networks`
     its pre-training     `DenoiserTraining`, of a `Denoising` that `make_denoising` makes
+    its samples          `ancestral`, `ddim`; how good they are: `quality`
 """
 
-from fineq.ddpm import networks, schedules
+from fineq.ddpm import networks, quality, schedules
 from fineq.ddpm.chain import (
     AffineChain,
     ExactScore,
@@ -37,6 +38,7 @@ from fineq.ddpm.laws import (
     points,
     standard_normal,
 )
+from fineq.ddpm.samplers import ancestral, ddim
 from fineq.ddpm.schedules import Schedule, make_schedule
 from fineq.ddpm.training import DenoiserTraining, Denoising, make_denoising
 
@@ -54,7 +56,9 @@ __all__ = [
     "Prediction",
     "Schedule",
     "Score",
+    "ancestral",
     "control_of",
+    "ddim",
     "gaussian",
     "gaussian_chain",
     "generate",
@@ -66,6 +70,7 @@ __all__ = [
     "networks",
     "noise",
     "points",
+    "quality",
     "schedules",
     "standard_normal",
 ]

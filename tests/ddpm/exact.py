@@ -36,3 +36,12 @@ def knowing(schedule, prediction, *, num_classes=2, guidance=None, dtype=jnp.flo
     w = None if guidance is None else jnp.asarray(guidance, dtype)
     module = Knowing(prediction)
     return Denoiser(schedule.alpha_bars, schedule, times, w, module, prediction, num_classes, 2)
+
+
+def assert_moments(x, mean, covariance):
+    """Sample moments of x `[num, d]` within five standard errors of a Gaussian's."""
+    num = len(x)
+    variances = np.diag(covariance)
+    assert np.all(np.abs(x.mean(0) - mean) < 5 * np.sqrt(variances / num))
+    error = np.sqrt((np.outer(variances, variances) + np.asarray(covariance) ** 2) / num)
+    assert np.all(np.abs(np.cov(x.T) - covariance) < 5 * error)

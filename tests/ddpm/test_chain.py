@@ -17,18 +17,10 @@ from fineq.ddpm.chain import (
 from fineq.ddpm.laws import gaussian, mixture, standard_normal
 from fineq.ddpm.schedules import make_schedule
 from fineq.errors import InputError
+from tests.ddpm.exact import assert_moments
 
 LAW = gaussian([0.7, -0.4], [[1.5, 0.4], [0.4, 0.3]])
 NUM = 20_000
-
-
-def assert_moments(x, mean, covariance):
-    """Sample moments of x `[num, d]` within five standard errors of a Gaussian's."""
-    num = len(x)
-    variances = np.diag(covariance)
-    assert np.all(np.abs(x.mean(0) - mean) < 5 * np.sqrt(variances / num))
-    error = np.sqrt((np.outer(variances, variances) + np.asarray(covariance) ** 2) / num)
-    assert np.all(np.abs(np.cov(x.T) - covariance) < 5 * error)
 
 
 def test_noise_reaches_a_level_in_one_step():
