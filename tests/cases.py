@@ -10,6 +10,7 @@ import numpy as np
 from fineq import ddpm, finetune, nlqr, ntk, pift
 from fineq.iterate import Method
 from fineq.pift import hjb
+from tests.finetune.common import tuning
 
 
 class Case(NamedTuple):
@@ -96,6 +97,10 @@ def classifier(dtype: Any) -> Any:
     return finetune.perceptron_classifier(jax.random.key(1), 2, 3, width=4, depth=1, dtype=dtype)
 
 
+def tuned(dtype: Any, x: Any) -> Any:
+    return tuning(dtype=dtype)._replace(beta=jnp.asarray(0.7 * x, dtype))
+
+
 CASES = {
     "PolicyGradient": Case(plant, lambda x: nlqr.PolicyGradient(0.02 * x)),
     "one-point": Case(
@@ -128,6 +133,14 @@ CASES = {
     "NetworkTraining": Case(regression, lambda x: ntk.NetworkTraining(0.3 * x, width=8)),
     "DeepTraining": Case(regression, lambda x: ntk.DeepTraining(1e-2 * x, width=4, batch=3)),
     "DenoiserTraining": Case(denoising, lambda x: ddpm.DenoiserTraining(batch=4)),
+    "PolicyIteration": Case(tuned, lambda x: finetune.PolicyIteration(4, 2, damping=0.5 * x)),
+    "AdjointMatching": Case(tuned, lambda x: finetune.AdjointMatching(4, 2, num_inner=2)),
+    "Pathwise": Case(tuned, lambda x: finetune.Pathwise(4, 2, remat=True)),
+    "DRaFT": Case(tuned, lambda x: finetune.DRaFT(4, 2, k=2)),
+    "DDPO": Case(tuned, lambda x: finetune.DDPO(4, 2, clip=0.2 * x)),
+    "Reinforce": Case(tuned, lambda x: finetune.Reinforce(4, 2)),
+    "DPOK": Case(tuned, lambda x: finetune.DPOK(4, 2)),
+    "RewardWeighted": Case(tuned, lambda x: finetune.RewardWeighted(4, 2)),
     "ClassifierTraining": Case(
         recognition, lambda x: finetune.ClassifierTraining(noise=0.3 * x, batch=4), classifier
     ),

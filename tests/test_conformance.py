@@ -26,7 +26,7 @@ KEY, STEPS = jax.random.key(7), 3
 DOUBLE = ("GridSweeps", "GridNested")  # those that take float64 only
 QUICK = {
     *("PolicyGradient", "Newton", "LQSweeps", "GridSweeps"),
-    *("LinearSweeps", "NetworkSweeps", "KernelDescent", "DeepTraining"),
+    *("LinearSweeps", "NetworkSweeps", "KernelDescent", "DeepTraining", "PolicyIteration"),
 }
 each = pytest.mark.parametrize(
     "case",

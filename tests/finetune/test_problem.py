@@ -1,0 +1,53 @@
+"""The door of fine-tuning, and the same problem of one point."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fineq.errors import InputError
+from fineq.finetune import exact_problem, make_tuning
+from tests.finetune.common import Bump, model, tuning
+
+BUMP = Bump(jnp.asarray(1.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"beta": 0.0}, "beta must be above 0, got 0"),
+        ({"beta": [1.0, 2.0]}, "beta must have 0 axes"),
+        ({"base": "model"}, "base must be a Denoiser, got a str"),
+        ({"reward": 3}, "reward must be a function"),
+        ({"reward": lambda y, label: y}, r"one number per point, shape \(2,\), got \(2, 2\)"),
+        ({"reward": lambda y: y[:, 0]}, r"the reward failed on points of shape \(2, 2\)"),
+        ({"labels": [0]}, "need a model with classes"),
+        ({"base": model(num_classes=3), "labels": [0, 3]}, r"must lie in \[0, 3\), got 3"),
+        ({"base": model(num_classes=3), "labels": [0.5]}, "labels must be a list of whole numbers"),
+        ({"base": model(num_classes=3), "labels": []}, "labels must be a list of whole numbers"),
+    ],
+)
+def test_the_door(changes, said):
+    given = {"base": model(), "reward": BUMP, "beta": 1.0, **changes}
+    with pytest.raises(InputError, match=said):
+        make_tuning(**given)
+
+
+def test_numbers_of_a_problem_may_be_traced():
+    base = model()
+    betas = jnp.array([0.5, 2.0])
+    made = jax.vmap(lambda beta: make_tuning(base, BUMP, beta).beta)(betas)
+    np.testing.assert_array_equal(made, betas)
+
+
+def test_the_problem_of_one_point_has_the_same_mean_and_reward():
+    problem = tuning()
+    exact = exact_problem(problem)
+    y = jax.random.normal(jax.random.key(1), (4, 2))
+    means = jax.vmap(lambda x: exact.chain.mean(2, x))(y)
+    # The same arithmetic, row by row.
+    np.testing.assert_allclose(means, problem.base.mean(2, y), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(jax.vmap(exact.reward)(y), problem.reward(y, None), atol=1e-13)
+    np.testing.assert_array_equal(exact.betas, np.full(4, 0.7))
+    with pytest.raises(InputError, match="give no labels"):
+        exact_problem(tuning(num_classes=2))
