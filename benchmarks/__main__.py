@@ -26,6 +26,7 @@ NAMES = (
     "kernel",
     "kernel_descent",
     "network",
+    "denoising",
 )
 
 
