@@ -121,7 +121,8 @@ def _check_reward(reward: Reward, y: jax.ShapeDtypeStruct, labelled: bool) -> No
         raise InputError(f"reward must be a function of points and classes, got {reward!r:.60}")
     label = jax.ShapeDtypeStruct(y.shape[:1], jnp.int32) if labelled else None
     try:
-        found = jax.eval_shape(reward, y, label)
+        # A tuple that holds no arrays, which a reward may be, is no function to JAX.
+        found = jax.eval_shape(lambda y, label: reward(y, label), y, label)
     except (TypeError, ValueError) as error:
         raise InputError(
             f"the reward failed on points of shape {y.shape}: {in_a_line(error)}"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fineq.errors import InputError
-from fineq.finetune import exact_problem, make_tuning
+from fineq.finetune import exact_problem, make_tuning, rewards
 from tests.finetune.common import Bump, model, tuning
 
 BUMP = Bump(jnp.asarray(1.0))
@@ -31,6 +31,10 @@ def test_the_door(changes, said):
     given = {"base": model(), "reward": BUMP, "beta": 1.0, **changes}
     with pytest.raises(InputError, match=said):
         make_tuning(**given)
+
+
+def test_a_reward_without_numbers_is_one():
+    assert make_tuning(model(), rewards.Ink(), 1.0).reward == rewards.Ink()
 
 
 def test_numbers_of_a_problem_may_be_traced():
