@@ -19,7 +19,7 @@ PYTEST      := $(PYTHON) -m pytest -n 2 --dist worksteal
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-nlqr reproduce-pift reproduce-ntk demo test test-all lint format bench lock clean
+.PHONY: help setup reproduce reproduce-nlqr reproduce-pift reproduce-ntk reproduce-finetune demo test test-all lint format bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ reproduce-pift: setup  ## the same for fine-tuning as stochastic control alone
 
 reproduce-ntk: setup  ## the same for score learning with wide networks alone
 	@$(PYTHON) -m experiments.reproduce ntk
+
+reproduce-finetune: setup  ## the same for fine-tuning networks alone
+	@$(PYTHON) -m experiments.reproduce finetune
 
 demo: setup  ## theory's rate and a measured one in one figure, under a minute
 	@echo "A plant of one state, x' = 0.3 x + u + 0.3 sin x, and the controller K that costs least."

@@ -26,7 +26,7 @@ EVERYWHERE = ("fields.py", "config.py", "effects.py", "reads.py", "compose.py")
 
 
 # Read where a study is set up, before it runs; `covariances` stand beside `means`.
-BEFORE = {"system.source", "target.name", "target.d", "data.covariances", "setting"}
+BEFORE = {"base", "system.source", "target.name", "target.d", "data.covariances", "setting"}
 BEFORE |= {field.name for field in dataclasses.fields(RunConfig)}
 # Of kernel_limit it only says which widths are allowed.
 BEFORE |= {"network.start", *(f"system.{name}" for name in "ABCQR")}
@@ -40,7 +40,11 @@ HARMLESS = {
     "system.n": {"exact_recovery"},
     "system.p": {"exact_recovery"},
     "data.constant": {"inputs"},
-    "data.num": {"inputs", "generalisation", "assumptions"},
+    "data.num": {"inputs", "generalisation", "assumptions", "pretrain"},
+    # Kept with a model, whatever its data are; and those of a model that is given.
+    **{key: {"pretrain"} for key in ("data.path", "data.pool", "data.size")},
+    **{key: {"pretrain", "mixture"} for key in ("data.d", "data.spread")},
+    "data.name": {"beta", "mixture"},
     "data.num_test": {"kernel_limit"},
     "data.weight": {"kernel_limit"},
     "descent.step": {"kernel_limit", "assumptions"},

@@ -10,6 +10,7 @@ from fineq.shell.places import CONFIGS
 from fineq.studies.area import area_of
 from fineq.sweep.stages import Stages
 from tests.reads import assert_reads, recorded
+from tests.studies.finetune import small
 
 FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.glob("experiment/*/*.yaml"))
 EXPERIMENTS = [path.relative_to("experiment").with_suffix("").as_posix() for path in FILES]
@@ -20,6 +21,7 @@ FIGURE += "descent.horizon=3 system.n=2 system.p=1"
 GRID = "schedule.num_steps=4 regularity.num_points=161"
 NETWORK = "seeds=2 data.num=16 data.num_test=16"
 TINY = {
+    **{f"finetune/{name}": words for name, words in small.TINY.items()},
     "nlqr/demo": "seeds=3 descent.num_steps=60",
     "nlqr/exact_recovery": "seeds=6 recovery.sizes=[[2,1]] recovery.above=3",
     "nlqr/global": "seeds=2 sweep.system.lipschitz=[0.3] reference.num_starts=2",
@@ -70,11 +72,12 @@ LINES = [
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # statistics of two seeds
 @pytest.mark.parametrize("experiment", LINES)
-def test_every_experiment_runs_to_its_end_and_reads_what_its_table_says(experiment):
+def test_every_experiment_runs_to_its_end_and_reads_what_its_table_says(experiment, tmp_path):
     area = area_of(experiment.partition("/")[0])
     size = [] if experiment in ONE_SIZE else ["profile=smoke"]
     words = TINY.get(experiment, "").split()
     config = compose(area, [f"experiment={experiment}", *size, *words])
+    config = small.supplied(area, config, tmp_path)
     study, loaded = area.begin(config)
     with recorded(config) as read:
         result = study(config, loaded.given, Stages())

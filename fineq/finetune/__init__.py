@@ -45,6 +45,7 @@ from fineq.finetune.methods.reinforce import Reinforce
 from fineq.finetune.methods.reward_weighted import RewardWeighted
 from fineq.finetune.problem import Tuning, exact_problem, make_tuning
 from fineq.finetune.recognition import ClassifierTraining, Labelled, accuracy, labelled
+from fineq.finetune.reference import Reference, reference_of
 from fineq.finetune.rewards import Reward, check_reward
 from fineq.finetune.rollout import Earned, Paths, earned, errors, simulate
 from fineq.finetune.weights import Weighed, weigh
@@ -64,6 +65,7 @@ __all__ = [
     "Paths",
     "Pathwise",
     "PolicyIteration",
+    "Reference",
     "Reinforce",
     "Reward",
     "RewardWeighted",
@@ -89,6 +91,7 @@ __all__ = [
     "make_tuning",
     "merge",
     "perceptron_classifier",
+    "reference_of",
     "report",
     "rewards",
     "simulate",

@@ -16,7 +16,7 @@ from jax import Array
 
 from fineq.ddpm import Denoiser
 from fineq.errors import InputError
-from fineq.keys import key_for
+from fineq.keys import key_for, purpose_number
 
 Adapters = dict[str, dict[str, Array]]
 """By the path of the weight, its names joined by `/`: `A` `[rank, in]` and `B` `[out, rank]`."""
@@ -46,10 +46,13 @@ def make_adapters(key: Array, variables: Any, rank: int) -> Adapters:
             f"rank must lie between 1 and {sides[largest]}, the smaller side of the largest layer, "
             f"{largest}, got {rank}"
         )
-    return {
-        path: _adapter(key_for(key, path), kernel, min(rank, sides[path]))
-        for path, kernel in kernels.items()
-    }
+    root = key_for(key, "adapters")
+
+    def one(path: str, kernel: Array) -> dict[str, Array]:
+        own = jax.random.fold_in(root, purpose_number(path))
+        return _adapter(own, kernel, min(rank, sides[path]))
+
+    return {path: one(path, kernel) for path, kernel in kernels.items()}
 
 
 def merge(variables: Any, adapters: Adapters) -> Any:

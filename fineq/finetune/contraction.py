@@ -75,7 +75,7 @@ def curvatures(
     for name, count in (("continuations", continuations), ("num_iterations", num_iterations)):
         if count < 1:
             raise InputError(f"{name} must be at least 1, got {count}")
-    paths = simulate(key_for(key, "paths"), tuning, policy, num)
+    paths = simulate(key_for(key, "paths whose states are looked at"), tuning, policy, num)
 
     def at(t: Array) -> Array:
         now = jax.random.fold_in(key_for(key, "continuations"), t)

@@ -136,12 +136,13 @@ class ClassifierTraining(Method):
         key_rows, key_size, key_noise = jax.random.split(key, 3)
         rows = jax.random.randint(key_rows, (self.batch,), 0, problem.x.shape[0])
         x = problem.x[rows]
-        size = self.noise * jax.random.uniform(key_size, (self.batch, 1), x.dtype)
+        noise = jnp.asarray(self.noise, x.dtype)
+        size = noise * jax.random.uniform(key_size, (self.batch, 1), x.dtype)
         return x + size * jax.random.normal(key_noise, x.shape, x.dtype), problem.label[rows]
 
     def _loss(self, logs: Array, label: Array) -> Array:
         """Cross entropy with (1 - s) of each label on its class and s spread over all."""
-        own, s = _own(logs, label), self.smoothing
+        own, s = _own(logs, label), jnp.asarray(self.smoothing, logs.dtype)
         return -jnp.mean((1 - s) * own + s * jnp.mean(logs, axis=-1))
 
 

@@ -125,7 +125,16 @@ def _replace(config: dict[str, Any], field: str, value: str) -> None:
 
 
 def file_digest(path: Path, field: str = "") -> str:
-    """Return the SHA-256 of a file; raise `InputError` naming the field when it is not readable."""
+    """Return the SHA-256 of a file, or of a folder's files by their names.
+
+    Raises:
+        InputError: naming the field, when it is not readable.
+
+    """
+    if path.is_dir():
+        inside = sorted(entry for entry in path.iterdir() if entry.is_file())
+        lines = [f"{entry.name}\0{file_digest(entry, field)}\n" for entry in inside]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -55,7 +55,7 @@ def execute(
     alone: bool = True,
     farewell: Callable[[], None] | None = None,
 ) -> tuple[int, Path]:
-    """Run a study, or find it done, and show what it found.
+    """Run a study, or find it done, and show what it found; before it the run that it needs.
 
     A finished run is found before JAX is loaded, unless it may hang on code of the user's, whose
     extent is known only once it has been imported.
@@ -72,8 +72,16 @@ def execute(
     Raises:
         FineqError: bad input, too little memory or disk, interruption.
     """
-    job = Job(area, config, alone, farewell)
     console = make_console(config.quiet)
+    needed = area.needs(config)
+    if needed is not None:
+        console.line(f"{needed.field}: the {needed.config.study} run that this one goes on from")
+        code, folder = execute(area, needed.config, alone=alone, farewell=farewell)
+        if code == EXIT_ALL_DIVERGED:
+            return code, folder
+        config = area.supplied(config, folder)
+        console.line(f"{needed.field}={folder}")
+    job = Job(area, config, alone, farewell)
     unfold()
     run = _found(job)
     if run is None:

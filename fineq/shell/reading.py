@@ -67,7 +67,9 @@ def read(report: Report, metric: str = "") -> Reading:
     good = last[np.isfinite(last)]
     error = float(np.median(good)) if good.size else math.nan
     ratio = _ratio(errors, np.asarray(report.iterations, dtype=float))
-    return Reading(min(fraction, 1.0), error, ratio, int((~np.isfinite(last)).sum()))
+    # What is NaN from the start, as of a method that measures its steps, has not diverged.
+    lost = ~np.isfinite(last) & np.isfinite(errors).any(axis=1)
+    return Reading(min(fraction, 1.0), error, ratio, int(lost.sum()))
 
 
 def _errors(report: Report, metric: str) -> np.ndarray:

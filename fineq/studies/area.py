@@ -6,13 +6,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fineq.settings.config import RunConfig
-from fineq.settings.effects import Effect
+from fineq.settings.effects import Effect, settle
+from fineq.settings.fields import replace_at
 
 if TYPE_CHECKING:
     from fineq.studies.common import Run
     from fineq.studies.inputs import Loaded
 
-AREAS = ("nlqr", "pift", "ntk")
+AREAS = ("nlqr", "pift", "ntk", "finetune")
+
+
+class Needed(NamedTuple):
+    """Another run of the same area that a run goes on from.
+
+    Attributes:
+        config: of that run.
+        field: of the run that needs it, which names its folder.
+    """
+
+    config: Any
+    field: str
+
+
+def _nothing(config: Any) -> None:
+    del config
 
 
 class Area(NamedTuple):
@@ -26,6 +43,7 @@ class Area(NamedTuple):
         files: from a configuration, field to the file it names, whose content changes the results;
             raises `InputError` for one that is not there.
         target: the `module:function` of the user's that a configuration names; None for none.
+        needs: the run that a configuration goes on from where it names none; it is made first.
     """
 
     name: str
@@ -34,6 +52,13 @@ class Area(NamedTuple):
     studies: Mapping[str, str]
     files: Callable[[Any], dict[str, Path]]
     target: Callable[[Any], str | None]
+    needs: Callable[[Any], Needed | None] = _nothing
+
+    def supplied(self, config: Any, folder: Path) -> Any:
+        """A configuration that needs another run, with that run's folder."""
+        needed = self.needs(config)
+        assert needed is not None
+        return settle(replace_at(config, {needed.field: str(folder)}), self.effects, {})
 
     def begin(self, config: RunConfig) -> "tuple[Run, Loaded]":
         """The configured study and what it needs, loaded and checked.

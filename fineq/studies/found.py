@@ -52,6 +52,7 @@ class Found:
         status: of the study; None: as `lost` says.
         arrays: arrays with dimensions of their own, and their coordinates.
         more: whatever else claims and figures of this study need.
+        files: what is kept beside the arrays, content by file name.
     """
 
     values: Mapping[str, Any]
@@ -62,6 +63,7 @@ class Found:
     status: Status | None = None
     arrays: Arrays = field(default_factory=dict)
     more: Any = None
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def axes_of(self, quantity: Quantity) -> list[Axis]:
         """The own axes that lead a quantity."""

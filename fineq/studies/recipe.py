@@ -158,6 +158,7 @@ class Recipe:
             figures,
             found.status or status_of(lost),
             dict(found.notes),
+            found.files,
         )
 
     def _arrays(self, study: Study, found: Found) -> Arrays:

@@ -71,6 +71,14 @@ def test_reading_gives_error_ratio_and_fraction():
     assert reading.diverged == 0
 
 
+def test_numbers_that_are_not_there_yet_have_not_diverged():
+    nan = np.nan
+    begun = Event("descent", "running", 0, 2, 0, 9, np.array([0]), {"e": np.full((2, 1), nan)}, 1.0)
+    assert read(begun).diverged == 0
+    errors = np.array([[nan, 2.0, 1.0], [nan, 2.0, nan]])
+    assert read(begun._replace(iterations=np.arange(3), metrics={"e": errors})).diverged == 1
+
+
 def test_reading_of_a_block_takes_medians_and_counts_the_diverged():
     errors = np.stack([0.8**ITERATIONS, 0.9**ITERATIONS, 0.95**ITERATIONS, 0.9**ITERATIONS])
     errors[3, 4:] = np.nan

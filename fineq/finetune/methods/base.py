@@ -52,6 +52,7 @@ class AdapterTraining(Method):
     """
 
     draws = True
+    reads = ("errors",)
 
     num_paths: int = static(default=10)
     rank: int = static(default=4)
@@ -80,15 +81,17 @@ class AdapterTraining(Method):
     def measure(
         self, state: Descent, info: Info, problem: Tuning, reference: Any
     ) -> dict[str, Array]:
-        """What the step reported."""
-        del state, problem, reference
-        return {
+        """What the step reported; with a `Reference` also `error`, of the averaged policy."""
+        found = {
             "last_objective": info.objective,
             "standard_error": info.error,
             "last_reward": info.reward,
             "last_divergence": info.divergence,
             "norm": info.norm,
         }
+        if reference is None:
+            return found
+        return {**found, **reference.errors(problem, adapted(problem.base, state.average))}
 
     def value(self, state: Descent, problem: Tuning) -> Adapters:
         """The adapters, averaged where the optimiser averages."""

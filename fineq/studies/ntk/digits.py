@@ -14,18 +14,17 @@ import numpy as np
 from fineq import claims, figures
 from fineq.errors import InputError
 from fineq.ntk.data import Digits, digits
-from fineq.results import Array as Named
 from fineq.results import Arrays
 from fineq.studies.found import Found
 from fineq.studies.ntk import sampling
 from fineq.studies.ntk.common import Study, make_study
 from fineq.studies.ntk.config import NtkConfig
 from fineq.studies.ntk.pictures import MODELS
+from fineq.studies.sheets import sheets
 from fineq.studies.view import View
 from fineq.sweep.stages import Stages
 
 ROWS, COLUMNS = 4, 4
-SIDE, GAP = 8, 3  # pixels of an image, and between images
 TITLES = {"data": "data", **sampling.TITLES}
 
 
@@ -54,25 +53,7 @@ def _images(known: Digits, samples: np.ndarray) -> Arrays:
     rng = np.random.default_rng(0)
     pick = rng.choice(len(known.locations), ROWS * COLUMNS, replace=False)
     every = np.concatenate([known.locations[pick][None], samples])
-    sheets = np.stack([_sheet(known.images(points)) for points in every])
-    x, y = np.arange(sheets.shape[1]), -np.arange(sheets.shape[2])
-    dims = ("sheet", "column", "row")
-    # The vertical axis of a figure points up, and rows of pixels are counted downwards.
-    return {
-        "sheets": Named(sheets, dims, "1", "ink"),
-        "sheet": Named(np.array(["data", *MODELS]), dims[:1], "1", "model"),
-        "column": Named(x, dims[1:2], "1", "column of pixels"),
-        "row": Named(y[::-1], dims[2:], "1", "row of pixels"),
-    }
-
-
-def _sheet(images: np.ndarray) -> np.ndarray:
-    """Images `[rows * columns, 8, 8]` side by side, `[column, row]` with the last row first."""
-    side = SIDE + GAP
-    framed = np.pad(images, ((0, 0), (1, GAP - 1), (1, GAP - 1)))
-    grid = framed.reshape(ROWS, COLUMNS, side, side).transpose(0, 2, 1, 3)
-    pixels = np.clip(grid.reshape(ROWS * side, COLUMNS * side), 0, 1)
-    return pixels[::-1].T
+    return sheets(known.images(every), ["data", *MODELS], COLUMNS, "ink")
 
 
 def _explained(views: Sequence[View]) -> list[claims.Claim]:

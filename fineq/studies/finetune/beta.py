@@ -1,0 +1,254 @@
+"""Reward, divergence and what is left to gain, against the price β of a nat.
+
+For each price the base model is fine-tuned by PI-FT with low-rank adapters. What its law costs and
+earns is measured on fresh paths; the bound on what any policy earns comes from the base model's
+paths, weighted, and where too few of them carry the weight, from the fine-tuned model's own
+(`finetune/gap`). How much values bend says where plain policy iteration contracts
+(`finetune/contraction`); what small steps of the optimiser reach below that is measured.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq import figures
+from fineq.claims import Theory
+from fineq.finetune import adapted
+from fineq.finetune.contraction import curvatures
+from fineq.finetune.evaluate import judge, report
+from fineq.finetune.frontier import ideal_frontier
+from fineq.finetune.truth import gaps, own_gaps
+from fineq.finetune.weights import Weighed, weigh
+from fineq.keys import key_for
+from fineq.pift.certificates import ENOUGH
+from fineq.studies import statistics
+from fineq.studies.finetune import common
+from fineq.studies.finetune.config import FinetuneConfig
+from fineq.studies.finetune.given import Given
+from fineq.studies.finetune.rewards import Rewarded, rewarded
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
+from fineq.sweep import Axis, Table, Task, solving
+from fineq.sweep.stages import Member, Stages
+
+QUANTITIES = (
+    Quantity("reward", "reward"),
+    Quantity("divergence", "divergence from the base model [nat]"),
+    Quantity("objective", "objective J"),
+    Quantity("gap", "what is left to gain: divergence from the tilted law [nat]"),
+    Quantity("gap_high", "what is left to gain, upper 95% limit [nat]"),
+    Quantity("effective", "effective paths behind the gap"),
+    Quantity("best", "most reward at the same divergence"),
+    Quantity("distance", "distance of two samples"),
+    Quantity("judged", "share of samples in which a second classifier sees the class"),
+    Quantity("delay", "mean time to converge [steps]"),
+    Quantity("last_reward", "reward", ("iteration",)),
+    Quantity("last_divergence", "divergence from the base model [nat]", ("iteration",)),
+    Quantity("ratio", "largest contraction factor q_t over the chain"),
+    Quantity("threshold", "smallest β at which policy iteration contracts", own=()),
+)
+FALLS = statistics.Exponent("divergence", "beta")
+FASTER = statistics.Exponent("delay", "beta")
+B = 48  # prices of the ideal frontier
+
+
+def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
+    """A study whose own axis is the price β."""
+    return common.make_study(config, given, stages, Axis("beta", config.betas))
+
+
+def measure(study: common.Study) -> Found:
+    """Fine-tune at every price, and look at what comes of it."""
+    made = rewarded(study)
+    axes = [*study.own, *study.axes]
+    by, steps = common.method_of(study.config), study.config.tuning.num_steps
+    trained = study.stages.sweep(
+        "fine-tuning",
+        lambda static: solving(
+            lambda key, member: Task(common.tuning_of(study, made.reward, member), by),
+            num_steps=steps,
+            record=common.records(steps),
+        ),
+        axes,
+    )
+    base = study.stages.measure("paths of the base model", partial(_base, study, made), study.axes)
+    seen = study.stages.measure(
+        "paths of the fine-tuned models",
+        partial(_tuned, study, made),
+        axes,
+        {"adapters": trained.final.average, "base": Table(study.axes, base)},
+    )
+    bends = study.stages.measure("curvatures", partial(_bends, study, made), study.axes)
+    betas = np.asarray(study.own[0].values).reshape(-1, *(1,) * len(study.axes))
+    return Found(
+        {
+            **seen,
+            **{name: common.seen(trained, name) for name in ("last_reward", "last_divergence")},
+            "delay": _delay(trained.iterations[1:], common.seen(trained, "last_objective")),
+            "threshold": bends,
+            "ratio": bends[None] / betas,
+        },
+        list(study.own),
+        {"iteration": trained.iterations[1:]},
+        trained.diverged,
+        made.notes,
+    )
+
+
+def _base(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
+    """Rewards of paths of the base model, `[1, S, inner]`, and the ideal frontier they tell."""
+    truth, tuning = study.config.truth, common.tuning_of(study, made.reward, {"beta": 1.0})
+    key = key_for(member["seed"], "paths of the base model")
+    paths = weigh(key, tuning, None, truth.num_paths, truth.inner)
+    ideal = ideal_frontier(paths, jnp.geomspace(1e2, 1e-2, B, dtype=study.dtype))
+    return {
+        "rewards": paths.reward,
+        "ideal_reward": ideal.reward.value,
+        "ideal_divergence": ideal.divergence.value,
+    }
+
+
+def _tuned(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
+    """What the paths of a fine-tuned model say."""
+    truth, tuning = study.config.truth, common.tuning_of(study, made.reward, member)
+    policy = adapted(tuning.base, member["adapters"])
+    key = key_for(member["seed"], "paths of a fine-tuned model")
+    paths = weigh(key, tuning, policy, truth.num_paths, truth.inner)
+    seen, base = report(paths, tuning.beta), member["base"]
+    zero = jnp.zeros_like(base["rewards"])
+    before = Weighed(base["rewards"], zero, zero, zero[..., None])
+    by_base, by_own = gaps(before, paths, tuning.beta), own_gaps(paths, tuning.beta)
+    known = by_base.conditional.effective >= ENOUGH
+    gap = jax.tree.map(partial(jnp.where, known), by_base.conditional, by_own.conditional)
+    divergence = seen.divergence.value
+    found = {
+        "reward": seen.reward.value,
+        "divergence": divergence,
+        "objective": seen.objective.value,
+        "gap": gap.value,
+        "gap_high": gap.high,
+        "effective": gap.effective,
+        "best": jnp.interp(divergence, base["ideal_divergence"], base["ideal_reward"]),
+        "distance": seen.distance.value,
+    }
+    if made.judge is not None:
+        wanted = jnp.asarray(study.config.reward.label, jnp.int32)
+        found["judged"] = judge(made.judge, paths, wanted).accuracy.value
+    return found
+
+
+def _bends(study: common.Study, made: Rewarded, member: Member) -> Array:
+    """The price at which policy iteration begins to contract, at the base model."""
+    tuning = common.tuning_of(study, made.reward, {"beta": 1.0})
+    num = tuning.num_steps
+    times = jnp.asarray(np.unique(np.linspace(0, num - 1, min(num, TIMES)).round()), jnp.int32)
+    key = key_for(member["seed"], "states whose curvature is looked at")
+    found = curvatures(
+        key, tuning, tuning.base, times, num=study.config.truth.num_curvatures, continuations=8
+    )
+    return found.threshold
+
+
+TIMES = 8  # steps of the chain at which curvatures are looked at, the last among them
+
+
+def _delay(steps: np.ndarray, objective: np.ndarray) -> np.ndarray:
+    """The area under what is left of the way to the last objective, as a share: mean time, `[...]`.
+
+    The last tenth of the records, or one, stands for where training ends.
+    """
+    end = np.mean(objective[..., -max(len(steps) // 10, 1) :], axis=-1, keepdims=True)
+    left = (end - objective) / (end - objective[..., :1])
+    return np.trapezoid(left, steps, axis=-1)
+
+
+def _few(view: View) -> str:
+    """Where too few paths carry an estimate, how many do."""
+    worst = np.min(view("effective"))
+    return "" if worst >= ENOUGH else f"of {worst:.0f} effective paths only, which say little"
+
+
+def _panels(view: View) -> list[figures.Panel]:
+    betas = view.values_of("beta").tolist()
+
+    def each(name: str) -> list[figures.Line]:
+        return [view.line(name, f"β = {beta:g}", beta=beta) for beta in betas]
+
+    return [
+        view.panel(
+            "curves", "iteration", each("last_reward"), title="Reward", log="x", ordered=True
+        ),
+        view.panel(
+            "curves",
+            "iteration",
+            each("last_divergence"),
+            title="Divergence",
+            log="x",
+            ordered=True,
+        ),
+    ]
+
+
+def _against(view: View) -> list[figures.Panel]:
+    threshold = float(np.median(view("threshold")))
+    mark = figures.Theory("contracts above", threshold=threshold)
+    return [
+        view.panel(
+            "curves",
+            "beta",
+            {"gap": "left to gain", "gap_high": "upper limit", "divergence": "from the base model"},
+            mark,
+            title="Divergences",
+            log="x",
+            ylabel="nats",
+        ),
+        view.panel(
+            "curves",
+            "beta",
+            {"reward": "fine-tuned", "best": "most at the same divergence"},
+            mark,
+            title="Reward",
+            log="x",
+        ),
+    ]
+
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=common.NAMES,
+    words=common.named_instance,
+    quantities=QUANTITIES,
+    claims=(
+        Row(
+            *("finetune/gap", "what is left to gain, upper 95% limit, β = {beta}"),
+            statistics.Median("gap_high"),
+            each=("beta",),
+            where=_few,
+            unit="nat",
+        ),
+        Row(
+            "finetune/beta-tradeoff",
+            "exponent in β of the divergence from the base model",
+            FALLS,
+            Theory(0.0, "<=", "larger β stays closer"),
+        ),
+        Row(
+            "finetune/beta-tradeoff",
+            "exponent in β of the mean time to converge",
+            FASTER,
+            Theory(0.0, "<=", "larger β converges faster"),
+        ),
+        Row(
+            "finetune/contraction",
+            "β above which policy iteration contracts at the states visited",
+            statistics.Median("threshold"),
+        ),
+    ),
+    figures=(
+        Draw("training", _panels, "Fine-tuning at several prices."),
+        Draw("prices", _against, "What fine-tuned models gained, and have left to gain."),
+    ),
+)

@@ -1,0 +1,39 @@
+"""The claims about fine-tuned networks that fineq measures, by id."""
+
+from fineq.claims import Entry, register
+
+PAPER = "arXiv 2412.18164"
+
+register(
+    Entry(
+        "finetune/base",
+        "How good the model is that is fine-tuned",
+        "fineq",
+        "measured",
+    ),
+    Entry(
+        "finetune/beta-tradeoff",
+        "A larger price β converges faster and stays closer to the pre-trained model",
+        PAPER,
+        "divergence and steps to arrive fall with β",
+    ),
+    Entry(
+        "finetune/gap",
+        "What a fine-tuned model has left to gain, (B - J)/β, is its divergence from the optimally "
+        "tilted path law, in nats",
+        "fineq, by the variational formula of Donsker and Varadhan",
+        "measured",
+    ),
+    Entry(
+        "finetune/contraction",
+        "Policy iteration contracts at step t where q_t = σ_t² ρ(∇²V_{t+1})/β is below 1",
+        PAPER,
+        "largest q_t over the chain < 1",
+    ),
+    Entry(
+        "finetune/exact",
+        "A fine-tuned network approaches the exact optimum of the same base model",
+        "fineq, by quadrature",
+        "control error and gap fall with training",
+    ),
+)

@@ -1,0 +1,87 @@
+"""What the studies of fine-tuning networks share: names of fields, problems, methods."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import fineq.studies.finetune.claims  # noqa: F401  (registers its claims)
+from fineq.finetune import PolicyIteration, Tuning, make_tuning
+from fineq.finetune.problem import Reward
+from fineq.optimiser import Optimiser
+from fineq.studies import common
+from fineq.studies.finetune.config import FinetuneConfig
+from fineq.studies.finetune.given import Given
+from fineq.sweep import Axis, SweepResult
+from fineq.sweep.stages import Member, Stages
+
+NAMES = common.Names(
+    {
+        "beta": "price β of a nat",
+        "step": "step",
+        "t": "step t of the chain",
+    },
+    {"beta": "β"},
+)
+
+
+class Study(common.Study[FinetuneConfig, Given, Any]):
+    """What a study of fine-tuning works with."""
+
+    __slots__ = ()
+
+    @property
+    def dtype(self) -> Any:
+        """Of networks and paths."""
+        return jnp.dtype(self.config.precision)
+
+
+def make_study(config: FinetuneConfig, given: Given, stages: Stages, *own: Axis) -> Study:
+    """Bind a configuration; `own` are the axes that the study lays itself."""
+    axes = [*common.user_axes(config), common.seed_axis(config)]
+    return Study(config, given, stages, lambda member: member, axes, tuple(own))
+
+
+def tuning_of(study: Study, reward: Reward, member: Member) -> Tuning:
+    """The problem of a member: the base model, the reward, and the member's β."""
+    assert study.given.base is not None
+    beta = jnp.asarray(member["beta"], study.dtype)
+    return make_tuning(study.given.base.denoiser, reward, beta)
+
+
+def method_of(config: FinetuneConfig) -> PolicyIteration:
+    """PI-FT as configured."""
+    t = config.tuning
+    updates = t.num_steps * t.num_inner
+    optimiser = Optimiser(t.learning_rate, updates, clip=t.clip, average=0.0)
+    return PolicyIteration(
+        num_paths=t.num_paths,
+        rank=t.rank,
+        optimiser=optimiser,
+        num_inner=t.num_inner,
+        damping=t.damping,
+    )
+
+
+def records(num_steps: int, num: int = 24) -> np.ndarray:
+    """0, and about `num` steps at which training is recorded, the more the earlier."""
+    return np.unique([0, *np.geomspace(1, num_steps, num).round().astype(int)])
+
+
+def seen(trained: SweepResult, name: str) -> np.ndarray:
+    """What steps reported, at the records after the first: before it no paths have been seen."""
+    return trained.metrics[name][..., 1:]
+
+
+def named_instance(study: Study, piece: common.Slice) -> str:
+    """Data, network and swept values, as claims name them."""
+    assert study.given.base is not None
+    base, rank = study.given.base, study.config.tuning.rank
+    network = type(base.denoiser.module).__name__
+    return common.listed(base.data.name, network, f"rank {rank}", piece.label)
+
+
+def base_instance(study: Study, piece: common.Slice) -> str:
+    """Data and network of a base model that is being made."""
+    n = study.config.network
+    return common.listed(study.config.data.name, f"{n.name} of width {n.width}", piece.label)

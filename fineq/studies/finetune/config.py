@@ -1,0 +1,149 @@
+"""Configuration of fine-tuning networks: every field with its meaning and range."""
+
+from dataclasses import dataclass
+
+from fineq.errors import InputError
+from fineq.settings.config import RunConfig
+from fineq.settings.fields import choice, count, flag, group, number, numbers, text
+from fineq.studies.finetune import STUDIES
+
+REWARDS = ("digit", "ink", "symmetry", "wave", "python")
+
+
+@dataclass
+class DataConfig:
+    """What the model is pre-trained on."""
+
+    name: str = choice(
+        "digits",
+        "scikit-learn's scanned digits (8x8); a Gaussian mixture; images of yours",
+        ("digits", "mixture", "images"),
+    )
+    path: str | None = text(
+        None,
+        "folder of IDX files under the names of MNIST, or of pictures of one size, or an npz file "
+        "with x [N, H, W, C] and perhaps label [N] (images)",
+    )
+    pool: bool = flag(False, "halve images by averaging four pixels (images)")
+    holdout: float = number(0.1, "share of the images that is held out", above=0.0, below=1.0)
+    num: int = count(4096, "draws to learn from (mixture)", minimum=16)
+    d: int = count(1, "dimension (mixture)", maximum=2)
+    spread: float = number(1.0, "distance of the two means from 0 (mixture)", minimum=0.0)
+    size: float = number(0.3, "standard deviation of each component (mixture)", above=0.0)
+
+    def check(self) -> None:
+        """What is read has a place."""
+        if self.name == "images" and not self.path:
+            raise InputError("data.path must name a folder or file when data.name=images")
+
+
+@dataclass
+class ChainConfig:
+    """The chain of the diffusion model."""
+
+    num_steps: int = count(50, "steps T", minimum=2)
+    first: float = number(0.1, "noise rate at the data", above=0.0)
+    last: float = number(20.0, "noise rate at the noise", above=0.0)
+
+
+@dataclass
+class NetworkConfig:
+    """The score network."""
+
+    name: str = choice(
+        "mlp", "multilayer perceptron; U-Net with attention, for images", ("mlp", "unet")
+    )
+    width: int = count(192, "units of a hidden layer, or of what a U-Net is told of the time")
+    depth: int = count(3, "hidden layers, or sizes of the image in a U-Net")
+    channels: int = count(32, "channels of a U-Net at the image's own size; twice as many below")
+    prediction: str = choice(
+        "noise", "what it predicts: ε, x0, or v", ("noise", "data", "velocity")
+    )
+    conditional: bool = flag(False, "whether it is told the class")
+    guidance: float | None = number(
+        None, "weight w of guidance without a classifier, (1 + w) s(y|c) - w s(y)", minimum=0.0
+    )
+
+    def check(self) -> None:
+        """Guidance compares with and without a class."""
+        if self.guidance is not None and not self.conditional:
+            raise InputError("network.guidance needs network.conditional=true")
+
+
+@dataclass
+class PretrainConfig:
+    """How the base model is trained."""
+
+    num_steps: int = count(4000, "steps of AdamW")
+    batch: int = count(128, "data of each step")
+    learning_rate: float = number(2e-3, "at the start; it decays by a cosine", above=0.0)
+    average: float = number(0.999, "decay of the average of iterates", minimum=0.0, below=1.0)
+    num_samples: int = count(512, "samples behind what is said of their quality", minimum=64)
+
+
+@dataclass
+class RewardConfig:
+    """What fine-tuning is to raise."""
+
+    name: str = choice(
+        "digit",
+        "log-probability of a class under a smooth classifier; mean brightness; symmetry; "
+        "a bounded wave of the first coordinate; a function of yours",
+        REWARDS,
+    )
+    label: int = count(3, "the class that is wanted (digit)", minimum=0)
+    target: str | None = text(None, "module:function, [d] -> scalar (python)")
+
+    def check(self) -> None:
+        """A user's reward needs its address."""
+        if self.name == "python" and not self.target:
+            raise InputError("reward.target must be module:function when reward.name=python")
+
+
+@dataclass
+class TuningConfig:
+    """How the base model is fine-tuned."""
+
+    num_steps: int = count(200, "steps of the optimiser")
+    num_paths: int = count(10, "simulated paths of each step", minimum=2)
+    rank: int = count(4, "of the adapters")
+    learning_rate: float = number(3e-3, "at the start; it decays by a cosine", above=0.0)
+    clip: float = number(1.0, "largest norm of a gradient; 0: none", minimum=0.0)
+    num_inner: int = count(1, "gradient steps for each batch of paths (inner iterations m_t)")
+    damping: float = number(1.0, "share of the way to the target", above=0.0, maximum=1.0)
+
+
+@dataclass
+class TruthConfig:
+    """How bounds and objectives are estimated."""
+
+    num_paths: int = count(4096, "paths behind each estimate", minimum=256)
+    inner: int = count(16, "paths from each start behind the conditional bound", minimum=2)
+    num_points: int = count(401, "grid points per axis where the optimum is computed (mixture)")
+    num_curvatures: int = count(16, "states at each step whose curvature is looked at")
+
+    def check(self) -> None:
+        """Paths are shared out evenly over starts."""
+        if self.num_paths % self.inner or self.num_paths < 2 * self.inner:
+            raise InputError(
+                f"truth.num_paths must be a multiple of truth.inner = {self.inner}, at least "
+                f"twice, got {self.num_paths}"
+            )
+
+
+@dataclass
+class FinetuneConfig(RunConfig):
+    """Fine-tuning networks by PI-FT and others (arXiv 2412.18164)."""
+
+    study: str = choice("beta", "name of the study", tuple(STUDIES))
+    base: str | None = text(
+        None, "folder of a pretrain run, whose model is fine-tuned; null: made when there is none"
+    )
+    betas: list = numbers([0.03, 0.1, 0.3, 1.0, 3.0], "prices that are compared", above=0.0)
+    data: DataConfig = group(DataConfig, "what the base model is trained on")
+    chain: ChainConfig = group(ChainConfig, "the chain of the diffusion model")
+    network: NetworkConfig = group(NetworkConfig, "the score network")
+    pretrain: PretrainConfig = group(PretrainConfig, "how the base model is trained")
+    reward: RewardConfig = group(RewardConfig, "what is to be raised")
+    tuning: TuningConfig = group(TuningConfig, "how the base model is fine-tuned")
+    truth: TruthConfig = group(TruthConfig, "how bounds and objectives are estimated")

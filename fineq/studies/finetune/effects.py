@@ -1,0 +1,27 @@
+"""Which fields each study of fine-tuning networks reads, and under which choices."""
+
+from fineq.settings.effects import but, effect
+
+TUNED = but("pretrain")
+
+EFFECTS = (
+    effect("base", {"study": TUNED}),
+    # What the model is comes with it.
+    effect("data.* chain.* network.* pretrain.*", {"study": "pretrain"}, {"base": None}),
+    effect("data.path data.pool", {"data.name": "images"}),
+    effect("data.num data.d data.spread data.size", {"data.name": "mixture"}),
+    effect("data.holdout", {"data.name": but("mixture")}),
+    effect("network.channels", {"network.name": "unet"}),
+    effect("network.guidance", {"network.conditional": True}),
+    effect("pretrain.num_samples", {"study": "pretrain"}),
+    effect("betas", {"study": ("beta", "mixture")}),
+    effect("reward.* tuning.* truth.*", {"study": TUNED}),
+    effect("reward.label", {"reward.name": "digit"}),
+    effect("reward.target", {"reward.name": "python"}),
+    effect("truth.num_points", {"study": "mixture"}),
+    effect("truth.num_curvatures", {"study": "beta"}),
+    # All members share the base model, and the programs' shapes.
+    effect("sweep.data.* sweep.chain.* sweep.network.* sweep.pretrain.*"),
+    effect("sweep.tuning.learning_rate sweep.tuning.clip"),
+    effect("sweep.seeds"),
+)

@@ -1,0 +1,47 @@
+"""What a study of fine-tuning is given: data, a pre-trained model, the user's reward."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fineq.studies import inputs
+from fineq.studies.finetune.area import MODEL
+from fineq.studies.finetune.config import FinetuneConfig
+
+if TYPE_CHECKING:
+    from fineq.studies.finetune.data import Data
+    from fineq.studies.finetune.model import Model
+
+
+class Given(NamedTuple):
+    """What a study works with.
+
+    Attributes:
+        data: what the model is, or was, trained on.
+        base: the pre-trained model; None where the study makes it.
+        function: the user's reward, or None.
+    """
+
+    data: "Data"
+    base: "Model | None" = None
+    function: Callable[..., Any] | None = None
+
+
+def load(config: FinetuneConfig) -> inputs.Loaded:
+    """Load and check what the configuration names.
+
+    Raises:
+        InputError: for data, a model or a function that cannot be loaded.
+    """
+    from fineq.studies.finetune.data import load_data
+    from fineq.studies.finetune.model import from_file
+
+    if config.base is None:
+        data = load_data(config.data)
+        return inputs.Loaded(Given(data), {"data": data.words})
+    base = from_file(inputs.regular_file("base", str(Path(config.base) / MODEL)), config.precision)
+    data = load_data(base.data)
+    function = None
+    if config.reward.name == "python":
+        function = inputs.load_function("reward.target", str(config.reward.target))
+    return inputs.Loaded(Given(data, base, function), {"data": data.words})

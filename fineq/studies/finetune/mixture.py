@@ -1,0 +1,229 @@
+"""The whole pipeline where the truth is known: a mixture, whose optimum a grid computes.
+
+A network is trained on draws of the mixture and fine-tuned by adapters. On a line or in the plane
+the optimum of the *same* base model is exact to the order of a grid, so that three things are known
+beside what any run tells: the control error along training, what a policy earns, and what is left
+to gain. The optimum itself misses the tilted law by the order of a step, and that is said beside it
+(`finetune/exact`, `finetune/gap`).
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from fineq import figures, pift
+from fineq.claims import Theory
+from fineq.errors import InputError
+from fineq.finetune import adapted, exact_problem, reference_of
+from fineq.finetune.truth import gaps
+from fineq.finetune.weights import weigh
+from fineq.keys import key_for
+from fineq.pift import grid
+from fineq.pift.grid.tensor import axis_sigmas, smoothed
+from fineq.studies import statistics
+from fineq.studies.finetune import common
+from fineq.studies.finetune.config import FinetuneConfig
+from fineq.studies.finetune.given import Given
+from fineq.studies.finetune.rewards import Rewarded, rewarded
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
+from fineq.sweep import Axis, Table, Task, solving
+from fineq.sweep.stages import Member, Stages
+
+REACH = 6.5  # standard deviations that the grid covers beyond the means
+NUM_REFERENCE = 512  # paths of the optimum on which control errors are measured
+MARGIN = 0.02  # nats by which an estimated gap may miss the exact one
+QUANTITIES = (
+    Quantity("error", "control error, KL of the optimum from the policy [nat]", ("iteration",)),
+    Quantity("left", "exact gap to the best policy [nat]"),
+    Quantity("remainder", "what the best policy leaves of the bound [nat]", seeds=False),
+    Quantity("estimate", "estimated gap to the bound [nat]"),
+    Quantity("exact", "exact gap to the bound [nat]"),
+    Quantity("effective", "effective paths behind the estimate"),
+)
+
+
+def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
+    """A study whose own axis is the price β.
+
+    Raises:
+        InputError: for data on no line or plane, and for float32.
+    """
+    assert given.base is not None
+    if given.base.data.name != "mixture":
+        raise InputError(
+            f"study=mixture needs a base model of data.name=mixture, got {given.base.data.name}"
+        )
+    if config.precision == "float32":
+        raise InputError("study=mixture compares with exact solutions: give precision=float64")
+    return common.make_study(config, given, stages, Axis("beta", config.betas))
+
+
+def measure(study: common.Study) -> Found:
+    """Solve exactly, fine-tune, and compare."""
+    made, axes = rewarded(study), [*study.own, *study.axes]
+    exact = study.stages.measure("optimum", partial(_exact, study, made), list(study.own))
+    by, steps = common.method_of(study.config), study.config.tuning.num_steps
+    table = Table(study.own, exact)
+
+    def make(key: Array, member: Member) -> Task:
+        tuning = common.tuning_of(study, made.reward, member)
+        mean = grid.grid_mean(_grid(study), member["exact"]["means"])
+        root = key_for(member["seed"], "paths of the optimum")
+        return Task(tuning, by, None, reference_of(root, tuning, mean, NUM_REFERENCE))
+
+    trained = study.stages.sweep(
+        "fine-tuning",
+        lambda static: solving(make, num_steps=steps, record=common.records(steps)),
+        axes,
+        inputs={"exact": table},
+    )
+    seen = study.stages.measure(
+        "gaps",
+        partial(_gaps, study, made),
+        axes,
+        {"adapters": trained.final.average, "exact": table},
+    )
+    betas = np.asarray(study.own[0].values)
+    return Found(
+        {
+            "error": trained.metrics["error"],
+            "remainder": ((exact["bound"] - exact["best"]) / betas),
+            **seen,
+        },
+        list(study.own),
+        {"iteration": trained.iterations},
+        trained.diverged,
+        made.notes,
+    )
+
+
+def _grid(study: common.Study) -> pift.Grid:
+    data = study.given.base.data  # type: ignore[union-attr]
+    reach = np.full(data.d, REACH)
+    reach[0] += data.spread
+    return pift.make_grid(-reach, reach, study.config.truth.num_points)
+
+
+def _exact(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
+    """The optimum of the base model: its means, what it earns, and the conditional bound."""
+    problem = exact_problem(common.tuning_of(study, made.reward, member))
+    on = pift.gridded(problem, _grid(study))
+    optimum = pift.optimum(on)
+    weights = _start(on)
+    return {
+        "means": optimum.mean,
+        "best": weights @ optimum.value[0],
+        "bound": member["beta"] * (weights @ _log_mass(on)),
+    }
+
+
+def _start(on: pift.Gridded) -> Array:
+    """Quadrature weights of Y_0 at the points of the grid, `[P]`."""
+    points = on.grid.points()
+    return jnp.exp(jax.vmap(on.problem.chain.start.log_density)(points)) * on.grid.cell
+
+
+def _log_mass(on: pift.Gridded) -> Array:
+    """Log E[e^{r(Y_T)/β} | Y_0] of the base model at the points of the grid, `[P]`."""
+    problem, points = on.problem, on.grid.points()
+    sigmas = axis_sigmas(problem.chain.sigmas, on.grid.d)
+
+    def step(after: Array, t: Array) -> tuple[Array, None]:
+        m0 = jax.vmap(lambda y: problem.chain.mean(t, y))(points)
+        # In logarithms masses range over many powers of e; their ratio to the largest does not.
+        top = jnp.max(after)
+        mass = on.grid.jet(smoothed(on.grid, jnp.exp(after - top), sigmas[t]), m0).value
+        return top + jnp.log(jnp.maximum(mass, jnp.finfo(mass.dtype).tiny)), None
+
+    last = jax.vmap(problem.reward)(points) / problem.betas[0]
+    return lax.scan(step, last, jnp.arange(on.num_steps), reverse=True)[0]
+
+
+def _gaps(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
+    """What a fine-tuned policy leaves: exactly, and as simulated paths tell."""
+    truth, tuning = study.config.truth, common.tuning_of(study, made.reward, member)
+    policy = adapted(tuning.base, member["adapters"])
+    on = pift.gridded(exact_problem(tuning), _grid(study))
+    points = on.grid.points()
+    means = lax.map(lambda t: policy.mean(t, points), jnp.arange(on.num_steps))
+    earned = _start(on) @ grid.evaluate(on, means)[0]
+    roots = [key_for(member["seed"], "paths of the base"), key_for(member["seed"], "own paths")]
+    before, own = (
+        weigh(root, tuning, by, truth.num_paths, truth.inner)
+        for root, by in zip(roots, (None, policy), strict=True)
+    )
+    found = gaps(before, own, tuning.beta).conditional
+    exact = member["exact"]
+    return {
+        "left": (exact["best"] - earned) / tuning.beta,
+        "exact": (exact["bound"] - earned) / tuning.beta,
+        "estimate": found.value,
+        "effective": found.effective,
+    }
+
+
+def _fall(view: View) -> np.ndarray:
+    errors = view("error")
+    return errors[:, -1] / errors[:, 0]
+
+
+def _missed(view: View) -> np.ndarray:
+    return view("estimate") - view("exact")
+
+
+def _panels(view: View) -> list[figures.Panel]:
+    betas = view.values_of("beta").tolist()
+    lines = [view.line("error", f"β = {beta:g}", beta=beta) for beta in betas]
+    return [
+        view.panel(
+            "convergence", "iteration", lines, title="Control error", ordered=True, ylabel="nats"
+        ),
+        view.panel(
+            "curves",
+            "beta",
+            {"exact": "exact", "estimate": "estimated", "remainder": "of the best policy"},
+            title="Gap to the bound",
+            log="xy",
+            ylabel="nats",
+        ),
+    ]
+
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=common.NAMES,
+    words=common.named_instance,
+    quantities=QUANTITIES,
+    claims=(
+        Row(
+            *("finetune/exact", "control error after training over that before, β = {beta}"),
+            statistics.Median(_fall),
+            Theory(1.0, "<=", "training approaches the optimum"),
+            each=("beta",),
+        ),
+        Row(
+            *("finetune/gap", "estimated gap less the exact one, β = {beta}"),
+            statistics.Median(_missed),
+            Theory(0.0, "~", "the same number", margin=MARGIN),
+            each=("beta",),
+            unit="nat",
+        ),
+        Row(
+            *("finetune/exact", "what the network leaves of the best policy's J, β = {beta}"),
+            statistics.Median("left"),
+            each=("beta",),
+            unit="nat",
+        ),
+        Row(
+            *("finetune/gap", "what the best policy leaves of the bound, β = {beta}"),
+            statistics.Exact(lambda view: view("remainder"), said="by quadrature"),
+            each=("beta",),
+            unit="nat",
+        ),
+    ),
+    figures=(Draw("mixture", _panels, "Fine-tuning on a mixture, beside the exact optimum."),),
+)

@@ -1,0 +1,193 @@
+"""Pre-training: a denoising diffusion model of the data, which the other studies fine-tune.
+
+The model of the first seed is kept beside the arrays as `model.safetensors`. How good it is is said
+in three ways: the loss on data held out, distances of its samples from them, and how near samples
+come to the data it was trained on, beside how near the held-out data come.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fineq import figures
+from fineq.ddpm import make_schedule, quality, samplers, schedules
+from fineq.ddpm.denoiser import Denoiser, Prediction, make_denoiser
+from fineq.ddpm.networks import MLP, UNet
+from fineq.ddpm.training import DenoiserTraining, make_denoising
+from fineq.errors import InputError
+from fineq.keys import key_for
+from fineq.optimiser import Optimiser
+from fineq.results import Arrays
+from fineq.studies import statistics
+from fineq.studies.finetune import common
+from fineq.studies.finetune.area import MODEL
+from fineq.studies.finetune.config import FinetuneConfig
+from fineq.studies.finetune.data import Data
+from fineq.studies.finetune.given import Given
+from fineq.studies.finetune.model import Model, to_bytes
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
+from fineq.studies.sheets import sheets
+from fineq.sweep import Table, Task, solving
+from fineq.sweep.stages import Member, Stages
+
+QUANTITIES = (
+    Quantity("fresh", "loss on data held out", ("iteration",)),
+    Quantity("frechet", "Fréchet distance of samples from data held out, over pixels"),
+    Quantity("wasserstein", "sliced Wasserstein distance of samples from data held out"),
+    Quantity("floor", "the same of as many data trained on"),
+    Quantity("nearness", "distance of a sample to the nearest data trained on, median"),
+    Quantity("fresh_nearness", "the same of data held out"),
+)
+ROWS, COLUMNS = 4, 8  # of the sheet of samples
+
+
+def denoiser_of(study: common.Study) -> Denoiser:
+    """The untrained model that the configuration describes.
+
+    Raises:
+        InputError: for a U-Net of data that are no images, or whose sizes do not halve, and for
+            classes where the data have none.
+    """
+    chain, n, data = study.config.chain, study.config.network, study.given.data
+    if n.conditional and not data.num_classes:
+        raise InputError("network.conditional=true needs data with classes, and these have none")
+    classes = data.num_classes if n.conditional else 0
+    options = {"width": n.width, "num_classes": classes, "dtype": study.dtype}
+    if n.name == "mlp":
+        module: Any = MLP(depth=n.depth, **options)
+    elif data.shape is None:
+        raise InputError("network.name=unet needs images, and the data are none")
+    else:
+        channels = tuple(n.channels * (i + 1) for i in range(n.depth))
+        module = UNet(shape=data.shape, channels=channels, **options)
+    alphas = schedules.linear_rate(chain.num_steps, chain.first, chain.last)
+    found = make_denoiser(
+        jax.random.key(0),  # of variables that those of a seed replace
+        module,
+        make_schedule(alphas),
+        data.x.shape[1],
+        prediction=cast(Prediction, n.prediction),
+        num_classes=classes,
+        dtype=study.dtype,
+    )
+    w = n.guidance if classes else None
+    guidance = None if w is None else jnp.asarray(w, study.dtype)
+    return dataclasses.replace(found, guidance=guidance)
+
+
+def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
+    """A study of pre-training, whose model is checked before anything runs.
+
+    Raises:
+        InputError: as `denoiser_of`.
+    """
+    study = common.make_study(config, given, stages)
+    return study._replace(screen=denoiser_of(study))
+
+
+def measure(study: common.Study) -> Found:
+    """Train a model for each seed, and look at its samples."""
+    c, data, model = study.config, study.given.data, study.screen
+    labels = (data.label, data.held_label) if model.num_classes else (None, None)
+    problem = make_denoising(
+        *(key_for(0, "noise on data held out"), model, data.x, data.held_x),
+        label=labels[0],
+        fresh_label=labels[1],
+    )
+    p = c.pretrain
+    optimiser = Optimiser(p.learning_rate, p.num_steps, average=p.average)
+    by = DenoiserTraining(optimiser=optimiser, batch=p.batch)
+    steps = common.records(p.num_steps)
+    trained = study.stages.sweep(
+        "pre-training",
+        lambda static: solving(
+            lambda key, member: Task(problem, by), num_steps=p.num_steps, record=steps
+        ),
+        study.axes,
+    )
+    networks = trained.final.average
+    # Data within a program would be constants, which XLA takes its time to fold.
+    known = Table([], {"held": problem.fresh.x0, "known": problem.x0})
+    seen = study.stages.measure(
+        "samples", partial(_samples, study), study.axes, {"variables": networks, "data": known}
+    )
+    first = (0,) * len(study.axes)
+    kept = model.holding(jax.tree.map(lambda leaf: jnp.asarray(leaf[first]), networks))
+    return Found(
+        {"fresh": trained.metrics["fresh"], **{k: v for k, v in seen.items() if k != "shown"}},
+        coords={"iteration": trained.iterations},
+        lost=trained.diverged,
+        notes={"model": f"{MODEL} holds the model of seed {c.first_seed}"},
+        arrays=_sheets(data, seen["shown"][first]),
+        files={MODEL: to_bytes(Model(kept, c.data))},
+    )
+
+
+def _samples(study: common.Study, member: Member) -> dict[str, Array]:
+    """What is said of the samples of one model; as many data are held against them."""
+    root, held, known = member["seed"], member["data"]["held"], member["data"]["known"]
+    model = study.screen.holding(member["variables"])
+    num = study.config.pretrain.num_samples
+    samples = samplers.ancestral(key_for(root, "samples of a model"), model, num)
+    apart = partial(quality.sliced_wasserstein, key_for(root, "directions of a distance"), held)
+    trained_on = jax.random.choice(key_for(root, "data trained on"), known, (num,))
+    return {
+        "frechet": quality.frechet(held, samples),
+        "wasserstein": apart(samples),
+        "floor": apart(trained_on),
+        "nearness": jnp.median(quality.nearest(samples, known)[0]),
+        "fresh_nearness": jnp.median(quality.nearest(held, known)[0]),
+        "shown": samples[: ROWS * COLUMNS],
+    }
+
+
+def _sheets(data: Data, samples: np.ndarray) -> Arrays:
+    """Held-out data and samples as images, where they are; the mean over channels."""
+    if data.shape is None:
+        return {}
+    both = np.stack([data.held_x[: len(samples)], samples])
+    images = both.reshape(*both.shape[:2], *data.shape).mean(axis=-1)
+    return sheets((images + 1) / 2, ["data", "samples"], COLUMNS, "intensity")
+
+
+def _training(view: View) -> list[figures.Panel]:
+    return [
+        view.panel(*("curves", "iteration", {"fresh": ""}), title="Loss on data held out", log="y")
+    ]
+
+
+def _pictures(views: Sequence[View]) -> list[figures.Figure]:
+    if "sheets" not in views[0].found.arrays:
+        return []
+    panels = tuple(
+        figures.Panel("image", "column", (figures.Line("sheets", "", {"sheet": name}),), title=name)
+        for name in ("data", "samples")
+    )
+    return [figures.Figure("samples", panels, "Data held out, and samples of the base model.")]
+
+
+def _told(quantity: str, what: str) -> Row:
+    return Row("finetune/base", what, statistics.Median(quantity))
+
+
+run = Recipe(
+    bind=bind,
+    measure=measure,
+    names=common.NAMES,
+    words=common.base_instance,
+    quantities=QUANTITIES,
+    claims=(
+        _told("frechet", "Fréchet distance of samples from data held out, over pixels"),
+        _told("wasserstein", "sliced Wasserstein distance of samples from data held out"),
+        _told("floor", "the same distance of as many data trained on"),
+        _told("nearness", "distance of a sample to the nearest data trained on"),
+        _told("fresh_nearness", "the same distance of data held out"),
+    ),
+    figures=(Draw("training", _training, "Pre-training of the base model."), _pictures),
+)

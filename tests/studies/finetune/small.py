@@ -1,0 +1,43 @@
+"""Small configurations for tests of studies, and the base models that they need."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from fineq.results import StudyResult
+from fineq.shell.compose import compose
+from fineq.shell.execute import execute
+from fineq.studies.area import Area
+from fineq.studies.finetune.area import AREA
+from fineq.studies.finetune.config import FinetuneConfig
+from fineq.sweep.stages import Stages
+
+BASE = "pretrain.num_steps=40 network.width=16 network.depth=1 chain.num_steps=6"
+TINY = {
+    "pretrain": f"{BASE} seeds=2",
+    "beta": f"{BASE} seeds=2 betas=[1.0,3.0] tuning.num_steps=3 tuning.num_paths=4 "
+    "truth.num_paths=256 truth.num_curvatures=1",
+    "mixture": f"{BASE} seeds=2 tuning.num_steps=4 truth.num_paths=256 truth.num_points=121",
+}
+
+
+def supplied(area: Area, config: Any, output: Path) -> Any:
+    """The configuration with the run that it needs, made below a folder."""
+    needed = area.needs(config)
+    if needed is None:
+        return config
+    made = dataclasses.replace(needed.config, output=str(output), quiet=True)
+    return area.supplied(config, execute(area, made, alone=False)[1])
+
+
+def small(name: str, output: Path, *words: str) -> FinetuneConfig:
+    """An experiment at a tiny size, with its base model."""
+    line = [f"experiment=finetune/{name}", "profile=smoke", *TINY[name].split(), *words]
+    return supplied(AREA, compose(AREA, line), output)
+
+
+def run_small(name: str, output: Path, *words: str) -> tuple[FinetuneConfig, StudyResult]:
+    """The same, run."""
+    config = small(name, output, *words)
+    study, loaded = AREA.begin(config)
+    return config, study(config, loaded.given, Stages())

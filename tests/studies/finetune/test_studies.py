@@ -1,0 +1,101 @@
+"""Studies of fine-tuning: what they need is made, what they report is what the library says."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fineq.errors import EXIT_DONE, InputError
+from fineq.shell.compose import compose
+from fineq.shell.execute import execute
+from fineq.studies.finetune.area import AREA, MODEL
+from fineq.studies.finetune.config import DataConfig
+from fineq.studies.finetune.data import components, load_data
+from fineq.studies.finetune.model import from_file
+from fineq.sweep.stages import Stages
+from tests.shell.refusal import refused
+from tests.studies.finetune.small import BASE, TINY, run_small, small
+
+
+def test_the_base_model_is_a_run_of_its_own_and_made_once(tmp_path):
+    words = ["experiment=finetune/beta", "profile=smoke", *TINY["beta"].split()]
+    config = compose(AREA, [*words, f"output={tmp_path}", "quiet=true"])
+    needed = AREA.needs(config)
+    assert needed is not None
+    code, folder = execute(AREA, needed.config, alone=False)
+    assert code == EXIT_DONE
+    model = (folder / MODEL).read_bytes()
+    alone = compose(AREA, ["experiment=finetune/pretrain", "profile=smoke", *BASE.split()])
+    for field in ("data", "chain", "network", "pretrain"):
+        assert getattr(needed.config, field) == getattr(alone, field)
+    supplied = AREA.supplied(config, folder)
+    assert AREA.needs(supplied) is None
+    assert supplied.network == type(config.network)()  # comes with the model
+    assert execute(AREA, needed.config, alone=False)[1] == folder
+    assert (folder / MODEL).read_bytes() == model
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("base=nowhere", "base=nowhere/model.safetensors: there is no such file"),
+        ("base=. network.width=3", "network.width"),
+        ("betas=[0.0]", "betas"),
+        ("tuning.damping=1.5", "tuning.damping"),
+        ("truth.num_paths=300", "truth.num_paths must be a multiple of truth.inner = 16"),
+        ("reward.name=python", "reward.target must be module:function"),
+        ("data.name=images", "data.path must name a folder or file"),
+        ("network.guidance=1.0", "network.guidance"),
+    ],
+)
+def test_bad_input_ends_with_one_sentence(words, message, tmp_path, capsys):
+    said = refused(AREA, ["experiment=finetune/beta", *words.split()], tmp_path, capsys)
+    assert message in said
+
+
+def test_draws_of_the_mixture_have_its_moments():
+    config = DataConfig(name="mixture", num=20_000, d=2, spread=1.5, size=0.4)
+    means, covariances = components(config)
+    data = load_data(config)
+    assert not np.array_equal(data.x, data.held_x)
+    for x in (data.x, data.held_x):
+        # Standard errors of means and variances of 20,000 draws, five of them.
+        total = np.cov(means.T, bias=True) + covariances[0]
+        np.testing.assert_allclose(x.mean(0), means.mean(0), atol=5 * np.sqrt(total[0, 0] / 20_000))
+        np.testing.assert_allclose(np.cov(x.T), total, atol=5 * 2.5 / np.sqrt(20_000))
+
+
+def test_a_mixture_asks_for_double_precision_and_a_base_of_it(tmp_path):
+    config = small("mixture", tmp_path)
+    study, loaded = AREA.begin(dataclasses.replace(config, precision="float32"))
+    with pytest.raises(InputError, match="give precision=float64"):
+        study(dataclasses.replace(config, precision="float32"), loaded.given, Stages())
+
+
+@pytest.mark.slow
+def test_on_a_mixture_estimates_are_what_quadrature_says(tmp_path):
+    config, result = run_small("mixture", tmp_path, "seeds=4", "truth.num_paths=4096")
+    exact, found = (result.arrays[name].values for name in ("exact", "estimate"))
+    left, remainder = (result.arrays[name].values for name in ("left", "remainder"))
+    # Both differences of exact numbers are of the same V, to the order of the grid.
+    np.testing.assert_allclose(exact - left, np.broadcast_to(remainder[:, None], exact.shape))
+    assert np.all(left > -1e-9)
+    assert np.all(remainder > 0)
+    # Four normal estimates of 4096 paths each, whose standard errors are of the order 0.01.
+    np.testing.assert_allclose(found, exact, atol=0.06)
+    errors = result.arrays["error"].values
+    assert np.all(errors >= 0)
+    base = from_file(Path(str(config.base)) / MODEL, "float64")
+    assert base.data.name == "mixture"
+    assert len(result.claims) == 4
+
+
+@pytest.mark.slow
+def test_a_larger_price_stays_closer_and_leaves_a_smaller_gap(tmp_path):
+    words = "tuning.num_steps=40 tuning.num_paths=16 truth.num_paths=1024 betas=[0.3,30.0]"
+    _, result = run_small("beta", tmp_path, *words.split())
+    divergence, gap = (result.arrays[name].values for name in ("divergence", "gap"))
+    assert np.all(divergence[1] < divergence[0])
+    assert np.all(gap[1] < gap[0])
+    assert np.all(result.arrays["gap_high"].values >= gap)
