@@ -8,8 +8,9 @@ from fineq.rates import values_for
 from fineq.shell.places import CONFIGS
 
 FILES = sorted((CONFIGS / "experiment").glob("*/*.yaml"))
-# Laws and rewards are given: there is one instance, and nothing to draw.
+# Laws and rewards are given: there is one instance, and nothing to draw; or nothing is judged.
 GIVEN = {
+    "finetune/pretrain",
     "pift/linear_convergence_mixture",
     "pift/regularity",
     "pift/terminal_law_mixture",

@@ -34,7 +34,9 @@ def needs(config: FinetuneConfig) -> Needed | None:
     """The pretrain run that makes the model, where none is named."""
     if config.study == "pretrain" or config.base is not None:
         return None
-    training = dataclasses.replace(config, study="pretrain", name="run", seeds=1, sweep={})
+    training = dataclasses.replace(
+        config, study="pretrain", name="run", seeds=1, sweep={}, force=False
+    )
     return Needed(settle(training, EFFECTS, {}), "base")
 
 

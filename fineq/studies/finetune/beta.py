@@ -46,8 +46,8 @@ QUANTITIES = (
     Quantity("delay", "mean time to converge [steps]"),
     Quantity("last_reward", "reward", ("iteration",)),
     Quantity("last_divergence", "divergence from the base model [nat]", ("iteration",)),
-    Quantity("ratio", "largest contraction factor q_t over the chain"),
-    Quantity("threshold", "smallest β at which policy iteration contracts", own=()),
+    Quantity("ratio", "largest contraction factor q_t found"),
+    Quantity("threshold", "β at which the largest contraction factor found is 1", own=()),
 )
 FALLS = statistics.Exponent("divergence", "beta")
 FASTER = statistics.Exponent("delay", "beta")
@@ -86,7 +86,12 @@ def measure(study: common.Study) -> Found:
         {
             **seen,
             **{name: common.seen(trained, name) for name in ("last_reward", "last_divergence")},
-            "delay": _delay(trained.iterations[1:], common.seen(trained, "last_objective")),
+            "delay": _delay(
+                trained.iterations[1:],
+                common.seen(trained, "last_objective"),
+                np.mean(base["rewards"], axis=(-3, -2, -1))[None],
+                seen["objective"],
+            ),
             "threshold": bends,
             "ratio": bends[None] / betas,
         },
@@ -107,6 +112,9 @@ def _base(study: common.Study, made: Rewarded, member: Member) -> dict[str, Arra
         "rewards": paths.reward,
         "ideal_reward": ideal.reward.value,
         "ideal_divergence": ideal.divergence.value,
+        "known_divergence": jnp.max(
+            jnp.where(ideal.effective >= ENOUGH, ideal.divergence.value, 0.0)
+        ),
     }
 
 
@@ -122,15 +130,18 @@ def _tuned(study: common.Study, made: Rewarded, member: Member) -> dict[str, Arr
     by_base, by_own = gaps(before, paths, tuning.beta), own_gaps(paths, tuning.beta)
     known = by_base.conditional.effective >= ENOUGH
     gap = jax.tree.map(partial(jnp.where, known), by_base.conditional, by_own.conditional)
+    # Its own paths do not see what a policy has given up; the base model's do, if few of them.
+    wider = jnp.maximum(by_base.conditional.high, by_own.conditional.high)
     divergence = seen.divergence.value
+    most = jnp.interp(divergence, base["ideal_divergence"], base["ideal_reward"])
     found = {
         "reward": seen.reward.value,
         "divergence": divergence,
         "objective": seen.objective.value,
         "gap": gap.value,
-        "gap_high": gap.high,
+        "gap_high": jnp.where(known, gap.high, wider),
         "effective": gap.effective,
-        "best": jnp.interp(divergence, base["ideal_divergence"], base["ideal_reward"]),
+        "best": jnp.where(divergence <= base["known_divergence"], most, jnp.nan),
         "distance": seen.distance.value,
     }
     if made.judge is not None:
@@ -154,14 +165,19 @@ def _bends(study: common.Study, made: Rewarded, member: Member) -> Array:
 TIMES = 8  # steps of the chain at which curvatures are looked at, the last among them
 
 
-def _delay(steps: np.ndarray, objective: np.ndarray) -> np.ndarray:
+def _delay(
+    steps: np.ndarray, objective: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> np.ndarray:
     """The area under what is left of the way to the last objective, as a share: mean time, `[...]`.
 
-    The last tenth of the records, or one, stands for where training ends.
+    Args:
+        steps: `[R]`, recorded.
+        objective: J there, `[..., R]`, from the few paths of a step.
+        first: J of the base model, from many paths.
+        last: J of the fine-tuned one, likewise; NaN where it is not above the first.
     """
-    end = np.mean(objective[..., -max(len(steps) // 10, 1) :], axis=-1, keepdims=True)
-    left = (end - objective) / (end - objective[..., :1])
-    return np.trapezoid(left, steps, axis=-1)
+    rise = np.where(last > first, last - first, np.nan)
+    return np.asarray(np.trapezoid((last[..., None] - objective) / rise[..., None], steps, axis=-1))
 
 
 def _few(view: View) -> str:
@@ -193,7 +209,7 @@ def _panels(view: View) -> list[figures.Panel]:
 
 def _against(view: View) -> list[figures.Panel]:
     threshold = float(np.median(view("threshold")))
-    mark = figures.Theory("contracts above", threshold=threshold)
+    mark = figures.Theory("largest $q_t$ found is 1", threshold=threshold)
     return [
         view.panel(
             "curves",
@@ -243,7 +259,7 @@ run = Recipe(
         ),
         Row(
             "finetune/contraction",
-            "β above which policy iteration contracts at the states visited",
+            "β at which the largest q_t found passes 1, at states of the base model",
             statistics.Median("threshold"),
         ),
     ),

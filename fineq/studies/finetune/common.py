@@ -78,7 +78,7 @@ def named_instance(study: Study, piece: common.Slice) -> str:
     assert study.given.base is not None
     base, rank = study.given.base, study.config.tuning.rank
     network = type(base.denoiser.module).__name__
-    return common.listed(base.data.name, network, f"rank {rank}", piece.label)
+    return common.listed(base.data.name, f"one {network}", f"rank {rank}", piece.label)
 
 
 def base_instance(study: Study, piece: common.Slice) -> str:

@@ -7,6 +7,7 @@ from fineq.settings.config import RunConfig
 from fineq.settings.fields import choice, count, flag, group, number, numbers, text
 from fineq.studies.finetune import STUDIES
 
+MOST_DIGIT = 9
 REWARDS = ("digit", "ink", "symmetry", "wave", "python")
 
 
@@ -59,15 +60,6 @@ class NetworkConfig:
     prediction: str = choice(
         "noise", "what it predicts: ε, x0, or v", ("noise", "data", "velocity")
     )
-    conditional: bool = flag(False, "whether it is told the class")
-    guidance: float | None = number(
-        None, "weight w of guidance without a classifier, (1 + w) s(y|c) - w s(y)", minimum=0.0
-    )
-
-    def check(self) -> None:
-        """Guidance compares with and without a class."""
-        if self.guidance is not None and not self.conditional:
-            raise InputError("network.guidance needs network.conditional=true")
 
 
 @dataclass
@@ -147,3 +139,17 @@ class FinetuneConfig(RunConfig):
     reward: RewardConfig = group(RewardConfig, "what is to be raised")
     tuning: TuningConfig = group(TuningConfig, "how the base model is fine-tuned")
     truth: TruthConfig = group(TruthConfig, "how bounds and objectives are estimated")
+
+    def check(self) -> None:
+        """What a base model that is yet to be made could not serve is said before it is."""
+        if self.study == "mixture" and self.precision == "float32":
+            raise InputError("study=mixture compares with exact solutions: give precision=float64")
+        if self.base is not None or self.study == "pretrain":
+            return
+        name, reward = self.data.name, self.reward
+        if self.study == "mixture" and name != "mixture":
+            raise InputError(f"study=mixture needs data.name=mixture, got {name}")
+        if reward.name in ("digit", "ink", "symmetry") and name == "mixture":
+            raise InputError(f"reward.name={reward.name} needs images, got data.name=mixture")
+        if reward.name == "digit" and name == "digits" and reward.label > MOST_DIGIT:
+            raise InputError(f"reward.label must be at most {MOST_DIGIT}, got {reward.label}")

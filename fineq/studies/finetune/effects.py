@@ -12,7 +12,6 @@ EFFECTS = (
     effect("data.num data.d data.spread data.size", {"data.name": "mixture"}),
     effect("data.holdout", {"data.name": but("mixture")}),
     effect("network.channels", {"network.name": "unet"}),
-    effect("network.guidance", {"network.conditional": True}),
     effect("pretrain.num_samples", {"study": "pretrain"}),
     effect("betas", {"study": ("beta", "mixture")}),
     effect("reward.* tuning.* truth.*", {"study": TUNED}),

@@ -40,7 +40,8 @@ def load(config: FinetuneConfig) -> inputs.Loaded:
         data = load_data(config.data)
         return inputs.Loaded(Given(data), {"data": data.words})
     base = from_file(inputs.regular_file("base", str(Path(config.base) / MODEL)), config.precision)
-    data = load_data(base.data)
+    with inputs.named("the data that base was trained on"):
+        data = load_data(base.data)
     function = None
     if config.reward.name == "python":
         function = inputs.load_function("reward.target", str(config.reward.target))

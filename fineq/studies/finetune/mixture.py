@@ -22,6 +22,7 @@ from fineq.finetune.truth import gaps
 from fineq.finetune.weights import weigh
 from fineq.keys import key_for
 from fineq.pift import grid
+from fineq.pift.certificates import ENOUGH
 from fineq.pift.grid.tensor import axis_sigmas, smoothed
 from fineq.studies import statistics
 from fineq.studies.finetune import common
@@ -32,7 +33,7 @@ from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep import Axis, Table, Task, solving
 from fineq.sweep.stages import Member, Stages
 
-REACH = 6.5  # standard deviations that the grid covers beyond the means
+REACH = 6.5  # standard deviations, of data or noise, that the grid covers beyond the means
 NUM_REFERENCE = 512  # paths of the optimum on which control errors are measured
 MARGIN = 0.02  # nats by which an estimated gap may miss the exact one
 QUANTITIES = (
@@ -49,21 +50,23 @@ def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
     """A study whose own axis is the price β.
 
     Raises:
-        InputError: for data on no line or plane, and for float32.
+        InputError: for data on no line or plane.
     """
     assert given.base is not None
     if given.base.data.name != "mixture":
         raise InputError(
             f"study=mixture needs a base model of data.name=mixture, got {given.base.data.name}"
         )
-    if config.precision == "float32":
-        raise InputError("study=mixture compares with exact solutions: give precision=float64")
     return common.make_study(config, given, stages, Axis("beta", config.betas))
 
 
 def measure(study: common.Study) -> Found:
     """Solve exactly, fine-tune, and compare."""
     made, axes = rewarded(study), [*study.own, *study.axes]
+    grid.checks.check_grid(
+        exact_problem(common.tuning_of(study, made.reward, {"beta": study.own[0].values[0]})),
+        _grid(study),
+    )
     exact = study.stages.measure("optimum", partial(_exact, study, made), list(study.own))
     by, steps = common.method_of(study.config), study.config.tuning.num_steps
     table = Table(study.own, exact)
@@ -102,7 +105,7 @@ def measure(study: common.Study) -> Found:
 
 def _grid(study: common.Study) -> pift.Grid:
     data = study.given.base.data  # type: ignore[union-attr]
-    reach = np.full(data.d, REACH)
+    reach = np.full(data.d, REACH * max(1.0, data.size))
     reach[0] += data.spread
     return pift.make_grid(-reach, reach, study.config.truth.num_points)
 
@@ -171,7 +174,8 @@ def _fall(view: View) -> np.ndarray:
 
 
 def _missed(view: View) -> np.ndarray:
-    return view("estimate") - view("exact")
+    apart = view("estimate") - view("exact")
+    return np.where(view("effective") >= ENOUGH, apart, np.nan)
 
 
 def _panels(view: View) -> list[figures.Panel]:

@@ -80,10 +80,10 @@ def from_file(path: Path, precision: str) -> Model:
         raise InputError(f"{path} is no model of fineq's: nothing in it says which network it is")
     try:
         return _built(about, {k: v.astype(precision) for k, v in tensors.items()})
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is no model of this fineq's ({error!r})") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no model of this fineq's ({error!r})") from None
 
 
 def _built(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
@@ -118,6 +118,8 @@ def _check_tensors(wanted: dict[str, np.ndarray], given: dict[str, np.ndarray]) 
             if wanted[k].shape != given[k].shape
         ),
     }
+    if bad := [name for name, x in given.items() if not np.isfinite(x).all()]:
+        raise InputError(f"tensors must be finite, but {_few(bad)} are not")
     said = [f"{verb} {_few(names)}" for verb, names in wrong.items() if names]
     if said:
         raise InputError("the file is not of the network that it names: it " + ", ".join(said))

@@ -6,6 +6,7 @@ come to the data it was trained on, beside how near the held-out data come.
 """
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
@@ -27,7 +28,7 @@ from fineq.results import Arrays
 from fineq.studies import statistics
 from fineq.studies.finetune import common
 from fineq.studies.finetune.area import MODEL
-from fineq.studies.finetune.config import FinetuneConfig
+from fineq.studies.finetune.config import DataConfig, FinetuneConfig
 from fineq.studies.finetune.data import Data
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.model import Model, to_bytes
@@ -51,14 +52,10 @@ def denoiser_of(study: common.Study) -> Denoiser:
     """The untrained model that the configuration describes.
 
     Raises:
-        InputError: for a U-Net of data that are no images, or whose sizes do not halve, and for
-            classes where the data have none.
+        InputError: for a U-Net of data that are no images, or whose sizes do not halve.
     """
     chain, n, data = study.config.chain, study.config.network, study.given.data
-    if n.conditional and not data.num_classes:
-        raise InputError("network.conditional=true needs data with classes, and these have none")
-    classes = data.num_classes if n.conditional else 0
-    options = {"width": n.width, "num_classes": classes, "dtype": study.dtype}
+    options = {"width": n.width, "dtype": study.dtype}
     if n.name == "mlp":
         module: Any = MLP(depth=n.depth, **options)
     elif data.shape is None:
@@ -67,18 +64,14 @@ def denoiser_of(study: common.Study) -> Denoiser:
         channels = tuple(n.channels * (i + 1) for i in range(n.depth))
         module = UNet(shape=data.shape, channels=channels, **options)
     alphas = schedules.linear_rate(chain.num_steps, chain.first, chain.last)
-    found = make_denoiser(
+    return make_denoiser(
         jax.random.key(0),  # of variables that those of a seed replace
         module,
         make_schedule(alphas),
         data.x.shape[1],
         prediction=cast(Prediction, n.prediction),
-        num_classes=classes,
         dtype=study.dtype,
     )
-    w = n.guidance if classes else None
-    guidance = None if w is None else jnp.asarray(w, study.dtype)
-    return dataclasses.replace(found, guidance=guidance)
 
 
 def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
@@ -94,12 +87,8 @@ def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
 def measure(study: common.Study) -> Found:
     """Train a model for each seed, and look at its samples."""
     c, data, model = study.config, study.given.data, study.screen
-    labels = (data.label, data.held_label) if model.num_classes else (None, None)
-    problem = make_denoising(
-        *(key_for(0, "noise on data held out"), model, data.x, data.held_x),
-        label=labels[0],
-        fresh_label=labels[1],
-    )
+    key = key_for(0, "noise on data held out")
+    problem = make_denoising(key, model, data.x, data.held_x)
     p = c.pretrain
     optimiser = Optimiser(p.learning_rate, p.num_steps, average=p.average)
     by = DenoiserTraining(optimiser=optimiser, batch=p.batch)
@@ -117,16 +106,22 @@ def measure(study: common.Study) -> Found:
     seen = study.stages.measure(
         "samples", partial(_samples, study), study.axes, {"variables": networks, "data": known}
     )
-    first = (0,) * len(study.axes)
+    # The first that did not diverge; where all did, so does the run.
+    first = np.unravel_index(np.argmin(trained.diverged), trained.diverged.shape)
     kept = model.holding(jax.tree.map(lambda leaf: jnp.asarray(leaf[first]), networks))
     return Found(
         {"fresh": trained.metrics["fresh"], **{k: v for k, v in seen.items() if k != "shown"}},
         coords={"iteration": trained.iterations},
         lost=trained.diverged,
-        notes={"model": f"{MODEL} holds the model of seed {c.first_seed}"},
+        notes={"model": f"{MODEL} holds the model of seed {study.axes[-1].values[first[-1]]}"},
         arrays=_sheets(data, seen["shown"][first]),
-        files={MODEL: to_bytes(Model(kept, c.data))},
+        files={MODEL: to_bytes(Model(kept, _found_again(c.data)))},
     )
+
+
+def _found_again(data: DataConfig) -> DataConfig:
+    """The settings of data whose place is the same from any folder."""
+    return data if data.path is None else dataclasses.replace(data, path=os.path.abspath(data.path))
 
 
 def _samples(study: common.Study, member: Member) -> dict[str, Array]:
@@ -151,7 +146,8 @@ def _sheets(data: Data, samples: np.ndarray) -> Arrays:
     """Held-out data and samples as images, where they are; the mean over channels."""
     if data.shape is None:
         return {}
-    both = np.stack([data.held_x[: len(samples)], samples])
+    # Where fewer are held out they are shown again.
+    both = np.stack([np.resize(data.held_x, samples.shape), samples])
     images = both.reshape(*both.shape[:2], *data.shape).mean(axis=-1)
     return sheets((images + 1) / 2, ["data", "samples"], COLUMNS, "intensity")
 

@@ -1,21 +1,19 @@
 """Studies of fine-tuning: what they need is made, what they report is what the library says."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fineq.errors import EXIT_DONE, InputError
+from fineq.errors import EXIT_DONE
 from fineq.shell.compose import compose
 from fineq.shell.execute import execute
 from fineq.studies.finetune.area import AREA, MODEL
 from fineq.studies.finetune.config import DataConfig
 from fineq.studies.finetune.data import components, load_data
 from fineq.studies.finetune.model import from_file
-from fineq.sweep.stages import Stages
 from tests.shell.refusal import refused
-from tests.studies.finetune.small import BASE, TINY, run_small, small
+from tests.studies.finetune.small import BASE, TINY, run_small
 
 
 def test_the_base_model_is_a_run_of_its_own_and_made_once(tmp_path):
@@ -46,7 +44,10 @@ def test_the_base_model_is_a_run_of_its_own_and_made_once(tmp_path):
         ("truth.num_paths=300", "truth.num_paths must be a multiple of truth.inner = 16"),
         ("reward.name=python", "reward.target must be module:function"),
         ("data.name=images", "data.path must name a folder or file"),
-        ("network.guidance=1.0", "network.guidance"),
+        ("data.name=mixture", "reward.name=digit needs images"),
+        ("reward.label=12", "reward.label must be at most 9, got 12"),
+        ("study=mixture", "precision=float64"),
+        ("study=mixture precision=float64", "study=mixture needs data.name=mixture, got digits"),
     ],
 )
 def test_bad_input_ends_with_one_sentence(words, message, tmp_path, capsys):
@@ -66,11 +67,9 @@ def test_draws_of_the_mixture_have_its_moments():
         np.testing.assert_allclose(np.cov(x.T), total, atol=5 * 2.5 / np.sqrt(20_000))
 
 
-def test_a_mixture_asks_for_double_precision_and_a_base_of_it(tmp_path):
-    config = small("mixture", tmp_path)
-    study, loaded = AREA.begin(dataclasses.replace(config, precision="float32"))
-    with pytest.raises(InputError, match="give precision=float64"):
-        study(dataclasses.replace(config, precision="float32"), loaded.given, Stages())
+def test_few_images_held_out_are_shown_again(tmp_path):
+    _, result = run_small("pretrain", tmp_path, "data.holdout=0.005", "seeds=1")
+    assert np.isfinite(result.arrays["sheets"].values).all()
 
 
 @pytest.mark.slow
