@@ -32,7 +32,8 @@ def supplied(area: Area, config: Any, output: Path) -> Any:
 
 def small(name: str, output: Path, *words: str) -> FinetuneConfig:
     """An experiment at a tiny size, with its base model."""
-    line = [f"experiment=finetune/{name}", "profile=smoke", *TINY[name].split(), *words]
+    last = {word.partition("=")[0]: word for word in (*TINY[name].split(), *words)}
+    line = [f"experiment=finetune/{name}", "profile=smoke", *last.values()]
     return supplied(AREA, compose(AREA, line), output)
 
 
