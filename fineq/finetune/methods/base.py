@@ -15,6 +15,8 @@ from fineq.finetune.problem import Tuning
 from fineq.finetune.rollout import Earned
 from fineq.iterate import Method, method, static
 from fineq.optimiser import Descent, Optimiser
+from fineq.pift.doors import expect
+from fineq.pift.parametric.training import check_counts
 
 TWO_HUNDRED = Optimiser(learning_rate=3e-3, num_steps=200, average=0.0)
 """AdamW at 3e-3 with cosine decay over 200 updates and gradients clipped at norm 1."""
@@ -67,11 +69,7 @@ class AdapterTraining(Method):
         Raises:
             InputError: for a problem of another form, and a rank that no layer has.
         """
-        if not isinstance(problem, Tuning):
-            raise InputError(
-                f"{type(self).__name__} solves a Tuning, which make_tuning makes, got a "
-                f"{type(problem).__name__}"
-            )
+        expect(self, problem, Tuning, "make_tuning")
         if start is None:
             if key is None:
                 raise InputError(f"{type(self).__name__} draws its adapters: give a key, or start")
@@ -149,13 +147,6 @@ def info_of(problem: Tuning, found: Earned, norm: Array) -> Info:
     gained = found.objective(problem.beta)
     error = jnp.std(gained) / jnp.sqrt(gained.size)
     return Info(jnp.mean(gained), error, jnp.mean(found.reward), jnp.mean(found.divergence), norm)
-
-
-def check_counts(**counts: int) -> None:
-    """Raise `InputError` for a count below 1."""
-    for name, value in counts.items():
-        if value < 1:
-            raise InputError(f"training.{name} must be at least 1, got {value}")
 
 
 def check_share(**shares: Any) -> None:

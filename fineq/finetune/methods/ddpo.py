@@ -10,7 +10,6 @@ from fineq.ddpm import Denoiser
 from fineq.finetune.methods.base import (
     AdapterTraining,
     Info,
-    check_counts,
     info_of,
     policy_of,
 )
@@ -18,6 +17,7 @@ from fineq.finetune.methods.likelihood import Sampled, check_others, moved, samp
 from fineq.finetune.problem import Tuning
 from fineq.iterate import method, static
 from fineq.optimiser import Descent
+from fineq.pift.parametric.training import check_counts
 
 
 @method

@@ -17,11 +17,12 @@ from jax.typing import ArrayLike
 
 from fineq.ddpm import Denoiser
 from fineq.finetune.adjoint import Kind, Traced, trace
-from fineq.finetune.methods.base import AdapterTraining, Info, check_counts, info_of, policy_of
+from fineq.finetune.methods.base import AdapterTraining, Info, info_of, policy_of
 from fineq.finetune.problem import Tuning
 from fineq.finetune.rollout import draw, earned_of, means
 from fineq.iterate import method, static
 from fineq.optimiser import Descent
+from fineq.pift.parametric.training import check_counts
 
 
 def regression(tuning: Tuning, traced: Traced, damping: ArrayLike, policy: Denoiser) -> Array:

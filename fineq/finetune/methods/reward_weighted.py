@@ -7,11 +7,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from fineq.ddpm import Denoiser
-from fineq.finetune.methods.base import AdapterTraining, Info, check_counts, info_of, policy_of
+from fineq.finetune.methods.base import AdapterTraining, Info, info_of, policy_of
 from fineq.finetune.methods.likelihood import Sampled, moved, sample
 from fineq.finetune.problem import Tuning
 from fineq.iterate import method, static
 from fineq.optimiser import Descent
+from fineq.pift.parametric.training import check_counts
 
 
 @method
