@@ -18,8 +18,8 @@ PACKAGES = ("fineq", "experiments")
 # Sources from which figures are drawn, and those that only speak to a person. No number depends on
 # them: nothing that computes imports them.
 DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
-_SPEAKING = ("console", "streams", "table", "terminal", "options", "reproduce", "sentences", "stop")
-SPEAKING = tuple(f"fineq/shell/{name}.py" for name in _SPEAKING)
+_SPEAKING = ("console", "streams", "terminal", "options", "reproduce", "sentences", "stop")
+SPEAKING = ("fineq/table.py", *(f"fineq/shell/{name}.py" for name in _SPEAKING))
 _LENGTH = 12
 
 

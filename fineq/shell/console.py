@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fineq.shell.reading import Reading, Report, read
 from fineq.shell.streams import Lasting, readable
-from fineq.shell.table import NARROW, NOTHING, Row, rows_of
+from fineq.table import NARROW, NOTHING, Row, rows_of
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from fineq.shell.reading import Reading, Report, read
-from fineq.shell.table import NARROW
+from fineq.table import NARROW
 
 
 @dataclass

@@ -13,8 +13,8 @@ from fineq.confidence import LEVEL
 from fineq.iterate import Event
 from fineq.shell.console import make_console, shortest
 from fineq.shell.reading import read
-from fineq.shell.table import instances_words, measured_words, rows_of, theory_words
 from fineq.shell.terminal import duration
+from fineq.table import instances_words, measured_words, rows_of, theory_words
 
 ITERATIONS = np.arange(0, 101, 10)
 
