@@ -14,12 +14,16 @@ from fineq.errors import InputError
 from fineq.runs.files import plain
 from fineq.settings.config import WITHOUT_EFFECT
 
-PACKAGES = ("fineq", "experiments")
+PACKAGE = "fineq"
 # Sources from which figures are drawn, and those that only speak to a person. No number depends on
 # them: nothing that computes imports them.
 DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
-_SPEAKING = ("console", "streams", "terminal", "options", "reproduce", "sentences", "stop")
-SPEAKING = ("fineq/table.py", *(f"fineq/shell/{name}.py" for name in _SPEAKING))
+_SPEAKING = ("command", "console", "streams", "terminal", "options", "reproduce", "sentences")
+_SPEAKING += ("stop",)
+SPEAKING = (
+    *("fineq/table.py", "fineq/shell/commands/"),
+    *(f"fineq/shell/{name}.py" for name in _SPEAKING),
+)
 _LENGTH = 12
 
 
@@ -39,7 +43,7 @@ class Identity:
         study: the study within the area.
         name: the first part of the folder's name; the hash is the second.
         config: the resolved configuration, nested plain values.
-        sources: of fineq and experiments.
+        sources: of fineq.
         platform: what computes, `cpu`, `gpu` or `tpu`.
         files: dotted field to the digest of the file that it names.
         own: module of the user's to the digest of its source.
@@ -101,7 +105,7 @@ def identify(
         name: of the run.
         config: the resolved configuration.
         files: dotted field to the file it names: the content counts, the path does not.
-        sources: default: those of fineq and experiments as this process has met them.
+        sources: default: those of fineq as this process has met them.
         others: `platform`, `own`, `flags`, as in `Identity`.
 
     Raises:
@@ -177,7 +181,10 @@ def _python_files(root: Path) -> list[Path]:
 # Cached: what runs is what was imported, even if a file changes during a long multirun.
 @functools.cache
 def own_sources() -> Sources:
-    """Return the digests of the sources of fineq and experiments, read once per process."""
-    specs = [importlib.util.find_spec(name) for name in PACKAGES]
-    places = [place for spec in specs if spec for place in spec.submodule_search_locations or ()]
+    """Return the digests of the sources of fineq, read once per process.
+
+    Those of `experiments` do not count: they only call, and the command `fineq` does without them.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    places = (spec.submodule_search_locations or ()) if spec else ()
     return sources_of([Path(place) for place in places])

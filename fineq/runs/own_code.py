@@ -2,8 +2,8 @@
 
 A function may be wrapped (`functools.partial`, a decorator, `jax.custom_jvp`), bound to an object,
 or an object itself, and it calls what its module imports. All modules that can be reached from
-it and are neither the standard library's, an installed package's, fineq's nor experiments' are the
-user's own. What they read at run time, and modules named only by a computed string, are not seen.
+it and are neither the standard library's, an installed package's nor fineq's are the user's own.
+What they read at run time, and modules named only by a computed string, are not seen.
 """
 
 import ast
@@ -22,7 +22,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from fineq.errors import InputError
-from fineq.runs.digest import PACKAGES
+from fineq.runs.digest import PACKAGE
 
 _INSTALLED = ("site-packages", "dist-packages")
 # What was imported is what runs, though its file may change during a long multirun.
@@ -122,7 +122,7 @@ def _standard() -> tuple[Path, ...]:
 
 
 def _is_own(spec: ModuleSpec) -> bool:
-    if spec.name.partition(".")[0] in PACKAGES:
+    if spec.name.partition(".")[0] == PACKAGE:
         return False
     if not spec.has_location:  # built in, frozen, or a package without a file of its own
         return spec.origin is None and spec.submodule_search_locations is not None

@@ -6,11 +6,11 @@ from fineq.shell.reports import report_interrupt
 from fineq.studies.area import AREAS, area_of
 
 
-def enter(name: str) -> int:
-    """Run the command line of an area, or that of `reproduce`, and return the exit code."""
+def enter(name: str = "command") -> int:
+    """Run the command line of an area, of `reproduce` or of `fineq`, and return the exit code."""
     try:
         if name in AREAS:
             return importlib.import_module("fineq.shell.main").main(area_of(name))
-        return importlib.import_module("fineq.shell.reproduce").main()
+        return importlib.import_module(f"fineq.shell.{name}").main()
     except KeyboardInterrupt:
         return report_interrupt()

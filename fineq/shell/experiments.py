@@ -4,11 +4,14 @@ A study is registered in `fineq.studies.<area>.STUDIES`; an experiment is a file
 `configs/experiment/<area>` that names its study. What is listed, reproduced and allowed follows.
 """
 
+import importlib
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fineq.shell.places import CONFIGS
-from fineq.studies.area import Area
+
+if TYPE_CHECKING:
+    from fineq.studies.area import Area
 
 
 class Experiment(NamedTuple):
@@ -29,19 +32,28 @@ class Experiment(NamedTuple):
     settings: tuple[str, ...]
 
 
-def experiments(area: Area) -> list[Experiment]:
+def experiments(area: "Area") -> list[Experiment]:
     """The area's experiments: by study, as these are registered, and by name within one."""
-    order = list(area.studies)
-    found = [_read(area.name, path.stem) for path in _folder(area.name).glob("*.yaml")]
+    return _sorted(area.name, list(area.studies))
+
+
+def listed(area: str) -> tuple[str, list[Experiment]]:
+    """What an area is about, and its `experiments`, with nothing loaded but their files."""
+    room = importlib.import_module(f"fineq.studies.{area}")
+    return room.ABOUT, _sorted(area, list(room.STUDIES))
+
+
+def _sorted(area: str, order: list[str]) -> list[Experiment]:
+    found = [_read(area, path.stem) for path in _folder(area).glob("*.yaml")]
     return sorted(found, key=lambda one: (order.index(one.study), one.name))
 
 
-def names(area: Area) -> list[str]:
+def names(area: "Area") -> list[str]:
     """The names of the area's experiments, as on a command line."""
     return [one.name for one in experiments(area)]
 
 
-def reproduced(area: Area) -> list[list[str]]:
+def reproduced(area: "Area") -> list[list[str]]:
     """The words of each run that reproduces a figure: every experiment in every setting it has."""
     return [
         [f"experiment={one.name}", *words]

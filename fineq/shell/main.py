@@ -18,11 +18,17 @@ from fineq.shell.xla import hurry
 from fineq.studies.area import Area
 
 
-def main(area: Area, argv: Sequence[str] | None = None) -> int:
-    """Run the command line of `area` and return the exit code (never raises for bad input)."""
+def main(area: Area, argv: Sequence[str] | None = None, *, alone: bool | None = None) -> int:
+    """Run the command line of `area` and return the exit code (never raises for bad input).
+
+    Args:
+        area: whose command line it is.
+        argv: its words; default: those of this process.
+        alone: whether the process is there for this command only; default: without `argv`.
+    """
+    alone = argv is None if alone is None else alone
     with lasting_streams() as out:
-        words = list(sys.argv[1:] if argv is None else argv)
-        code = _command(area, words, out, alone=argv is None)
+        code = _command(area, list(sys.argv[1:] if argv is None else argv), out, alone)
         out.flush()
         if out.lost and code != EXIT_RESOURCES:
             print(f"fineq: what was printed is lost: {out.lost}", file=sys.stderr)

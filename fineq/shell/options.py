@@ -10,9 +10,10 @@ from fineq.shell.experiments import experiments
 from fineq.studies.area import Area
 
 USAGE = """\
-usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...] [options]
+usage: fineq run {area}/NAME [field=value ...] [options]
+       python -m experiments.{area} experiment={area}/NAME [field=value ...] [options]
 
-  experiment={area}/NAME     one of: {experiments}
+  NAME                      one of: {experiments}
   field=value               set a field (below)
   'sweep.FIELD=[a,b,...]'   lay an axis over a numeric field, in one program; several axes: product
   -m field=a,b ...          one run per value (Hydra multirun; hydra/launcher=... for clusters)
@@ -23,14 +24,14 @@ usage: python -m experiments.{area} [experiment={area}/<name>] [field=value ...]
   --help                    this text
 """
 LISTING = """\
-studies of python -m experiments.{area}:
+studies of {area}:
 
 {lines}
 
 Run one in seconds with profile=smoke; quick (minutes) is the default, full takes hours:
 
-  python -m experiments.{area} experiment={first} profile=smoke
-  python -m experiments.{area} --help
+  fineq run {first} profile=smoke
+  fineq run {area} --help
 """
 SWITCHES = ("-m", "--multirun", "--cfg", "--help", "-h", "--traceback")
 
@@ -61,7 +62,7 @@ def parse(area: Area, arguments: Sequence[str]) -> Options:
     for word in words:
         if word.startswith("-") or ("=" not in word and not word.startswith("~")):
             raise InputError(
-                f"{word!r} is not an option of experiments.{area.name}; settings have the form "
+                f"{word!r} is not an option of {area.name}; settings have the form "
                 "field=value, and --help lists them"
             )
     given = set(arguments)

@@ -22,10 +22,14 @@ from fineq.shell.xla import hurry
 from fineq.studies.area import AREAS, Area, area_of
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the worst exit code of the studies."""
+def main(argv: Sequence[str] | None = None, *, alone: bool | None = None) -> int:
+    """Run the command line and return the worst exit code of the studies.
+
+    Arguments as for `fineq.shell.main.main`.
+    """
+    alone = argv is None if alone is None else alone
     with lasting_streams():
-        return _command(list(sys.argv[1:] if argv is None else argv), alone=argv is None)
+        return _command(list(sys.argv[1:] if argv is None else argv), alone)
 
 
 def _command(words: list[str], alone: bool) -> int:

@@ -240,7 +240,7 @@ def _choice(area: Area, text: str, key: str, value: Any) -> Word:
 def _no_experiment(area: Area, value: str, known: list[str]) -> str:
     other, _, _ = value.partition("/")
     if other != area.name and (CONFIGS / "experiment" / f"{value}.yaml").is_file():
-        return f"experiment={value} belongs to python -m experiments.{other}"
+        return f"experiment={value} is one of {other}, not of {area.name}: fineq run {value}"
     close = _by_last(value, known)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return f"experiment/{value} was not found; {hint}allowed: {', '.join(known)}"
@@ -268,7 +268,7 @@ def check_field(area: Area, path: str) -> None:
 def _meant(area: Area, path: str, known: list[str]) -> str:
     others = [name for name in AREAS if name != area.name and path in _paths(name)]
     if others:
-        return f" of {area.name}: it is one of python -m experiments.{others[0]}"
+        return f" of {area.name}: it is one of {others[0]}"
     inside = [name for name in known if name.startswith(path + ".")]
     if inside:
         return f" but a block of them, such as {inside[0]}"

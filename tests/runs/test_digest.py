@@ -7,7 +7,7 @@ import pytest
 
 from fineq.errors import InputError
 from fineq.runs import identify
-from fineq.runs.digest import DRAWING, PACKAGES, SPEAKING, own_sources, sources_of
+from fineq.runs.digest import DRAWING, PACKAGE, SPEAKING, own_sources, sources_of
 from fineq.settings.config import WITHOUT_EFFECT
 
 ROOT = Path(__file__).parents[2]
@@ -105,12 +105,10 @@ def test_caches_other_files_and_the_place_of_the_sources_do_not_count(sources, t
     assert sources_of([sources]) == sources_of([moved]) == before
 
 
-def test_own_sources_are_those_of_fineq_and_experiments():
-    import experiments
+def test_own_sources_are_those_of_fineq_by_whatever_command():
     import fineq
 
-    roots = [Path(fineq.__path__[0]), Path(experiments.__path__[0])]
-    assert own_sources() == sources_of(roots)
+    assert own_sources() == sources_of([Path(fineq.__path__[0])])
 
 
 @pytest.mark.parametrize("change", [{"platform": "gpu"}, {"own": {"m": "1"}}, {"flags": ["--x"]}])
@@ -120,16 +118,16 @@ def test_the_platform_the_users_code_and_flags_count(sources, change):
 
 @pytest.fixture(scope="module")
 def copies(tmp_path_factory) -> Path:
-    """The packages themselves, in a folder where they may be changed."""
+    """The package itself, in a folder where it may be changed."""
     home = tmp_path_factory.mktemp("copies")
-    for name in PACKAGES:
-        shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / PACKAGE, home / PACKAGE, ignore=ignored)
     return home
 
 
 @pytest.mark.parametrize("name", [*DRAWING, *SPEAKING])
 def test_what_draws_or_speaks_does_not_count(copies, name):
-    roots = [copies / package for package in PACKAGES]
+    roots = [copies / PACKAGE]
     files = sorted((copies / name).rglob("*.py")) if name.endswith("/") else [copies / name]
     assert files
     before = sources_of(roots)
@@ -143,7 +141,7 @@ def test_what_draws_or_speaks_does_not_count(copies, name):
 
 
 def test_a_change_where_numbers_are_made_counts_in_the_same_copy(copies):
-    roots = [copies / package for package in PACKAGES]
+    roots = [copies / PACKAGE]
     before = sources_of(roots)
     for name in ("fineq/nlqr/costs.py", "fineq/figures.py", "fineq/shell/execute.py"):
         text = (copies / name).read_text()

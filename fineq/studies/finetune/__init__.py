@@ -4,6 +4,7 @@
 in which they are listed and reproduced.
 """
 
+ABOUT = "fine-tuning of networks, and how many nats it ends from the optimum"
 STUDIES = {
     "pretrain": "pretrain",
     "beta": "beta",

@@ -4,6 +4,7 @@
 in which they are listed and reproduced.
 """
 
+ABOUT = "nearly linear-quadratic control, arXiv 2303.08431"
 STUDIES = {
     "initialisation": "initialisation",
     "lipschitz_sweep": "lipschitz_sweep",

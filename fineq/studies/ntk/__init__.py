@@ -4,6 +4,7 @@
 in which they are listed and reproduced.
 """
 
+ABOUT = "learning the score with wide networks, arXiv 2401.15604"
 STUDIES = {
     "kernel_limit": "kernel_limit",
     "coupling": "coupling",

@@ -4,6 +4,7 @@
 in which they are listed and reproduced.
 """
 
+ABOUT = "fine-tuning diffusion models as stochastic control, arXiv 2412.18164"
 STUDIES = {
     "linear_convergence": "linear_convergence",
     "beta": "beta",

@@ -1,0 +1,1 @@
+"""Subcommands of `fineq`, one module each: `USAGE`, and `main(words) -> exit code`."""

@@ -1,0 +1,24 @@
+"""`fineq reproduce`: every study, one after the other."""
+
+from collections.abc import Sequence
+
+from fineq.errors import EXIT_DONE
+from fineq.shell.reproduce import main as reproduce
+
+USAGE = """\
+usage: fineq reproduce [AREA ...] [field=value ...]
+
+Every study of all areas, or of some, one after the other, and one summary of them all,
+outputs/summary.json. What is complete is found and not run again. Settings go to every study:
+
+  fineq reproduce                                forty minutes on 2 cores
+  fineq reproduce nlqr pift profile=smoke        minutes
+"""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the studies and return the worst exit code."""
+    if "--help" in words or "-h" in words:
+        print(USAGE, end="")
+        return EXIT_DONE
+    return reproduce(words, alone=True)
