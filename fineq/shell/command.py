@@ -41,7 +41,9 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("list", "the studies there are, what each shows, and how long it takes"),
-    Command("run", "run a study, or find it done: claims in a table, figures as files", shows=False),
+    Command(
+        "run", "run a study, or find it done: claims in a table, figures as files", shows=False
+    ),
     Command("reproduce", "run every study of all areas, or of some", shows=False),
 )
 VERSION = ("--version", "-V")
