@@ -9,6 +9,7 @@ from fineq.studies.finetune import STUDIES
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.effects import EFFECTS
 from fineq.studies.inputs.files import regular_file
+from fineq.studies.inputs.tensors import PICKLES, SUFFIX, tensors_file
 
 MODEL = "model.safetensors"  # in the folder of a pretrain run
 
@@ -21,8 +22,18 @@ def files(config: FinetuneConfig) -> dict[str, Path]:
         folder = path is not None and Path(path).is_dir()
         found["data.path"] = Path(str(path)) if folder else regular_file("data.path", path)
     if config.base is not None:
-        found["base"] = regular_file("base", str(Path(config.base) / MODEL))
+        found["base"] = base_file(config.base)
     return found
+
+
+def base_file(base: str) -> Path:
+    """The file of a base model: itself, or in the folder of the run that made it.
+
+    Raises:
+        InputError: where there is none, or what is named is a pickle.
+    """
+    named = Path(base).suffix in (SUFFIX, *PICKLES)
+    return tensors_file("base", base if named else str(Path(base) / MODEL))
 
 
 def target(config: FinetuneConfig) -> str | None:

@@ -26,6 +26,7 @@ from fineq.keys import key_for
 from fineq.pift.certificates import ENOUGH
 from fineq.studies import statistics
 from fineq.studies.finetune import common
+from fineq.studies.finetune.adapters import kept
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.rewards import Rewarded, rewarded
@@ -99,6 +100,7 @@ def measure(study: common.Study) -> Found:
         {"iteration": trained.iterations[1:]},
         trained.diverged,
         made.notes,
+        files=kept(study, trained.final.average, trained.diverged),
     )
 
 

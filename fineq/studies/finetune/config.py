@@ -103,6 +103,7 @@ class TuningConfig:
     clip: float = number(1.0, "largest norm of a gradient; 0: none", minimum=0.0)
     num_inner: int = count(1, "gradient steps for each batch of paths (inner iterations m_t)")
     damping: float = number(1.0, "share of the way to the target", above=0.0, maximum=1.0)
+    merged: bool = flag(True, "keep beside the adapters each model with them merged in")
 
 
 @dataclass
@@ -129,7 +130,9 @@ class FinetuneConfig(RunConfig):
 
     study: str = choice("beta", "name of the study", tuple(STUDIES))
     base: str | None = text(
-        None, "folder of a pretrain run, whose model is fine-tuned; null: made when there is none"
+        None,
+        "what is fine-tuned: folder of a pretrain run, or a file model*.safetensors of any run; "
+        "null: a pretrain run, made when there is none",
     )
     betas: list = numbers([0.03, 0.1, 0.3, 1.0, 3.0], "prices that are compared", above=0.0)
     data: DataConfig = group(DataConfig, "what the base model is trained on")

@@ -1,11 +1,10 @@
 """What a study of fine-tuning is given: data, a pre-trained model, the user's reward."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fineq.studies import inputs
-from fineq.studies.finetune.area import MODEL
+from fineq.studies.finetune.area import base_file
 from fineq.studies.finetune.config import FinetuneConfig
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def load(config: FinetuneConfig) -> inputs.Loaded:
     if config.base is None:
         data = load_data(config.data)
         return inputs.Loaded(Given(data), {"data": data.words})
-    base = from_file(inputs.regular_file("base", str(Path(config.base) / MODEL)), config.precision)
+    base = from_file(base_file(config.base), config.precision)
     with inputs.named("the data that base was trained on"):
         data = load_data(base.data)
     function = None

@@ -26,6 +26,7 @@ from fineq.pift.certificates import ENOUGH
 from fineq.pift.grid.tensor import axis_sigmas, smoothed
 from fineq.studies import statistics
 from fineq.studies.finetune import common
+from fineq.studies.finetune.adapters import kept
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.rewards import Rewarded, rewarded
@@ -100,6 +101,7 @@ def measure(study: common.Study) -> Found:
         {"iteration": trained.iterations},
         trained.diverged,
         made.notes,
+        files=kept(study, trained.final.average, trained.diverged),
     )
 
 

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fineq.ddpm import make_schedule
 from fineq.ddpm.denoiser import Denoiser, make_denoiser
 from fineq.ddpm.networks import MLP, UNet
-from fineq.errors import InputError
+from fineq.errors import InputError, in_a_line
 from fineq.studies.finetune.config import DataConfig
+from fineq.studies.inputs.tensors import load_tensors
 
 NETWORKS: dict[str, type[nn.Module]] = {"mlp": MLP, "unet": UNet}
 ALPHAS = "alphas"
@@ -46,7 +46,7 @@ class Model(NamedTuple):
 def to_bytes(model: Model) -> bytes:
     """The content of a model's file."""
     denoiser = model.denoiser
-    tensors = _flat(denoiser.variables)
+    tensors = flat(denoiser.variables)
     tensors[ALPHAS] = np.asarray(denoiser.schedule.alphas)[::-1].copy()
     name = next(k for k, kind in NETWORKS.items() if type(denoiser.module) is kind)
     about = {
@@ -70,20 +70,31 @@ def from_file(path: Path, precision: str) -> Model:
     Raises:
         InputError: for a file that is none, is cut off, or whose tensors are not its network's.
     """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {}).get(ABOUT, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, OSError) as error:
-        raise InputError(f"{path} is no model, or damaged ({error})") from None
-    if not isinstance(about, dict) or ALPHAS not in tensors:
-        raise InputError(f"{path} is no model of fineq's: nothing in it says which network it is")
+    tensors, about = described(path, "a model")
+    if ALPHAS not in tensors:
+        raise InputError(f"{path} is not a model of fineq's: nothing in it says what its chain is")
     try:
         return _built(about, {k: v.astype(precision) for k, v in tensors.items()})
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is no model of this fineq's ({error!r})") from None
+        raise InputError(f"{path} is not a model of this fineq's ({error!r})") from None
+
+
+def described(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The tensors of a file, and what it says that they are of.
+
+    Raises:
+        InputError: for a file that should hold `what` and does not, or says nothing.
+    """
+    tensors, texts = load_tensors(path, what)
+    try:
+        about = json.loads(texts.get(ABOUT, "null"))
+    except ValueError as error:
+        raise InputError(f"{path} is not {what}, or damaged ({in_a_line(error)})") from None
+    if not isinstance(about, dict):
+        raise InputError(f"{path} is not {what} of fineq's: nothing in it says of which network")
+    return tensors, about
 
 
 def _built(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
@@ -99,7 +110,9 @@ def _built(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
         num_classes=about["num_classes"],
         dtype=alphas.dtype,
     )
-    _check_tensors(_flat(template.variables), tensors)
+    check_tensors(
+        shapes_of(template.variables), tensors, "the file is not of the network that it names: it"
+    )
     variables = jax.tree.map(jnp.asarray, unflatten_dict(tensors, sep="/"))
     w = about["guidance"]
     guidance = None if w is None else jnp.asarray(w, alphas.dtype)
@@ -107,22 +120,35 @@ def _built(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
     return Model(denoiser, DataConfig(**about["data"]))
 
 
-def _check_tensors(wanted: dict[str, np.ndarray], given: dict[str, np.ndarray]) -> None:
-    """Raise `InputError` naming tensors that are missing, too many, or of another shape."""
+def check_tensors(
+    wanted: dict[str, tuple[int, ...]], given: dict[str, np.ndarray], sentence: str
+) -> None:
+    """Refuse other tensors than are wanted, all in one sentence that begins as is said.
+
+    Raises:
+        InputError: naming those that are missing, too many, of another shape, or not finite.
+    """
     wrong = {
         "lacks": sorted(wanted.keys() - given.keys()),
         "has besides": sorted(given.keys() - wanted.keys()),
         "has in another shape": sorted(
-            f"{k} {given[k].shape} for {wanted[k].shape}"
+            f"{k} {given[k].shape} for {wanted[k]}"
             for k in wanted.keys() & given.keys()
-            if wanted[k].shape != given[k].shape
+            if wanted[k] != given[k].shape
+        ),
+        "has numbers that are not finite in": sorted(
+            k for k, x in given.items() if not np.isfinite(x).all()
         ),
     }
-    if bad := [name for name, x in given.items() if not np.isfinite(x).all()]:
-        raise InputError(f"tensors must be finite, but {_few(bad)} are not")
     said = [f"{verb} {_few(names)}" for verb, names in wrong.items() if names]
     if said:
-        raise InputError("the file is not of the network that it names: it " + ", ".join(said))
+        raise InputError(f"{sentence} " + ", ".join(said))
+
+
+def shapes_of(variables: Any) -> dict[str, tuple[int, ...]]:
+    """Shapes of a tree of tensors, by the names that they have in a file."""
+    named: dict[str, Any] = flatten_dict(variables, sep="/")
+    return {name: leaf.shape for name, leaf in named.items()}
 
 
 def _few(names: list[str]) -> str:
@@ -130,7 +156,8 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _flat(variables: Any) -> dict[str, np.ndarray]:
+def flat(variables: Any) -> dict[str, np.ndarray]:
+    """A tree of tensors by the names that they have in a file."""
     return {k: np.asarray(v) for k, v in flatten_dict(variables, sep="/").items()}
 
 

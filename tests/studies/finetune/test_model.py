@@ -102,8 +102,8 @@ def of_another_network(tensors, about):
         (without, "it lacks params/Condition_0/Dense_0/kernel, params/Dense_0/kernel"),
         (with_more, "it has besides params/own"),
         (reshaped, r"has in another shape .*Dense_0/kernel \(8, 2\) for \(2, 8\)"),
-        (of_nobody, "nothing in it says which network it is"),
-        (of_another_network, "no model of this fineq's .*transformer"),
+        (of_nobody, "nothing in it says of which network"),
+        (of_another_network, "not a model of this fineq's .*transformer"),
     ],
 )
 def test_a_file_of_other_tensors_is_refused(change, message, tmp_path):
@@ -126,6 +126,6 @@ def test_a_file_of_other_tensors_is_refused(change, message, tmp_path):
 def test_a_damaged_file_has_one_sentence(damage, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(damage(to_bytes(MODELS["perceptron"]())))
-    with pytest.raises(InputError, match=r"model.safetensors is no model") as caught:
+    with pytest.raises(InputError, match=r"model.safetensors is not a model") as caught:
         from_file(path, "float32")
     assert "\n" not in str(caught.value)

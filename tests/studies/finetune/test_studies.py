@@ -38,6 +38,7 @@ def test_the_base_model_is_a_run_of_its_own_and_made_once(tmp_path):
     ("words", "message"),
     [
         ("base=nowhere", "base=nowhere/model.safetensors: there is no such file"),
+        ("base=own/model.pt", "base=own/model.pt is by its name a pickle"),
         ("base=. network.width=3", "network.width"),
         ("betas=[0.0]", "betas"),
         ("tuning.damping=1.5", "tuning.damping"),
@@ -98,3 +99,10 @@ def test_a_larger_price_stays_closer_and_leaves_a_smaller_gap(tmp_path):
     assert np.all(divergence[1] < divergence[0])
     assert np.all(gap[1] < gap[0])
     assert np.all(result.arrays["gap_high"].values >= gap)
+    # What is kept is fine-tuned again, from where it stands.
+    (tmp_path / "again.safetensors").write_bytes(result.files["model-beta-0.3.safetensors"])
+    base = f"base={tmp_path / 'again.safetensors'}"
+    config = compose(AREA, ["experiment=finetune/beta", "profile=smoke", base])
+    assert AREA.needs(config) is None
+    _, loaded = AREA.begin(config)
+    assert loaded.given.base.data.name == "digits"
