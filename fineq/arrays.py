@@ -110,6 +110,18 @@ def shaped(name: str, given: Any, shape: Sequence[int], dtype: Any = None) -> "A
     return array if dtype is None else array.astype(dtype)
 
 
+def check_positive(**given: Any) -> None:
+    """Raise `InputError`, naming the argument, for a number of Python's or NumPy's that is not > 0.
+
+    Arrays of JAX pass, traced or not: methods are rebuilt at each call, and looking would wait.
+    """
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            continue
+        if not value > 0:
+            raise InputError(f"{name} must be above 0, got {value:g}")
+
+
 def prefer_float64(reference: str) -> None:
     """Warn where JAX has no float64, which is its default, and exact truth is asked for.
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fineq.arrays import finite_array, host_array, real_array
+from fineq.arrays import check_positive, finite_array, host_array, real_array
 from fineq.ddpm import laws, schedules
 from fineq.errors import InputError
 from fineq.nlqr.costs import cost, infinite_cost, regressor_sum
@@ -176,3 +176,14 @@ def test_the_first_number_that_is_not_finite_is_named():
         finite_array("x", [[1.0, np.nan], [np.inf, 1.0]], 2)
     with pytest.raises(InputError, match=r"x must be finite, but its entry \[\] is inf$"):
         finite_array("x", np.inf, 0)
+
+
+@pytest.mark.parametrize("bad", [0, -1.0, np.float64(-2), float("nan")])
+def test_plain_numbers_at_or_below_zero_are_named(bad):
+    with pytest.raises(InputError, match="step must be above 0, got"):
+        check_positive(step=bad)
+
+
+@pytest.mark.parametrize("fine", [1, 0.5, np.float32(2), jnp.asarray(-1.0), None, object()])
+def test_what_may_be_traced_passes(fine):
+    check_positive(step=fine)

@@ -86,14 +86,27 @@ def curvatures(
         y = paths.states[t + 1]
         v = normal(jax.random.fold_in(key_for(key, "vectors"), t), y.shape, y.dtype)
         # States do not meet: the Hessian of the sum has one block for each.
-        radius = _radius(lambda v: jax.jvp(jax.grad(total), (y,), (v,))[1], v, num_iterations)
+        radius = spectral_radius(
+            lambda v: jax.jvp(jax.grad(total), (y,), (v,))[1], v, num_iterations
+        )
         return jnp.square(tuning.base.schedule.sigmas[t]) * radius
 
     return Curvatures(times, lax.map(at, times))
 
 
-def _radius(times_hessian: Callable[[Array], Array], v: Array, num_iterations: int) -> Array:
-    """The largest |eigenvalue| of each block, `[B]`, from vectors `[B, d]`, from below."""
+def spectral_radius(
+    times_hessian: Callable[[Array], Array], v: Array, num_iterations: int
+) -> Array:
+    """The largest |eigenvalue| of each of B symmetric matrices, by power iteration, from below.
+
+    Args:
+        times_hessian: of vectors `[B, d]`, the product of each with its matrix.
+        v: vectors to start from, `[B, d]`; a zero one stays zero.
+        num_iterations: products.
+
+    Returns:
+        `[B]`.
+    """
     tiny = jnp.finfo(v.dtype).tiny
 
     def step(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:

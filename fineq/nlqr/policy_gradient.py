@@ -11,6 +11,7 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from fineq.arrays import check_positive
 from fineq.errors import InputError
 from fineq.iterate import Method, method, static
 from fineq.nlqr.gradients import Estimator, Exact
@@ -72,6 +73,8 @@ class PolicyGradient(Method):
 
     def __post_init__(self) -> None:
         check_gradient(self.gradient)
+        check_positive(step_size=self.step_size, radius=self.radius)
+        step_rule(self.rule)
 
     @property
     def draws(self) -> bool:  # type: ignore[override]

@@ -15,7 +15,7 @@ import chex
 import jax.numpy as jnp
 from jax import Array
 
-from fineq.arrays import real_array
+from fineq.arrays import check_positive, real_array
 from fineq.errors import InputError
 from fineq.iterate import Method, method, non_finite, static
 from fineq.ntk.network import dot
@@ -64,6 +64,9 @@ class KernelDescent(Method):
 
     step_size: Any = None
     stored: bool = static(default=True)
+
+    def __post_init__(self) -> None:
+        check_positive(step_size=self.step_size)
 
     def init(self, key: Array | None, problem: Regression, start: Any) -> Expansion:
         """From coefficients `start` `[N, d]`, or from f = 0."""

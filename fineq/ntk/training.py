@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.custom_batching import sequential_vmap
 
+from fineq.arrays import check_positive
 from fineq.errors import InputError
 from fineq.iterate import Method, method, non_finite, static
 from fineq.ntk.network import (
@@ -94,6 +95,7 @@ class NetworkTraining(Method):
 
     def __post_init__(self) -> None:
         check_width(self.width, self.initialisation)
+        check_positive(step_size=self.step_size)
         if self.units is not None and self.units < 1:
             raise InputError(f"units must be at least 1, got {self.units}")
 

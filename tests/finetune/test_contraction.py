@@ -9,7 +9,7 @@ from scipy.stats import norm
 from fineq import pift
 from fineq.ddpm import gaussian, mixture
 from fineq.errors import InputError
-from fineq.finetune.contraction import _radius, curvatures
+from fineq.finetune.contraction import curvatures, spectral_radius
 from fineq.finetune.rollout import simulate
 from fineq.keys import key_for
 from fineq.pift import lq, rewards
@@ -24,7 +24,7 @@ measure = jax.jit(curvatures, static_argnames=("num", "continuations", "num_iter
 def test_the_radius_of_each_block_is_its_largest_eigenvalue_whatever_the_sign():
     H = jnp.asarray([np.diag([-3.0, 1.0]), [[2.0, 1.0], [1.0, 2.0]], np.zeros((2, 2))])
     v = jax.random.normal(KEY, (3, 2))
-    found = _radius(lambda v: jnp.einsum("bij,bj->bi", H, v), v, 60)
+    found = spectral_radius(lambda v: jnp.einsum("bij,bj->bi", H, v), v, 60)
     # The smaller eigenvalues are a third: 3^-60 is left of them.
     np.testing.assert_allclose(found, [3, 3, 0], rtol=1e-12, atol=1e-300)
 

@@ -170,7 +170,11 @@ def test_what_does_not_fit_is_said():
     with pytest.raises(InputError, match=r"such as Exact\(\), got 3"):
         Natural(3)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="rule must be 'fixed' or 'adam', got 'momentum'"):
-        solve(problem, PolicyGradient(0.1, rule="momentum"), start=K0, num_steps=2)
+        PolicyGradient(0.1, rule="momentum")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"step_size must be above 0, got -0\.1"):
+        PolicyGradient(-0.1)
+    with pytest.raises(InputError, match="radius must be above 0, got 0"):
+        PolicyGradient(0.1, OnePoint(8), radius=0)
 
 
 def test_the_usual_start_is_the_linear_policy_and_the_end_the_optimum():

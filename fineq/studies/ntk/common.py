@@ -27,7 +27,7 @@ INPUTS = {1: "(x, t - T0, 1)", 0: "(x, t - T0)"}
 STARTS = {"symmetric": "output 0 at start", "subtracted": "f_0 subtracted", "plain": "f_0 kept"}
 NAMES = common.Names(
     {
-        "process.T0": "earliest time T0",
+        "process.T0": "earliest time T₀",
         "process.T": "latest time T",
         "data.num": "training points N",
         "num": "training points N",
@@ -38,7 +38,7 @@ NAMES = common.Names(
         "t": "diffusion time t",
         "rule": "stopping rule",
     },
-    {"T0": "T0", "T": "T", "num": "N", "width": "m", "g": "g", "step": "η"},
+    {"T0": "T₀", "T": "T", "num": "N", "width": "m", "g": "g", "step": "η"},
     {"start": STARTS, "rule": RULES, "constant": {str(k): text for k, text in INPUTS.items()}},
 )
 slices = NAMES.slices
