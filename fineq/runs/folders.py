@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -122,6 +123,11 @@ class LoadedRun:
         )
 
     @property
+    def command(self) -> str:
+        """The command line that asks for this run again; see `command_of`."""
+        return command_of(self.path, self.summary)
+
+    @property
     def files(self) -> list[Path]:
         """The figures, then data, configuration and summary."""
         return files_of(self.path, self.summary)
@@ -140,6 +146,26 @@ def _listed(names: list[str]) -> str:
 def _counted(claims: list[dict[str, Any]]) -> str:
     counts = Counter(claim.get("verdict") or "measured" for claim in claims)
     return ", ".join(f"{number} {verdict}" for verdict, number in counts.items()) or "none"
+
+
+def words_of(summary: Mapping[str, Any]) -> list[str] | None:
+    """What was said of a run on its command line; None where that is not known."""
+    words = summary.get(summaries.WORDS)
+    known = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    return words if known else None
+
+
+def command_of(folder: Path, summary: Mapping[str, Any]) -> str:
+    """The command line that asks for a run again, as a shell reads it.
+
+    In the words with which it was asked for; where they are not known, from its configuration.
+    """
+    area, words = summary["area"], words_of(summary)
+    if words is None:
+        return shlex.join(["fineq", "run", area, "--from", str(folder / CONFIG)])
+    chosen = [word for word in words if word.startswith("experiment=")]
+    first = chosen[0].partition("=")[2] if chosen else area
+    return shlex.join(["fineq", "run", first, *(word for word in words if word not in chosen)])
 
 
 def files_of(folder: Path, summary: Mapping[str, Any]) -> list[Path]:

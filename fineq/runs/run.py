@@ -8,7 +8,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -98,6 +98,7 @@ class Run:
         identity: what names it.
         complete: a finished run with this hash is there: load it, compute nothing.
         damage: sentences naming what was found damaged and is computed or drawn again.
+        words: what was said of it on a command line, kept with what is saved; None: not known.
 
     """
 
@@ -106,6 +107,7 @@ class Run:
         self.identity = identity
         self.complete = False
         self.damage: tuple[str, ...] = ()
+        self.words: Sequence[str] | None = None
         self._drawn: tuple[str, ...] = ()
         self._lock: RunLock | None = None
         self._made: list[Path] = []
@@ -267,7 +269,8 @@ class Run:
         failed: Mapping[str, str] | None = None,
     ) -> None:
         summary = summaries.build_summary(self.identity, result, timing, about, files)
-        summaries.write_summary(self.path, {**summary, UNDRAWN: dict(failed or {})})
+        words = {} if self.words is None else {summaries.WORDS: list(self.words)}
+        summaries.write_summary(self.path, {**summary, **words, UNDRAWN: dict(failed or {})})
         self._saved = True
 
     def __enter__(self) -> "Run":

@@ -3,8 +3,9 @@
 Keys: `schema_version`, `area`, `study`, `name`, `hash`, `status`, `claims`, `rates`, `notes`,
 `timing` (seconds: compile, run), `environment`, `sources` (SHA-256 of what computes and what draws,
 and of the user's own modules by name), `files` (SHA-256 by file name), `undrawn` (why figures
-could not be drawn, by their names), `digest` (SHA-256 of all the rest). Non-finite numbers are
-null.
+could not be drawn, by their names), `digest` (SHA-256 of all the rest), and where they are known
+`words` (of the command line, such as `experiment=nlqr/landscape` and `seeds=16`; those that only
+say where and how it is carried out are left out). Non-finite numbers are null.
 
 Version 1, whose claims did not say how sure their intervals are, is read as older: its content is
 plain data, and the run it describes is computed again when it is asked for.
@@ -21,6 +22,7 @@ from fineq.runs.digest import Identity
 from fineq.runs.files import plain_name, read_json, strict_json, write_atomic
 
 NAME = "summary.json"
+WORDS = "words"
 SCHEMA_VERSION = 2
 STATUSES = get_args(Status)
 FINISHED = ("complete", "partly_diverged", "diverged")

@@ -11,7 +11,7 @@ from fineq.shell.backend import forget_programs
 from fineq.shell.compose import compose_words, literal
 from fineq.shell.execute import execute
 from fineq.shell.experiments import names
-from fineq.shell.words import words_of
+from fineq.shell.words import told, words_of
 from fineq.studies.area import AREAS, Area, area_of
 
 # A process may have 65,530 on Linux, and every study takes some thousands for its programs.
@@ -60,9 +60,10 @@ def run(
     """
     area = _area(experiment)
     given = _plain({"experiment": experiment, **(settings or {}), "quiet": quiet}, fields)
-    config = compose_words(area, words_of(area, given))
+    words = words_of(area, given)
+    config = compose_words(area, words)
     with switches.lent():
-        _, folder = execute(area, config, alone=False)
+        _, folder = execute(area, config, alone=False, words=told(words))
     forget_programs(MOST_MAPS)
     return load(folder)
 

@@ -16,12 +16,10 @@ from fineq.settings.effects import settle
 from fineq.settings.fields import flatten, leaves, sweep_axes, validate, validate_members
 from fineq.shell.places import CONFIGS
 from fineq.shell.sentences import one_sentence
-from fineq.shell.words import Word, check_field, files_of, groups, read_words
+from fineq.shell.words import OF_A_COMMAND, Word, check_field, files_of, groups, read_words
 from fineq.studies.area import Area
 from fineq.studies.inputs.files import regular
 
-# A saved configuration says what is computed; these say what one command does with it.
-OF_A_COMMAND = ("force", "strict", "quiet", "output")
 CHOICES = "choices"  # name under which Hydra finds the files chosen beside a saved configuration
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,12 +35,14 @@ class Job(NamedTuple):
         config: validated.
         alone: whether the process may be ended by a second Ctrl-C while it compiles.
         farewell: said beside where it is.
+        words: of the command line, see `fineq.shell.words.told`; None: not known.
     """
 
     area: Area
     config: RunConfig
     alone: bool = True
     farewell: Callable[[], None] | None = None
+    words: Sequence[str] | None = None
 
     @property
     def target(self) -> str | None:
@@ -54,6 +56,7 @@ def execute(
     *,
     alone: bool = True,
     farewell: Callable[[], None] | None = None,
+    words: Sequence[str] | None = None,
 ) -> tuple[int, Path]:
     """Run a study, or find it done, and show what it found; before it the run that it needs.
 
@@ -65,6 +68,7 @@ def execute(
         config: validated.
         alone: whether the process may be ended by a second Ctrl-C while it compiles.
         farewell: called, in a thread, before it is.
+        words: of the command line, kept with the run; None: not known.
 
     Returns:
         The exit code and the run folder.
@@ -81,7 +85,7 @@ def execute(
             return code, folder
         config = area.supplied(config, folder)
         console.line(f"{needed.field}={folder}")
-    job = Job(area, config, alone, farewell)
+    job = Job(area, config, alone, farewell, words)
     unfold()
     run = _found(job)
     if run is None:
@@ -91,6 +95,7 @@ def execute(
         with memory_errors("the configuration"):
             study, loaded = area.begin(config)
         run = open_run(job.config.output, _identity(job, loaded.given), force=job.config.force)
+        run.words = job.words
         with run:
             for sentence in run.damage:
                 console.line(f"{sentence}; it is made again")

@@ -14,6 +14,7 @@ from fineq.shell.multirun import multirun
 from fineq.shell.options import help_text, listing, parse
 from fineq.shell.reports import report_error, report_interrupt
 from fineq.shell.streams import Lasting, lasting_streams
+from fineq.shell.words import read_words, told
 from fineq.shell.xla import hurry
 from fineq.studies.area import Area
 
@@ -55,7 +56,8 @@ def _command(area: Area, arguments: list[str], out: Lasting, alone: bool) -> int
             return _show(to_yaml(config), out)
         if alone and config.profile == "smoke":
             hurry()
-        return execute(area, config)[0]
+        words = None if options.source else told(read_words(area, options.overrides))
+        return execute(area, config, words=words)[0]
     except FineqError as error:
         return report_error(error, debug)
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from fineq.shell.experiments import names
 from fineq.shell.places import CONFIGS
 from fineq.shell.reports import report_error
 from fineq.shell.sentences import one_sentence
-from fineq.shell.words import Word, files_of, num_values, read_words
+from fineq.shell.words import Word, files_of, num_values, read_words, told
 from fineq.shell.xla import hurry
 from fineq.studies.area import Area, area_of
 
@@ -195,7 +195,8 @@ class Task:
                 hurry()
             stopped = Job(number, own, EXIT_INTERRUPTED, "interrupted", quiet=quiet)
             farewell = partial(_say, [*self.done, stopped])
-            code, folder = execute(area, config, farewell=farewell)
+            said = told(read_words(area, words))
+            code, folder = execute(area, config, farewell=farewell, words=said)
         except FineqError as error:
             code = report_error(error, self.debug)
             ended = "interrupted" if code >= EXIT_INTERRUPTED else "not run"

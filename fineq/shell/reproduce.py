@@ -18,6 +18,7 @@ from fineq.shell.execute import execute
 from fineq.shell.experiments import reproduced
 from fineq.shell.reports import report_error, report_interrupt
 from fineq.shell.streams import lasting_streams
+from fineq.shell.words import read_words, told
 from fineq.shell.xla import hurry
 from fineq.studies.area import AREAS, Area, area_of
 
@@ -59,7 +60,7 @@ def _run_all(areas: Sequence[str], overrides: Sequence[str], alone: bool) -> int
         title = " ".join(word.partition("=")[2] for word in words[: len(words) - len(overrides)])
         if not config.quiet:
             print(f"\n[{len(outcomes) + 1}/{len(jobs)}] {title}", flush=True)
-        outcomes.append(_run_one(modules[area], config))
+        outcomes.append(_run_one(modules[area], config, words))
         if outcomes[-1].exit_code >= EXIT_INTERRUPTED:
             break
     path = write_overall_summary(configs[0].output, outcomes)
@@ -70,12 +71,12 @@ def _run_all(areas: Sequence[str], overrides: Sequence[str], alone: bool) -> int
     return max(outcome.exit_code for outcome in outcomes)
 
 
-def _run_one(area: Area, config: RunConfig) -> Outcome:
+def _run_one(area: Area, config: RunConfig, words: Sequence[str]) -> Outcome:
     started = time.monotonic()
     code, path, message = 0, None, ""
     study = f"{area.name}/{config.study}"
     try:
-        code, path = execute(area, config)
+        code, path = execute(area, config, words=told(read_words(area, words)))
     except FineqError as error:
         code, message = report_error(error), str(error)
     forget_programs()

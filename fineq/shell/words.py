@@ -14,6 +14,10 @@ from fineq.shell.places import CONFIGS
 from fineq.studies.area import AREAS, Area, area_of
 
 OF_HYDRA = re.compile(r"hydra[./]")
+# A saved configuration says what is computed; these say what one command does with it.
+OF_A_COMMAND = ("force", "strict", "quiet", "output")
+# A text that needs no quotes, for it can be read as nothing else.
+_BARE = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[a-zA-Z_][\w./:-]*", re.ASCII)
 
 
 class Word(NamedTuple):
@@ -69,6 +73,33 @@ def words_of(area: Area, fields: Mapping[str, Any]) -> list[Word]:
             nested = flatten({name: value})
             words.append(Word(name, name, value, _checked(area, nested), False, False))
     return _once(words)
+
+
+def told(words: Sequence[Word]) -> list[str]:
+    """What words say of what is computed, as they stand on a command line.
+
+    Those of `OF_A_COMMAND` are left out.
+    """
+    return [f"{word.key}={_written(word.value)}" for word in words if word.key not in OF_A_COMMAND]
+
+
+def _written(value: Any) -> str:
+    """A value in the grammar of a command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
+    if not isinstance(value, str):
+        return repr(value)
+    return value if _BARE.fullmatch(value) else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    """In quotes; backslashes stand for themselves, but for those before a quote."""
+    inner = re.sub(r"(\\*)(?='|$)", lambda found: found[1] * 2, text).replace("'", "\\'")
+    return f"'{inner}'"
 
 
 def _once(words: list[Word]) -> list[Word]:

@@ -25,7 +25,7 @@ def composed(monkeypatch):
     """What `fineq.run` would carry out, as nested plain values."""
     seen = []
 
-    def execute(area, config, *, alone):
+    def execute(area, config, *, alone, words):
         seen.append((area.name, settings(config), alone))
         return EXIT_ALL_DIVERGED, "folder"
 
@@ -48,6 +48,8 @@ def test_a_run_is_that_of_the_command_line_and_is_found_again(tmp_path, capsys):
     assert run.study == "pift/beta"
     assert len(run.dataset["seed"]) == 6
     assert {claim.id for claim in run.claims} == {claim["id"] for claim in run.summary["claims"]}
+    asked = compose(area_of("pift"), run.summary["words"])
+    assert {**settings(asked), "output": str(tmp_path), "quiet": True} == run.config
     assert main(area_of("pift"), [*WORDS, f"output={tmp_path}"]) == 0
     assert "this run is complete" in capsys.readouterr().out
     data = (run.path / "data.nc").stat().st_mtime_ns
@@ -115,7 +117,7 @@ def test_bad_input_is_an_error_with_the_sentence_of_the_command_line(args, field
 
 
 def test_an_interruption_reaches_the_caller_and_jax_is_given_back(monkeypatch):
-    def interrupted(*_, alone):
+    def interrupted(*_, alone, words):
         jax.config.update("jax_threefry_partitionable", False)
         switches.pin()
         raise KeyboardInterrupt

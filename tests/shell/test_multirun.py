@@ -124,7 +124,7 @@ def test_a_process_that_is_ended_while_it_compiles_says_what_became_of_its_jobs(
 ):
     """The second Ctrl-C comes in a thread, and ends the process where it stands."""
 
-    def execute(area, config, *, farewell):
+    def execute(area, config, *, farewell, words):
         if config.seeds == 2:
             farewell()
             raise SystemExit(EXIT_INTERRUPTED)  # what `os._exit` is in this test

@@ -9,6 +9,7 @@ from fineq.shell.compose import compose
 from fineq.shell.experiments import names
 from fineq.shell.main import main
 from fineq.shell.options import listing
+from fineq.shell.words import Word, read_words, told
 from fineq.studies import area
 from fineq.studies.area import area_of
 from tests.shell.refusal import refused
@@ -214,3 +215,33 @@ def test_an_output_of_no_name_is_refused_before_it_is_shown(capsys):
 def test_the_example_of_the_listing_has_the_profile_that_it_names(area):
     (words,) = re.findall(r"fineq run (\S+ profile=\S+)", listing(AREAS[area]))
     assert "smoke" in compose(AREAS[area], f"experiment={words}".split()).profiles
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(1, 1.5, True, None, -2.0, 1e-5, "a", "a b", "true", "1e5", "null", "inf", "NaN", "yes"),
+        *("", "a'b", "a\\", "a\\'b", "[x]", "é", "a/b.c:d", "${b}", " a", "0x1", '"q"', "C:\\d\\"),
+        *([1, 2.5], ["a", "b c"], [[1.0], [2.0]], {"a": 1, "b": "c d"}),
+    ],
+    ids=repr,
+)
+def test_what_is_told_of_a_value_is_read_as_that_value(value):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (text,) = told([Word("", "name", value, {}, False, False)])
+    read = OverridesParser.create().parse_override(text).value()
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_what_is_told_of_a_command_leaves_out_how_it_is_carried_out():
+    given = [
+        "experiment=nlqr/demo",
+        "++sweep.law.radius=[1,2]",
+        "quiet=true",
+        "seeds=3",
+        "output=x",
+    ]
+    expected = ["experiment=nlqr/demo", "sweep.law.radius=[1,2]", "seeds=3"]
+    assert told(read_words(AREAS["nlqr"], given)) == expected

@@ -1,0 +1,41 @@
+"""`fineq redraw`: a run's figures, drawn again from its data."""
+
+from collections.abc import Sequence
+
+from fineq.errors import EXIT_DONE, InputError
+from fineq.runs.drawing import redraw
+from fineq.shell.commands.found import OUTPUT, named
+from fineq.shell.commands.words import read
+from fineq.shell.console import make_console, shortest
+
+USAGE = """\
+usage: fineq redraw RUN [to=DIR] [style=STYLE] [overwrite=true] [output=DIR]
+
+Draws a run's figures again, from its data alone: in its own folder, or in to=DIR and there in any
+style over the house's: one of matplotlib's by name (style=dark_background) or a file of settings.
+RUN is its folder, the first digits of its hash, or AREA/STUDY for the newest run of that.
+"""
+FIELDS = ("to", "style", "overwrite", "output")
+
+
+def main(words: Sequence[str]) -> int:
+    """Draw and print the paths."""
+    given = read("redraw", words, places=(1, 1), fields=FIELDS)
+    if given.help:
+        print(USAGE, end="")
+        return EXIT_DONE
+    told = given.fields
+    overwrite = told.get("overwrite", "false")
+    if overwrite not in ("true", "false"):
+        raise InputError(f"overwrite must be true or false, got {overwrite}")
+    for name in ("to", "style"):
+        if told.get(name) == "":
+            raise InputError(f"{name} must be given, got nothing")
+    folder = named(given.places[0], told.get("output", OUTPUT))
+    console = make_console()
+    drawn = redraw(
+        folder, style=told.get("style"), to=told.get("to"), overwrite=overwrite == "true"
+    )
+    for path in drawn:
+        console.line(f"  {shortest(path)}")
+    return EXIT_DONE

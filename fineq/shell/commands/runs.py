@@ -1,0 +1,122 @@
+"""`fineq runs`: an index of the runs there are."""
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fineq.errors import EXIT_DONE, InputError
+from fineq.runs.summary import STATUSES
+from fineq.settings.fields import flatten
+from fineq.shell.commands.found import OUTPUT, SHOWN, Entry, entries, of_study
+from fineq.shell.commands.words import read
+from fineq.studies.area import AREAS, area_of
+
+USAGE = """\
+usage: fineq runs [output=DIR] [filter=value ...]
+
+The runs below ./outputs, or output=DIR, the newest last: the first digits of the hash by which
+fineq show, compare and redraw know a run, its study, status, when it ended, minutes that it took,
+and below it what was said of it beside the defaults.
+
+filters: area=nlqr, study=landscape or study=nlqr/landscape, name=, and any field, such as seeds=16
+or system.lipschitz=0.3; status= is one of
+  {statuses}
+""".format(statuses=", ".join((*STATUSES, "older", "unfinished", "damaged")))
+STATES = (*STATUSES, "older", "unfinished", "damaged")
+FILTERS = ("area", "study", "status", "name")
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the index."""
+    given = read("runs", words, fields=("output", *FILTERS, *fields()))
+    if given.help:
+        print(USAGE, end="")
+        return EXIT_DONE
+    output = given.fields.pop("output", OUTPUT)
+    found = entries(output)
+    kept = filtered(found, given.fields)
+    if kept:
+        print("\n".join(lines_of(kept, _width())))
+    elif found:
+        asked = " and ".join(f"{name}={value}" for name, value in given.fields.items())
+        print(f"none of the {len(found)} runs in {output} has {asked}")
+    else:
+        print(f"no runs in {output} yet; fineq run nlqr/demo makes one")
+    return EXIT_DONE
+
+
+def fields() -> set[str]:
+    """The fields of all areas."""
+    from fineq.settings.fields import leaves
+
+    return {leaf.path for area in AREAS for leaf in leaves(area_of(area).config_type())}
+
+
+def filtered(found: Sequence[Entry], filters: Mapping[str, str]) -> list[Entry]:
+    """The entries that all filters let pass.
+
+    Raises:
+        InputError: for a status that there is not.
+    """
+    kept = list(found)
+    for name, value in filters.items():
+        if name == "status" and value not in STATES:
+            raise InputError(f"status must be one of {', '.join(STATES)}, got {value}")
+        if name == "study" and "/" in value:
+            kept = of_study(value, kept)
+        else:
+            kept = [entry for entry in kept if _passes(entry, name, value)]
+    return kept
+
+
+def _passes(entry: Entry, name: str, value: str) -> bool:
+    about = {"status": entry.run.state, "area": entry.run.area, "name": entry.run.name}
+    if name == "study":
+        return value in (entry.run.study, entry.study.partition("/")[2])
+    if name in about:
+        return about[name] == value
+    import yaml
+
+    try:
+        wanted: Any = yaml.safe_load(value)
+    except yaml.YAMLError:
+        wanted = value
+    known = flatten(dict(entry.config))
+    return name in known and known[name] == wanted
+
+
+def lines_of(found: Sequence[Entry], width: int | None) -> list[str]:
+    """The index, a line or two for each run; what is said of one is cut to `width` columns."""
+    rows = [("run", "study", "status", "when", "minutes"), *map(_row, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row, entry in zip(rows, (None, *found), strict=True):
+        *left, minutes = map(str.ljust, row, widths)
+        lines.append("  ".join((*left, minutes.strip().rjust(widths[-1]))).rstrip())
+        if entry and (said := _said(entry)):
+            lines.append(_cut(f"{'':{SHOWN}}  {said}", width))
+    return lines
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    minutes = "" if entry.seconds is None else f"{entry.seconds / 60:.1f}"
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.when))
+    status = entry.run.state.replace("_", " ")
+    return (entry.run.hash[:SHOWN], entry.study, status, when, minutes)
+
+
+def _said(entry: Entry) -> str:
+    """The words of its command line beside the experiment's name; else the run's own name."""
+    if not entry.words:
+        return "" if entry.run.name == "run" else f"name={entry.run.name}"
+    return " ".join(word for word in entry.words if not word.startswith("experiment="))
+
+
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"
+
+
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -1,0 +1,158 @@
+"""Subcommands that look at runs: an index with filters, a run in words, its figures drawn again."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from fineq.runs.folders import load
+from fineq.shell import command
+from fineq.shell.commands.found import entries, named
+from fineq.shell.commands.runs import filtered, lines_of
+from tests.shell.made import make_run, result
+from tests.shell.test_command import refused
+
+WORDS = ["experiment=nlqr/landscape", "seeds=6", "law.path='a b'"]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory) -> Path:
+    """Three runs, one of which was killed, and a folder that is none; oldest first."""
+    output = tmp_path_factory.mktemp("made") / "outputs"
+    with pytest.MonkeyPatch.context() as patch:
+        from fineq import plot
+
+        patch.setattr(plot, "draw", lambda *_: None)
+        patch.setattr(plot, "render", lambda *_: {"png": b"png", "pdf": b"%PDF"})
+        made = [
+            make_run(output, words=WORDS),
+            make_run(
+                output, name="clear", law={"radius": 3.0}, made=result(0.7, status="diverged")
+            ),
+            make_run(output, "pift/beta", words=["experiment=pift/beta"], seconds=600.0),
+        ]
+    (made[2] / "summary.json").unlink()
+    (output / "nlqr" / "landscape" / "notes-000000000000").mkdir()
+    for second, folder in enumerate(made):
+        for path in folder.iterdir():
+            os.utime(path, (1.7e9 + 60 * second,) * 2)
+    return output
+
+
+def folder(outputs: Path, name: str) -> Path:
+    (found,) = outputs.glob(f"nlqr/landscape/{name}-*/config.yaml")
+    return found.parent
+
+
+def test_the_index_has_a_line_for_every_run_the_newest_last(outputs, capsys):
+    assert command.main(["runs", f"output={outputs}"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["run", "study", "status", "when", "minutes"]
+    of = {0: folder(outputs, "run"), 2: folder(outputs, "clear")}
+    for number, path in of.items():
+        assert lines[number].startswith(path.name[-12:-4])
+    assert lines[0].split()[1:3] == ["nlqr/landscape", "complete"]
+    assert lines[0].split()[-1] == "1.5"
+    assert lines[1].split() == ["seeds=6", "law.path='a", "b'"]
+    assert lines[2].split()[1:3] == ["nlqr/landscape", "diverged"]
+    assert lines[3].strip() == "name=clear"
+    assert lines[4].split()[1:3] == ["pift/beta", "unfinished"]
+    assert len(lines) == 5
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_what_is_said_of_a_run_is_cut_to_the_terminal(outputs):
+    lines = lines_of(entries(outputs), 24)
+    assert lines[2] == "          seeds=6 law.p…"
+    assert lines_of(entries(outputs), None)[2].endswith("law.path='a b'")
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({}, ["run", "clear", "run"]),
+        ({"area": "pift"}, ["run"]),
+        ({"study": "landscape"}, ["run", "clear"]),
+        ({"study": "nlqr/landscape", "status": "complete"}, ["run"]),
+        ({"name": "clear"}, ["clear"]),
+        ({"law.radius": "3"}, ["clear"]),
+        ({"seeds": "6", "area": "nlqr"}, ["run", "clear"]),
+        ({"seeds": "7"}, []),
+        ({"seeds": "[7"}, []),
+    ],
+)
+def test_filters_keep_the_runs_that_have_what_they_say(outputs, filters, names):
+    assert [entry.run.name for entry in filtered(entries(outputs), filters)] == names
+
+
+def test_a_run_is_named_by_folder_digits_or_study(outputs):
+    path = folder(outputs, "clear")
+    assert named(str(path), outputs) == path
+    assert named(str(path / "summary.json"), outputs) == path
+    assert named(path.name[-12:-8], outputs) == path
+    assert named("nlqr/landscape", outputs) == path  # the newer one
+
+
+def test_a_run_is_shown_with_claims_rates_command_and_files(outputs, capsys):
+    path = folder(outputs, "run")
+    assert command.main(["show", path.name[-12:], f"output={outputs}"]) == 0
+    text = capsys.readouterr().out
+    for words in (
+        *("nlqr/landscape, complete\n", "  e: 0.5 [–, –], 3 seeds, linear\n", "≈ 0.5 ± 0.05"),
+        *("the gap shrinks by a ratio", "holds", "note: why", "decay.png", "data.nc", "total 90.0"),
+        "  fineq run nlqr/landscape seeds=6 'law.path='\"'\"'a b'\"'\"''\n",
+    ):
+        assert words in text
+    assert "the newest" not in text
+    command.main(["show", "nlqr/landscape", f"output={outputs}"])
+    text = capsys.readouterr().out
+    assert f"  fineq run nlqr --from {folder(outputs, 'clear')}/config.yaml\n" in text
+    assert text.endswith("the newest of 2: fineq runs study=nlqr/landscape lists them\n")
+
+
+def test_a_loaded_run_has_its_command(outputs):
+    assert load(folder(outputs, "run")).command.startswith("fineq run nlqr/landscape seeds=6 ")
+
+
+def test_figures_are_drawn_again_elsewhere(outputs, tmp_path, capsys):
+    path = folder(outputs, "run")
+    words = ["redraw", str(path), f"to={tmp_path / 'talk'}", "style=dark_background"]
+    assert command.main(words) == 0
+    assert {p.name for p in (tmp_path / "talk").iterdir()} == {"decay.png", "decay.pdf"}
+    assert "talk/decay.png" in capsys.readouterr().out
+    assert "overwrite=True replaces it" in refused(words, capsys)
+    assert command.main([*words, "overwrite=true"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["runs", "statsu=complete"], "fineq runs does not take statsu=; did you mean status=?"),
+        (["runs", "status=done"], "status must be one of complete, partly_diverged, .*, got done"),
+        (["runs", "output=nowhere"], "output=nowhere is no folder"),
+        (["runs", "seeds=1", "seeds=2"], "seeds is given twice: drop one of them"),
+        (["show"], "fineq show needs RUN; --help says more"),
+        (["show", "a", "b"], "fineq show does not take 'b'; --help says more"),
+        (["show", "{}"], "{} is no run that can be read: there is no summary.json in it"),
+        (["show", "nothing"], "nothing is no run: give a folder, digits of its hash, or AREA/STUD"),
+        (["show", "ffff", "output={}"], "no run in {} has a hash that begins with ffff; fineq run"),
+        (
+            ["show", "ntk/digits", "output={}"],
+            "{} has no run of ntk/digits: there are nlqr/landscape, pift/beta; fineq run ntk/digit",
+        ),
+        (["redraw", "nlqr/landscape", "output={}", "style=x"], "style= needs to=, another folder"),
+        (["redraw", "nlqr/landscape", "output={}", "overwrite=1"], "overwrite must be true or fal"),
+        (["redraw", "nlqr/landscape", "output={}", "to="], "to must be given, got nothing"),
+    ],
+)
+def test_bad_words_get_one_sentence(outputs, words, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = refused([word.replace("{}", str(outputs)) for word in words], capsys)
+    assert re.match(sentence.replace("{}", re.escape(str(outputs))), said), said
+
+
+def test_a_folder_without_runs_says_how_to_make_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["runs"]) == 0
+    assert capsys.readouterr().out == "no runs in outputs yet; fineq run nlqr/demo makes one\n"
