@@ -318,7 +318,7 @@ def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line) -> None:
     marker, style = ("o" if few or not joined else ""), ("-" if joined else "")
     axes.plot(x, y, color=colour, marker=marker, linestyle=style, gid=f"line:{index}", zorder=3)
     if not marker:
-        alone(axes, x, y, colour)
+        alone(axes, x, y, colour, index)
     own = bool(line.low and line.high)
     if not own and drawn.counted and draws_members(sketch, drawn):
         _dots(sketch, index, drawn, few)
@@ -330,16 +330,19 @@ def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line) -> None:
         shown = np.isfinite(y)
         x, y, low, high = (values[shown] for values in (x, y, low, high))
         reach = np.maximum(np.stack([y - low, high - y]), 0)
-        axes.errorbar(x, y, reach, color=colour, fmt="none", capsize=3, elinewidth=1.4, zorder=3)
+        style = {"color": colour, "fmt": "none", "capsize": 3, "elinewidth": 1.4, "zorder": 3}
+        for part in axes.errorbar(x, y, reach, **style).get_children():
+            part.set_gid(f"bars:{index}")
     else:
         axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, gid=f"band:{index}")
 
 
-def alone(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
+def alone(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, index: int) -> None:
     """Draw points between two gaps of a line."""
     where = lone(y)
     if where.any():
-        axes.plot(x[where], y[where], ".", color=colour, markersize=4, gid="alone", zorder=3)
+        style = {"color": colour, "markersize": 4, "gid": f"alone:{index}", "zorder": 3}
+        axes.plot(x[where], y[where], ".", **style)
 
 
 def _dots(sketch: Sketch, index: int, drawn: Drawn, few: bool) -> None:

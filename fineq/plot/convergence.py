@@ -93,9 +93,9 @@ def _line(sketch: Sketch, index: int, line: Line, drawn: Drawn) -> None:
         _band(sketch, index, drawn)
     marker = "o" if len(x) == 1 else ""
     axes.plot(x, y, color=colour, marker=marker, gid=f"line:{index}", zorder=3)
-    alone(axes, x, y, colour)
+    alone(axes, x, y, colour, index)
     if len(x) and not np.all(keep[np.argmax(keep) :]):
-        axes.plot(x[-1:], y[-1:], "X", color=colour, markersize=9, gid="stop", zorder=3.5)
+        axes.plot(x[-1:], y[-1:], "X", color=colour, markersize=9, gid=f"stop:{index}", zorder=3.5)
     tag_end(sketch, _text(line, drawn), index, x, y)
 
 

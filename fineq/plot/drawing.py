@@ -121,7 +121,7 @@ def obstacles(axes: Axes) -> dict[str, np.ndarray]:
     """Return points `[M, 2]` in pixels along all that is drawn, by the mark of the line."""
     found: dict[str, list[np.ndarray]] = {}
     for line in axes.lines:
-        if line.get_gid() != "leader":
+        if not str(line.get_gid()).startswith("leader:"):
             points = _pixels(axes, np.asarray(line.get_xydata()))
             found.setdefault(str(line.get_gid()), []).append(along(points))
     for bars in axes.collections:
@@ -136,6 +136,18 @@ def _pixels(axes: Axes, points: np.ndarray) -> np.ndarray:
     frame = axes.bbox
     pixels = axes.transData.transform(np.asarray(points, dtype=float))
     return np.clip(pixels, np.array(frame.min) - frame.height, np.array(frame.max) + frame.height)
+
+
+def vector(canvas: Canvas) -> bytes:
+    """Return the figure as SVG without a background; the same figure gives the same bytes.
+
+    Texts stay texts. What belongs to a line of a panel is in a group whose `id` says so: `line:0`,
+    `band:0`, `label:line:0`, `theory:1`; the axes of the first panel are `axes_1`.
+    """
+    buffer = io.BytesIO()
+    with house_style({"svg.fonttype": "none", "savefig.transparent": True}):
+        canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
 
 
 def render(canvas: Canvas, style: Style | None = None) -> dict[str, bytes]:

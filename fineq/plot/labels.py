@@ -101,7 +101,7 @@ def write_column(axes: Axes, tags: Sequence[Tag]) -> list[Text]:
             va="center",
             ha="left",
             linespacing=1.05,
-            gid="label",
+            gid=f"label:{tag.line}",
         )
         for tag in tags
     ]
@@ -125,19 +125,24 @@ def spread_column(
     for text, tag, end, centre in zip(texts, tags, ends, centres):
         text.set_y(centre)
         start = (min(max(end[0], 0), 1), float(np.clip(end[1], 0, 1)))
-        _leader(axes, start, (_COLUMN_AT - 0.008, centre), tag.colour)
+        _leader(axes, tag, start, (_COLUMN_AT - 0.008, centre))
 
 
-def _leader(axes: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str) -> None:
+def is_label(text: Text) -> bool:
+    """Whether a text is the label of a line."""
+    return str(text.get_gid()).startswith("label:")
+
+
+def _leader(axes: Axes, tag: Tag, start: tuple[float, float], stop: tuple[float, float]) -> None:
     axes.plot(
         [start[0], stop[0]],
         [start[1], stop[1]],
-        color=colour,
+        color=tag.colour,
         linewidth=0.8,
         alpha=0.7,
         transform=axes.transAxes,
         clip_on=False,
-        gid="leader",
+        gid=f"leader:{tag.line}",
         scalex=False,
         scaley=False,
     )
@@ -156,7 +161,7 @@ def place_free(
 
     """
     frame = axes.get_window_extent(renderer)
-    taken = [text.get_window_extent(renderer) for text in axes.texts if text.get_gid() == "label"]
+    taken = [text.get_window_extent(renderer) for text in axes.texts if is_label(text)]
     obstacles = np.concatenate([np.zeros((0, 2)), *drawn.values()])
     to_fraction = axes.transAxes.inverted().transform
     for tag in tags:
@@ -182,7 +187,7 @@ def _free_text(axes: Axes, tag: Tag) -> Text:
         ha="left",
         rotation=90 if tag.upright else 0,
         linespacing=1.05,
-        gid="label",
+        gid=f"label:{tag.line}",
         bbox={"facecolor": "white", "alpha": 0.75, "pad": 1.0, "linewidth": 0},
     )
 
@@ -190,7 +195,7 @@ def _free_text(axes: Axes, tag: Tag) -> Text:
 def _join(axes: Axes, tag: Tag, start: np.ndarray, stop: np.ndarray, anchor: np.ndarray) -> None:
     distance = np.hypot(*(axes.transAxes.transform(stop) - anchor))
     if distance > _RADII[1]:
-        _leader(axes, tuple(start), tuple(stop), tag.colour)
+        _leader(axes, tag, tuple(start), tuple(stop))
 
 
 def _nearest(point: np.ndarray, box: Bbox) -> np.ndarray:

@@ -57,8 +57,8 @@ def write_figures(folder: Path, dataset: "xarray.Dataset", style: Style | None =
     for figure in figures_of(dataset):
         try:
             contents = _content(dataset, figure, style)
-        except Exception as error:  # matplotlib raises whatever its parts and settings bring up
-            drawn.failed[figure.name] = " ".join(f"{type(error).__name__}: {error}".split())
+        except Exception as error:
+            drawn.failed[figure.name] = _why(error)
             for name in _names(figure):  # what is there shows other data
                 (folder / name).unlink(missing_ok=True)
             continue
@@ -66,6 +66,25 @@ def write_figures(folder: Path, dataset: "xarray.Dataset", style: Style | None =
             name = f"{figure.name}.{suffix}"
             drawn.files[name] = write_atomic(folder / name, content)
     return drawn
+
+
+def _why(error: Exception) -> str:
+    """What matplotlib says; it raises whatever its parts and settings bring up."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def vector(dataset: "xarray.Dataset", figure: Figure) -> bytes:
+    """Draw one figure as SVG in the house style, for a page; see `fineq.plot.vector`.
+
+    Raises:
+        InputError: for a figure that cannot be drawn.
+
+    """
+    try:
+        plot = _plot()
+        return plot.vector(plot.draw(dataset, figure))
+    except Exception as error:
+        raise InputError(f"figure {figure.name} cannot be drawn: {_why(error)}") from error
 
 
 def _names(figure: Figure) -> list[str]:

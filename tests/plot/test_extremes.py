@@ -151,6 +151,6 @@ def test_zeros_on_a_logarithmic_axis_are_gaps_that_are_counted_not_spikes():
     shown = np.asarray(line.get_ydata())
     np.testing.assert_array_equal(np.flatnonzero(np.isnan(shown)), [20, 22, 23])
     np.testing.assert_array_equal(np.delete(shown, [20, 22, 23]), values[0][values[0] > 0])
-    (point,) = by_mark(axes, "alone")
+    (point,) = by_mark(axes, "alone:0")
     np.testing.assert_array_equal(point.get_xdata(), [21])
     assert "3 points at or below 0 not shown" in [t.get_text() for t in axes.texts]

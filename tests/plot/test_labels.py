@@ -6,7 +6,7 @@ import pytest
 from fineq.figures import Figure, Fit, Line, Panel, Theory
 from fineq.plot import draw
 from fineq.plot.drawing import obstacles
-from fineq.plot.labels import along, spread
+from fineq.plot.labels import along, is_label, spread
 from fineq.plot.style import ROW_WIDTH
 from fineq.results import Array
 from tests.plot.common import (
@@ -168,7 +168,7 @@ def test_labels_of_fits_stay_within_the_axes_off_titles_and_ticks():
     figure = drawn(dataset(**extra), panel)
     (axes,) = figure.axes
     frame = axes.get_window_extent()
-    labels = [text for text in axes.texts if text.get_gid() == "label"]
+    labels = [text for text in axes.texts if is_label(text)]
     assert len(labels) == 3
     for text in labels:
         box = text.get_window_extent()

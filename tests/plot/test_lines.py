@@ -52,7 +52,7 @@ def test_diverged_members_count_as_infinitely_wrong_and_are_counted():
     figure = drawn(dataset(lost=lost), Panel("convergence", "iteration", (Line("lost", "ℓ"),)))
     (line,) = by_mark(figure.axes[0], "line:0")
     np.testing.assert_array_equal(line.get_xdata(), ITERATIONS[:20])
-    (stop,) = by_mark(figure.axes[0], "stop")
+    (stop,) = by_mark(figure.axes[0], "stop:0")
     assert stop.get_xdata()[0] == 19
     assert "ℓ\n5/9 diverged" in [text for text, _ in boxes(figure)]
 
