@@ -38,7 +38,7 @@ def test_the_wheel_holds_every_module_every_configuration_and_nothing_else(insta
     assert below(installed / "fineq" / "configs", "*.yaml") == below(ROOT / "configs", "*.yaml")
     assert (installed / "fineq" / "py.typed").is_file()
     suffixes = {path.suffix for path in (installed / "fineq").rglob("*") if path.is_file()}
-    assert suffixes == {".py", ".yaml", ".typed"}
+    assert suffixes == {".py", ".yaml", ".typed", ".css", ".js"}
     assert [path.name for path in installed.iterdir() if "dist-info" not in path.name] == ["fineq"]
 
 

@@ -11,7 +11,6 @@ A folder `<output>/<area>/<study>/<name>-<hash>/` holds `config.yaml`, `data.nc`
 `identify`, `open_run` and what they return.
 """
 
-from fineq.runs.compare import Comparison, compare
 from fineq.runs.data import DamagedError, figures_of, to_dataset
 from fineq.runs.digest import Identity, identify
 from fineq.runs.drawing import redraw
@@ -20,7 +19,6 @@ from fineq.runs.overall import Outcome, write_overall_summary
 from fineq.runs.run import Run, find_run, open_run
 
 __all__ = [
-    "Comparison",
     "DamagedError",
     "FoundRun",
     "Identity",
@@ -28,7 +26,6 @@ __all__ = [
     "Outcome",
     "Run",
     "SavedRate",
-    "compare",
     "figures_of",
     "find",
     "find_run",

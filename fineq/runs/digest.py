@@ -21,7 +21,7 @@ DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
 _SPEAKING = ("command", "console", "streams", "terminal", "options", "reproduce", "sentences")
 _SPEAKING += ("stop",)
 SPEAKING = (
-    *("fineq/table.py", "fineq/shell/commands/"),
+    *("fineq/table.py", "fineq/report/", "fineq/shell/commands/"),
     *(f"fineq/shell/{name}.py" for name in _SPEAKING),
 )
 _LENGTH = 12

@@ -8,7 +8,15 @@ from typing import Any
 from fineq.confidence import LEVEL
 from fineq.runs import summary as summaries
 from fineq.runs.data import DamagedError
-from fineq.runs.files import check_writable, disk_errors, local_folder, strict_json, write_atomic
+from fineq.runs.files import (
+    check_writable,
+    disk_errors,
+    local_folder,
+    read_json,
+    read_regular,
+    strict_json,
+    write_atomic,
+)
 
 _VERDICTS = ("holds", "fails", "inconclusive", "not refuted")
 
@@ -63,6 +71,22 @@ def write_overall_summary(output: Path | str, outcomes: Sequence[Outcome]) -> Pa
         output.mkdir(parents=True, exist_ok=True)
     write_atomic(path, strict_json(content))
     return path
+
+
+def read_outcomes(output: Path | str) -> list[Outcome]:
+    """Return how the studies of the command ended that wrote `<output>/summary.json`, if any."""
+    output = Path(output)
+    try:
+        runs = read_json(read_regular(output / summaries.NAME))["runs"]
+        return [_outcome(output, run) for run in runs]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _outcome(output: Path, run: Mapping[str, Any]) -> Outcome:
+    path = None if run["path"] is None else output / str(run["path"])
+    code, seconds = int(run["exit_code"]), float(run["seconds"])
+    return Outcome(str(run["study"]), code, path, str(run["message"]), seconds)
 
 
 def count_verdicts(claims: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -45,8 +45,7 @@ COMMANDS = (
         "run", "run a study, or find it done: claims in a table, figures as files", shows=False
     ),
     Command("show", "claims, rates and figures of a run, or of a study's newest run"),
-    Command("runs", "the runs there are: what was asked, status, when, minutes"),
-    Command("compare", "what differs between two runs, or two folders of them"),
+    Command("runs", "an index of the runs there are: what was asked, status, when, minutes"),
     Command("redraw", "draw a run's figures again, in another style elsewhere if you like"),
     Command("reproduce", "run every study of all areas, or of some", shows=False),
 )

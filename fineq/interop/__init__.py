@@ -1,1 +1,0 @@
-"""Models of others, in and out (`fineq.interop.diffusers`); of their files nothing is run."""

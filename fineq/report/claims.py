@@ -1,0 +1,249 @@
+"""The claims on a page: one row for each that is registered, and one for each that was measured.
+
+What was judged has a row of its own with the reason of its verdict; what was measured without a
+theory beside it has one row for all values of a sweep, as on a terminal.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from fineq.claims import Claim, Entry
+from fineq.report.elements import Markup, apart, element, joined
+from fineq.report.found import Shown
+from fineq.table import measured_words, rows_of, theory_words
+
+#: Verdicts in the order of how much they ask to be looked at, with their signs.
+SIGNS = {
+    "fails": "✕",
+    "inconclusive": "?",
+    "not run": "–",
+    "not refuted": "○",
+    "holds": "✓",
+    "measured": "·",
+}
+#: What asks for rows of all verdicts, those of measurements alone included.
+EVERY = "everything"
+UNRUN = "no run in this folder speaks of it"
+_RELATIONS = {"<=": "≤", ">=": "≥"}
+
+
+class Row(NamedTuple):
+    """A row of the table of what was measured; `value` sorts it, `run` is None where unrun."""
+
+    key: str
+    id: str
+    about: str
+    instance: str
+    source: str
+    measured: str
+    theory: str
+    verdict: str
+    reason: str
+    value: float | None
+    run: Shown | None
+
+
+def rows(runs: Sequence[Shown], registered: Iterable[Entry]) -> list[Row]:
+    """Return a row for each claim measured, and one for each registered claim that was not."""
+    found = [row for run in runs for row in _of_run(run)]
+    spoken = {row.id for row in found}
+    return found + [_unrun(entry) for entry in registered if entry.id not in spoken]
+
+
+def _of_run(run: Shown) -> Iterator[Row]:
+    for number, claim in enumerate(one for one in run.claims if one.verdict):
+        yield _judged(f"{run.key}-claim-{number}", claim, run)
+    sources = {claim.id: claim.source for claim in run.claims}
+    _, measured = rows_of(claim.to_dict() for claim in run.claims)
+    for number, row in enumerate(measured):
+        key = f"{run.key}-measured-{number}"
+        about = (row.id, row.about, "", sources[row.id], row.measured, "")
+        yield Row(key, *about, "measured", "no theory is held against it", None, run)
+
+
+def _judged(key: str, claim: Claim, run: Shown) -> Row:
+    data: dict[str, Any] = claim.to_dict()
+    note = data["theory"]["note"]
+    return Row(
+        key,
+        claim.id,
+        claim.statement,
+        claim.instance,
+        claim.source,
+        measured_words({**data["measured"], "confidence": data["confidence"]}),
+        theory_words({**data["theory"], "margin": data["margin"]}),
+        str(claim.verdict),
+        claim.reason + (f" ({note})" if note else ""),
+        claim.measured.value,
+        run,
+    )
+
+
+def _unrun(entry: Entry) -> Row:
+    key = f"unrun-{slug(entry.id)}"
+    words = ("", entry.source, "", entry.relation, "not run", UNRUN)
+    return Row(key, entry.id, entry.statement, *words, None, None)
+
+
+def said(text: str) -> str:
+    """Return a statement, a formula or a reason with its relations as signs."""
+    for letters, sign in _RELATIONS.items():
+        text = text.replace(letters, sign)
+    return text
+
+
+def slug(id: str) -> str:
+    """Return the id of a claim, `area/claim`, as a fragment of an address."""
+    return id.replace("/", "-")
+
+
+def paper(source: str) -> str:
+    """Return the paper of a source, `arXiv 2303.08431` of `arXiv 2303.08431, Fig. 1a`."""
+    return source.partition(",")[0].strip()
+
+
+def badge(verdict: str, words: str, **attributes: Any) -> Markup:
+    """Return a verdict with its sign, a link where it has an address."""
+    sign = element("span", SIGNS[verdict], aria_hidden="true")
+    look = f"verdict {verdict.replace(' ', '-')}"
+    name = "a" if "href" in attributes else "span"
+    return element(name, sign, " ", words, class_=look, **attributes)
+
+
+def badges(counts: Mapping[str, int], **wanted: str) -> Markup:
+    """Return how often each verdict was earned; each leads to its rows among those wanted."""
+    return apart(
+        badge(
+            verdict,
+            f"{counts[verdict]} {verdict}",
+            href=address(**wanted, verdict=verdict),
+        )
+        for verdict in SIGNS
+        if counts.get(verdict)
+    )
+
+
+def address(**wanted: str) -> str:
+    """Return the fragment at which the table of what was measured shows the rows wanted."""
+    return f"#{urlencode(wanted, safe='/')}"
+
+
+def overview(found: Sequence[Row], registered: Iterable[Entry]) -> Markup:
+    """Return the table of all claims, each with the verdicts it has earned."""
+    known = {entry.id: entry for entry in registered}
+    for row in found:
+        known.setdefault(row.id, Entry(row.id, row.about, row.source, ""))
+    counts: dict[str, Counter[str]] = {id: Counter() for id in known}
+    for row in found:
+        counts[row.id][row.verdict] += 1
+    body = [_registered(entry, counts[id]) for id, entry in known.items()]
+    heads = ("Claim", "Paper", "In symbols", "Verdicts")
+    caption = "Every claim, and the verdicts that its measurements earned"
+    return _table("claims", caption, heads, body)
+
+
+def _registered(entry: Entry, counts: Mapping[str, int]) -> Markup:
+    worst = next(verdict for verdict in SIGNS if counts.get(verdict))
+    name = element("a", entry.id, href=address(claim=entry.id, verdict=EVERY), class_="id")
+    cells = (
+        ("Claim", [name, element("p", said(entry.statement))], entry.id),
+        ("Paper", source_words(entry.source), entry.source),
+        ("In symbols", said(entry.relation), None),
+        ("Verdicts", badges(counts, claim=entry.id), list(SIGNS).index(worst)),
+    )
+    return _row(f"claim-{slug(entry.id)}", cells, data_verdict=worst)
+
+
+def source_words(source: str) -> Markup:
+    """Return a source, with a link where it is a paper of the arXiv."""
+    kind, _, number = paper(source).partition(" ")
+    rest = source[len(paper(source)) :]
+    if kind != "arXiv" or not number.replace(".", "").isdigit():
+        return joined(source)
+    link = element("a", f"arXiv {number}", href=f"https://arxiv.org/abs/{number}", rel="noreferrer")
+    return joined(link, rest)
+
+
+def details(found: Sequence[Row]) -> Markup:
+    """Return the table of all that was measured."""
+    heads = ("Claim", "Paper", "Measured", "Theory", "Verdict", "Run")
+    caption = "What was measured, what theory allows, and the verdict of both with its reason"
+    return _table("rows", caption, heads, [_measured(row) for row in found])
+
+
+def _measured(row: Row) -> Markup:
+    order = list(SIGNS).index(row.verdict)
+    value, *rest = row.measured.split("\n")
+    allowed, *formula = row.theory.split("\n")
+    where = element("p", said(row.instance), class_="instance") if row.instance else None
+    about = [
+        element("a", row.id, href=f"#{row.key}", class_="id"),
+        element("p", said(row.about)),
+        where,
+    ]
+    cells = (
+        ("Claim", about, row.id),
+        ("Paper", source_words(row.source), row.source),
+        ("Measured", [element("b", value), _small(rest)], row.value),
+        ("Theory", [said(allowed), _small(formula)], None),
+        ("Verdict", [badge(row.verdict, row.verdict), _small([row.reason])], order),
+        ("Run", _run_words(row.run), row.run and row.run.seconds),
+    )
+    data = {
+        "data_claim": row.id,
+        "data_paper": paper(row.source),
+        "data_study": row.run.run.study if row.run else "",
+        "data_verdict": row.verdict,
+    }
+    return _row(row.key, cells, **data)
+
+
+def _small(lines: Iterable[str]) -> Markup:
+    return joined(element("p", said(line), class_="small") for line in lines if line)
+
+
+def _run_words(run: Shown | None) -> Markup | None:
+    if run is None:
+        return None
+    figures = apart(element("a", p.figure.name, href=f"#{p.key}") for p in run.pictures)
+    return joined(
+        element("a", run.run.study, href=f"#{run.key}"),
+        element("p", minutes(run.seconds), class_="small"),
+        element("p", "figures: ", figures, class_="small") if figures else None,
+        element("details", element("summary", "command"), element("code", run.command)),
+    )
+
+
+def minutes(seconds: float | None) -> str:
+    """Return a time in words."""
+    if seconds is None:
+        return "time unknown"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+Cells = Sequence[tuple[str, Any, Any]]
+
+
+def _table(key: str, caption: str, heads: Sequence[str], body: Sequence[Markup]) -> Markup:
+    # Roles are said though elements have them: on a narrow page rows are laid as blocks.
+    columns = [element("th", head, scope="col", role="columnheader") for head in heads]
+    return element(
+        "table",
+        element("caption", caption),
+        element("thead", element("tr", columns, role="row"), role="rowgroup"),
+        element("tbody", body, role="rowgroup"),
+        id=key,
+        role="table",
+    )
+
+
+def _row(key: str, cells: Cells, **attributes: Any) -> Markup:
+    (_, first, order), *others = cells
+    head = element("th", first, scope="row", role="rowheader", data_sort=order)
+    rest = [
+        element("td", content, role="cell", data_name=name, data_sort=order)
+        for name, content, order in others
+    ]
+    return element("tr", head, rest, id=key, role="row", **attributes)

@@ -1,0 +1,144 @@
+"""What a page shows of runs: each read, its figures drawn, and forgotten before the next."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from fineq.claims import Claim
+from fineq.errors import InputError
+from fineq.figures import Figure
+from fineq.report.choices import Choice, choices, marks
+from fineq.report.elements import Markup
+from fineq.report.mathtext import plain
+from fineq.report.vector import inline
+from fineq.runs import FoundRun, LoadedRun, find, to_dataset
+from fineq.runs.drawing import vector
+from fineq.runs.folders import command_of
+from fineq.runs.overall import read_outcomes
+
+if TYPE_CHECKING:
+    import xarray
+
+
+class Picture(NamedTuple):
+    """A figure of a run.
+
+    Attributes:
+        key: of the figure, the fragment by which it is linked.
+        figure: its description.
+        drawing: the SVG; None where it could not be drawn.
+        choices: what may be chosen in it.
+        names: of the dimensions of the choices, in words.
+        why: it could not be drawn.
+    """
+
+    key: str
+    figure: Figure
+    drawing: Markup | None
+    choices: Sequence[Choice] = ()
+    names: Sequence[str] = ()
+    why: str = ""
+
+
+class Shown(NamedTuple):
+    """A run with results.
+
+    Attributes:
+        key: the fragment by which it is linked.
+        path: of its folder, seen from where the folder of all runs lies.
+        run: what was loaded, less its data.
+        claims: what it says of claims.
+        pictures: its figures.
+        command: that runs it.
+    """
+
+    key: str
+    path: str
+    run: LoadedRun
+    claims: Sequence[Claim]
+    pictures: Sequence[Picture]
+    command: str
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, compilation included; None where that is not known."""
+        timing = self.run.summary["timing"]
+        parts = [timing.get("total")] if "total" in timing else list(timing.values())
+        known = [part for part in parts if isinstance(part, (int, float))]
+        return float(sum(known)) if known else None
+
+
+class Lost(NamedTuple):
+    """A run folder without results, and why."""
+
+    path: str
+    why: str
+
+
+def gather(folder: Path) -> tuple[list[Shown], list[Lost]]:
+    """Return the runs below the folder that holds all: those with results, and those without."""
+    shown: list[Shown] = []
+    lost: list[Lost] = []
+    keys: set[str] = set()
+    for run in find(folder):
+        path = run.path.relative_to(folder).as_posix()
+        if run.state == "unfinished":
+            lost.append(Lost(path, "it has not ended: the same command goes on with it"))
+            continue
+        try:
+            shown.append(_show(run, Path(folder.name, path), keys))
+        except InputError as error:
+            lost.append(Lost(path, str(error).replace(str(run.path), path)))
+    return shown, lost + list(_refused(folder))
+
+
+def _refused(folder: Path) -> Iterator[Lost]:
+    """Studies of the last command over all of them that ended without a run."""
+    for outcome in read_outcomes(folder):
+        if outcome.path is None and outcome.message:
+            yield Lost(outcome.study, outcome.message)
+
+
+def _show(found: FoundRun, path: Path, keys: set[str]) -> Shown:
+    run = found.load()
+    key = _key(f"run-{run.summary['area']}-{run.summary['study']}-{run.summary['hash']}", keys)
+    claims, pictures = run.claims, tuple(_pictures(key, run, keys))
+    run = dataclasses.replace(run, dataset=to_dataset({}))
+    return Shown(key, str(path), run, claims, pictures, command_of(path, run.summary))
+
+
+def _pictures(begin: str, run: LoadedRun, keys: set[str]) -> Iterator[Picture]:
+    for figure in run.figures:
+        key = _key(f"{begin}-{figure.name}", keys)
+        among = choices(figure)
+        names = tuple(_name(run.dataset, choice.dimension) for choice in among)
+        try:
+            svg = vector(run.dataset, figure)
+            drawing = inline(svg, key, _aloud(figure), marks(figure, among))
+        except ValueError as error:
+            yield Picture(key, figure, None, why=str(error))
+        else:
+            yield Picture(key, figure, drawing, among, names)
+
+
+def _name(dataset: "xarray.Dataset", dimension: str) -> str:
+    known = dataset.variables.get(dimension)
+    return plain(str(known.attrs.get("long_name", dimension)) if known is not None else dimension)
+
+
+def _aloud(figure: Figure) -> str:
+    """What is read in place of the picture: what it shows, and what each panel has."""
+    panels = [f"{panel.title or panel.ylabel or panel.kind}" for panel in figure.panels]
+    return plain(" ".join(filter(None, (figure.caption, f"Panels: {'; '.join(panels)}."))))
+
+
+def _key(name: str, taken: set[str]) -> str:
+    """A fragment of an address made of a name; no two are the same."""
+    plain_name = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
+    key, number = plain_name, 2
+    while key in taken:
+        key, number = f"{plain_name}-{number}", number + 1
+    taken.add(key)
+    return key
