@@ -19,10 +19,16 @@ import numpy as np
 
 from fineq.errors import FineqError
 from fineq.keys import is_key
-from fineq.runs.files import disk_errors, read_json, read_regular, strict_json, write_atomic
+from fineq.runs.files import (
+    CHECKPOINT,
+    disk_errors,
+    read_json,
+    read_regular,
+    strict_json,
+    write_atomic,
+)
 
 Notify = Callable[[str], None]
-SUFFIX = ".checkpoint"
 
 
 def _warn(message: str) -> None:
@@ -84,7 +90,7 @@ class Checkpoints:
             return self._discard(path, str(error))
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{quote(name, safe=' =,')}{SUFFIX}"
+        return self._folder / f"{quote(name, safe=' =,')}{CHECKPOINT}"
 
     def _read(self, content: bytes, like: Any) -> Any:
         head, _, body = content.partition(b"\n")

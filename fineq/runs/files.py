@@ -16,6 +16,8 @@ from typing import Any
 from fineq.errors import InputError, ResourceError
 
 PART = ".part"
+CHECKPOINTS = "checkpoints"  # the folder within that of a run, and how files in it end
+CHECKPOINT = ".checkpoint"
 OWN_SUFFIXES = (".yaml", ".nc", ".json", ".png", ".pdf", ".safetensors", PART)
 _DEEPEST = 100
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

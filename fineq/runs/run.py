@@ -25,6 +25,7 @@ from fineq.runs.digest import Identity
 from fineq.runs.drawing import SUFFIXES, UNDRAWN, redraw_unlocked, undrawn, write_figures
 from fineq.runs.environment import environment, version
 from fineq.runs.files import (
+    CHECKPOINTS,
     OWN_SUFFIXES,
     PART,
     RefusedError,
@@ -36,7 +37,6 @@ from fineq.runs.files import (
 from fineq.runs.folders import CONFIG, LoadedRun, faults, load
 from fineq.runs.lock import RunLock
 
-CHECKPOINTS = "checkpoints"
 LONGEST_NAME = 200  # a folder's name holds the hash too, and file systems end at 255 bytes
 
 

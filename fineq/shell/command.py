@@ -47,6 +47,8 @@ COMMANDS = (
     Command("show", "claims, rates and figures of a run, or of a study's newest run"),
     Command("runs", "an index of the runs there are: what was asked, status, when, minutes"),
     Command("redraw", "draw a run's figures again, in another style elsewhere if you like"),
+    Command("clean", "remove runs, checkpoints or compiled programs, once you agree"),
+    Command("doctor", "versions, devices, precision, memory, cache and disk"),
     Command("reproduce", "run every study of all areas, or of some", shows=False),
 )
 VERSION = ("--version", "-V")

@@ -75,7 +75,7 @@ def plant(tmp_path):
         (["--from", "nowhere.yaml"], "there is no such file"),
         (["--from"], "--from needs a file"),
         (["--from", "Makefile"], "--from Makefile: not"),
-        (["-m", "--cfg"], "neither --cfg nor --from"),
+        (["-m", "--cfg"], "none of --cfg, --dry-run and --from"),
         (["floors.radii=[]"], "floors.radii must be a non-empty list of numbers"),
         (["floors.num_rollouts=[3]"], "floors.num_rollouts must hold even integers"),
         (["system.n=5"], "law=quadrature needs at most 3 states, got 5"),

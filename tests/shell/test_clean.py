@@ -1,0 +1,188 @@
+"""`fineq clean` says what would go, asks, and removes what fineq wrote and nothing else."""
+
+import io
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fineq.errors import EXIT_BAD_INPUT
+from fineq.runs import find, load
+from fineq.runs.files import CHECKPOINTS
+from fineq.runs.lock import RunLock
+from fineq.shell import command
+from fineq.shell.commands import clean
+from tests.shell.made import make_run
+from tests.shell.test_command import refused
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """A folder that holds `outputs` with two runs and a third that was killed."""
+    from fineq import plot
+
+    monkeypatch.setattr(plot, "draw", lambda *_: None)
+    monkeypatch.setattr(plot, "render", lambda *_: {"png": b"png", "pdf": b"%PDF"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(clean, "program_cache", lambda: tmp_path / "cache")
+    output = tmp_path / "outputs"
+    make_run(output)
+    make_run(output, name="clear")
+    dead = make_run(output, "pift/beta")
+    (dead / "summary.json").unlink()
+    for folder in (dead, *output.glob("nlqr/landscape/clear-*")):
+        (folder / CHECKPOINTS).mkdir()
+        (folder / CHECKPOINTS / "sweep-1.checkpoint").write_bytes(b"x" * 2000)
+    return tmp_path
+
+
+def names(here: Path) -> list[str]:
+    return sorted(run.name for run in find(here / "outputs"))
+
+
+class Typed(io.StringIO):
+    """What somebody types on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_runs_that_pass_the_filters_go_and_the_others_stay_whole(here, capsys):
+    assert command.main(["clean", "runs", "name=run", "study=landscape", "--yes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith(str(Path("outputs", "nlqr", "landscape", lines[0].split("/")[-1])))
+    assert lines[1].endswith("in all")
+    assert lines[2:] == ["removed"]
+    (clear,) = find(here / "outputs", area="nlqr")
+    assert load(clear.path).status == "complete"
+    assert names(here) == ["clear", "run"]
+
+
+def test_the_size_that_is_said_is_that_of_what_goes(here, capsys):
+    files = [path for path in (here / "outputs").rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    command.main(["clean", "runs", "--yes"])
+    assert f"{size / 1e3:.1f} kB  in all" in capsys.readouterr().out
+    assert not list((here / "outputs").iterdir())  # folders that are empty go too
+
+
+def test_what_fineq_did_not_write_stays(here, capsys):
+    (run,) = find(here / "outputs", name="clear")
+    for name in ("notes.pdf", "thoughts.json"):
+        (run.path / name).write_text("mine")
+    (run.path / CHECKPOINTS / "mine").write_text("mine")
+    (here / "outputs" / "summary.json").write_text("{}")
+    (here / "outputs" / "nlqr" / "landscape" / "mine-000000000000").mkdir()
+    assert command.main(["clean", "runs", "--yes"]) == 0
+    assert "stays: notes.pdf, thoughts.json\n" in capsys.readouterr().out
+    left = {path.name for path in (here / "outputs").rglob("*") if path.is_file()}
+    assert left == {"notes.pdf", "thoughts.json", "mine", "summary.json"}
+    assert (here / "outputs" / "nlqr" / "landscape" / "mine-000000000000").is_dir()
+
+
+def test_links_are_left_with_what_they_lead_to(here, capsys):
+    (run,) = find(here / "outputs", area="pift")
+    elsewhere = here / "elsewhere"
+    run.path.rename(elsewhere)
+    run.path.symlink_to(elsewhere)
+    (other,) = find(here / "outputs", name="clear")
+    (other.path / CHECKPOINTS).rename(here / "kept")
+    (other.path / CHECKPOINTS).symlink_to(here / "kept")
+    command.main(["clean", "runs", "--yes"])
+    assert (elsewhere / "data.nc").is_file()
+    assert (here / "kept" / "sweep-1.checkpoint").is_file()
+    assert f"stays: {CHECKPOINTS}" in capsys.readouterr().out
+
+
+def test_a_summary_that_names_files_elsewhere_leads_nowhere(here):
+    from tests.runs.conftest import rewrite_summary
+
+    (run,) = find(here / "outputs", name="clear")
+    (here / "precious").write_text("mine")
+    rewrite_summary(run.path, files={"../../../../precious": "0"})
+    command.main(["clean", "runs", "--yes"])
+    assert (here / "precious").is_file()
+
+
+def test_a_run_that_is_being_written_stays(here, capsys):
+    (run,) = find(here / "outputs", name="clear")
+    with closing(RunLock(run.path)):
+        assert command.main(["clean", "runs", "--yes"]) == 0
+    assert "is being written by another process, and stays" in capsys.readouterr().out
+    assert names(here) == ["clear"]
+
+
+def test_checkpoints_of_dead_runs_go_and_no_others(here, capsys):
+    assert command.main(["clean", "checkpoints", "--yes"]) == 0
+    assert "2.0 kB  in all" in capsys.readouterr().out
+    left = list((here / "outputs").rglob("*.checkpoint"))
+    assert [path.parents[1].name.partition("-")[0] for path in left] == ["clear"]
+    assert names(here) == ["clear", "run", "run"]
+
+
+def test_of_the_cache_only_what_jax_keeps_goes(here, capsys):
+    cache = here / "cache"
+    assert command.main(["clean", "cache"]) == 0
+    assert capsys.readouterr().out == "there is nothing to remove\n"
+    cache.mkdir()
+    for name in ("jit_f-1-cache", "jit_f-1-atime", "mine.txt"):
+        (cache / name).write_bytes(b"12345")
+    assert command.main(["clean", "cache", "--yes"]) == 0
+    assert capsys.readouterr().out.startswith("       10 B  2 files of ")
+    assert [path.name for path in cache.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "goes"), [("y\n", True), ("no\n", False), ("\n", False), ("", 0)]
+)
+def test_it_asks_and_takes_no_for_an_answer(here, typed, goes, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", Typed(typed))
+    assert command.main(["clean", "runs"]) == 0
+    out = capsys.readouterr().out
+    assert "remove these? [y/N] " in out
+    assert ("nothing is removed" in out) != bool(goes)
+    assert bool(names(here)) != bool(goes)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["runs"], "nothing is removed, for nobody can be asked: --yes removes it"),
+        ([], "fineq clean needs WHAT; --help says more"),
+        (["everything"], "fineq clean takes runs, checkpoints, cache, got 'everything'"),
+        (["cache", "name=run"], "name= has no effect: the cache is one whole"),
+        (["runs", "nmae=run"], "fineq clean does not take nmae=; did you mean name=?"),
+        (["runs", "--force"], "fineq clean does not take --force; --help says more"),
+    ],
+)
+def test_bad_words_get_one_sentence_and_nothing_goes(here, words, sentence, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert refused(["clean", *words], capsys) == sentence
+    assert names(here) == ["clear", "run", "run"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_named(here, capsys):
+    (run,) = find(here / "outputs", area="pift")
+    run.path.chmod(0o500)
+    assert command.main(["clean", "runs", "area=pift", "--yes"]) == EXIT_BAD_INPUT
+    run.path.chmod(0o700)
+
+
+def test_the_doctor_says_what_there_is(here, capsys):
+    assert command.main(["doctor"]) == 0
+    text = capsys.readouterr().out
+    for name in ("fineq", "python", "libraries", "devices", "precision", "memory", "cache", "disk"):
+        assert f"\n{name} " in f"\n{text}"
+    assert "float64 is on" in text
+    assert max(map(len, text.splitlines())) <= 100
+    assert not list(here.glob("[!oc]*"))
+
+
+def test_the_doctor_names_a_fault_and_looks_at_the_rest(here, capsys):
+    (here / "file").write_text("")
+    assert command.main(["doctor", "output=file/x"]) == EXIT_BAD_INPUT
+    captured = capsys.readouterr()
+    assert "computation " in captured.out
+    assert captured.err.startswith("fineq: output folder file/x cannot be made")
