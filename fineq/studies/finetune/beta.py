@@ -9,41 +9,26 @@ paths, weighted, and where too few of them carry the weight, from the fine-tuned
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from fineq import figures
 from fineq.claims import Theory
-from fineq.finetune import adapted
 from fineq.finetune.contraction import curvatures
-from fineq.finetune.evaluate import judge, report
-from fineq.finetune.frontier import ideal_frontier
-from fineq.finetune.truth import gaps, own_gaps
-from fineq.finetune.weights import Weighed, weigh
 from fineq.keys import key_for
-from fineq.pift.certificates import ENOUGH
 from fineq.studies import statistics
-from fineq.studies.finetune import common
+from fineq.studies.finetune import common, tuned
 from fineq.studies.finetune.adapters import kept
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.rewards import Rewarded, rewarded
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.sweep import Axis, Table, Task, solving
+from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
 QUANTITIES = (
-    Quantity("reward", "reward"),
-    Quantity("divergence", "divergence from the base model [nat]"),
-    Quantity("objective", "objective J"),
-    Quantity("gap", "what is left to gain: divergence from the tilted law [nat]"),
-    Quantity("gap_high", "what is left to gain, upper 95% limit [nat]"),
-    Quantity("effective", "effective paths behind the gap"),
-    Quantity("best", "most reward at the same divergence"),
-    Quantity("distance", "distance of two samples"),
-    Quantity("judged", "share of samples in which a second classifier sees the class"),
+    *tuned.REPORTED,
     Quantity("delay", "mean time to converge [steps]"),
     Quantity("last_reward", "reward", ("iteration",)),
     Quantity("last_divergence", "divergence from the base model [nat]", ("iteration",)),
@@ -52,7 +37,6 @@ QUANTITIES = (
 )
 FALLS = statistics.Exponent("divergence", "beta")
 FASTER = statistics.Exponent("delay", "beta")
-B = 48  # prices of the ideal frontier
 
 
 def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
@@ -64,23 +48,10 @@ def measure(study: common.Study) -> Found:
     """Fine-tune at every price, and look at what comes of it."""
     made = rewarded(study)
     axes = [*study.own, *study.axes]
-    by, steps = common.method_of(study.config), study.config.tuning.num_steps
-    trained = study.stages.sweep(
-        "fine-tuning",
-        lambda static: solving(
-            lambda key, member: Task(common.tuning_of(study, made.reward, member), by),
-            num_steps=steps,
-            record=common.records(steps),
-        ),
-        axes,
-    )
-    base = study.stages.measure("paths of the base model", partial(_base, study, made), study.axes)
-    seen = study.stages.measure(
-        "paths of the fine-tuned models",
-        partial(_tuned, study, made),
-        axes,
-        {"adapters": trained.final.average, "base": Table(study.axes, base)},
-    )
+    by = partial(common.policy_iteration, study)
+    trained = tuned.fine_tune(study, made, axes, by, study.config.tuning.num_steps)
+    base = tuned.base_paths(study, made)
+    seen = tuned.tuned_paths(study, made, axes, trained.final.average, base)
     bends = study.stages.measure("curvatures", partial(_bends, study, made), study.axes)
     betas = np.asarray(study.own[0].values).reshape(-1, *(1,) * len(study.axes))
     return Found(
@@ -102,54 +73,6 @@ def measure(study: common.Study) -> Found:
         made.notes,
         files=kept(study, trained.final.average, trained.diverged),
     )
-
-
-def _base(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
-    """Rewards of paths of the base model, `[1, S, inner]`, and the ideal frontier they tell."""
-    truth, tuning = study.config.truth, common.tuning_of(study, made.reward, {"beta": 1.0})
-    key = key_for(member["seed"], "paths of the base model")
-    paths = weigh(key, tuning, None, truth.num_paths, truth.inner)
-    ideal = ideal_frontier(paths, jnp.geomspace(1e2, 1e-2, B, dtype=study.dtype))
-    return {
-        "rewards": paths.reward,
-        "ideal_reward": ideal.reward.value,
-        "ideal_divergence": ideal.divergence.value,
-        "known_divergence": jnp.max(
-            jnp.where(ideal.effective >= ENOUGH, ideal.divergence.value, 0.0)
-        ),
-    }
-
-
-def _tuned(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
-    """What the paths of a fine-tuned model say."""
-    truth, tuning = study.config.truth, common.tuning_of(study, made.reward, member)
-    policy = adapted(tuning.base, member["adapters"])
-    key = key_for(member["seed"], "paths of a fine-tuned model")
-    paths = weigh(key, tuning, policy, truth.num_paths, truth.inner)
-    seen, base = report(paths, tuning.beta), member["base"]
-    zero = jnp.zeros_like(base["rewards"])
-    before = Weighed(base["rewards"], zero, zero, zero[..., None])
-    by_base, by_own = gaps(before, paths, tuning.beta), own_gaps(paths, tuning.beta)
-    known = by_base.conditional.effective >= ENOUGH
-    gap = jax.tree.map(partial(jnp.where, known), by_base.conditional, by_own.conditional)
-    # Its own paths do not see what a policy has given up; the base model's do, if few of them.
-    wider = jnp.maximum(by_base.conditional.high, by_own.conditional.high)
-    divergence = seen.divergence.value
-    most = jnp.interp(divergence, base["ideal_divergence"], base["ideal_reward"])
-    found = {
-        "reward": seen.reward.value,
-        "divergence": divergence,
-        "objective": seen.objective.value,
-        "gap": gap.value,
-        "gap_high": jnp.where(known, gap.high, wider),
-        "effective": gap.effective,
-        "best": jnp.where(divergence <= base["known_divergence"], most, jnp.nan),
-        "distance": seen.distance.value,
-    }
-    if made.judge is not None:
-        wanted = jnp.asarray(study.config.reward.label, jnp.int32)
-        found["judged"] = judge(made.judge, paths, wanted).accuracy.value
-    return found
 
 
 def _bends(study: common.Study, made: Rewarded, member: Member) -> Array:
@@ -180,12 +103,6 @@ def _delay(
     """
     rise = np.where(last > first, last - first, np.nan)
     return np.asarray(np.trapezoid((last[..., None] - objective) / rise[..., None], steps, axis=-1))
-
-
-def _few(view: View) -> str:
-    """Where too few paths carry an estimate, how many do."""
-    worst = np.min(view("effective"))
-    return "" if worst >= ENOUGH else f"of {worst:.0f} effective paths only, which say little"
 
 
 def _panels(view: View) -> list[figures.Panel]:
@@ -244,7 +161,7 @@ run = Recipe(
             *("finetune/gap", "what is left to gain, upper 95% limit, β = {beta}"),
             statistics.Median("gap_high"),
             each=("beta",),
-            where=_few,
+            where=tuned.few,
             unit="nat",
         ),
         Row(

@@ -49,18 +49,22 @@ def tuning_of(study: Study, reward: Reward, member: Member) -> Tuning:
     return make_tuning(study.given.base.denoiser, reward, beta)
 
 
-def method_of(config: FinetuneConfig) -> PolicyIteration:
-    """PI-FT as configured."""
-    t = config.tuning
-    updates = t.num_steps * t.num_inner
-    optimiser = Optimiser(t.learning_rate, updates, clip=t.clip, average=0.0)
+def policy_iteration(study: Study, member: Member) -> PolicyIteration:
+    """PI-FT as configured, and as swept for a member."""
+    t = study.config.tuning
+    damping = member.get("tuning.damping", t.damping)
     return PolicyIteration(
-        num_paths=t.num_paths,
-        rank=t.rank,
-        optimiser=optimiser,
+        **shared(study.config, t.num_steps * t.num_inner),
         num_inner=t.num_inner,
-        damping=t.damping,
+        damping=jnp.asarray(damping, study.dtype),
     )
+
+
+def shared(config: FinetuneConfig, num_updates: int) -> dict[str, Any]:
+    """What all methods have in common, as configured, for a number of updates of the optimiser."""
+    t = config.tuning
+    optimiser = Optimiser(t.learning_rate, num_updates, clip=t.clip, average=0.0)
+    return {"num_paths": t.num_paths, "rank": t.rank, "optimiser": optimiser}
 
 
 def records(num_steps: int, num: int = 24) -> np.ndarray:

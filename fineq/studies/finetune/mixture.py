@@ -17,7 +17,7 @@ from jax import Array, lax
 from fineq import figures, pift
 from fineq.claims import Theory
 from fineq.errors import InputError
-from fineq.finetune import adapted, exact_problem, reference_of
+from fineq.finetune import Reference, Tuning, adapted, exact_problem, reference_of
 from fineq.finetune.truth import gaps
 from fineq.finetune.weights import weigh
 from fineq.keys import key_for
@@ -25,13 +25,13 @@ from fineq.pift import grid
 from fineq.pift.certificates import ENOUGH
 from fineq.pift.grid.tensor import axis_sigmas, smoothed
 from fineq.studies import statistics
-from fineq.studies.finetune import common
+from fineq.studies.finetune import common, tuned
 from fineq.studies.finetune.adapters import kept
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.rewards import Rewarded, rewarded
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.sweep import Axis, Table, Task, solving
+from fineq.sweep import Axis, Table
 from fineq.sweep.stages import Member, Stages
 
 REACH = 6.5  # standard deviations, of data or noise, that the grid covers beyond the means
@@ -69,20 +69,21 @@ def measure(study: common.Study) -> Found:
         _grid(study),
     )
     exact = study.stages.measure("optimum", partial(_exact, study, made), list(study.own))
-    by, steps = common.method_of(study.config), study.config.tuning.num_steps
     table = Table(study.own, exact)
 
-    def make(key: Array, member: Member) -> Task:
-        tuning = common.tuning_of(study, made.reward, member)
+    def reference(tuning: Tuning, member: Member) -> Reference:
         mean = grid.grid_mean(_grid(study), member["exact"]["means"])
         root = key_for(member["seed"], "paths of the optimum")
-        return Task(tuning, by, None, reference_of(root, tuning, mean, NUM_REFERENCE))
+        return reference_of(root, tuning, mean, NUM_REFERENCE)
 
-    trained = study.stages.sweep(
-        "fine-tuning",
-        lambda static: solving(make, num_steps=steps, record=common.records(steps)),
+    trained = tuned.fine_tune(
+        study,
+        made,
         axes,
+        partial(common.policy_iteration, study),
+        study.config.tuning.num_steps,
         inputs={"exact": table},
+        reference=reference,
     )
     seen = study.stages.measure(
         "gaps",

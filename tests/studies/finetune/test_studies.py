@@ -8,12 +8,14 @@ import pytest
 from fineq.errors import EXIT_DONE
 from fineq.shell.compose import compose
 from fineq.shell.execute import execute
+from fineq.studies.finetune import common
 from fineq.studies.finetune.area import AREA, MODEL
 from fineq.studies.finetune.config import DataConfig
 from fineq.studies.finetune.data import components, load_data
 from fineq.studies.finetune.model import from_file
+from fineq.sweep.stages import Stages
 from tests.shell.refusal import refused
-from tests.studies.finetune.small import BASE, TINY, run_small
+from tests.studies.finetune.small import BASE, TINY, run_small, small
 
 
 def test_the_base_model_is_a_run_of_its_own_and_made_once(tmp_path):
@@ -66,6 +68,15 @@ def test_draws_of_the_mixture_have_its_moments():
         total = np.cov(means.T, bias=True) + covariances[0]
         np.testing.assert_allclose(x.mean(0), means.mean(0), atol=5 * np.sqrt(total[0, 0] / 20_000))
         np.testing.assert_allclose(np.cov(x.T), total, atol=5 * 2.5 / np.sqrt(20_000))
+
+
+def test_a_damping_that_is_swept_is_that_of_the_method(tmp_path):
+    config = small("beta", tmp_path, "tuning.damping=0.5")
+    study = common.make_study(config, AREA.begin(config)[1].given, Stages())
+    alone = common.policy_iteration(study, {"seed": 0}).damping
+    swept = [common.policy_iteration(study, {"tuning.damping": a}).damping for a in (0.25, 1.0)]
+    assert [alone, *swept] == [0.5, 0.25, 1.0]
+    assert alone.dtype == study.dtype
 
 
 def test_few_images_held_out_are_shown_again(tmp_path):
