@@ -91,6 +91,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 lock:  ## resolve requirements.lock, and a lock for each extra beside it, anew (needs uv)
 	@$(LOCK) --extra dev -o requirements.lock
 	@$(LOCK) --extra cuda -c requirements.lock -o requirements-cuda.lock
+	@$(LOCK) --extra peer -c requirements.lock -o requirements-peer.lock
 
 clean:  ## remove the environment, caches and outputs
 	@rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache outputs

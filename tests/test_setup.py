@@ -35,14 +35,16 @@ def test_the_project_is_installed_from_its_sources():
 
 def test_locks_hold_no_address_and_agree():
     locks = {path.name: path.read_text() for path in ROOT.glob("requirements*.lock")}
-    assert set(locks) == {"requirements.lock", "requirements-cuda.lock"}
-    pins = [set(re.findall(r"^([\w.-]+)==(\S+)", text, re.M)) for text in locks.values()]
+    assert set(locks) == {f"requirements{name}.lock" for name in ("", "-cuda", "-peer")}
+    pins = {k: set(re.findall(r"^([\w.-]+)==(\S+)", t, re.M)) for k, t in locks.items()}
     for text in locks.values():
         assert "://" not in text
-    common = {name for name, _ in pins[0]} & {name for name, _ in pins[1]}
-    assert "jax" in common
-    of = [{pin for pin in each if pin[0] in common} for each in pins]
-    assert of[0] == of[1]
+    main = pins.pop("requirements.lock")
+    for extra in pins.values():
+        common = {name for name, _ in main} & {name for name, _ in extra}
+        assert "jax" in common
+        of = [{pin for pin in each if pin[0] in common} for each in (main, extra)]
+        assert of[0] == of[1]
 
 
 def make(*words: str) -> str:

@@ -11,6 +11,7 @@ A folder `<output>/<area>/<study>/<name>-<hash>/` holds `config.yaml`, `data.nc`
 `identify`, `open_run` and what they return.
 """
 
+from fineq.runs.compare import Comparison, compare
 from fineq.runs.data import DamagedError, figures_of, to_dataset
 from fineq.runs.digest import Identity, identify
 from fineq.runs.drawing import redraw
@@ -19,6 +20,7 @@ from fineq.runs.overall import Outcome, write_overall_summary
 from fineq.runs.run import Run, find_run, open_run
 
 __all__ = [
+    "Comparison",
     "DamagedError",
     "FoundRun",
     "Identity",
@@ -26,6 +28,7 @@ __all__ = [
     "Outcome",
     "Run",
     "SavedRate",
+    "compare",
     "figures_of",
     "find",
     "find_run",

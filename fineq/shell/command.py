@@ -45,7 +45,8 @@ COMMANDS = (
         "run", "run a study, or find it done: claims in a table, figures as files", shows=False
     ),
     Command("show", "claims, rates and figures of a run, or of a study's newest run"),
-    Command("runs", "an index of the runs there are: what was asked, status, when, minutes"),
+    Command("runs", "the runs there are: what was asked, status, when, minutes"),
+    Command("compare", "what differs between two runs, or two folders of them"),
     Command("redraw", "draw a run's figures again, in another style elsewhere if you like"),
     Command("clean", "remove runs, checkpoints or compiled programs, once you agree"),
     Command("doctor", "versions, devices, precision, memory, cache and disk"),

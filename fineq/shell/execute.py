@@ -114,7 +114,7 @@ def _found(job: Job) -> Run | None:
         return None
     # A file that cannot be read is named in better words by what needs it.
     with contextlib.suppress(InputError):
-        return find_run(job.config.output, _identify(job, platform, {}))
+        return find_run(job.config.output, identified(job, platform, {}))
     return None
 
 
@@ -123,10 +123,11 @@ def _identity(job: Job, given: Any) -> Identity:
     if job.target is not None:
         switches.check(job.target)
         own = own_code(job.target, given.function)
-    return _identify(job, present_platform(), own)
+    return identified(job, present_platform(), own)
 
 
-def _identify(job: Job, platform: str, own: Mapping[str, str]) -> Identity:
+def identified(job: Job, platform: str, own: Mapping[str, str]) -> Identity:
+    """What names the run of a job on a platform, with the digests of the user's own sources."""
     config = job.config
     return identify(
         job.area.name,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fineq.errors import EXIT_DONE, EXIT_RESOURCES, FineqError, InputError, ResourceError
 from fineq.shell.compose import compose, to_yaml
 from fineq.shell.execute import execute
+from fineq.shell.foresee import foresee
 from fineq.shell.multirun import multirun
 from fineq.shell.options import help_text, listing, parse
 from fineq.shell.reports import report_error, report_interrupt
@@ -47,16 +48,18 @@ def _command(area: Area, arguments: list[str], out: Lasting, alone: bool) -> int
             _show(listing(area), out)
             # What runs nothing has not done what it was called for, and says so to a script.
             raise InputError("there is nothing to run: give experiment=NAME")
-        if options.multirun and (options.show or options.source):
-            raise InputError("-m runs many configurations: it goes with neither --cfg nor --from")
+        if options.multirun and (options.show or options.dry or options.source):
+            raise InputError("-m runs many: it goes with none of --cfg, --dry-run and --from")
         if options.multirun:
             return multirun(area, options.overrides, debug, alone=alone)
         config = compose(area, options.overrides, options.source)
+        words = None if options.source else told(read_words(area, options.overrides))
         if options.show:
             return _show(to_yaml(config), out)
+        if options.dry:
+            return _show(foresee(area, config, words), out)
         if alone and config.profile == "smoke":
             hurry()
-        words = None if options.source else told(read_words(area, options.overrides))
         return execute(area, config, words=words)[0]
     except FineqError as error:
         return report_error(error, debug)

@@ -18,6 +18,7 @@ usage: fineq run {area}/NAME [field=value ...] [options]
   'sweep.FIELD=[a,b,...]'   lay an axis over a numeric field, in one program; several axes: product
   -m field=a,b ...          one run per value (Hydra multirun; hydra/launcher=... for clusters)
   --cfg                     print the resolved configuration and stop
+  --dry-run                 print what would be run: where, how many members, time, memory
   --from FILE               start from a run's config.yaml instead of the defaults; its force,
                             strict, quiet and output stay behind
   --traceback               show where an error arose
@@ -33,7 +34,7 @@ Run one in seconds with profile=smoke; quick (minutes) is the default, full take
   fineq run {first} profile=smoke
   fineq run {area} --help
 """
-SWITCHES = ("-m", "--multirun", "--cfg", "--help", "-h", "--traceback")
+SWITCHES = ("-m", "--multirun", "--cfg", "--dry-run", "--help", "-h", "--traceback")
 
 
 class Options(NamedTuple):
@@ -42,13 +43,14 @@ class Options(NamedTuple):
     overrides: list[str]
     multirun: bool
     show: bool
+    dry: bool
     help: bool
     source: str | None
 
     @property
     def empty(self) -> bool:
         """Whether it says nothing of what to run."""
-        return not (self.overrides or self.source or self.show or self.help)
+        return not (self.overrides or self.source or self.show or self.dry or self.help)
 
 
 def parse(area: Area, arguments: Sequence[str]) -> Options:
@@ -70,6 +72,7 @@ def parse(area: Area, arguments: Sequence[str]) -> Options:
         words,
         multirun=bool(given & {"-m", "--multirun"}),
         show="--cfg" in given,
+        dry="--dry-run" in given,
         help=bool(given & {"--help", "-h"}),
         source=source,
     )

@@ -1,6 +1,6 @@
 """What one member of a sweep computes, and how a block of members is prepared on the devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -71,16 +71,20 @@ class Shapes(NamedTuple):
     problem: Any
 
 
-def _varying(jaxpr: Any) -> list[bool]:
-    """For each result of a traced function, whether it may depend on the arguments."""
-    dependent = set(jaxpr.invars)
+def _varying(jaxpr: Any, given: Sequence[bool]) -> list[bool]:
+    """For each result of a traced function, whether it may depend on the arguments that vary."""
+    dependent = {variable for variable, varies in zip(jaxpr.invars, given, strict=True) if varies}
 
     def depends(variable: Any) -> bool:
         return isinstance(variable, Var) and variable in dependent
 
     for equation in jaxpr.eqns:
-        if any(map(depends, equation.invars)):
-            dependent.update(equation.outvars)
+        into = [depends(variable) for variable in equation.invars]
+        if equation.primitive.name == "jit":
+            out = _varying(equation.params["jaxpr"].jaxpr, into)
+        else:
+            out = [any(into)] * len(equation.outvars)
+        dependent.update(v for v, varies in zip(equation.outvars, out, strict=True) if varies)
     return [depends(variable) for variable in jaxpr.outvars]
 
 
@@ -91,7 +95,8 @@ def shapes_of(program: Program, member: Member) -> Shapes:
     )
     key = jax.eval_shape(lambda member: keys(member)[1], member)
     carry = jax.eval_shape(partial(start, program.step), state, problem, key)
-    varying = _varying(traced.jaxpr)[len(jax.tree.leaves(state)) :]
+    all_vary = [True] * len(traced.jaxpr.invars)
+    varying = _varying(traced.jaxpr, all_vary)[len(jax.tree.leaves(state)) :]
     mapped = tuple(0 if depends else None for depends in varying)
     return Shapes(mapped, jax.tree.structure(problem), carry, problem)
 

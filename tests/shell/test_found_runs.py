@@ -10,6 +10,7 @@ from fineq.runs.folders import load
 from fineq.shell import command
 from fineq.shell.commands.found import entries, named
 from fineq.shell.commands.runs import filtered, lines_of
+from tests.runs.conftest import copy_run
 from tests.shell.made import make_run, result
 from tests.shell.test_command import refused
 
@@ -141,6 +142,9 @@ def test_figures_are_drawn_again_elsewhere(outputs, tmp_path, capsys):
             ["show", "ntk/digits", "output={}"],
             "{} has no run of ntk/digits: there are nlqr/landscape, pift/beta; fineq run ntk/digit",
         ),
+        (["compare", "{}"], "fineq compare needs A B; --help says more"),
+        (["compare", "{}", "{}", "strict=1"], "strict must be true or false, got 1"),
+        (["compare", "{}", "{}/nlqr"], "{}/nlqr is neither a run nor a folder with finished runs"),
         (["redraw", "nlqr/landscape", "output={}", "style=x"], "style= needs to=, another folder"),
         (["redraw", "nlqr/landscape", "output={}", "overwrite=1"], "overwrite must be true or fal"),
         (["redraw", "nlqr/landscape", "output={}", "to="], "to must be given, got nothing"),
@@ -150,6 +154,45 @@ def test_bad_words_get_one_sentence(outputs, words, sentence, capsys, tmp_path, 
     monkeypatch.chdir(tmp_path)
     said = refused([word.replace("{}", str(outputs)) for word in words], capsys)
     assert re.match(sentence.replace("{}", re.escape(str(outputs))), said), said
+
+
+def test_two_runs_are_compared_and_strict_exits_with_one(outputs, capsys):
+    one, other = (folder(outputs, name) for name in ("run", "clear"))
+    assert command.main(["compare", str(one), str(one), "strict=true"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "nlqr/landscape: nothing differs",
+        f"  A  {one}",
+        f"  B  {one}",
+        "  claims  1 of 1 agree",
+        "  arrays  2 equal",
+    ]
+    assert command.main(["compare", one.name[-12:], str(other), f"output={outputs}"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "nlqr/landscape: differs",
+        f"  A  {one}",
+        f"  B  {other}",
+        "  told  name: run | clear",
+        "  told  law.radius: - | 3.0",
+        "  status  complete | diverged",
+        "  claims  0 of 1 agree",
+        "    nlqr/linear-convergence: the gap shrinks by a ratio (ℓ = 0.3, 6 seeds)",
+        "      0.5 [0.49, 0.51], holds | 0.7 [0.69, 0.71], fails",
+        "  arrays  1 equal, 1 differ",
+        "    gap: medians over seeds apart at 3 of 4 entries, by up to 0.24 of the largest number",
+    ]
+    assert command.main(["compare", str(one), str(other), "strict=true"]) == 1
+
+
+def test_two_folders_are_compared_run_by_run(outputs, tmp_path, capsys):
+    alone = tmp_path / "alone"
+    copy_run(folder(outputs, "run"), alone / "nlqr" / "landscape" / folder(outputs, "run").name)
+    assert command.main(["compare", str(outputs), str(alone), "strict=true"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "nlqr/landscape: nothing differs"
+    assert lines[-2:] == [
+        f"nlqr/landscape: only A has it, {folder(outputs, 'clear')}",
+        "pairs of runs: 1, of which 0 differ; without a partner: 1",
+    ]
 
 
 def test_a_folder_without_runs_says_how_to_make_one(tmp_path, monkeypatch, capsys):

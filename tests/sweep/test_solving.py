@@ -6,11 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from chex import assert_trees_all_close
 
+from fineq.finetune import PolicyIteration, make_tuning
 from fineq.iterate import Method, method, solve
 from fineq.keys import key_for
 from fineq.sweep import Axis, Task, solving, sweep
-from fineq.sweep.program import keys
+from fineq.sweep.program import keys, shapes_of
+from tests.finetune.common import Bump, model
 
 
 @method
@@ -113,3 +116,34 @@ def test_the_start_and_every_step_draw_what_the_seed_says():
     np.testing.assert_allclose(np.linalg.norm(moved), found.metrics["apart"][1, 0], rtol=1e-12)
     firsts = found.metrics["apart"][:, 0]
     assert len(set(firsts.tolist())) == 3
+
+
+@pytest.mark.parametrize("wrap", [lambda make: make, jax.jit], ids=["plain", "jitted"])
+def test_a_base_model_that_all_members_share_is_held_once(wrap):
+    base = model()
+
+    @wrap
+    def prices(seed):
+        return base, 1.0 + jnp.asarray(seed, jnp.float64)
+
+    by = PolicyIteration(num_paths=4, rank=3)
+
+    def make(key, member):
+        held, price = prices(member["seed"])
+        return Task(make_tuning(held, Bump(jnp.ones(())), price), by)
+
+    def program(_):
+        return solving(make, num_steps=2)
+
+    one = {"seed": jnp.int32(0)}
+    shapes = shapes_of(program({}), one)
+    kinds = shapes.problem._replace(problem=shapes.problem.problem._replace(beta=None))
+    # β alone differs; neither it nor the state of the optimiser holds the network's own weights.
+    assert jax.tree.structure(kinds).num_leaves == shapes.mapped.count(None)
+    assert shapes.mapped.count(0) == 1
+    held = {leaf.shape for leaf in jax.tree.leaves(shapes.carry)}
+    assert not held & {leaf.shape for leaf in jax.tree.leaves(base.variables) if leaf.ndim > 1}
+    together = sweep(program, [SEEDS])
+    alone = sweep(program, [SEEDS], block_size=1)
+    # Sums of products in another order: rounding, and Adam's quotients of small gradients.
+    assert_trees_all_close(together.final, alone.final, rtol=1e-6, atol=1e-9)

@@ -1,7 +1,5 @@
 """`fineq runs`: an index of the runs there are."""
 
-import shutil
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +8,7 @@ from fineq.errors import EXIT_DONE, InputError
 from fineq.runs.summary import STATUSES
 from fineq.settings.fields import flatten
 from fineq.shell.commands.found import OUTPUT, SHOWN, Entry, entries, of_study
+from fineq.shell.commands.list import terminal_width
 from fineq.shell.commands.words import read
 from fineq.studies.area import AREAS, area_of
 
@@ -38,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     found = entries(output)
     kept = filtered(found, given.fields)
     if kept:
-        print("\n".join(lines_of(kept, _width())))
+        print("\n".join(lines_of(kept, terminal_width())))
     elif found:
         asked = " and ".join(f"{name}={value}" for name, value in given.fields.items())
         print(f"none of the {len(found)} runs in {output} has {asked}")
@@ -116,7 +115,3 @@ def _said(entry: Entry) -> str:
 
 def _cut(text: str, width: int | None) -> str:
     return text if width is None or len(text) <= width else text[: width - 1] + "…"
-
-
-def _width() -> int | None:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

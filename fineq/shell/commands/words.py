@@ -43,7 +43,7 @@ def read(
         command: its name.
         words: what stands behind it.
         places: how many there must be at least, and may be at most.
-        what: what a place is, in capitals.
+        what: what the places are, in capitals.
         fields: names that may stand before `=`.
         switches: which there are beside `--help` and `--traceback`.
 
@@ -68,7 +68,7 @@ def read(
     if given.help:
         return given
     if len(given.places) < least:
-        raise InputError(f"fineq {command} needs {' '.join([what] * least)}; --help says more")
+        raise InputError(f"fineq {command} needs {what}; --help says more")
     if len(given.places) > most:
         raise InputError(f"fineq {command} does not take {given.places[most]!r}; --help says more")
     return given

@@ -1,0 +1,191 @@
+"""Two runs beside each other: what is within chance or rounding agrees, and what is not differs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fineq.results import Array
+from fineq.runs import load
+from fineq.runs.compare import ArrayPair, compare, partners
+from fineq.runs.folders import LoadedRun
+from tests.shell.made import make_run, result
+
+pytestmark = pytest.mark.usefixtures("drawn_plainly")
+
+
+@pytest.fixture
+def drawn_plainly(monkeypatch):
+    from fineq import plot
+
+    monkeypatch.setattr(plot, "draw", lambda *_: None)
+    monkeypatch.setattr(plot, "render", lambda *_: {"png": b"png", "pdf": b"%PDF"})
+
+
+def made(folder: Path, *args, **changes) -> LoadedRun:
+    return load(make_run(folder, made=result(*args), **changes))
+
+
+def kinds(found) -> dict[str, str]:
+    return {array.name: array.kind for array in found.arrays}
+
+
+def test_a_run_and_its_copy_do_not_differ(tmp_path):
+    run = made(tmp_path)
+    found = compare(run, made(tmp_path / "again"))
+    assert not found.differs
+    assert (found.settings, found.made_with) == ((), ())
+    assert kinds(found) == {"gap": "equal", "optimum": "equal"}
+    assert all(pair.first == pair.second for pair in found.claims)
+
+
+def test_rounding_is_no_difference_and_a_thousandth_is_one_where_nothing_is_drawn(tmp_path):
+    a, b, c = (made(tmp_path / name) for name in "abc")
+    b.dataset["gap"] *= 1 + 1e-12
+    b.dataset["optimum"] *= 1 + 1e-12
+    assert kinds(compare(a, b)) == {"gap": "rounding", "optimum": "rounding"}
+    assert not compare(a, b).differs
+    alone = c.dataset["optimum"].isel(seed=0, drop=True)
+    a.dataset["optimum"], c.dataset["optimum"] = alone, alone * 1.001
+    (pair,) = (array for array in compare(a, c).arrays if array.differs)
+    assert pair == ArrayPair("optimum", "apart", pytest.approx(1e-3 / 1.001))
+
+
+def test_the_rounding_is_that_of_the_coarser_precision(tmp_path):
+    a, b = made(tmp_path), made(tmp_path, precision="float32")
+    b.dataset["optimum"] *= 1 + 1e-5
+    assert kinds(compare(a, b))["optimum"] == "rounding"
+    assert kinds(compare(a, a))["optimum"] == "equal"
+    c = made(tmp_path / "c")
+    c.dataset["optimum"] *= 1 + 1e-5
+    assert kinds(compare(a, c))["optimum"] != "rounding"
+
+
+def test_medians_over_seeds_that_are_apart_differ_and_those_that_are_not_agree(tmp_path):
+    a = made(tmp_path / "a", 0.5, 0.01)
+    near, far = made(tmp_path / "b", 0.5, 0.012), made(tmp_path / "c", 0.7, 0.01)
+    assert kinds(compare(a, near))["gap"] == "within"
+    found = compare(a, far)
+    (gap,) = (array for array in found.arrays if array.name == "gap")
+    # At the first iteration all gaps are the same, at the three others they are not.
+    assert (gap.kind, gap.entries, gap.apart) == ("apart", 4, 3)
+    assert [pair.differs for pair in found.claims] == [True]
+    assert found.claims[0].apart
+
+
+def test_medians_of_one_law_are_hardly_ever_apart(tmp_path):
+    """Chance is as said: the bound that `CHANCE` sets is kept by independent draws of one law."""
+    from fineq.runs.compare import CHANCE
+
+    draws = np.random.default_rng(0).normal(size=(2, 24, 4000))
+    dims = ("seed", "iteration")
+    coords = {"seed": np.arange(24), "iteration": np.arange(4000)}
+    pair = []
+    for run, values in zip((made(tmp_path), made(tmp_path / "b")), draws, strict=True):
+        array = type(run.dataset["gap"])(values, dims=dims, coords=coords)
+        object.__setattr__(run, "dataset", array.to_dataset(name="gap"))
+        pair.append(run)
+    (gap,) = compare(*pair).arrays
+    assert gap.kind == "within"
+    assert 0 < gap.apart < CHANCE * 4000
+
+
+def test_a_seed_that_diverged_is_larger_than_all_others(tmp_path):
+    a, b = made(tmp_path / "a"), made(tmp_path / "b")
+    b.dataset["gap"][0, 1:] = np.nan
+    found = compare(a, b)
+    assert kinds(found)["gap"] == "within"
+    b.dataset["gap"][:, 1:] = np.nan
+    assert kinds(compare(a, b))["gap"] == "apart"
+    assert kinds(compare(b, b))["gap"] == "equal"
+
+
+def test_other_seeds_are_compared_by_their_medians_and_few_by_nothing(tmp_path):
+    a, b = made(tmp_path / "a"), made(tmp_path / "b", 0.5, 0.01, seeds=12)
+    b = LoadedRun(b.path, b.config, b.dataset.assign_coords(seed=np.arange(6, 12)), b.summary)
+    found = compare(a, b)
+    assert kinds(found)["gap"] == "within"
+    assert [change.name for change in found.settings] == ["seeds"]
+    few = LoadedRun(b.path, b.config, b.dataset.isel(seed=slice(5)), b.summary)
+    assert kinds(compare(a, few))["gap"] == "few"
+    assert not compare(a, few).differs
+
+
+def test_claims_meet_on_their_instance_whatever_the_number_of_seeds(tmp_path):
+    a, b, c = (made(tmp_path / name) for name in "abc")
+    b.summary["claims"][0]["instance"] = "ℓ = 0.3, 12 seeds"
+    assert not compare(a, b).differs
+    c.summary["claims"][0]["instance"] = "ℓ = 0.5, 6 seeds"
+    pairs = [(pair.first is None, pair.second is None) for pair in compare(a, c).claims]
+    assert pairs == [(False, True), (True, False)]
+    assert compare(a, c).differs
+
+
+@pytest.mark.parametrize(
+    ("change", "apart", "differs"),
+    [
+        ({"value": 0.52, "low": 0.505, "high": 0.53}, False, False),
+        ({"value": 0.52, "low": 0.511, "high": 0.53}, True, True),
+        ({"value": 0.52, "low": 0.52, "high": 0.52}, True, True),
+        ({"value": 0.505, "low": None, "high": None}, False, False),
+        ({"value": 0.3, "low": None, "high": None}, True, True),
+        ({"value": 0.3, "low": None, "high": 0.5}, False, False),
+        ({"value": None, "low": None, "high": None}, True, True),
+    ],
+)
+def test_claims_differ_when_their_intervals_do_not_meet(tmp_path, change, apart, differs):
+    a, b = made(tmp_path / "a"), made(tmp_path / "b")
+    b.summary["claims"][0]["measured"].update(change)
+    (pair,) = compare(a, b).claims
+    assert (pair.apart, pair.differs) == (apart, differs)
+    assert compare(b, a).claims[0].apart == apart
+
+
+def test_a_verdict_that_differs_is_a_difference(tmp_path):
+    a, b = made(tmp_path / "a"), made(tmp_path / "b")
+    b.summary["claims"][0]["verdict"] = "inconclusive"
+    (pair,) = compare(a, b).claims
+    assert (pair.apart, pair.differs) == (False, True)
+
+
+def test_what_they_were_told_and_made_with_is_named(tmp_path):
+    a = made(tmp_path / "a", law={"radius": 1.0}, save_every=1.0)
+    b = made(tmp_path / "b", law={"radius": 3.0}, save_every=2.0, sources="c")
+    b.summary["environment"]["versions"]["jax"] = "0"
+    b.summary["environment"]["platform"] = "gpu"
+    found = compare(a, b)
+    assert [tuple(change) for change in found.settings] == [("law.radius", 1.0, 3.0)]
+    assert {change.name for change in found.made_with} == {"jax", "platform", "sources"}
+    assert not found.differs
+
+
+def test_arrays_of_other_shape_and_of_one_run_are_named(tmp_path):
+    a, b = made(tmp_path / "a"), made(tmp_path / "b")
+    object.__setattr__(b, "dataset", b.dataset.isel(iteration=slice(3)).drop_vars("optimum"))
+    assert kinds(compare(a, b)) == {"gap": "shape", "optimum": "first"}
+    assert kinds(compare(b, a)) == {"gap": "shape", "optimum": "second"}
+
+
+def test_runs_of_folders_are_paired_by_what_they_were_told_then_by_name(tmp_path):
+    before = [made(tmp_path / "a", seeds=n, sources=s) for s, n in (("o", 6), ("m", 6), ("m", 8))]
+    before.append(made(tmp_path / "a", study="pift/beta"))
+    after = [made(tmp_path / "b", seeds=n) for n in (8, 6)]
+    after.append(made(tmp_path / "b", name="clear"))
+    found = partners(before, after)
+    assert {(a.path, b.path) for a, b in found.pairs} == {
+        (before[1].path, after[1].path),  # the newer of two alike
+        (before[2].path, after[0].path),
+    }
+    assert found.first == [before[0], before[3]]
+    assert found.second == [after[2]]
+
+
+def test_arrays_of_words_are_equal_or_not(tmp_path):
+    words = Array(np.array(["a", "b"]), ("word",), "1", "words")
+    one = result()
+    one.arrays["words"] = words
+    a = load(make_run(tmp_path, made=one))
+    b = LoadedRun(a.path, a.config, a.dataset.copy(deep=True), a.summary)
+    assert kinds(compare(a, b))["words"] == "equal"
+    b.dataset["words"][0] = "c"
+    assert kinds(compare(a, b))["words"] == "shape"
