@@ -43,7 +43,7 @@ $(BASE)-%: requirements-%.lock $(BASE)
 	@$(CHECK)
 	@touch $@
 
-reproduce: setup  ## run every study at its quick profile and write outputs/summary.json
+reproduce: setup  ## run every study at its quick profile; outputs/report.html shows claims and figures
 	@$(PYTHON) -m experiments.reproduce
 
 reproduce-nlqr: setup  ## the same for nearly linear-quadratic control alone

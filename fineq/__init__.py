@@ -38,7 +38,7 @@ except PackageNotFoundError:  # a checkout that is not installed
 # JAX takes a second to load, and what only reads runs does without: names are loaded when used.
 _ITERATE = ("Method", "Solution", "Status", "method", "solve", "static", "unroll")
 _NAMES = {**dict.fromkeys(_ITERATE, "fineq.iterate"), "run": "fineq.shell.call"}
-_ROOMS = ("ddpm", "finetune", "nlqr", "ntk", "pift", "rates", "runs", "sweep")
+_ROOMS = ("ddpm", "finetune", "nlqr", "ntk", "pift", "rates", "report", "runs", "sweep")
 
 __all__ = [*_NAMES, *_ROOMS, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 

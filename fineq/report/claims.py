@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from fineq.claims import Claim, Entry
 from fineq.report.elements import Markup, apart, element, joined
 from fineq.report.found import Shown
+from fineq.report.mathtext import said
 from fineq.table import measured_words, rows_of, theory_words
 
 #: Verdicts in the order of how much they ask to be looked at, with their signs.
@@ -26,7 +27,6 @@ SIGNS = {
 #: What asks for rows of all verdicts, those of measurements alone included.
 EVERY = "everything"
 UNRUN = "no run in this folder speaks of it"
-_RELATIONS = {"<=": "≤", ">=": "≥"}
 
 
 class Row(NamedTuple):
@@ -85,13 +85,6 @@ def _unrun(entry: Entry) -> Row:
     key = f"unrun-{slug(entry.id)}"
     words = ("", entry.source, "", entry.relation, "not run", UNRUN)
     return Row(key, entry.id, entry.statement, *words, None, None)
-
-
-def said(text: str) -> str:
-    """Return a statement, a formula or a reason with its relations as signs."""
-    for letters, sign in _RELATIONS.items():
-        text = text.replace(letters, sign)
-    return text
 
 
 def slug(id: str) -> str:

@@ -1,7 +1,8 @@
 r"""The mathematics in captions and titles, `$K_\mathrm{lin}$`, as HTML that any font can show.
 
 Figures are typeset by matplotlib; around them what is between two `$` becomes letters of Unicode
-with `<sub>` and `<sup>`. What is not known here stands as it was written.
+with `<sub>` and `<sup>`. What is not known here stands as it was written. Claims say theirs in
+letters, `V_{t+1} <= e^{r/β}`: there a part in braces, or behind a single letter, is set likewise.
 """
 
 import html
@@ -37,6 +38,10 @@ _WORDS = ("max", "min", "log", "exp", "sup", "inf", "det")
 _ACCENTS = {"bar": "\N{COMBINING MACRON}", "hat": "\N{COMBINING CIRCUMFLEX ACCENT}"}
 _ACCENTS |= {"tilde": "\N{COMBINING TILDE}"}
 _UPRIGHT = ("mathrm", "mathdefault", "mathbf", "text")
+_RELATIONS = {"<=": "≤", ">=": "≥"}
+_INDEX = re.compile(
+    r"([_^])\{([^{}]*)\}|(?:(?<=\b[^\W\d_])|(?<=\bmax))_([a-z0-9]{1,3})(?![A-Za-z0-9_])"
+)
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\s+|.", re.DOTALL)
 
 
@@ -49,6 +54,22 @@ def typeset(text: str) -> Markup:
         return joined(_formula(part) if i % 2 else part for i, part in enumerate(parts))
     except RecursionError:  # braces in braces, beyond all measure
         return joined(text)
+
+
+def said(text: str) -> Markup:
+    """Return a statement, a formula or a reason with relations as signs and indices set."""
+    for letters, sign in _RELATIONS.items():
+        text = text.replace(letters, sign)
+    return joined(_indexed(text))
+
+
+def _indexed(text: str) -> Iterator[Markup | str]:
+    end = 0
+    for found in _INDEX.finditer(text):
+        yield text[end : found.start()]
+        yield element("sup" if found[1] == "^" else "sub", found[2] or found[3] or "")
+        end = found.end()
+    yield text[end:]
 
 
 def plain(text: str) -> str:

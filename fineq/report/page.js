@@ -54,14 +54,15 @@
 
   // Filters: what is set stands in the address, so that it can be linked.
   const names = ["q", "paper", "claim", "study", "verdict"];
-  const rows = [...by("rows").tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
+  const plain = (text) => text.toLowerCase().replace(/[_^{}]/g, "");  // K_lin is found where it is set
+  const rows = [...by("rows").tBodies[0].rows].map((row) => [row, plain(row.textContent)]);
   const passes = (row, name, wanted) => {
     if (name !== "verdict") return !wanted || row.dataset[name] === wanted;
     if (wanted === "everything") return true;
     return wanted ? row.dataset.verdict === wanted : row.dataset.verdict !== "measured";
   };
   const filter = () => {
-    const words = by("q").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = plain(by("q").value).split(/\s+/).filter(Boolean);
     let left = 0;
     for (const [row, text] of rows) {
       const shown = words.every((word) => text.includes(word))

@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from fineq.claims import Entry
-from fineq.report.claims import badges, minutes, said
+from fineq.report.claims import badges, minutes
 from fineq.report.elements import Markup, apart, element, joined
 from fineq.report.found import Lost, Picture, Shown
-from fineq.report.mathtext import typeset
+from fineq.report.mathtext import said, typeset
 from fineq.runs import SavedRate
+from fineq.settings.config import WITHOUT_EFFECT
 
 _WIDTH = re.compile(r'viewBox="0 0 ([\d.]+) ')
 _COLUMN = 374.0  # width of a panel in a drawing
@@ -56,7 +57,7 @@ def _article(run: Shown, known: Mapping[str, Entry]) -> Markup:
         [_figure(run, picture) for picture in run.pictures],
         _fold("Fitted rates", _rates(run.run.rates)),
         _fold("Notes", _facts({k: v for k, v in run.run.notes.items() if v})),
-        _fold("Configuration", _yaml(run.run.config)),
+        _fold("Configuration", _yaml(_counting(run.run.config))),
         _fold("Versions and device", _environment(run.run.summary["environment"])),
         id=run.key,
         aria_label=f"{run.run.study}, {name}",
@@ -145,6 +146,12 @@ def _rates(rates: Sequence[SavedRate]) -> Markup | None:
     return element(
         "div", table, class_="wide", tabindex="0", role="group", aria_label="Fitted rates"
     )
+
+
+def _counting(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What says what is computed: no folders of who ran it."""
+    left_out = {*WITHOUT_EFFECT} - {"profile"}
+    return {name: value for name, value in config.items() if name not in left_out}
 
 
 def _yaml(config: Mapping[str, Any]) -> Markup:

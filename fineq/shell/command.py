@@ -48,6 +48,7 @@ COMMANDS = (
     Command("runs", "the runs there are: what was asked, status, when, minutes"),
     Command("compare", "what differs between two runs, or two folders of them"),
     Command("redraw", "draw a run's figures again, in another style elsewhere if you like"),
+    Command("report", "claims and figures of all runs as one page", shows=False),
     Command("clean", "remove runs, checkpoints or compiled programs, once you agree"),
     Command("doctor", "versions, devices, precision, memory, cache and disk"),
     Command("reproduce", "run every study of all areas, or of some", shows=False),

@@ -1,4 +1,4 @@
-"""Every study of every area, one after the other, and one summary of them all.
+"""Every study of every area, one after the other, and one summary and one page of them all.
 
 `python -m experiments.reproduce [area ...] [field=value ...]`: areas default to all; settings such
 as `profile=smoke` or `output=DIR` go to every study. Complete runs are found and not run again.
@@ -13,6 +13,7 @@ from fineq.runs import Outcome, write_overall_summary
 from fineq.runs.files import read_json
 from fineq.settings.config import RunConfig
 from fineq.shell.backend import forget_programs
+from fineq.shell.commands.report import write_page
 from fineq.shell.compose import compose
 from fineq.shell.execute import execute
 from fineq.shell.experiments import reproduced
@@ -63,12 +64,18 @@ def _run_all(areas: Sequence[str], overrides: Sequence[str], alone: bool) -> int
         outcomes.append(_run_one(modules[area], config, words))
         if outcomes[-1].exit_code >= EXIT_INTERRUPTED:
             break
-    path = write_overall_summary(configs[0].output, outcomes)
+    output = configs[0].output
+    path = write_overall_summary(output, outcomes)
     seconds = sum(outcome.seconds for outcome in outcomes)
     if not configs[0].quiet:
         print(f"\n{len(outcomes)} of {len(jobs)} studies in {seconds:.0f} s; summary: {path}")
         print(read_json(path.read_bytes())["verdicts"]["note"])
-    return max(outcome.exit_code for outcome in outcomes)
+    worst = max(outcome.exit_code for outcome in outcomes)
+    if worst < EXIT_INTERRUPTED:
+        page = write_page(output)
+        if not configs[0].quiet:
+            print(f"all claims and figures on one page: {page}")
+    return worst
 
 
 def _run_one(area: Area, config: RunConfig, words: Sequence[str]) -> Outcome:

@@ -36,7 +36,7 @@ def test_every_judged_claim_is_a_row_with_its_numbers_and_the_reason_of_its_verd
             assert part in row.text
     assert "2 J[1.5, 2.5]" in shown[0].text
     assert "[0.4, 0.6] 98%" in shown[1].text
-    assert "≥ 1σ_x σ" in shown[0].text
+    assert "≥ 1σx σ" in shown[0].text
     assert "fineq run nlqr/landscape seeds=8" in shown[0].text
     assert "90 s" in shown[0].text
 

@@ -9,7 +9,7 @@ import pytest
 from fineq.figures import Figure
 from fineq.plot import draw, vector
 from fineq.report.choices import choices, marks
-from fineq.report.mathtext import plain, typeset
+from fineq.report.mathtext import plain, said, typeset
 from fineq.report.vector import inline
 from fineq.runs import to_dataset
 from tests.report.made import RADII, Node, figures, parsed, result
@@ -174,3 +174,13 @@ def test_formulas_around_figures_are_letters_that_any_font_has():
     assert plain(r"$\unknown x$") == "\\unknown x"
     deep = f"${'{' * 10_000}$"
     assert typeset(deep) == deep
+
+
+def test_indices_of_claims_are_set_and_names_of_fields_are_not():
+    assert said("q_t = σ_t² Lip(∇V_{t+1})/β_t <= e^{r/β}") == (
+        "q<sub>t</sub> = σ<sub>t</sub>² Lip(∇V<sub>t+1</sub>)/β<sub>t</sub> ≤ e<sup>r/β</sup>"
+    )
+    assert said("K_lin, max_t ρ_t") == "K<sub>lin</sub>, max<sub>t</sub> ρ<sub>t</sub>"
+    assert (
+        said("descent.num_steps=3, step_size, <b>") == "descent.num_steps=3, step_size, &lt;b&gt;"
+    )
