@@ -97,8 +97,9 @@ class Panel:
     """One pair of axes.
 
     Attributes:
-        kind: which drawing function: `convergence`, `powerlaw`, `curves`, `fractions`, or `field`
-            (first line: an image over x and one more dimension; next two: arrows).
+        kind: which drawing function: `convergence`, `powerlaw`, `curves`, `fractions`, `field`
+            (first line: an image over x and one more dimension; next two: arrows), `image`, or
+            `scatter` (each line a point of two variables, `x` that of the horizontal axis).
         x: the coordinate (or one-dimensional variable) on the horizontal axis.
         lines: the measured lines.
         theory: the theory's lines.

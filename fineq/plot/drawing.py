@@ -17,6 +17,7 @@ from fineq.plot.convergence import convergence
 from fineq.plot.curves import curves, fraction_panel, powerlaw
 from fineq.plot.fields import field, image
 from fineq.plot.labels import along, in_column, place_free, spread_column, write_column
+from fineq.plot.points import scatter
 from fineq.plot.style import (
     FIELD_WIDTH,
     NOTE_SIZE,
@@ -40,6 +41,7 @@ KINDS: dict[str, Callable[[Sketch], None]] = {
     "fractions": fraction_panel,
     "field": field,
     "image": image,
+    "scatter": scatter,
 }
 
 
