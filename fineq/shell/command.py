@@ -17,6 +17,8 @@ from fineq.shell.streams import Lasting, lasting_streams
 class Command(NamedTuple):
     """A subcommand: the module `fineq.shell.commands.<name>` with `USAGE` and `main(words) -> int`.
 
+    What shells complete stands there in `PLACES`, `FIELDS`, `SWITCHES` and `VALUES` (of fields).
+
     Attributes:
         name: as it is typed.
         about: one line of `fineq --help`.
@@ -51,6 +53,7 @@ COMMANDS = (
     Command("report", "claims and figures of all runs as one page", shows=False),
     Command("clean", "remove runs, checkpoints or compiled programs, once you agree"),
     Command("doctor", "versions, devices, precision, memory, cache and disk"),
+    Command("completion", "a script with which a shell completes all this"),
     Command("reproduce", "run every study of all areas, or of some", shows=False),
 )
 VERSION = ("--version", "-V")

@@ -7,7 +7,9 @@ from pathlib import Path
 from fineq.errors import EXIT_DONE, InputError
 from fineq.runs.remove import Part, checkpoints, remove, whole
 from fineq.shell.commands.found import OUTPUT, entries
-from fineq.shell.commands.runs import FILTERS, fields, filtered
+from fineq.shell.commands.runs import FIELDS as FIELDS
+from fineq.shell.commands.runs import VALUES as VALUES
+from fineq.shell.commands.runs import filtered
 from fineq.shell.commands.words import read
 from fineq.shell.console import shortest
 from fineq.shell.places import program_cache
@@ -22,21 +24,21 @@ usage: fineq clean WHAT ... [filter=value ...] [output=DIR] [--yes]
 It says what would go and how much that is, and asks; --yes does not ask. Only files that fineq
 wrote go: what else lies in a folder stays, and so does a run that is being written.
 """
-KINDS = ("runs", "checkpoints", "cache")
+PLACES = ("runs", "checkpoints", "cache")
+SWITCHES = ("--yes",)
 STALE = ("unfinished", "interrupted")
 PROGRAMS = ("-cache", "-atime")  # how the names of JAX's files end
 
 
 def main(words: Sequence[str]) -> int:
     """Say what would go, ask, and remove it."""
-    names = ("output", *FILTERS, *fields())
-    given = read("clean", words, places=(1, 3), what="WHAT", fields=names, switches=("--yes",))
+    given = read("clean", words, places=(1, 3), what="WHAT", fields=FIELDS, switches=SWITCHES)
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE
     for kind in given.places:
-        if kind not in KINDS:
-            raise InputError(f"fineq clean takes {', '.join(KINDS)}, got {kind!r}")
+        if kind not in PLACES:
+            raise InputError(f"fineq clean takes {', '.join(PLACES)}, got {kind!r}")
     filters = dict(given.fields)
     output = filters.pop("output", OUTPUT)
     if filters and given.places == ["cache"]:

@@ -10,7 +10,7 @@ from fineq.runs.compare import ArrayPair, ClaimPair, Comparison, Differing, comp
 from fineq.runs.folders import CONFIG, LoadedRun, load
 from fineq.runs.summary import FINISHED
 from fineq.settings.values import shortened
-from fineq.shell.commands.found import OUTPUT, entries, named
+from fineq.shell.commands.found import OUTPUT, entries, named, studies
 from fineq.shell.commands.words import read
 from fineq.shell.console import Console, make_console, shortest
 from fineq.table import measured_words
@@ -27,6 +27,8 @@ newest run below ./outputs, or output=DIR.
 
 strict=true exits with 1 when claims, arrays or statuses differ, or a run has no partner.
 """
+PLACES, FIELDS = studies(), ("strict", "output")
+VALUES = {"strict": ("true", "false")}
 KINDS = {
     "equal": "equal",
     "rounding": "equal to rounding",
@@ -37,7 +39,7 @@ KINDS = {
 
 def main(words: Sequence[str]) -> int:
     """Compare and print; the exit code says whether they differ only where that is asked for."""
-    given = read("compare", words, places=(2, 2), what="A B", fields=("strict", "output"))
+    given = read("compare", words, places=(2, 2), what="A B", fields=FIELDS)
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE

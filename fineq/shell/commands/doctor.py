@@ -23,13 +23,14 @@ usage: fineq doctor [output=DIR]
 Versions, devices, precision, memory, the cache of compiled programs and the disk of ./outputs, or
 output=DIR; and a computation, to see that it works. Exit code 0 when it does, 2 or 4 when not.
 """
+FIELDS = ("output",)
 NAME = 13  # columns
 NEEDED = 2**30  # bytes of disk below which a run may not fit
 
 
 def main(words: Sequence[str]) -> int:
     """Print what there is; a fault ends it with its sentence."""
-    given = read("doctor", words, fields=("output",))
+    given = read("doctor", words, fields=FIELDS)
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE

@@ -12,11 +12,18 @@ from fineq.errors import InputError
 from fineq.runs.data import DamagedError
 from fineq.runs.folders import CONFIG, FoundRun, find, read_config, words_of
 from fineq.runs.summary import NAME, read_summary
+from fineq.shell.experiments import listed
+from fineq.studies.area import AREAS
 
 OUTPUT = "outputs"
 SHOWN = 8  # digits of a hash
 _DIGITS = re.compile(r"[0-9a-f]{4,12}")
 _STUDY = re.compile(r"\w+/\w+", re.ASCII)
+
+
+def studies() -> tuple[str, ...]:
+    """The names of all studies, as `fineq list` has them."""
+    return tuple(one.name for area in AREAS for one in listed(area)[1])
 
 
 @dataclass(frozen=True)

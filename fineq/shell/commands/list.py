@@ -19,12 +19,13 @@ The studies of all areas, or of some: the name that fineq run takes, minutes, an
 Minutes are those of its newest run at the default size (profile=quick) below ./outputs, or
 output=DIR; where there is none, as measured once, of processor time. profile=smoke takes seconds.
 """
+PLACES, FIELDS = AREAS, ("output",)
 INDENT, GAP = 2, 2
 
 
 def main(words: Sequence[str]) -> int:
     """Print the list."""
-    given = read("list", words, places=(0, len(AREAS)), what="AREA", fields=("output",))
+    given = read("list", words, places=(0, len(AREAS)), what="AREA", fields=FIELDS)
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fineq.errors import EXIT_DONE, InputError
 from fineq.runs.drawing import redraw
-from fineq.shell.commands.found import OUTPUT, named
+from fineq.shell.commands.found import OUTPUT, named, studies
 from fineq.shell.commands.words import read
 from fineq.shell.console import make_console, shortest
 
@@ -15,6 +15,8 @@ Draws a run's figures again, from its data alone: in its own folder, or in to=DI
 style over the house's: one of matplotlib's by name (style=dark_background) or a file of settings.
 RUN is its folder, the first digits of its hash, or AREA/STUDY for the newest run of that.
 """
+PLACES = studies()
+VALUES = {"overwrite": ("true", "false")}
 FIELDS = ("to", "style", "overwrite", "output")
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from fineq.errors import EXIT_DONE
+from fineq.settings.config import PROFILES, RunConfig
+from fineq.settings.fields import leaves
 from fineq.shell.reproduce import main as reproduce
+from fineq.studies.area import AREAS
 
 USAGE = """\
 usage: fineq reproduce [AREA ...] [field=value ...]
@@ -15,6 +18,9 @@ again. Settings go to every study:
   fineq reproduce                                forty minutes on 2 cores
   fineq reproduce nlqr pift profile=smoke        minutes
 """
+PLACES = AREAS
+FIELDS = tuple(leaf.path for leaf in leaves(RunConfig()))
+VALUES = {"profile": PROFILES}
 
 
 def main(words: Sequence[str]) -> int:

@@ -6,12 +6,13 @@ from typing import Any
 
 from fineq.errors import EXIT_DONE, InputError
 from fineq.runs.summary import STATUSES
-from fineq.settings.fields import flatten
-from fineq.shell.commands.found import OUTPUT, SHOWN, Entry, entries, of_study
+from fineq.settings.fields import flatten, leaves
+from fineq.shell.commands.found import OUTPUT, SHOWN, Entry, entries, of_study, studies
 from fineq.shell.commands.list import terminal_width
 from fineq.shell.commands.words import read
 from fineq.studies.area import AREAS, area_of
 
+STATES = (*STATUSES, "older", "unfinished", "damaged")
 USAGE = """\
 usage: fineq runs [output=DIR] [filter=value ...]
 
@@ -22,14 +23,21 @@ and below it what was said of it beside the defaults.
 filters: area=nlqr, study=landscape or study=nlqr/landscape, name=, and any field, such as seeds=16
 or system.lipschitz=0.3; status= is one of
   {statuses}
-""".format(statuses=", ".join((*STATUSES, "older", "unfinished", "damaged")))
-STATES = (*STATUSES, "older", "unfinished", "damaged")
+""".format(statuses=", ".join(STATES))
 FILTERS = ("area", "study", "status", "name")
+# Of all areas; known before anything is asked, for completion.
+_LEAVES = [leaf.path for area in AREAS for leaf in leaves(area_of(area).config_type())]
+FIELDS = tuple(dict.fromkeys(("output", *FILTERS, *_LEAVES)))
+VALUES = {
+    "area": AREAS,
+    "status": STATES,
+    "study": studies(),
+}
 
 
 def main(words: Sequence[str]) -> int:
     """Print the index."""
-    given = read("runs", words, fields=("output", *FILTERS, *fields()))
+    given = read("runs", words, fields=FIELDS)
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE
@@ -44,13 +52,6 @@ def main(words: Sequence[str]) -> int:
     else:
         print(f"no runs in {output} yet; fineq run nlqr/demo makes one")
     return EXIT_DONE
-
-
-def fields() -> set[str]:
-    """The fields of all areas."""
-    from fineq.settings.fields import leaves
-
-    return {leaf.path for area in AREAS for leaf in leaves(area_of(area).config_type())}
 
 
 def filtered(found: Sequence[Entry], filters: Mapping[str, str]) -> list[Entry]:

@@ -8,7 +8,7 @@ from typing import Any
 from fineq.errors import EXIT_DONE
 from fineq.runs.folders import command_of, files_of
 from fineq.runs.summary import is_older, read_summary
-from fineq.shell.commands.found import OUTPUT, entries, named, of_study
+from fineq.shell.commands.found import OUTPUT, entries, named, of_study, studies
 from fineq.shell.commands.words import read
 from fineq.shell.console import Console, make_console, shortest
 from fineq.table import NOTHING
@@ -21,11 +21,12 @@ A run's claims, rates and notes, the command that asks for it again, and the pat
 and data. RUN is its folder or the first digits of its hash (fineq runs has them); of a study its
 newest run below ./outputs, or output=DIR, is shown.
 """
+PLACES, FIELDS = studies(), ("output",)
 
 
 def main(words: Sequence[str]) -> int:
     """Print the run."""
-    given = read("show", words, places=(1, 1), fields=("output",))
+    given = read("show", words, places=(1, 1), fields=FIELDS)
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE
