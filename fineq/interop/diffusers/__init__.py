@@ -13,6 +13,7 @@ from fineq.interop.diffusers.config import Config, config_of
 from fineq.interop.diffusers.folder import (
     Pretrained,
     adapters_bytes,
+    is_theirs,
     load,
     load_adapters,
     save_merged,
@@ -26,6 +27,7 @@ __all__ = [
     "UNet2D",
     "adapters_bytes",
     "config_of",
+    "is_theirs",
     "load",
     "load_adapters",
     "save_merged",

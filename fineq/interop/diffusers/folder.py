@@ -31,6 +31,11 @@ TEXTS = {"format": "pt"}  # what diffusers asks of a file of tensors
 ADAPTERS = "adapters.safetensors"
 
 
+def is_theirs(denoiser: Denoiser) -> bool:
+    """Whether a model's network is one of diffusers."""
+    return isinstance(denoiser.module, UNet2D)
+
+
 class Pretrained(NamedTuple):
     """A model and what else is in its folder.
 
@@ -63,7 +68,7 @@ def load(folder: str | Path, num_steps: int | None = 50, dtype: Any = jnp.float3
             not have, weights as a pickle, which is not opened, tensors that are missing, too many
             or misshapen, and a damaged file.
     """
-    places = places_of(folder)
+    places, dtype = places_of(folder), jnp.dtype(dtype)
     if places is None:
         raise InputError(f"{folder} has no {CONFIG} of a diffusers model")
     check_weights(places)
@@ -121,9 +126,11 @@ def weights_bytes(denoiser: Denoiser) -> bytes:
     return save(to_tensors(denoiser.variables), TEXTS)
 
 
-def adapters_bytes(adapters: Adapters, base: Denoiser) -> bytes:
-    """The content of a file of adapters of a model."""
-    return save(adapters_to_tensors(adapters, base.variables), TEXTS)
+def adapters_bytes(
+    adapters: Adapters, base: Denoiser, texts: Mapping[str, str] | None = None
+) -> bytes:
+    """The content of a file of adapters of a model, and what else it says."""
+    return save(adapters_to_tensors(adapters, base.variables), {**TEXTS, **(texts or {})})
 
 
 def load_adapters(path: str | Path, base: Denoiser) -> Adapters:

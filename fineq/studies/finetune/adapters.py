@@ -19,12 +19,13 @@ from safetensors.numpy import save
 
 from fineq.errors import InputError
 from fineq.finetune import Adapters, adapted, make_adapters
+from fineq.interop import diffusers
+from fineq.interop.tensors import check_tensors
 from fineq.studies import common
 from fineq.studies.finetune.common import Study
 from fineq.studies.finetune.model import (
     ABOUT,
     Model,
-    check_tensors,
     described,
     flat,
     shapes_of,
@@ -59,7 +60,10 @@ def kept(study: Study, adapters: Any, lost: np.ndarray) -> dict[str, bytes]:
 def adapters_bytes(adapters: Adapters, base: Model, of: Mapping[str, Any]) -> bytes:
     """The content of a file of adapters; `of` says in words and numbers how they were trained."""
     about = {"kind": KIND, "base": digest(base), "of": dict(of)}
-    return save(flat(adapters), {ABOUT: json.dumps(about, sort_keys=True)})
+    texts = {ABOUT: json.dumps(about, sort_keys=True)}
+    if diffusers.is_theirs(base.denoiser):
+        return diffusers.adapters_bytes(adapters, base.denoiser, texts)
+    return save(flat(adapters), texts)
 
 
 def load_adapters(path: Path, base: Model) -> Adapters:
@@ -72,6 +76,10 @@ def load_adapters(path: Path, base: Model) -> Adapters:
     tensors, about = described(path, "a file of adapters")
     if about.get("kind") != KIND:
         raise InputError(f"{path} is not a file of adapters")
+    if about.get("base") != digest(base):
+        raise InputError(f"{path} holds adapters of another base model")
+    if diffusers.is_theirs(base.denoiser):
+        return diffusers.load_adapters(path, base.denoiser)
     ranks = [x.shape[0] for name, x in tensors.items() if name.endswith("/A") and x.ndim == 2]
     variables = base.denoiser.variables
     try:
@@ -83,8 +91,6 @@ def load_adapters(path: Path, base: Model) -> Adapters:
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if about.get("base") != digest(base):
-        raise InputError(f"{path} holds adapters of another base model")
     dtype = base.denoiser.schedule.sigmas.dtype
     found: Adapters = {layer: {} for layer in wanted}
     for name, x in tensors.items():

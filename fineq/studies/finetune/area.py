@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+from fineq.interop.places import check_weights, is_diffusers, places_of
 from fineq.settings.effects import settle
 from fineq.studies.area import Area, Needed
 from fineq.studies.finetune import STUDIES
@@ -17,13 +18,33 @@ MODEL = "model.safetensors"  # in the folder of a pretrain run
 def files(config: FinetuneConfig) -> dict[str, Path]:
     """Field to the file it names, whose content changes the results."""
     found = {}
-    if config.base is None and config.data.name == "images":
+    if is_read(config) and config.data.name == "images":
         path = config.data.path
         folder = path is not None and Path(path).is_dir()
         found["data.path"] = Path(str(path)) if folder else regular_file("data.path", path)
     if config.base is not None:
-        found["base"] = base_file(config.base)
+        found |= base_files(config.base)
     return found
+
+
+def is_read(config: FinetuneConfig) -> bool:
+    """Whether the data are those of the configuration, and not those that come with a model."""
+    return config.base is None or is_diffusers(config.base)
+
+
+def base_files(base: str) -> dict[str, Path]:
+    """The files of a base model; those that go with its weights under names of their own.
+
+    Raises:
+        InputError: as `base_file`, and for weights of a diffusers model that are no safetensors.
+    """
+    theirs = places_of(base)
+    if theirs is None:
+        return {"base": base_file(base)}
+    check_weights(theirs)
+    beside = {"base_config": theirs.config, "base_chain": theirs.chain}
+    found = {"base": theirs.weights, **{k: place for k, place in beside.items() if place}}
+    return {k: regular_file("base", str(theirs.folder / place)) for k, place in found.items()}
 
 
 def base_file(base: str) -> Path:

@@ -42,7 +42,7 @@ class DataConfig:
 class ChainConfig:
     """The chain of the diffusion model."""
 
-    num_steps: int = count(50, "steps T", minimum=2)
+    num_steps: int = count(50, "steps T; of those that a diffusers model was trained on", minimum=2)
     first: float = number(0.1, "noise rate at the data", above=0.0)
     last: float = number(20.0, "noise rate at the noise", above=0.0)
 
@@ -131,8 +131,8 @@ class FinetuneConfig(RunConfig):
     study: str = choice("beta", "name of the study", tuple(STUDIES))
     base: str | None = text(
         None,
-        "what is fine-tuned: folder of a pretrain run, or a file model*.safetensors of any run; "
-        "null: a pretrain run, made when there is none",
+        "what is fine-tuned: folder of a pretrain run, a file model*.safetensors of any run, or "
+        "folder of a diffusers UNet2DModel; null: a pretrain run, made when there is none",
     )
     betas: list = numbers([0.03, 0.1, 0.3, 1.0, 3.0], "prices that are compared", above=0.0)
     data: DataConfig = group(DataConfig, "what the base model is trained on")

@@ -1,13 +1,16 @@
 """Which fields each study of fine-tuning networks reads, and under which choices."""
 
-from fineq.settings.effects import but, effect
+from fineq.interop.places import is_diffusers
+from fineq.settings.effects import Need, but, effect
 
 TUNED = but("pretrain")
+THEIRS = Need(is_diffusers, "{}=FOLDER of a diffusers model")
 
 EFFECTS = (
     effect("base", {"study": TUNED}),
     # What the model is comes with it.
-    effect("data.* chain.* network.* pretrain.*", {"study": "pretrain"}, {"base": None}),
+    effect("data.* chain.num_steps", {"study": "pretrain"}, {"base": None}, {"base": THEIRS}),
+    effect("chain.first chain.last network.* pretrain.*", {"study": "pretrain"}, {"base": None}),
     effect("data.path data.pool", {"data.name": "images"}),
     effect("data.num data.d data.spread data.size", {"data.name": "mixture"}),
     effect("data.holdout", {"data.name": but("mixture")}),

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fineq.errors import InputError
 from fineq.studies import inputs
-from fineq.studies.finetune.area import base_file
+from fineq.studies.finetune.area import base_file, is_read
 from fineq.studies.finetune.config import FinetuneConfig
 
 if TYPE_CHECKING:
@@ -38,10 +39,37 @@ def load(config: FinetuneConfig) -> inputs.Loaded:
     if config.base is None:
         data = load_data(config.data)
         return inputs.Loaded(Given(data), {"data": data.words})
-    base = from_file(base_file(config.base), config.precision)
-    with inputs.named("the data that base was trained on"):
+    if is_read(config):
+        base, words = _theirs(config, config.base)
+    else:
+        base, words = from_file(base_file(config.base), config.precision), {}
+    with inputs.named("" if words else "the data that base was trained on"):
         data = load_data(base.data)
+    if words:
+        _check_shape(base, data)
     function = None
     if config.reward.name == "python":
         function = inputs.load_function("reward.target", str(config.reward.target))
-    return inputs.Loaded(Given(data, base, function), {"data": data.words})
+    return inputs.Loaded(Given(data, base, function), {**words, "data": data.words})
+
+
+def _theirs(config: FinetuneConfig, base: str) -> "tuple[Model, dict[str, str]]":
+    """A diffusers model, beside the data that rewards and judges learn from."""
+    from fineq.interop import diffusers
+    from fineq.studies.finetune.model import Model
+
+    with inputs.named(f"base={base}"):
+        found = diffusers.load(base, config.chain.num_steps, config.precision)
+    return Model(found.denoiser, config.data), {"base": found.words}
+
+
+def _check_shape(base: "Model", data: "Data") -> None:
+    made = base.denoiser.module.config.shape  # type: ignore[attr-defined]
+    if data.shape != made:
+        given = "no images" if data.shape is None else "images of {} x {} x {}".format(*data.shape)
+        raise InputError(
+            "data.name must be of images of {} x {} x {}, which base makes, but these are ".format(
+                *made
+            )
+            + given
+        )

@@ -21,13 +21,14 @@ from fineq.ddpm import make_schedule
 from fineq.ddpm.denoiser import Denoiser, make_denoiser
 from fineq.ddpm.networks import MLP, UNet
 from fineq.errors import InputError, in_a_line
+from fineq.interop import diffusers
+from fineq.interop.tensors import check_tensors
 from fineq.studies.finetune.config import DataConfig
 from fineq.studies.inputs.tensors import load_tensors
 
 NETWORKS: dict[str, type[nn.Module]] = {"mlp": MLP, "unet": UNet}
 ALPHAS = "alphas"
 ABOUT = "fineq"  # the text of a file that says what it holds
-SHOWN = 4  # tensors that a sentence names
 OF_FLAX = ("parent", "name", "dtype")
 
 
@@ -44,8 +45,10 @@ class Model(NamedTuple):
 
 
 def to_bytes(model: Model) -> bytes:
-    """The content of a model's file."""
+    """The content of a model's file; of a diffusers model under its own tensor names."""
     denoiser = model.denoiser
+    if diffusers.is_theirs(denoiser):
+        return diffusers.weights_bytes(denoiser)
     tensors = flat(denoiser.variables)
     tensors[ALPHAS] = np.asarray(denoiser.schedule.alphas)[::-1].copy()
     name = next(k for k, kind in NETWORKS.items() if type(denoiser.module) is kind)
@@ -120,40 +123,10 @@ def _built(about: dict[str, Any], tensors: dict[str, np.ndarray]) -> Model:
     return Model(denoiser, DataConfig(**about["data"]))
 
 
-def check_tensors(
-    wanted: dict[str, tuple[int, ...]], given: dict[str, np.ndarray], sentence: str
-) -> None:
-    """Refuse other tensors than are wanted, all in one sentence that begins as is said.
-
-    Raises:
-        InputError: naming those that are missing, too many, of another shape, or not finite.
-    """
-    wrong = {
-        "lacks": sorted(wanted.keys() - given.keys()),
-        "has besides": sorted(given.keys() - wanted.keys()),
-        "has in another shape": sorted(
-            f"{k} {given[k].shape} for {wanted[k]}"
-            for k in wanted.keys() & given.keys()
-            if wanted[k] != given[k].shape
-        ),
-        "has numbers that are not finite in": sorted(
-            k for k, x in given.items() if not np.isfinite(x).all()
-        ),
-    }
-    said = [f"{verb} {_few(names)}" for verb, names in wrong.items() if names]
-    if said:
-        raise InputError(f"{sentence} " + ", ".join(said))
-
-
 def shapes_of(variables: Any) -> dict[str, tuple[int, ...]]:
     """Shapes of a tree of tensors, by the names that they have in a file."""
     named: dict[str, Any] = flatten_dict(variables, sep="/")
     return {name: leaf.shape for name, leaf in named.items()}
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def flat(variables: Any) -> dict[str, np.ndarray]:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fineq.errors import InputError, in_a_line
+from fineq.errors import InputError
+from fineq.interop.places import PICKLES
 from fineq.studies.inputs.files import regular_file
 
 SUFFIX = ".safetensors"
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")  # run code when they are read
 
 
 class Tensors(NamedTuple):
@@ -37,18 +37,9 @@ def load_tensors(path: Path, what: str) -> Tensors:
     """Read a file that should hold `what`, for example `a model`.
 
     Raises:
-        InputError: for a file that is none, is cut off or whose header lies, and numbers that
-            numpy does not have.
+        InputError: as `fineq.interop.tensors.read_tensors`.
     """
-    from safetensors import SafetensorError, safe_open
+    from fineq.interop.tensors import read_tensors  # here, for it loads JAX
 
-    try:
-        with safe_open(path, framework="numpy") as file:
-            texts = dict(file.metadata() or {})
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    # TypeError and AttributeError: of kinds of numbers that numpy has not.
-    except (SafetensorError, AttributeError, OSError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is not {what}, or damaged ({in_a_line(error)})") from None
-    if bad := [name for name, x in arrays.items() if not np.issubdtype(x.dtype, np.floating)]:
-        raise InputError(f"{path} is not {what}: {bad[0]} holds {arrays[bad[0]].dtype}")
-    return Tensors(arrays, texts)
+    found = read_tensors(path, what)
+    return Tensors({name: np.asarray(x) for name, x in found.arrays.items()}, found.texts)

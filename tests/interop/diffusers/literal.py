@@ -126,6 +126,7 @@ def unet(p, o: dict[str, Any], t, x):
     return conv(p, "conv_out", x, o["out_channels"])
 
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 USUAL = {
     "_class_name": "UNet2DModel",
     "sample_size": 4,
@@ -179,13 +180,13 @@ def shape(o):
     return (o["in_channels"], *(size if isinstance(size, list) else (size, size)))
 
 
-def written(folder, name="attention", seed=0, chain=None):
+def written(folder, name="attention", seed=0, chain=None, **options):
     """A folder of the model with the options of that name, its options and its tensors."""
-    o, p = {**USUAL, **OPTIONS[name]}, Drawn(seed)
+    o, p = {**USUAL, **OPTIONS[name], **options}, Drawn(seed)
     unet(p, o, np.array([3.0]), np.zeros((1, *shape(o))))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(o))
-    save_file(p.tensors, folder / "diffusion_pytorch_model.safetensors")
+    save_file(p.tensors, folder / WEIGHTS)
     if chain is not None:
         (folder / "scheduler_config.json").write_text(json.dumps(chain))
     return o, p

@@ -11,9 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from fineq.errors import InputError
 from fineq.interop.diffusers import load, load_adapters, save_merged
-from tests.interop.diffusers.literal import written
-
-WEIGHTS = "diffusion_pytorch_model.safetensors"
+from tests.interop.diffusers.literal import WEIGHTS, written
 
 
 @pytest.fixture

@@ -34,8 +34,6 @@ DAMAGED = {
     "a negative shape": lying(shape=(-2,)),
     "tensors over each other": lying(y={"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}),
     "an unknown kind": lying(dtype="Q7"),
-    "a kind that numpy has not": lying(dtype="BF16", offsets=(0, 4), length=4),
-    "another such kind": lying(dtype="F8_E4M3", offsets=(0, 2), length=2),
     "whole numbers": lying(dtype="I32"),
     "a header beyond the file": struct.pack("<Q", 2**40) + b"{}",
     "no header": struct.pack("<Q", 5) + b"xxxxx",
