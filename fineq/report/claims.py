@@ -179,10 +179,10 @@ def _measured(row: Row) -> Markup:
     cells = (
         ("Claim", about, row.id),
         ("Paper", source_words(row.source), row.source),
-        ("Measured", [element("b", value), _small(rest)], row.value),
+        ("Measured", [element("b", value), _small(rest)], _ordered(row.value)),
         ("Theory", [said(allowed), _small(formula)], None),
         ("Verdict", [badge(row.verdict, row.verdict), _small([row.reason])], order),
-        ("Run", _run_words(row.run), row.run and row.run.seconds),
+        ("Run", _run_words(row.run), _ordered(row.run and row.run.seconds)),
     )
     data = {
         "data_claim": row.id,
@@ -191,6 +191,11 @@ def _measured(row: Row) -> Markup:
         "data_verdict": row.verdict,
     }
     return _row(row.key, cells, **data)
+
+
+def _ordered(value: float | None) -> float | str:
+    """What sorts a number: one that is not there comes last."""
+    return "" if value is None else value
 
 
 def _small(lines: Iterable[str]) -> Markup:

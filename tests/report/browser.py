@@ -5,14 +5,22 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-# The protocol reads from descriptor 3 and writes to 4: a shell puts ours there.
-_START = 'exec "$0" "$@" 3<&{0} 4>&{1}'
+# The protocol reads from descriptor 3 and writes to 4: ours are put there, whatever lies there.
+_START = """
+import fcntl, os, sys
+ours = [fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1:3]]
+for place, descriptor in zip((3, 4), ours):
+    os.dup2(descriptor, place)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowRight": 39}
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"),
@@ -27,7 +35,7 @@ class Browser:
         self._replies, writes = os.pipe()
         words = [CHROMIUM, "--remote-debugging-pipe", f"--user-data-dir={profile}", *_FLAGS]
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _START.format(reads, writes), *words],
+            [sys.executable, "-S", "-c", _START, str(reads), str(writes), *words],
             pass_fds=(reads, writes),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -94,8 +102,9 @@ class Browser:
     def press(self, key: str) -> None:
         """Press a key where the focus is."""
         text = {"text": key} if len(key) == 1 else {"text": "\r"} if key == "Enter" else {}
+        about = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS.get(key, 0), **text}
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, **text)
+            self.call("Input.dispatchKeyEvent", type=kind, **about)
 
     def size(self, width: int, height: int, dark: bool = False) -> None:
         """Show the page in a window of this size, to a system of this theme."""
