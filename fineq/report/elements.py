@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 # Elements without an end; names of elements and attributes are ours, never a run's.
-_VOID = ("meta", "input", "br")
+_VOID = ("meta", "input", "br", "img")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9:-]*")
 # Letters that show nothing, end a file or turn the direction of the text after them.
 _HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -52,7 +52,7 @@ class SavedRate(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class LoadedRun:
-    """A run read from its folder; `repr` says in a few lines what it holds.
+    """A run read from its folder; `repr` says in a few lines what it holds, a notebook shows it.
 
     Attributes:
         path: the folder.
@@ -80,6 +80,12 @@ class LoadedRun:
                 f" path    {self.path}>",
             )
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: claims, notes and figures."""
+        from fineq.report.notebook import html
+
+        return html(self)
 
     @property
     def study(self) -> str:
