@@ -21,12 +21,20 @@ from fineq.sweep.blocks import example_of
 from fineq.sweep.program import shapes_of
 from fineq.sweep.stages import Stages
 
-# Where every field is read, for its help or to check it.
-EVERYWHERE = ("fields.py", "config.py", "effects.py", "reads.py", "compose.py")
+# Where every field is read, for its help, to check it or to copy it.
+EVERYWHERE = ("dataclasses.py", "fields.py", "config.py", "effects.py", "reads.py", "compose.py")
 
 
 # Read where a study is set up, before it runs; `covariances` stand beside `means`.
-BEFORE = {"base", "system.source", "target.name", "target.d", "data.covariances", "setting"}
+BEFORE = {
+    "base",
+    "data.holdout",
+    "system.source",
+    "target.name",
+    "target.d",
+    "data.covariances",
+    "setting",
+}
 BEFORE |= {field.name for field in dataclasses.fields(RunConfig)}
 # Of kernel_limit it only says which widths are allowed.
 BEFORE |= {"network.start", *(f"system.{name}" for name in "ABCQR")}
@@ -40,11 +48,10 @@ HARMLESS = {
     "system.n": {"exact_recovery"},
     "system.p": {"exact_recovery"},
     "data.constant": {"inputs"},
-    "data.num": {"inputs", "generalisation", "assumptions", "pretrain"},
-    # Kept with a model, whatever its data are; and those of a model that is given.
-    **{key: {"pretrain"} for key in ("data.path", "data.pool", "data.size")},
-    **{key: {"pretrain", "mixture"} for key in ("data.d", "data.spread")},
+    "data.num": {"inputs", "generalisation", "assumptions"},
+    **{key: {"mixture"} for key in ("data.d", "data.spread", "data.size")},
     "data.name": {"beta", "mixture"},
+    "data.path": {"pretrain"},
     "data.num_test": {"kernel_limit"},
     "data.weight": {"kernel_limit"},
     "descent.step": {"kernel_limit", "assumptions"},
@@ -171,5 +178,7 @@ def assert_reads(area: Area, config: Any, read: set[str]) -> None:
     values = {leaf.path: leaf.value for leaf in leaves(config)}
     known = values | {f"sweep.{path}": axis for path, axis in flatten(config.sweep).items()}
     idle = {path for path in values if unread(path, area.effects, known) is not None}
-    assert values.keys() - idle - read - BEFORE == set()
-    assert {path for path in idle & read if config.study not in HARMLESS.get(path, ())} == set()
+    missed = values.keys() - idle - read - BEFORE
+    assert missed == set(), f"{config.study} does not read {sorted(missed)}"
+    needless = {path for path in idle & read if config.study not in HARMLESS.get(path, ())}
+    assert needless == set(), f"{config.study} reads {sorted(needless)}, which have no effect on it"

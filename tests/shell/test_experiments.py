@@ -11,7 +11,7 @@ from fineq.shell.options import help_text, listing
 from fineq.shell.places import CONFIGS
 from fineq.studies.area import AREAS, area_of
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+ROOT = Path(__file__).parents[2]
 each_area = pytest.mark.parametrize("area", [area_of(name) for name in AREAS], ids=AREAS)
 
 
@@ -42,7 +42,8 @@ def test_all_but_demonstrations_are_reproduced_in_every_setting(area):
 
 
 @each_area
-def test_the_readme_has_a_row_for_every_experiment_that_is_reproduced(area):
-    section = README.partition(f"experiment={area.name}/<study>`")[2].partition("\n### ")[0]
-    rows = set(re.findall(r"^\| `(\w+)`", section, re.M))
+@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
+def test_pages_of_results_have_a_row_for_every_experiment_that_is_reproduced(area, page):
+    section = (ROOT / page).read_text().partition(f"`fineq run {area.name}/<study>`")[2]
+    rows = set(re.findall(r"^\| `(\w+)`", section.partition("\n##")[0], re.M))
     assert rows == {words[0].partition("/")[2] for words in reproduced(area)}

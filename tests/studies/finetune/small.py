@@ -12,12 +12,15 @@ from fineq.studies.finetune.area import AREA
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.sweep.stages import Stages
 
-BASE = "pretrain.num_steps=40 network.width=16 network.depth=1 chain.num_steps=6"
+NETWORK = "network.width=16 network.depth=1 chain.num_steps=6"
+BASE = f"pretrain.num_steps=40 {NETWORK}"
 TINY = {
     "pretrain": f"{BASE} seeds=2",
     "beta": f"{BASE} seeds=2 betas=[1.0,3.0] tuning.num_steps=3 tuning.num_paths=4 "
     "truth.num_paths=256 truth.num_curvatures=1",
-    "mixture": f"{BASE} seeds=2 tuning.num_steps=4 truth.num_paths=256 truth.num_points=121",
+    # Long enough that its base model stays where the grid is.
+    "mixture": f"pretrain.num_steps=400 {NETWORK} seeds=2 tuning.num_steps=4 "
+    "truth.num_paths=256 truth.num_points=121",
 }
 
 
