@@ -18,8 +18,8 @@ PACKAGE = "fineq"
 # Sources from which figures are drawn, and those that only speak to a person. No number depends on
 # them: nothing that computes imports them.
 DRAWING = ("fineq/plot/", "fineq/runs/drawing.py")
-_SPEAKING = ("command", "console", "streams", "terminal", "options", "reproduce", "sentences")
-_SPEAKING += ("stop",)
+_SPEAKING = ("command", "completion", "console", "course", "foresee", "options", "past")
+_SPEAKING += ("reproduce", "sentences", "stop", "streams", "terminal")
 SPEAKING = (
     *("fineq/table.py", "fineq/report/", "fineq/shell/commands/"),
     *(f"fineq/shell/{name}.py" for name in _SPEAKING),

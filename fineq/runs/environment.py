@@ -21,7 +21,10 @@ _LIBRARIES += ("xarray", "h5netcdf", "h5py", "matplotlib")
 
 
 def environment(
-    precision: str, identity: Identity, blocks: Mapping[str, int] | None = None
+    precision: str,
+    identity: Identity,
+    blocks: Mapping[str, int] | None = None,
+    seconds: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Return what a reader needs to judge or repeat the numbers.
 
@@ -29,10 +32,12 @@ def environment(
         precision: for example `float64`.
         identity: of the run.
         blocks: members computed at once, by stage.
+        seconds: that each stage took, in order.
 
     Returns:
         `versions`, `commit` (None outside a repository; `-dirty` when files differ), `platform`,
-        `devices` (kind to count), `blocks`, `machine`, `precision`, `switches` (of JAX, by name),
+        `devices` (kind to count), `blocks`, `stages` (name to seconds), `machine`, `precision`,
+        `switches` (of JAX, by name),
         `flags` of the environment that change numbers, `peak_memory_mib` of this process so far.
 
     """
@@ -44,6 +49,7 @@ def environment(
         "platform": identity.platform,
         "devices": dict(Counter(device.device_kind for device in jax.devices())),
         "blocks": dict(blocks or {}),
+        "stages": dict(seconds or {}),
         "machine": f"{platform.system()} {platform.machine()}",
         "precision": precision,
         "switches": switches.state(),

@@ -229,6 +229,7 @@ class Run:
         timing: Mapping[str, float],
         precision: str,
         blocks: Mapping[str, int] | None = None,
+        seconds: Mapping[str, float] | None = None,
     ) -> None:
         """Write data, figures and, last, the summary; drop the checkpoints of a finished run.
 
@@ -239,6 +240,7 @@ class Run:
             timing: seconds by phase, `compile` and `run`.
             precision: for example `float64`.
             blocks: members computed at once, by stage.
+            seconds: that each stage took, in order.
 
         Raises:
             ResourceError: when the disk is full; the run then stays as resumable as it was.
@@ -251,7 +253,7 @@ class Run:
         for name, content in result.files.items():
             files[name] = write_atomic(self.path / name, content)
         drawn = write_figures(self.path, dataset)
-        about = environment(precision, self.identity, blocks)
+        about = environment(precision, self.identity, blocks, seconds)
         self._write_summary(result, timing, about, {**files, **drawn.files}, drawn.failed)
         if result.status in summaries.FINISHED:
             self._clear()

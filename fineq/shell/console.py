@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fineq.shell.course import Course, duration
 from fineq.shell.reading import Reading, Report, read
 from fineq.shell.streams import Lasting, readable
 from fineq.table import NARROW, NOTHING, Row, rows_of
@@ -48,14 +49,22 @@ class Console:
             self._rich.show_cursor(True)
 
     @contextmanager
-    def progress(self, metric: str = "") -> Iterator[Callable[[Report], None]]:
-        """Show reports while the block runs; `metric` names the error among the metrics."""
+    def progress(
+        self, metric: str = "", expected: Mapping[str, float] | None = None
+    ) -> Iterator[Callable[[Report], None]]:
+        """Show reports while the block runs.
+
+        Args:
+            metric: names the error among the metrics.
+            expected: seconds that each stage may take, see `fineq.shell.course`.
+        """
+        course = Course(expected)
         if not self.live:
-            yield _Lines(self, metric, self._clock)
+            yield _Lines(self, metric, self._clock, course)
             return
         from fineq.shell.terminal import Bars
 
-        with Bars(self._rich, metric, self._clock) as bars:
+        with Bars(self._rich, metric, self._clock, course) as bars:
             yield bars
 
     def report(self, summary: Mapping[str, Any], files: Sequence[Path]) -> None:
@@ -114,25 +123,34 @@ def _told_width() -> int:
 class _Lines:
     """Plain lines: one when a stage compiles, one now and then, one when it ends."""
 
-    def __init__(self, console: Console, metric: str, clock: Callable[[], float]):
+    def __init__(
+        self, console: Console, metric: str, clock: Callable[[], float], course: Course
+    ) -> None:
+        self._course = course
         self._console = console
         self._metric = metric
         self._clock = clock
         self._last = -math.inf
 
     def __call__(self, report: Report) -> None:
+        reading = read(report, self._metric)
+        label = self._course.label(report.stage)
+        left = self._course.left(report, reading.fraction)
         due = self._clock() - self._last >= SECONDS_BETWEEN_LINES
         if report.phase == "running" and not due:
             return
         self._last = self._clock()
-        self._console.line(_plain_line(report, read(report, self._metric)))
+        parts = [*_parts(report, reading), *([f"{duration(left)} left"] if left > 0 else [])]
+        self._console.line(f"{label}: {', '.join(parts)}")
 
 
-def _plain_line(report: Report, reading: Reading) -> str:
+def _parts(report: Report, reading: Reading) -> Iterator[str]:
     if report.phase == "compiling":
-        return f"{report.stage}: compiling"
-    done = f"{100 * reading.fraction:.0f}%, {report.elapsed:.1f} s"
-    return f"{report.stage}: {done}" + (f", {reading.text()}" if reading.text() else "")
+        yield "compiling"
+        return
+    yield f"{100 * reading.fraction:.0f}%"
+    yield f"{report.elapsed:.1f} s"
+    yield from filter(None, [reading.text()])
 
 
 def claims_table(parts: Sequence[Sequence[Row]], rich: "RichConsole") -> Any:

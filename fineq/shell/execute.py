@@ -18,6 +18,7 @@ from fineq.settings.config import RunConfig
 from fineq.shell.backend import prepare_jax
 from fineq.shell.compose import settings
 from fineq.shell.console import Console, make_console
+from fineq.shell.past import expected_stages
 from fineq.shell.stop import Stop
 from fineq.shell.xla import unfold
 from fineq.studies.area import Area
@@ -160,7 +161,8 @@ def _compute(run: Run, job: Job, study: "Study", loaded: Loaded, console: Consol
     )
     stop = Stop(console, job.farewell)
     abandon = stop.abandon if job.alone else None
-    with console.progress("gap") as progress, interruptible(stop.acknowledge, abandon):
+    expected = expected_stages(job.config.output, job.area.name, settings(job.config))
+    with console.progress("gap", expected) as progress, interruptible(stop.acknowledge, abandon):
         stages.progress = progress
         with memory_errors(job.config.study):
             result = study(job.config, loaded.given, stages)
@@ -168,7 +170,7 @@ def _compute(run: Run, job: Job, study: "Study", loaded: Loaded, console: Consol
         result = dataclasses.replace(result, notes={**read, **result.notes})
         switches.check(job.target or job.config.study)
         timing = {**stages.timing, "total": time.monotonic() - started}
-        run.save(result, timing, job.config.precision, stages.blocks)
+        run.save(result, timing, job.config.precision, stages.blocks, stages.seconds)
 
 
 def _report(run: Run, job: Job, console: Console) -> tuple[int, Path]:

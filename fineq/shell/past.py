@@ -30,6 +30,7 @@ class Past(NamedTuple):
         seconds: that it took, and of these for compiling.
         compiling: likewise.
         mebibytes: the most memory that its process took.
+        stages: seconds of each stage, in order; empty where they were not kept.
     """
 
     hash: str
@@ -39,6 +40,7 @@ class Past(NamedTuple):
     seconds: float
     compiling: float
     mebibytes: float
+    stages: dict[str, float]
 
     @property
     def members(self) -> int:
@@ -82,13 +84,23 @@ def ended(output: Path | str, area: str = "*", study: str = "*") -> list[Past]:
     found = []
     for entry in sorted(map(Entry, find(output, area, study)), key=lambda entry: entry.when):
         summary = entry.summary
-        if summary is None or entry.run.state not in FINISHED or not entry.seconds:
+        if summary is None or entry.run.state not in FINISHED:
             continue
-        about, timing = summary["environment"], summary["timing"]
-        numbers = (entry.seconds, timing.get("compile") or 0.0, about.get("peak_memory_mib") or 0.0)
+        about, timing = summary["environment"], _numbers(summary["timing"])
+        if not timing.get("total"):
+            continue
         where = (counted(entry.config), str(about.get("platform", "")))
-        found.append(Past(entry.run.hash, words_of(summary), *where, *numbers))
+        took = (timing["total"], timing.get("compile", 0.0))
+        peak = _numbers(about).get("peak_memory_mib", 0.0)
+        stages = _numbers(about.get("stages"))
+        found.append(Past(entry.run.hash, words_of(summary), *where, *took, peak, stages))
     return found
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    """Those of plain data that are numbers: another program may have written the rest."""
+    known = values.items() if isinstance(values, dict) else ()
+    return {name: float(value) for name, value in known if isinstance(value, int | float)}
 
 
 def members_of(counted: Mapping[str, Any]) -> dict[str, int]:
@@ -115,3 +127,25 @@ def apart(counted: Mapping[str, Any], one: Past) -> dict[str, Any]:
         and name not in ("seeds", "first_seed", "name")
         and counted.get(name) != one.counted.get(name)
     }
+
+
+def expected_stages(output: Path | str, area: str, config: Mapping[str, Any]) -> dict[str, float]:
+    """The stages of the run on the disk that is most like a configuration, by name and in order.
+
+    Args:
+        output: below which runs are looked for.
+        area: of the study.
+        config: nested plain values.
+
+    Returns:
+        Seconds that each may take: they grow with the members. Empty where there is no such run.
+    """
+    from fineq.runs.compare import counted
+
+    fields = counted(config)
+    known = [one for one in ended(output, area, str(config["study"])) if one.stages]
+    similar = like(fields, None, known)
+    if similar is None:
+        return {}
+    more = math.prod(members_of(fields).values()) / similar.members
+    return {stage: seconds * more for stage, seconds in similar.stages.items()}

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
+from fineq.shell.course import Course, duration
 from fineq.shell.reading import Reading, Report, read
-from fineq.table import NARROW
+
+WIDE = 100  # columns from which a bar has room beside its numbers
 
 
 @dataclass
@@ -23,15 +26,20 @@ class Bars:
     """A context manager that draws reports as bars; call it with each report."""
 
     def __init__(
-        self, console: Console, metric: str = "", clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        metric: str = "",
+        clock: Callable[[], float] = time.monotonic,
+        course: Course | None = None,
     ):
+        self._course = course or Course()
         self._metric = metric
         self._clock = clock
         self._stages: dict[str, _Stage] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
-            *([BarColumn(bar_width=24)] if console.width >= NARROW else []),
-            TextColumn("{task.percentage:>3.0f}%"),
+            *([BarColumn(bar_width=24)] if console.width >= WIDE else []),
+            TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True, min_width=4)),
             TextColumn("{task.fields[numbers]}"),
             TextColumn("{task.fields[left]}", style="dim"),
             console=console,
@@ -57,27 +65,22 @@ class Bars:
 
     def _stage(self, report: Report) -> _Stage:
         if report.stage not in self._stages:
-            task = self._progress.add_task(report.stage, total=1.0, numbers="", left="")
+            label = self._course.label(report.stage)
+            task = self._progress.add_task(label, total=1.0, numbers="", left="")
             self._stages[report.stage] = _Stage(task)
         return self._stages[report.stage]
 
     def _left(self, stage: _Stage, report: Report, reading: Reading) -> str:
-        """Estimate the time left from the pace since the first chunk: compiling is no pace."""
+        """Time left in all stages; else in this one, from its pace since the first chunk."""
+        in_all = self._course.left(report, reading.fraction)
         now = self._clock()
         if report.phase == "finished":
             return f"{report.elapsed:.1f} s"
+        if in_all > 0:
+            return f"{duration(in_all)} left in all"
         if report.phase == "running" and math.isnan(stage.began):
             stage.began, stage.began_at = now, reading.fraction
         gained = reading.fraction - stage.began_at
-        if math.isnan(stage.began) or gained <= 0:
+        if math.isnan(stage.began) or gained <= 0:  # compiling is no pace
             return ""
         return f"{duration((now - stage.began) / gained * (1 - reading.fraction))} left"
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words that a glance understands."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

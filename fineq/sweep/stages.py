@@ -130,6 +130,11 @@ class Stages:
         }
 
     @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds that each stage took, in order, compiling among them."""
+        return {n: cost.compile_seconds + cost.run_seconds for n, cost in self.costs.items()}
+
+    @property
     def blocks(self) -> dict[str, int]:
         """Members at once, by stage."""
         return {name: cost.block_size for name, cost in self.costs.items()}

@@ -12,8 +12,8 @@ from fineq.claims import Measured
 from fineq.confidence import LEVEL
 from fineq.iterate import Event
 from fineq.shell.console import make_console, shortest
+from fineq.shell.course import Course, duration
 from fineq.shell.reading import read
-from fineq.shell.terminal import duration
 from fineq.table import instances_words, measured_words, rows_of, theory_words
 
 ITERATIONS = np.arange(0, 101, 10)
@@ -342,3 +342,55 @@ def test_paths_are_short_below_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert shortest(tmp_path / "a" / "b") == "a/b"
     assert shortest(Path("/elsewhere/b")) == "/elsewhere/b"
+
+
+def staged(stage: str, phase: Any, elapsed: float = 0.0, at: int = 0) -> Event:
+    return event(phase, at=at)._replace(stage=stage, elapsed=elapsed)
+
+
+def test_stages_are_numbered_once_a_run_like_this_is_known():
+    course = Course({"a": 10.0, "b": 30.0})
+    assert [course.label(stage) for stage in ("a", "b", "a", "c")] == [
+        *("[1/2] a", "[2/2] b", "[1/2] a", "[3/3] c")
+    ]
+    assert Course().label("a") == "a"
+
+
+def test_time_left_is_that_of_stages_to_come_at_the_pace_of_those_that_ended():
+    course = Course({"a": 10.0, "b": 30.0, "c": 2.0})
+    assert course.left(staged("a", "compiling"), 0.0) == 42.0
+    assert course.left(staged("a", "running"), 0.5) == 37.0
+    # It took twice as long as was expected, and so will the others.
+    assert course.left(staged("a", "finished", 20.0), 1.0) == 64.0
+    assert course.left(staged("b", "running"), 0.5) == 34.0
+    assert course.left(staged("b", "finished", 60.0), 1.0) == 4.0
+    assert course.left(staged("c", "finished", 4.0), 1.0) == 0.0
+
+
+def test_time_left_is_not_told_of_stages_that_nothing_is_known_of():
+    assert math.isnan(Course().left(staged("a", "running"), 0.5))
+    course = Course({"b": 1.0})
+    assert math.isnan(course.left(staged("a", "finished", 1.0), 1.0))
+    assert math.isnan(course.left(staged("b", "running"), 0.5))
+
+
+def test_plain_lines_say_the_stage_and_the_time_left():
+    stream = io.StringIO()
+    with make_console(stream=stream).progress(expected={"a": 60.0, "b": 90.0}) as show:
+        show(staged("a", "compiling"))
+        show(staged("a", "finished", 60.0, 200)._replace(members_done=1))
+        show(staged("b", "finished", 90.0, 200)._replace(members_done=1))
+    first, second, third = stream.getvalue().splitlines()
+    assert first == "[1/2] a: compiling, 2 min 30 s left"
+    assert second.startswith("[1/2] a: 100%, 60.0 s, error ")
+    assert second.endswith(", 1 min 30 s left")
+    assert third.startswith("[2/2] b: 100%, 90.0 s, ")
+    assert not third.endswith("left")
+
+
+def test_bars_say_the_stage_and_the_time_left(wide):
+    stream = Terminal()
+    with make_console(stream=stream).progress(expected={"a": 60.0, "b": 90.0}) as show:
+        show(staged("a", "compiling"))
+    assert "[1/2] a" in stream.getvalue()
+    assert "2 min 30 s left in all" in stream.getvalue()

@@ -12,7 +12,7 @@ from fineq.shell.execute import Job, identified
 from fineq.shell.experiments import names
 from fineq.shell.foresee import foresee
 from fineq.shell.main import main
-from fineq.shell.past import measured
+from fineq.shell.past import expected_stages, measured
 from fineq.studies.area import AREAS, area_of
 from tests.shell.made import make_run
 
@@ -132,3 +132,19 @@ def test_the_list_has_minutes_of_runs_here_else_those_measured_once(here):
     saved(here, ["experiment=nlqr/lipschitz_sweep", "seeds=3"])
     assert of("nlqr/landscape") == of("nlqr/robustness") == "1.5"
     assert of("nlqr/lipschitz_sweep") != "1.5"
+
+
+def test_the_stages_of_a_run_are_those_of_the_one_that_is_most_like_it(here):
+    def staged(words, stages):
+        path = saved(here, words)
+        summary = summaries.read_summary(path)
+        about = {**summary["environment"], "stages": stages}
+        summaries.write_summary(path, {**summary, "environment": about})
+
+    small = [*WORDS[:1], "seeds=6", WORDS[2]]
+    config = settings(compose(AREA, WORDS))
+    assert expected_stages(here, "nlqr", config) == {}
+    staged([*WORDS, "landscape.num_values=2"], {"other": 1.0})
+    staged(small, {"optima": 5.0, "curvatures": 20.0, "wrong": "x"})
+    # Twice as many members as that run had.
+    assert expected_stages(here, "nlqr", config) == {"optima": 10.0, "curvatures": 40.0}
