@@ -147,7 +147,9 @@ def vector(canvas: Canvas) -> bytes:
     `band:0`, `label:line:0`, `theory:1`; the axes of the first panel are `axes_1`.
     """
     buffer = io.BytesIO()
-    with house_style({"svg.fonttype": "none", "savefig.transparent": True}):
+    # Pictures as sharp as a screen: at the resolution of files they would outweigh all the rest.
+    style = {"svg.fonttype": "none", "savefig.transparent": True, "savefig.dpi": 100}
+    with house_style(style):
         canvas.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 

@@ -116,7 +116,8 @@ def _pictures(begin: str, run: LoadedRun, keys: set[str]) -> Iterator[Picture]:
         names = tuple(_name(run.dataset, choice.dimension) for choice in among)
         try:
             svg = vector(run.dataset, figure)
-            drawing = inline(svg, key, _aloud(figure), marks(figure, among))
+            # Names within a drawing are many: they begin with as little as is its own.
+            drawing = inline(svg, f"f{len(keys)}", _aloud(figure), marks(figure, among))
         except ValueError as error:
             yield Picture(key, figure, None, why=str(error))
         else:

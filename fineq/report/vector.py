@@ -106,6 +106,8 @@ class _Copy:
 
     def _attributes(self, node: ET.Element) -> dict[str, str]:
         known = {name: _rounded(node.get(name, "")) for name in _PLACES if name in node.attrib}
+        if "d" in known:
+            known["d"] = _path(known["d"])
         if known.get("transform", "").startswith("rotate(-0 "):  # matplotlib's way to say: upright
             del known["transform"]
         known |= dict(_styles(node.get("style", "")))
@@ -148,7 +150,18 @@ def _styles(text: str) -> Iterator[tuple[str, str]]:
 
 def _rounded(text: str) -> str:
     short = _FRACTION.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)
-    return re.sub(r"\s+", " ", short).strip()
+    return " ".join(short.split())
+
+
+def _path(text: str) -> str:
+    """A path without what follows from what stands before: points behind M or L have a line."""
+    kept, last = [], ""
+    for word in text.split(" "):
+        if word == "L" and last in ("M", "L"):
+            continue
+        kept.append(word)
+        last = word if word.isalpha() else last
+    return " ".join(kept)
 
 
 def _shown(nodes: list[ET.Element]) -> Iterator[ET.Element]:
