@@ -108,14 +108,15 @@ def badge(verdict: str, words: str, **attributes: Any) -> Markup:
 def badges(counts: Mapping[str, int], **wanted: str) -> Markup:
     """Return how often each verdict was earned; each leads to its rows among those wanted."""
     return apart(
-        badge(
-            verdict,
-            f"{counts[verdict]} {verdict}",
-            href=address(**wanted, verdict=verdict),
-        )
+        badge(verdict, _often(verdict, counts[verdict]), href=address(**wanted, verdict=verdict))
         for verdict in SIGNS
         if counts.get(verdict)
     )
+
+
+def _often(verdict: str, number: int) -> str:
+    """Two hold, one holds."""
+    return f"{number} {verdict if number == 1 else verdict.removesuffix('s')}"
 
 
 def address(**wanted: str) -> str:

@@ -51,7 +51,7 @@ def typeset(text: str) -> Markup:
     if len(parts) % 2 == 0:
         return joined(text)
     try:
-        return joined(_formula(part) if i % 2 else part for i, part in enumerate(parts))
+        return joined(_formula(part) if i % 2 else said(part) for i, part in enumerate(parts))
     except RecursionError:  # braces in braces, beyond all measure
         return joined(text)
 

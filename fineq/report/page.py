@@ -37,11 +37,11 @@ def page(
     found = rows(runs, registered)
     style, script = (_resource(f"page.{suffix}") for suffix in ("css", "js"))
     body = (
-        element("a", "Skip to the claims", href="#claims", class_="skip"),
+        element("a", "Skip to the claims", href="#overview", class_="skip"),
         _header(title, runs, found),
         element(
             "main",
-            element("section", element("h2", "Claims"), _framed(overview(found, registered))),
+            element("section", element("h2", "Claims"), overview(found, registered), id="overview"),
             element("section", _measured(found), id="measured"),
             element("section", without_results(lost)) if lost else None,
             element("section", element("h2", "Studies"), articles(runs, registered), id="studies"),
@@ -86,7 +86,7 @@ def _hash(text: str) -> str:
 def _header(title: str, runs: Sequence[Shown], found: Sequence[Row]) -> Markup:
     counts = Counter(row.verdict for row in found)
     note = count_verdicts([claim.to_dict() for run in runs for claim in run.claims])["note"]
-    links = {"#claims": "Claims", "#measured": "What was measured", "#studies": "Studies"}
+    links = {"#overview": "Claims", "#measured": "What was measured", "#studies": "Studies"}
     nav = element("nav", [element("a", v, href=k) for k, v in links.items()], aria_label="Page")
     theme = element("button", "Theme: system", type="button", id="theme", class_="scripted")
     return element(
@@ -101,15 +101,11 @@ def _runs_words(number: int) -> str:
     return "One run" if number == 1 else f"{number} runs"
 
 
-def _framed(table: Markup) -> Markup:
-    return element("div", table, class_="frame")
-
-
 def _measured(found: Sequence[Row]) -> Markup:
     return joined(
         element("h2", "What was measured"),
         _filters(found),
-        _framed(details(found)),
+        details(found),
         element("p", "No row is left by these filters.", id="none", hidden=True),
     )
 

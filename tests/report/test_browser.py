@@ -275,7 +275,7 @@ def test_the_first_key_skips_to_the_claims(at):
     browser.press("Tab")
     assert browser.run("document.activeElement.className") == "skip"
     browser.press("Enter")
-    browser.wait("location.hash === '#claims'")
+    browser.wait("location.hash === '#overview'")
 
 
 def test_on_paper_there_are_no_controls_and_the_colours_are_light(at):

@@ -58,7 +58,7 @@ def test_a_claim_that_no_run_speaks_of_stands_there_as_not_run(page):
     badges = [link.get("href") for link in overview["claim-nlqr-landscape"].all("a")]
     assert "#claim=nlqr/landscape&verdict=fails" in badges
     # The hostile run's holds too.
-    assert "2 holds" in overview["claim-nlqr-landscape"].text
+    assert "2 hold" in overview["claim-nlqr-landscape"].text
 
 
 def test_verdicts_are_words_and_signs_not_colours_alone(page):
