@@ -46,6 +46,7 @@ COMMANDS = (
     Command(
         "run", "run a study, or find it done: claims in a table, figures as files", shows=False
     ),
+    Command("reproduce", "run every study of all areas, or of some", shows=False),
     Command("show", "claims, rates and figures of a run, or of a study's newest run"),
     Command("runs", "the runs there are: what was asked, status, when, minutes"),
     Command("compare", "what differs between two runs, or two folders of them"),
@@ -54,7 +55,6 @@ COMMANDS = (
     Command("clean", "remove runs, checkpoints or compiled programs, once you agree"),
     Command("doctor", "versions, devices, precision, memory, cache and disk"),
     Command("completion", "a script with which a shell completes all this"),
-    Command("reproduce", "run every study of all areas, or of some", shows=False),
 )
 VERSION = ("--version", "-V")
 ABOUT = (*VERSION, "--help", "-h", "help")

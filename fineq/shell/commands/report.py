@@ -20,11 +20,12 @@ then each run with its figures, which can be enlarged and narrowed down to a val
 command, configuration and versions. The page, DIR/{NAME} or FILE, needs no network and no
 other file. Figures are drawn from the runs' data, about a second each.
 """
+FIELDS = ("to",)
 
 
 def main(words: Sequence[str]) -> int:
     """Write the page and print its path."""
-    given = read("report", words, places=(0, 1), what="DIR", fields=("to",))
+    given = read("report", words, places=(0, 1), what="DIR", fields=FIELDS)
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE

@@ -90,12 +90,13 @@ def nothing_to_lower(view: View) -> str:
 def rates(view: View, words: str = "") -> Iterable[Rate]:
     """The linear rate of the relative suboptimality."""
     gap = view("gap")
+    where = listed(words, view.piece.label)
     yield linear_rate(
         view.values_of("iteration"),
         gap,
         valid=np.isfinite(gap),
         diverged=view("diverged"),
-        quantity=f"relative suboptimality (C − C*)/C* ({words}{view.piece.label})",
+        quantity=f"relative suboptimality (C − C*)/C* ({where})",
     )
 
 

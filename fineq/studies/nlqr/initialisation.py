@@ -48,7 +48,7 @@ def _loops(view: View) -> list[Panel]:
 
 def _rates(view: View) -> Iterable[Rate]:
     return (
-        rate for s in STARTS for rate in descent_tables.rates(view.chosen(start=s), f"from {s}, ")
+        rate for s in STARTS for rate in descent_tables.rates(view.chosen(start=s), f"from {s}")
     )
 
 

@@ -135,7 +135,7 @@ def _loops(view: View) -> list[figures.Panel]:
 
 def _rates(view: View) -> Iterable[Rate]:
     for ell in view.values_of("lipschitz").tolist():
-        yield from descent_tables.rates(view.chosen(lipschitz=ell), f"ℓ = {ell:g}, ")
+        yield from descent_tables.rates(view.chosen(lipschitz=ell), f"ℓ = {ell:g}")
 
 
 DIVERGED = statistics.Share(lambda view: view("diverged"))
