@@ -19,7 +19,7 @@ PYTEST      := $(PYTHON) -m pytest -n 2 --dist worksteal
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce reproduce-nlqr reproduce-pift reproduce-ntk reproduce-finetune demo test test-all lint format bench lock clean
+.PHONY: help setup reproduce reproduce-nlqr reproduce-pift reproduce-ntk reproduce-finetune demo test test-all lint format docs bench lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ format: setup  ## rewrite the sources in the house format
 	@$(PYTHON) -m ruff format .
 	@$(PYTHON) -m ruff check --fix .
 
+docs: setup $(BASE)-docs  ## build the pages of docs/ into site/html, notebooks executed
+	@flags="$$($(PYTHON) -m tests.hasty_flags)" && XLA_FLAGS="$$flags $$XLA_FLAGS" \
+		$(PYTHON) -m sphinx -W --keep-going --quiet docs site/html
+
 bench: setup  ## ratios against named alternatives, printed as one table
 	@$(PYTHON) -m benchmarks
 
@@ -90,8 +94,8 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 lock:  ## resolve requirements.lock, and a lock for each extra beside it, anew (needs uv)
 	@$(LOCK) --extra dev -o requirements.lock
-	@$(LOCK) --extra cuda -c requirements.lock -o requirements-cuda.lock
-	@$(LOCK) --extra peer -c requirements.lock -o requirements-peer.lock
+	@for extra in cuda peer docs; do \
+		$(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit 1; done
 
 clean:  ## remove the environment, caches and outputs
 	@rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache outputs

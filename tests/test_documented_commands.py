@@ -1,6 +1,7 @@
 """What README and docs tell people to type works as it is pasted, in any shell."""
 
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -15,11 +16,21 @@ from benchmarks.__main__ import NAMES
 from fineq.shell.compose import compose
 from fineq.shell.options import help_text, parse
 from fineq.studies.area import area_of
-from tests.documented import PAGES, ROOT, Piece, commands, programs, spans, unquoted
+from tests.documented import (
+    NOTEBOOKS,
+    PAGES,
+    ROOT,
+    Piece,
+    commands,
+    programs,
+    spans,
+    unquoted,
+)
 
 COMMANDS = commands()
 STUDIES = [c for c in COMMANDS if c.text.startswith("python -m experiments.")]
 INLINE = [s for s in spans() if re.match(r"(?:\w+=\S+ )?(?:python -m|make) ", s.text)]
+TELLING = ("extend", "start", "sweeps")
 GUIDE = next(page for page in PAGES if page.name == "extend.md")
 
 
@@ -28,7 +39,7 @@ def by_place(pieces: list[Piece]) -> Any:
 
 
 def test_pages_have_commands_and_programs():
-    assert {piece.page for piece in COMMANDS} == {"README.md", "extend.md"}
+    assert {piece.page for piece in COMMANDS} == {"README.md", *(f"{x}.md" for x in TELLING)}
     assert len(STUDIES) > 10
     assert len(programs(GUIDE)) >= 4
 
@@ -73,7 +84,8 @@ def test_zsh_reads_the_words_that_are_meant(piece):
 @by_place([p for p in [*COMMANDS, *INLINE] if p.text.startswith("make ")])
 def test_make_knows_the_target(piece):
     _, target, *rest = piece.words
-    assert not rest
+    locked = {f"EXTRA={path.stem.partition('-')[2]}" for path in ROOT.glob("requirements-*.lock")}
+    assert {*rest} <= locked
     done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
@@ -96,34 +108,73 @@ def test_modules_named_within_a_line_are_there(piece):
         assert area_of(area).name == area
 
 
+def follow(page: Path, folder: Path) -> None:
+    """Run the Python programs of a page in a folder as one pastes them: in order, in one session.
+
+    What a page tells people to keep as a module is kept, and imported.
+    """
+    session = []
+    for program in programs(page):
+        named = re.match(r"# (\w+)\.py\n", program.text)
+        if named:
+            (folder / f"{named[1]}.py").write_text(program.text)
+        session.append(f"import {named[1]}\n" if named else program.text)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-"],
+        input="\n".join(session),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{page.name}: {done.stderr}"
+
+
 @pytest.fixture(scope="module")
 def guided(tmp_path_factory) -> Path:
-    """A folder in which every Python program of the guide has been run or kept, in order."""
+    """A folder in which the guide has been followed."""
     folder = tmp_path_factory.mktemp("guided")
-    for program in programs(GUIDE):
-        named = re.match(r"# (\w+\.py)\n", program.text)
-        path = folder / (named.group(1) if named else "program.py")
-        path.write_text(program.text)
-        done = subprocess.run([sys.executable, path], cwd=folder, capture_output=True, text=True)
-        assert done.returncode == 0, f"{program.id}: {done.stderr}"
+    follow(GUIDE, folder)
     return folder
 
 
-def options_of(piece: Piece) -> tuple[Any, Any]:
-    """The area of a command, and its words taken apart."""
-    area = area_of(piece.words[2].removeprefix("experiments."))
-    return area, parse(area, piece.words[3:])
+# What is compiled takes its time; the guide is followed for its commands.
+QUICK = {"sweeps.md"}
+FOLLOWED = [
+    pytest.param(page, id=page.stem, marks=() if page.name in QUICK else pytest.mark.slow)
+    for page in (*PAGES, *NOTEBOOKS)
+    if programs(page) and page != GUIDE
+]
+
+
+@pytest.mark.parametrize("page", FOLLOWED)
+def test_programs_run_as_they_are_pasted(page, tmp_path):
+    follow(page, tmp_path)
+
+
+def jobs(piece: Piece) -> list[list[str]]:
+    """The words of each run that a command asks for: with -m one for every value of a list."""
+    words = piece.words[3:]
+    if "-m" not in words:
+        return [words]
+    choices = []
+    for word in words:
+        field, _, values = word.partition("=")
+        choices.append([f"{field}={value}" for value in values.split(",")] if values else [word])
+    return [[word for word in job if word != "-m"] for job in itertools.product(*choices)]
 
 
 @by_place(STUDIES)
 def test_the_command_composes_and_what_it_names_loads(piece, guided, monkeypatch):
     monkeypatch.chdir(guided)
     monkeypatch.syspath_prepend(str(guided))
-    area, options = options_of(piece)
-    if options.help:
-        assert "fields:" in help_text(area)
-        return
-    area.begin(compose(area, options.overrides))
+    area = area_of(piece.words[2].removeprefix("experiments."))
+    for words in jobs(piece):
+        options = parse(area, words)
+        if options.help:
+            assert "fields:" in help_text(area)
+        else:
+            area.begin(compose(area, options.overrides))
 
 
 @pytest.mark.slow
