@@ -98,4 +98,4 @@ lock:  ## resolve requirements.lock, and a lock for each extra beside it, anew (
 		$(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit 1; done
 
 clean:  ## remove the environment, caches and outputs
-	@rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache outputs
+	@rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache site outputs

@@ -8,7 +8,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
-COMMAND = re.compile(r"(?:python -m |make |\. )")
+COMMAND = re.compile(r"(?:python -m |make |fineq |\. )")
 # A fence, and what of the language behind it is read; what is fenced in another one is not.
 FENCE = re.compile(r"```(.*)$")
 PYTHON = ("python", "{code-cell}")

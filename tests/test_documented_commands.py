@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import NAMES
+from fineq.shell.command import COMMANDS as KNOWN
 from fineq.shell.compose import compose
 from fineq.shell.options import help_text, parse
 from fineq.studies.area import area_of
@@ -29,7 +30,7 @@ from tests.documented import (
 
 COMMANDS = commands()
 STUDIES = [c for c in COMMANDS if c.text.startswith("python -m experiments.")]
-INLINE = [s for s in spans() if re.match(r"(?:\w+=\S+ )?(?:python -m|make) ", s.text)]
+INLINE = [s for s in spans() if re.match(r"(?:\w+=\S+ )?(?:python -m|make|fineq) ", s.text)]
 TELLING = ("extend", "start", "sweeps")
 GUIDE = next(page for page in PAGES if page.name == "extend.md")
 
@@ -96,6 +97,14 @@ def test_the_environment_that_is_entered_is_the_one_that_make_builds(piece):
     assert f"VENV        := {folder}" in (ROOT / "Makefile").read_text()
 
 
+@by_place([p for p in [*COMMANDS, *INLINE] if p.text.startswith("fineq ")])
+def test_fineq_knows_the_command(piece):
+    words = piece.text.split()
+    assert words[1] in {command.name for command in KNOWN}
+    if words[1] == "run" and "<" not in words[2]:
+        compose(area_of(words[2].partition("/")[0]), [f"experiment={words[2]}"])
+
+
 @by_place([s for s in INLINE if "python -m" in s.text])
 def test_modules_named_within_a_line_are_there(piece):
     words = piece.text.partition("python -m ")[2].split()
@@ -138,12 +147,14 @@ def guided(tmp_path_factory) -> Path:
     return folder
 
 
-# What is compiled takes its time; the guide is followed for its commands.
+# What is compiled takes its time. The guide is followed for its commands, and the page of others'
+# models where there is one (tests/interop).
 QUICK = {"sweeps.md"}
+ELSEWHERE = {GUIDE.name, "own_model.md"}
 FOLLOWED = [
     pytest.param(page, id=page.stem, marks=() if page.name in QUICK else pytest.mark.slow)
     for page in (*PAGES, *NOTEBOOKS)
-    if programs(page) and page != GUIDE
+    if programs(page) and page.name not in ELSEWHERE
 ]
 
 
