@@ -1,5 +1,8 @@
 """Code within a line that names something of fineq links to its entry in the reference."""
 
+# Sphinx is there in the environment of `make docs` alone.
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
 import re
 from typing import Any
 
