@@ -99,18 +99,23 @@ def pressed(shell: str, file: Path, line: str, awaited: str) -> str:
     """What stands on the terminal once the line was typed with Tab at its end."""
     options = {"bash": ["--norc", "--noprofile", "-i"], "zsh": ["-f", "-i"]}[shell]
     path = found(shell)
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(file.parent)
-        os.environ.update({"TERM": "dumb", "PS1": "$ ", "HOME": str(file.parent)})
-        os.execv(path, [path, *options])
+    terminal, inside = pty.openpty()
+    about = {"TERM": "dumb", "PS1": "$ ", "HOME": str(file.parent)}
+    running = subprocess.Popen(
+        ["setsid", "--ctty", path, *options],
+        **dict.fromkeys(("stdin", "stdout", "stderr"), inside),
+        cwd=file.parent,
+        env={**os.environ, **about},
+    )
+    os.close(inside)
     begin = "autoload -Uz compinit; compinit -u -D; " if shell == "zsh" else ""
     os.write(terminal, f"{begin}source {file}; echo rea''dy\n".encode())
-    text = _read(terminal, "ready\r\n") + "|"
+    _read(terminal, "ready\r\n")
     os.write(terminal, f"{line}\t".encode())
     text = _read(terminal, awaited)
+    running.kill()
+    running.wait()
     os.close(terminal)
-    os.waitpid(pid, 0)
     return text
 
 
