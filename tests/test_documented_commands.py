@@ -1,5 +1,6 @@
 """What README and docs tell people to type works as it is pasted, in any shell."""
 
+import importlib
 import importlib.util
 import itertools
 import os
@@ -14,9 +15,11 @@ import pytest
 
 from benchmarks.__main__ import NAMES
 from fineq.shell.command import COMMANDS as KNOWN
+from fineq.shell.commands.run import named
+from fineq.shell.commands.words import read
 from fineq.shell.compose import compose
 from fineq.shell.options import help_text, parse
-from fineq.studies.area import area_of
+from fineq.studies.area import AREAS, area_of
 from tests.documented import (
     NOTEBOOKS,
     PAGES,
@@ -29,9 +32,9 @@ from tests.documented import (
 )
 
 COMMANDS = commands()
-STUDIES = [c for c in COMMANDS if c.text.startswith("python -m experiments.")]
+STUDIES = [c for c in COMMANDS if c.text.startswith("fineq run ")]
 INLINE = [s for s in spans() if re.match(r"(?:\w+=\S+ )?(?:python -m|make|fineq) ", s.text)]
-TELLING = ("extend", "start", "sweeps")
+TELLING = ("command", "extend", "start", "sweeps")
 GUIDE = next(page for page in PAGES if page.name == "extend.md")
 
 
@@ -98,11 +101,22 @@ def test_the_environment_that_is_entered_is_the_one_that_make_builds(piece):
 
 
 @by_place([p for p in [*COMMANDS, *INLINE] if p.text.startswith("fineq ")])
-def test_fineq_knows_the_command(piece):
-    words = piece.text.split()
-    assert words[1] in {command.name for command in KNOWN}
-    if words[1] == "run" and "<" not in words[2]:
-        compose(area_of(words[2].partition("/")[0]), [f"experiment={words[2]}"])
+def test_fineq_takes_the_command(piece):
+    if re.search("[<A-Z|]", piece.text):
+        return  # words that stand for others: AREA/NAME, <study>, bash|zsh
+    name, *words = piece.words[1:]
+    assert name in {command.name for command in KNOWN}
+    if name == "run" and words:
+        area, arguments = named(words)
+        options = parse(area_of(area), arguments)
+        if not (options.help or options.multirun):
+            compose(area_of(area), options.overrides)
+    elif words:
+        module = importlib.import_module(f"fineq.shell.commands.{name}")
+        fields, switches = (getattr(module, part, ()) for part in ("FIELDS", "SWITCHES"))
+        given = read(name, words, places=(0, 3), fields=fields, switches=switches)
+        if name in ("list", "reproduce"):
+            assert {*given.places} <= {*AREAS}
 
 
 @by_place([s for s in INLINE if "python -m" in s.text])
@@ -163,24 +177,25 @@ def test_programs_run_as_they_are_pasted(page, tmp_path):
     follow(page, tmp_path)
 
 
-def jobs(piece: Piece) -> list[list[str]]:
-    """The words of each run that a command asks for: with -m one for every value of a list."""
-    words = piece.words[3:]
+def jobs(piece: Piece) -> tuple[str, list[list[str]]]:
+    """The area of a command, and words of each run: with -m one for every value of a list."""
+    area, words = named(piece.words[2:])
     if "-m" not in words:
-        return [words]
+        return area, [words]
     choices = []
     for word in words:
         field, _, values = word.partition("=")
         choices.append([f"{field}={value}" for value in values.split(",")] if values else [word])
-    return [[word for word in job if word != "-m"] for job in itertools.product(*choices)]
+    return area, [[word for word in job if word != "-m"] for job in itertools.product(*choices)]
 
 
 @by_place(STUDIES)
 def test_the_command_composes_and_what_it_names_loads(piece, guided, monkeypatch):
     monkeypatch.chdir(guided)
     monkeypatch.syspath_prepend(str(guided))
-    area = area_of(piece.words[2].removeprefix("experiments."))
-    for words in jobs(piece):
+    name, runs = jobs(piece)
+    area = area_of(name)
+    for words in runs:
         options = parse(area, words)
         if options.help:
             assert "fields:" in help_text(area)
@@ -189,13 +204,13 @@ def test_the_command_composes_and_what_it_names_loads(piece, guided, monkeypatch
 
 
 @pytest.mark.slow
-@by_place([piece for piece in STUDIES if "--help" not in piece.text])
+@by_place([p for p in STUDIES if p.page != "command.md" and "--help" not in p.text])
 def test_the_command_runs_at_smoke_size(piece, guided, tmp_path):
     size = ["profile=smoke", "seeds=3", "quiet=true", f"output={tmp_path}"]
     names = {word.partition("=")[0] for word in size}
     words = [word for word in piece.words[1:] if word.partition("=")[0] not in names]
     done = subprocess.run(
-        [sys.executable, *words, *size],
+        [sys.executable, "-m", "fineq", *words, *size],
         cwd=guided,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
