@@ -1,6 +1,7 @@
 """From a data set and a description to a figure, and from a figure to files."""
 
 import io
+import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     import xarray
 
 Style = str | Mapping[str, Any]
+
+# It finds the dates in a system's own DejaVu too low, and would say so beside every command.
+logging.getLogger("fontTools").setLevel(logging.ERROR)
 
 # A new kind of panel is one function and one entry here.
 KINDS: dict[str, Callable[[Sketch], None]] = {
