@@ -3,12 +3,14 @@
 import re
 
 import numpy as np
+import pytest
 
 from fineq.interop.diffusers import load
 from tests.documented import ROOT, programs
 from tests.interop.diffusers.literal import written
 
 
+@pytest.mark.slow
 def test_the_program_of_the_page_runs(tmp_path, monkeypatch, capsys):
     page = ROOT / "docs" / "own_model.md"
     own = [piece.text for piece in programs(page) if "from fineq" in piece.text]
