@@ -11,6 +11,7 @@ from jax import Array, lax
 from fineq.ddpm import Denoiser
 from fineq.errors import InputError
 from fineq.finetune.adapters import Adapters, adapted, make_adapters
+from fineq.finetune.low_rank import factored
 from fineq.finetune.problem import Tuning
 from fineq.finetune.rollout import Earned
 from fineq.iterate import Method, method, static
@@ -114,7 +115,7 @@ class AdapterTraining(Method):
         """One update up the mean of what a policy's paths gain, `[B]`."""
 
         def loss(variables: Adapters) -> tuple[Array, Earned]:
-            gain, found = gained(adapted(problem.base, variables))
+            gain, found = gained(factored(problem.base, variables))
             return -jnp.mean(gain), found
 
         gradient, found = jax.grad(loss, has_aux=True)(state.variables)
@@ -127,7 +128,7 @@ class AdapterTraining(Method):
         """`num` updates down a loss of the policy, and the norm of the last gradient."""
 
         def update(state: Descent, _: None) -> tuple[Descent, Array]:
-            gradient = jax.grad(lambda a: loss(adapted(problem.base, a)))(state.variables)
+            gradient = jax.grad(lambda a: loss(factored(problem.base, a)))(state.variables)
             return self.optimiser.update(state, gradient), optax.tree.norm(gradient)
 
         # Outside a loop XLA computes the gradients of weights faster.
