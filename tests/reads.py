@@ -15,6 +15,7 @@ from fineq.settings.config import RunConfig
 from fineq.settings.effects import unread
 from fineq.settings.fields import flatten, leaves
 from fineq.studies.area import Area
+from fineq.studies.ntk.effects import UNTRAINED
 from fineq.sweep import Axis, Program, SweepResult
 from fineq.sweep.axes import parts_of
 from fineq.sweep.blocks import example_of
@@ -52,9 +53,9 @@ HARMLESS = {
     **{key: {"mixture"} for key in ("data.d", "data.spread", "data.size")},
     "data.name": {"beta", "mixture"},
     "data.path": {"pretrain"},
-    "data.num_test": {"kernel_limit"},
-    "data.weight": {"kernel_limit"},
-    "descent.step": {"kernel_limit", "assumptions"},
+    "data.num_test": {*UNTRAINED},
+    "data.weight": {*UNTRAINED},
+    "descent.step": {*UNTRAINED, "assumptions"},
     "beta": {"threshold"},
     "reward.curvature": {"threshold"},
     "schedule.num_steps": {"terminal_law", "continuous_limit"},

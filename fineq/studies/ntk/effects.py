@@ -4,7 +4,8 @@ from fineq.settings.effects import GIVEN, but, effect
 from fineq.studies.ntk.config import TARGETS
 
 SIZED = ("generalisation", "inputs", "assumptions")  # studies with numbers N of their own
-WITHOUT_DESCENT = ("kernel_limit", "assumptions")
+UNTRAINED = ("kernel_limit",)  # studies of networks before training
+WITHOUT_DESCENT = (*UNTRAINED, "assumptions")
 NETWORKS = ("coupling", "decomposition")
 SAMPLED = ("sampling", "digits")
 
@@ -19,15 +20,15 @@ EFFECTS = (
         for field in dict.fromkeys(field for taken in TARGETS.values() for field in taken)
     ),
     effect("data.num", {"study": but(*SIZED)}),
-    effect("data.num_test data.weight", {"study": but("kernel_limit")}),
+    effect("data.num_test data.weight", {"study": but(*UNTRAINED)}),
     effect("data.constant", {"study": but("inputs")}),
     effect("descent.step descent.last", {"study": but(*WITHOUT_DESCENT)}),
     effect("descent.num_times", {"study": but(*WITHOUT_DESCENT, *SAMPLED)}),
     effect("descent.num_products", {"descent.method": ("stored", "blocked")}),
     effect("descent.forced", {"descent.step": GIVEN}, {"sweep.descent.step": GIVEN}),
-    effect("network.widths", {"study": ("kernel_limit", *NETWORKS)}),
-    # Of kernel_limit it says which widths there may be.
-    effect("network.start", {"study": ("kernel_limit", *NETWORKS)}),
+    effect("network.widths", {"study": (*UNTRAINED, *NETWORKS)}),
+    # Of untrained ones it says which widths there may be.
+    effect("network.start", {"study": (*UNTRAINED, *NETWORKS)}),
     effect("network.num_steps network.precision", {"study": NETWORKS}),
     effect("deep.*", {"study": "decomposition"}),
     effect("stopping.*", {"study": ("early_stopping", "generalisation")}),
