@@ -13,6 +13,7 @@ from fineq.claims import Claim, Entry
 from fineq.report.elements import Markup, apart, element, joined
 from fineq.report.found import Shown
 from fineq.report.mathtext import said
+from fineq.report.tables import badge, ordered, row_of, small, table_of
 from fineq.table import measured_words, rows_of, theory_words
 
 #: Verdicts in the order of how much they ask to be looked at, with their signs.
@@ -97,19 +98,13 @@ def paper(source: str) -> str:
     return source.partition(",")[0].strip()
 
 
-def badge(verdict: str, words: str, **attributes: Any) -> Markup:
-    """Return a verdict with its sign, a link where it has an address."""
-    sign = element("span", SIGNS[verdict], aria_hidden="true")
-    look = f"verdict {verdict.replace(' ', '-')}"
-    name = "a" if "href" in attributes else "span"
-    return element(name, sign, " ", words, class_=look, **attributes)
-
-
 def badges(counts: Mapping[str, int], **wanted: str) -> Markup:
     """Return how often each verdict was earned; each leads to its rows among those wanted."""
     return apart(
-        badge(verdict, _often(verdict, counts[verdict]), href=address(**wanted, verdict=verdict))
-        for verdict in SIGNS
+        badge(
+            sign, verdict, _often(verdict, counts[verdict]), href=address(**wanted, verdict=verdict)
+        )
+        for verdict, sign in SIGNS.items()
         if counts.get(verdict)
     )
 
@@ -135,7 +130,7 @@ def overview(found: Sequence[Row], registered: Iterable[Entry]) -> Markup:
     body = [_registered(entry, counts[id]) for id, entry in known.items()]
     heads = ("Claim", "Paper", "In symbols", "Verdicts")
     caption = "Every claim, and the verdicts that its measurements earned"
-    return _table("claims", caption, heads, body)
+    return table_of("claims", caption, heads, body)
 
 
 def _registered(entry: Entry, counts: Mapping[str, int]) -> Markup:
@@ -147,7 +142,7 @@ def _registered(entry: Entry, counts: Mapping[str, int]) -> Markup:
         ("In symbols", said(entry.relation), None),
         ("Verdicts", badges(counts, claim=entry.id), list(SIGNS).index(worst)),
     )
-    return _row(f"claim-{slug(entry.id)}", cells, data_verdict=worst)
+    return row_of(f"claim-{slug(entry.id)}", cells, data_tone=worst, data_verdict=worst)
 
 
 def source_words(source: str) -> Markup:
@@ -164,7 +159,7 @@ def details(found: Sequence[Row]) -> Markup:
     """Return the table of all that was measured."""
     heads = ("Claim", "Paper", "Measured", "Theory", "Verdict", "Run")
     caption = "What was measured, what theory allows, and the verdict of both with its reason"
-    return _table("rows", caption, heads, [_measured(row) for row in found])
+    return table_of("rows", caption, heads, [_measured(row) for row in found])
 
 
 def _measured(row: Row) -> Markup:
@@ -180,27 +175,19 @@ def _measured(row: Row) -> Markup:
     cells = (
         ("Claim", about, row.id),
         ("Paper", source_words(row.source), row.source),
-        ("Measured", [element("b", value), _small(rest)], _ordered(row.value)),
-        ("Theory", [said(allowed), _small(formula)], None),
-        ("Verdict", [badge(row.verdict, row.verdict), _small([row.reason])], order),
-        ("Run", _run_words(row.run), _ordered(row.run and row.run.seconds)),
+        ("Measured", [element("b", value), small(rest)], ordered(row.value)),
+        ("Theory", [said(allowed), small(formula)], None),
+        ("Verdict", [badge(SIGNS[row.verdict], row.verdict), small([row.reason])], order),
+        ("Run", _run_words(row.run), ordered(row.run and row.run.seconds)),
     )
     data = {
         "data_claim": row.id,
         "data_paper": paper(row.source),
         "data_study": row.run.run.study if row.run else "",
         "data_verdict": row.verdict,
+        "data_tone": row.verdict,
     }
-    return _row(row.key, cells, **data)
-
-
-def _ordered(value: float | None) -> float | str:
-    """What sorts a number: one that is not there comes last."""
-    return "" if value is None else value
-
-
-def _small(lines: Iterable[str]) -> Markup:
-    return joined(element("p", said(line), class_="small") for line in lines if line)
+    return row_of(row.key, cells, **data)
 
 
 def _run_words(run: Shown | None) -> Markup | None:
@@ -220,29 +207,3 @@ def minutes(seconds: float | None) -> str:
     if seconds is None:
         return "time unknown"
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
-
-
-Cells = Sequence[tuple[str, Any, Any]]
-
-
-def _table(key: str, caption: str, heads: Sequence[str], body: Sequence[Markup]) -> Markup:
-    # Roles are said though elements have them: on a narrow page rows are laid as blocks.
-    columns = [element("th", head, scope="col", role="columnheader") for head in heads]
-    return element(
-        "table",
-        element("caption", caption),
-        element("thead", element("tr", columns, role="row"), role="rowgroup"),
-        element("tbody", body, role="rowgroup"),
-        id=key,
-        role="table",
-    )
-
-
-def _row(key: str, cells: Cells, **attributes: Any) -> Markup:
-    (_, first, order), *others = cells
-    head = element("th", first, scope="row", role="rowheader", data_sort=order)
-    rest = [
-        element("td", content, role="cell", data_name=name, data_sort=order)
-        for name, content, order in others
-    ]
-    return element("tr", head, rest, id=key, role="row", **attributes)

@@ -13,7 +13,7 @@ from fineq.report.choices import Choice, choices, marks
 from fineq.report.elements import Markup
 from fineq.report.mathtext import plain
 from fineq.report.vector import inline
-from fineq.runs import FoundRun, LoadedRun, find, to_dataset
+from fineq.runs import LoadedRun, find, to_dataset
 from fineq.runs.drawing import vector
 from fineq.runs.folders import command_of
 from fineq.runs.overall import read_outcomes
@@ -88,7 +88,7 @@ def gather(folder: Path) -> tuple[list[Shown], list[Lost]]:
             lost.append(Lost(path, "it has not ended: the same command goes on with it"))
             continue
         try:
-            shown.append(_show(run, Path(folder.name, path), keys))
+            shown.append(show(run.load(), Path(folder.name, path), keys))
         except InputError as error:
             lost.append(Lost(path, str(error).replace(str(run.path), path)))
     return shown, lost + list(_refused(folder))
@@ -101,10 +101,20 @@ def _refused(folder: Path) -> Iterator[Lost]:
             yield Lost(outcome.study, outcome.message)
 
 
-def _show(found: FoundRun, path: Path, keys: set[str]) -> Shown:
-    run = found.load()
+def show(run: LoadedRun, path: Path, keys: set[str], *, drawn: bool = True) -> Shown:
+    """Return what a page shows of a run.
+
+    Args:
+        run: loaded.
+        path: of its folder, as the page names it.
+        keys: fragments that are taken; those of this run join them.
+        drawn: with its figures.
+
+    Raises:
+        InputError: for claims of another kind than this fineq's.
+    """
     key = _key(f"run-{run.summary['area']}-{run.summary['study']}-{run.summary['hash']}", keys)
-    claims, pictures = run.claims, tuple(_pictures(key, run, keys))
+    claims, pictures = run.claims, tuple(_pictures(key, run, keys) if drawn else ())
     run = dataclasses.replace(run, dataset=to_dataset({}))
     return Shown(key, str(path), run, claims, pictures, command_of(path, run.summary))
 

@@ -40,7 +40,7 @@ _ACCENTS |= {"tilde": "\N{COMBINING TILDE}"}
 _UPRIGHT = ("mathrm", "mathdefault", "mathbf", "text")
 _RELATIONS = {"<=": "≤", ">=": "≥"}
 _INDEX = re.compile(
-    r"([_^])\{([^{}]*)\}|(?:(?<=\b[^\W\d_])|(?<=\bmax))_([a-z0-9]{1,3})(?![A-Za-z0-9_])"
+    r"([_^])\{([^{}]*)\}|(?:(?<=\b[^\W\d_])|(?<=\bmax))_([A-Za-z0-9]{1,3})(?![A-Za-z0-9_])"
 )
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[{}^_]|\s+|.", re.DOTALL)
 

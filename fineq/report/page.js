@@ -37,7 +37,7 @@
     rows.sort(([a], [b]) => (a === "") - (b === "") || sign * compare(a, b));
     table.tBodies[0].append(...rows.map(([, row]) => row));
   };
-  for (const table of [by("claims"), by("rows")]) {
+  for (const table of all("table.sorted")) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -53,7 +53,7 @@
   }
 
   // Filters: what is set stands in the address, so that it can be linked.
-  const names = ["q", "paper", "claim", "study", "verdict"];
+  const names = ["q", ...all("select", by("filters")).map((select) => select.id)];
   const plain = (text) => text.toLowerCase().replace(/[_^{}]/g, "");  // K_lin is found where it is set
   const rows = [...by("rows").tBodies[0].rows].map((row) => [row, plain(row.textContent)]);
   const passes = (row, name, wanted) => {

@@ -46,7 +46,8 @@ def without_results(lost: Sequence[Lost]) -> Markup:
 
 def _article(run: Shown, known: Mapping[str, Entry]) -> Markup:
     name = run.path.rpartition("/")[2]
-    heading = element("h4", element("a", run.run.study, href=f"#{run.key}"), " ", _small(name))
+    small = element("small", name)
+    heading = element("h4", element("a", run.run.study, href=f"#{run.key}"), " ", small)
     return element(
         "article",
         heading,
@@ -54,7 +55,7 @@ def _article(run: Shown, known: Mapping[str, Entry]) -> Markup:
         element("pre", element("code", run.command), tabindex="0", class_="command"),
         element("h5", "What one should see"),
         element("ul", _expected(run, known), class_="expected"),
-        [_figure(run, picture) for picture in run.pictures],
+        [figure(run, picture) for picture in run.pictures],
         _fold("Fitted rates", _rates(run.run.rates)),
         _fold("Notes", _facts({k: v for k, v in run.run.notes.items() if v})),
         _fold("Configuration", _yaml(_counting(run.run.config))),
@@ -64,10 +65,6 @@ def _article(run: Shown, known: Mapping[str, Entry]) -> Markup:
     )
 
 
-def _small(text: str) -> Markup:
-    return element("small", text)
-
-
 def _facts_words(run: Shown) -> str:
     config, about = run.run.config, run.run.summary["environment"]
     parts = (
@@ -75,8 +72,8 @@ def _facts_words(run: Shown) -> str:
         f"profile {config['profile']}" if "profile" in config else "",
         f"seeds {config['seeds']}" if "seeds" in config else "",
         minutes(run.seconds),
-        f"on {_words(about['devices'])}" if about.get("devices") else "",
-        _words(about.get("precision", "")),
+        f"on {words_of(about['devices'])}" if about.get("devices") else "",
+        words_of(about.get("precision", "")),
     )
     return " · ".join(filter(None, parts))
 
@@ -88,22 +85,23 @@ def _expected(run: Shown, known: Mapping[str, Entry]) -> Iterator[Markup]:
         counts = Counter(claim.verdict or "measured" for claim in mine)
         entry = known.get(id)
         words = said(entry.statement if entry else mine[0].statement)
-        symbols = _small(said(entry.relation)) if entry else None
+        symbols = element("small", said(entry.relation)) if entry else None
         yield element("li", apart([words, symbols, badges(counts, claim=id, study=run.run.study)]))
 
 
-def _figure(run: Shown, picture: Picture) -> Markup:
+def figure(run: Shown, picture: Picture, side: str = "") -> Markup:
+    """Return a figure with what may be chosen in it, and its caption, after the side it is of."""
     name, caption = picture.figure.name, picture.figure.caption
     if picture.drawing is None:
         shown = element("p", f"Not drawn: {picture.why}", class_="undrawn")
-        return element("figure", shown, element("figcaption", name), id=picture.key)
+        return element("figure", shown, element("figcaption", side, " ", name), id=picture.key)
     found = _WIDTH.search(picture.drawing)
     columns = min(max(round(float(found[1]) / _COLUMN), 1), 3) if found else 1
     selects = [
         _select(f"{picture.key}-choice-{i}", i, label, choice.values)
         for i, (choice, label) in enumerate(zip(picture.choices, picture.names, strict=True))
     ]
-    aloud = f"Enlarge {run.run.study}, {name}"
+    aloud = f"Enlarge {' '.join(filter(None, (run.run.study, side)))}, {name}"
     zoom = element("button", "Enlarge", type="button", class_="zoom", aria_label=aloud)
     note = picture.figure.note
     return element(
@@ -115,6 +113,7 @@ def _figure(run: Shown, picture: Picture) -> Markup:
         ),
         element(
             "figcaption",
+            element("b", side, " ") if side else None,
             element("a", name, href=f"#{picture.key}"),
             " ",
             typeset(caption),
@@ -140,12 +139,15 @@ def _rates(rates: Sequence[SavedRate]) -> Markup | None:
     if not rates:
         return None
     heads = ("Quantity", "Method", "Rate", "Low", "High", "Seeds", "Verdict")
-    body = [element("tr", [element("td", _words(part)) for part in rate]) for rate in rates]
+    return plain_table("Fitted rates", heads, rates)
+
+
+def plain_table(name: str, heads: Sequence[str], rows: Iterable[Iterable[Any]]) -> Markup:
+    """Return a table of plain data; one wider than the page is moved sideways."""
+    body = [element("tr", [element("td", words_of(part)) for part in row]) for row in rows]
     columns = element("tr", [element("th", head, scope="col") for head in heads])
     table = element("table", element("thead", columns), element("tbody", body))
-    return element(
-        "div", table, class_="wide", tabindex="0", role="group", aria_label="Fitted rates"
-    )
+    return element("div", table, class_="wide", tabindex="0", role="group", aria_label=name)
 
 
 def _counting(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,15 +168,15 @@ def _environment(about: Mapping[str, Any]) -> Markup | None:
 def _facts(about: Mapping[str, Any]) -> Markup | None:
     if not about:
         return None
-    return element("dl", [(element("dt", k), element("dd", _words(v))) for k, v in about.items()])
+    return element("dl", [(element("dt", k), element("dd", words_of(v))) for k, v in about.items()])
 
 
-def _words(value: Any) -> str:
-    """Plain data in words."""
+def words_of(value: Any) -> str:
+    """Return plain data in words."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{_words(k)} {_words(v)}" for k, v in value.items())
+        return ", ".join(f"{words_of(k)} {words_of(v)}" for k, v in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_words, value))
+        return ", ".join(map(words_of, value))
     if isinstance(value, float):
         return f"{value:.4g}"
     return "–" if value is None else str(value)

@@ -323,3 +323,32 @@ def test_pictures_can_be_taken(at, tmp_path: Path):
     to = tmp_path / "page.png"
     at().picture(to)
     assert to.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_of_a_comparison_filters_sorts_and_links(browser, beside):
+    browser.events.clear()
+    browser.size(*WIDE)
+    browser.open(beside.as_uri())
+    every = browser.run(SHOWN)
+    findings = browser.run(
+        "[...document.querySelectorAll('#rows tbody tr')].map(r => r.dataset.finding)"
+    )
+    assert {*findings} == {"agrees", "differs", "only A", "only B"}
+    for finding in {*findings}:
+        choose(browser, "finding", finding)
+        kept = [key for key, one in zip(every, findings, strict=True) if one == finding]
+        assert browser.run(SHOWN) == kept
+    browser.open(f"{beside.as_uri()}#finding=differs&study=nlqr/landscape")
+    assert len(browser.run(SHOWN)) == 1
+    browser.run("document.querySelectorAll('#pairs thead button')[0].click()")
+    assert (
+        browser.run("document.querySelector('#pairs th').getAttribute('aria-sort')") == "ascending"
+    )
+    for size in (WIDE, PHONE):
+        for dark in (False, True):
+            browser.size(*size, dark=dark)
+            browser.open(beside.as_uri())
+            assert browser.run(CONTRAST) >= 4.5
+            assert browser.run("document.documentElement.scrollWidth") <= size[0]
+    for kind in ("Log.entryAdded", "Runtime.exceptionThrown", "Page.javascriptDialogOpening"):
+        assert browser.found(kind) == []

@@ -8,7 +8,7 @@ import pytest
 
 from fineq import report
 from fineq.shell import command, reproduce
-from tests.shell.made import make_run
+from tests.shell.made import make_run, result
 from tests.shell.test_command import refused
 
 
@@ -48,7 +48,7 @@ def test_the_page_lies_beside_the_runs_or_where_it_is_asked_for(outputs, tmp_pat
     ("words", "sentence"),
     [
         (["no-such"], "there is no folder no-such"),
-        (["a", "b"], "does not take 'b'"),
+        (["a", "b", "c"], "does not take 'c'"),
         (["out=b"], "does not take out="),
         (["--open"], "does not take --open"),
         (["to="], "to must be given"),
@@ -95,3 +95,27 @@ def test_reproduce_ends_with_the_page_unless_it_is_interrupted(
     assert (f"on one page: {page}" in capsys.readouterr().out) == (code != 130)
     if code == 2:
         assert "why not" in page.read_text()
+
+
+def test_runs_beside_each_other_are_one_page(outputs, tmp_path, capsys, monkeypatch):
+    other = tmp_path / "other"
+    with pytest.MonkeyPatch.context() as patch:
+        from fineq import plot
+
+        patch.setattr(plot, "draw", lambda *_: None)
+        patch.setattr(plot, "render", lambda *_: {})
+        make_run(other, made=result(0.7))
+        alone = make_run(other, "pift/beta")
+    monkeypatch.chdir(tmp_path)
+    assert command.main(["report", str(outputs), str(other)]) == 0
+    assert capsys.readouterr().out == "  comparison.html\n"
+    text = (tmp_path / "comparison.html").read_text()
+    assert "apart beyond their intervals" in text
+    assert "only B" in text
+    digits = alone.name.rpartition("-")[2]
+    words = ["report", digits, "nlqr/landscape", f"output={other}", f"to={tmp_path}/two.html"]
+    assert command.main(words) == 0
+    assert "pift/beta" in (tmp_path / "two.html").read_text()
+    said = refused(["report", str(outputs), "no-such"], capsys)
+    assert "no-such" in said
+    assert "output= says" in refused(["report", str(outputs), "output=b"], capsys)

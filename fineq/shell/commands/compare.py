@@ -47,12 +47,14 @@ def main(words: Sequence[str]) -> int:
     if strict not in ("true", "false"):
         raise InputError(f"strict must be true or false, got {strict}")
     output, (a, b) = given.fields.get("output", OUTPUT), given.places
-    differs = _compare_all(_runs(a, output), _runs(b, output), make_console())
+    found, alone = paired(runs_of(a, output), runs_of(b, output))
+    _print(found, alone, make_console())
+    differs = alone or any(one.differs for one in found)
     return EXIT_CLAIM_FAILED if differs and strict == "true" else EXIT_DONE
 
 
-def _runs(word: str, output: str) -> list[LoadedRun]:
-    """The run that a word names, or the finished ones below a folder."""
+def runs_of(word: str, output: str) -> list[LoadedRun]:
+    """Return the run that a word names, or the finished ones below a folder."""
     folder = Path(word)
     if not folder.is_dir() or (folder / CONFIG).exists():
         return [load(named(word, output))]
@@ -62,14 +64,20 @@ def _runs(word: str, output: str) -> list[LoadedRun]:
     return [run.load() for run in found]
 
 
-def _compare_all(first: list[LoadedRun], second: list[LoadedRun], console: Console) -> bool:
+def paired(
+    first: Sequence[LoadedRun], second: Sequence[LoadedRun]
+) -> tuple[list[Comparison], list[tuple[str, LoadedRun]]]:
+    """Runs compared with their partners, and those without, with the side that has them."""
     if len(first) == len(second) == 1:
-        found = [compare(first[0], second[0])]
-        alone: list[tuple[str, LoadedRun]] = []
-    else:
-        matched = partners(first, second)
-        found = [compare(*pair) for pair in matched.pairs]
-        alone = [("A", run) for run in matched.first] + [("B", run) for run in matched.second]
+        return [compare(first[0], second[0])], []
+    matched = partners(first, second)
+    alone = [("A", run) for run in matched.first] + [("B", run) for run in matched.second]
+    return [compare(*pair) for pair in matched.pairs], alone
+
+
+def _print(
+    found: Sequence[Comparison], alone: Sequence[tuple[str, LoadedRun]], console: Console
+) -> None:
     for one in found:
         for line in lines_of(one):
             console.line(line)
@@ -79,7 +87,6 @@ def _compare_all(first: list[LoadedRun], second: list[LoadedRun], console: Conso
     if len(found) + len(alone) > 1:
         pairs = f"pairs of runs: {len(found)}, of which {differing} differ"
         console.line(f"{pairs}; without a partner: {len(alone)}")
-    return bool(differing or alone)
 
 
 def lines_of(found: Comparison) -> Iterator[str]:
