@@ -51,7 +51,7 @@ HARMLESS = {
     "data.constant": {"inputs"},
     "data.num": {"inputs", "generalisation", "assumptions"},
     **{key: {"mixture"} for key in ("data.d", "data.spread", "data.size")},
-    "data.name": {"beta", "mixture"},
+    "data.name": {"beta", "mixture", "image", "prompts"},
     "data.path": {"pretrain"},
     "data.num_test": {*UNTRAINED},
     "data.weight": {*UNTRAINED},

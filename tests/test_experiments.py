@@ -62,7 +62,7 @@ TINY = {
     "pift/terminal_law_mixture": "terminal.num_steps=[20,40,80]",
     "pift/threshold": "seeds=2 schedule.num_steps=4 inner.num_inner=20",
 }
-ONE_SIZE = ("nlqr/demo",)
+ONE_SIZE = ("nlqr/demo", "finetune/demo")
 # One of each kind; all run where slow tests do.
 QUICK = {"nlqr/lipschitz_sweep", "ntk/digits"}
 LINES = [

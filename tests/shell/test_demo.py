@@ -62,10 +62,11 @@ def test_the_rate_is_that_of_the_hessian_found_by_differences_in_numpy(demo):
     np.testing.assert_allclose(measured, -np.log1p(-0.5 * mu / h), rtol=2e-3)
 
 
-def test_make_demo_says_in_five_lines_what_is_seen_and_runs_this_experiment():
-    rule = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
+@pytest.mark.parametrize(("target", "area"), [("demo", "nlqr"), ("demo-finetune", "finetune")])
+def test_a_demo_says_in_five_lines_what_is_seen_and_runs_its_experiment(target, area):
+    rule = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
     assert rule is not None
     *said, command = rule.group(1).strip().split("\n")
     assert len(said) == 5
     assert all(line.strip().startswith("@echo") for line in said)
-    assert command.split("experiments.nlqr ")[1] == "experiment=nlqr/demo"
+    assert command.split(f"experiments.{area} ")[1] == f"experiment={area}/demo"

@@ -36,7 +36,8 @@ def test_all_but_demonstrations_are_reproduced_in_every_setting(area):
     runs = [" ".join(words) for words in reproduced(area)]
     assert len(set(runs)) == len(runs)
     chosen = {words[0].removeprefix("experiment=") for words in reproduced(area)}
-    assert set(names(area)) - chosen == ({"nlqr/demo"} if area.name == "nlqr" else set())
+    demo = {f"{area.name}/demo"}
+    assert set(names(area)) - chosen == (demo if area.name in ("nlqr", "finetune") else set())
     settings = {words[1] for words in reproduced(area) if len(words) > 1}
     assert settings == ({"setting=printed", "setting=clear"} if area.name == "nlqr" else set())
 

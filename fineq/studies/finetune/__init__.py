@@ -9,4 +9,7 @@ STUDIES = {
     "pretrain": "pretrain",
     "beta": "beta",
     "mixture": "mixture",
+    "score_error": "score_error",
+    "prompts": "prompts",
+    "image": "image",
 }

@@ -8,7 +8,7 @@ from fineq.settings.effects import settle
 from fineq.studies.area import Area, Needed
 from fineq.studies.finetune import STUDIES
 from fineq.studies.finetune.config import FinetuneConfig
-from fineq.studies.finetune.effects import EFFECTS
+from fineq.studies.finetune.effects import EFFECTS, OWN_BASE
 from fineq.studies.inputs.files import regular_file
 from fineq.studies.inputs.tensors import PICKLES, SUFFIX, tensors_file
 
@@ -64,7 +64,7 @@ def target(config: FinetuneConfig) -> str | None:
 
 def needs(config: FinetuneConfig) -> Needed | None:
     """The pretrain run that makes the model, where none is named."""
-    if config.study == "pretrain" or config.base is not None:
+    if config.study in OWN_BASE or config.base is not None:
         return None
     training = dataclasses.replace(
         config, study="pretrain", name="run", seeds=1, sweep={}, force=False

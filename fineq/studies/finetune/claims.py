@@ -36,4 +36,10 @@ register(
         "fineq, by quadrature",
         "control error and gap fall with training",
     ),
+    Entry(
+        "finetune/score-error",
+        "An error of the pre-trained score becomes a loss of the fine-tuned model's objective",
+        "fineq, by densities of tilted laws",
+        "KL(P̂* ‖ P*) <= e^{max r/β}/E_P̂[e^{r/β}] KL(P̂ ‖ P)",
+    ),
 )

@@ -1,9 +1,13 @@
 """What the studies of fine-tuning networks share: names of fields, problems, methods."""
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 import fineq.studies.finetune.claims  # noqa: F401  (registers its claims)
 from fineq.finetune import PolicyIteration, Tuning, make_tuning
@@ -19,6 +23,9 @@ NAMES = common.Names(
     {
         "beta": "price β of a nat",
         "step": "step",
+        "stop": "steps of pre-training",
+        "part": "part of the error of the score that is left",
+        "prompt": "class that is asked for",
         "t": "step t of the chain",
     },
     {"beta": "β"},
@@ -39,7 +46,17 @@ class Study(common.Study[FinetuneConfig, Given, Any]):
 def make_study(config: FinetuneConfig, given: Given, stages: Stages, *own: Axis) -> Study:
     """Bind a configuration; `own` are the axes that the study lays itself."""
     axes = [*common.user_axes(config), common.seed_axis(config)]
+    if _convolves(config, given) and jax.default_backend() == "cpu":
+        # Convolutions of many members at once are grouped ones, which CPUs are slow at.
+        stages = dataclasses.replace(stages, block_size=stages.block_size or 1)
     return Study(config, given, stages, lambda member: member, axes, tuple(own))
+
+
+def _convolves(config: FinetuneConfig, given: Given) -> bool:
+    """Whether the model that is trained or fine-tuned has convolutions."""
+    if given.base is None:
+        return config.network.name == "unet"
+    return any(x.ndim == 4 for x in jax.tree.leaves(given.base.denoiser.variables))
 
 
 def tuning_of(study: Study, reward: Reward, member: Member) -> Tuning:
@@ -75,6 +92,25 @@ def records(num_steps: int, num: int = 24) -> np.ndarray:
 def seen(trained: SweepResult, name: str) -> np.ndarray:
     """What steps reported, at the records after the first: before it no paths have been seen."""
     return trained.metrics[name][..., 1:]
+
+
+def leaves_of(variables: Any) -> dict[str, Array]:
+    """A tree of arrays as what a method measures: `copies` makes trees of the records again."""
+    return {f"leaf {i}": leaf for i, leaf in enumerate(jax.tree.leaves(variables))}
+
+
+def copies(trained: SweepResult, steps: Sequence[int]) -> Any:
+    """Averaged variables at records, whose method measured `leaves_of` them: `[step, *axes, ...]`.
+
+    Args:
+        trained: with final states that have the same average.
+        steps: records that are kept.
+    """
+    wanted, axis = np.isin(trained.iterations, steps), len(trained.axes)
+    tree = jax.tree.structure(trained.final.average)
+    leaves = (trained.metrics[f"leaf {i}"] for i in range(tree.num_leaves))
+    kept = [np.moveaxis(np.compress(wanted, x, axis), axis, 0) for x in leaves]
+    return jax.tree.unflatten(tree, kept)
 
 
 def named_instance(study: Study, piece: common.Slice) -> str:

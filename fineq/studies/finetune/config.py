@@ -8,7 +8,7 @@ from fineq.settings.fields import choice, count, flag, group, number, numbers, t
 from fineq.studies.finetune import STUDIES
 
 MOST_DIGIT = 9
-REWARDS = ("digit", "ink", "symmetry", "wave", "python")
+REWARDS = ("digit", "ink", "symmetry", "wave", "python", "prompt")
 
 
 @dataclass
@@ -57,6 +57,7 @@ class NetworkConfig:
     width: int = count(192, "units of a hidden layer, or of what a U-Net is told of the time")
     depth: int = count(3, "hidden layers, or sizes of the image in a U-Net")
     channels: int = count(32, "channels of a U-Net at the image's own size; twice as many below")
+    classes: bool = flag(False, "it is told the class, but of one in ten (data with classes)")
     prediction: str = choice(
         "noise", "what it predicts: ε, x0, or v", ("noise", "data", "velocity")
     )
@@ -70,6 +71,12 @@ class PretrainConfig:
     batch: int = count(128, "data of each step")
     learning_rate: float = number(2e-3, "at the start; it decays by a cosine", above=0.0)
     average: float = number(0.999, "decay of the average of iterates", minimum=0.0, below=1.0)
+    stops: list = numbers(
+        [100, 400, 1600, 6400],
+        "steps at which a copy is kept, the last of them the end (score_error)",
+        whole=True,
+        minimum=1,
+    )
     num_samples: int = count(512, "samples behind what is said of their quality", minimum=64)
 
 
@@ -80,10 +87,14 @@ class RewardConfig:
     name: str = choice(
         "digit",
         "log-probability of a class under a smooth classifier; mean brightness; symmetry; "
-        "a bounded wave of the first coordinate; a function of yours",
+        "a bounded wave of the first coordinate; a function of yours; log-probability of the class "
+        "that is asked for (prompts)",
         REWARDS,
     )
     label: int = count(3, "the class that is wanted (digit)", minimum=0)
+    labels: list = numbers(
+        [0, 1, 3, 7], "classes that are asked for (prompts)", whole=True, minimum=0
+    )
     target: str | None = text(None, "module:function, [d] -> scalar (python)")
 
     def check(self) -> None:
@@ -103,6 +114,9 @@ class TuningConfig:
     clip: float = number(1.0, "largest norm of a gradient; 0: none", minimum=0.0)
     num_inner: int = count(1, "gradient steps for each batch of paths (inner iterations m_t)")
     damping: float = number(1.0, "share of the way to the target", above=0.0, maximum=1.0)
+    guidance: float = number(
+        0.0, "weight w of classifier-free guidance, in both models (prompts)", minimum=0.0
+    )
     merged: bool = flag(True, "keep beside the adapters each model with them merged in")
 
 
@@ -145,14 +159,23 @@ class FinetuneConfig(RunConfig):
 
     def check(self) -> None:
         """What a base model that is yet to be made could not serve is said before it is."""
-        if self.study == "mixture" and self.precision == "float32":
-            raise InputError("study=mixture compares with exact solutions: give precision=float64")
+        if self.reward.name == "prompt" and self.study != "prompts":
+            raise InputError("reward.name=prompt is for study=prompts, whose paths have classes")
+        exact = self.study in ("mixture", "score_error")
+        if exact and self.precision == "float32":
+            raise InputError(
+                f"study={self.study} compares with exact solutions: give precision=float64"
+            )
+        if self.base is None and self.network.classes and self.data.name == "mixture":
+            raise InputError("network.classes=true needs data with classes, got data.name=mixture")
         if self.base is not None or self.study == "pretrain":
             return
         name, reward = self.data.name, self.reward
-        if self.study == "mixture" and name != "mixture":
-            raise InputError(f"study=mixture needs data.name=mixture, got {name}")
-        if reward.name in ("digit", "ink", "symmetry") and name == "mixture":
+        if self.study == "prompts" and not self.network.classes:
+            raise InputError("study=prompts needs a model with classes: give network.classes=true")
+        if exact and name != "mixture":
+            raise InputError(f"study={self.study} needs data.name=mixture, got {name}")
+        if reward.name in ("digit", "ink", "symmetry", "prompt") and name == "mixture":
             raise InputError(f"reward.name={reward.name} needs images, got data.name=mixture")
         if reward.name == "digit" and name == "digits" and reward.label > MOST_DIGIT:
             raise InputError(f"reward.label must be at most {MOST_DIGIT}, got {reward.label}")

@@ -36,9 +36,12 @@ def load(config: FinetuneConfig) -> inputs.Loaded:
     from fineq.studies.finetune.data import load_data
     from fineq.studies.finetune.model import from_file
 
+    function = None
+    if config.reward.name == "python":
+        function = inputs.load_function("reward.target", str(config.reward.target))
     if config.base is None:
         data = load_data(config.data)
-        return inputs.Loaded(Given(data), {"data": data.words})
+        return inputs.Loaded(Given(data, None, function), {"data": data.words})
     if is_read(config):
         base, words = _theirs(config, config.base)
     else:
@@ -47,9 +50,6 @@ def load(config: FinetuneConfig) -> inputs.Loaded:
         data = load_data(base.data)
     if words:
         _check_shape(base, data)
-    function = None
-    if config.reward.name == "python":
-        function = inputs.load_function("reward.target", str(config.reward.target))
     return inputs.Loaded(Given(data, base, function), {**words, "data": data.words})
 
 

@@ -9,7 +9,6 @@ to gain. The optimum itself misses the tilted law by the order of a step, and th
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -23,18 +22,17 @@ from fineq.finetune.weights import weigh
 from fineq.keys import key_for
 from fineq.pift import grid
 from fineq.pift.certificates import ENOUGH
-from fineq.pift.grid.tensor import axis_sigmas, smoothed
 from fineq.studies import statistics
 from fineq.studies.finetune import common, tuned
 from fineq.studies.finetune.adapters import kept
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
+from fineq.studies.finetune.grids import grid_of, log_mass, start_weights
 from fineq.studies.finetune.rewards import Rewarded, rewarded
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep import Axis, Table
 from fineq.sweep.stages import Member, Stages
 
-REACH = 6.5  # standard deviations, of data or noise, that the grid covers beyond the means
 NUM_REFERENCE = 512  # paths of the optimum on which control errors are measured
 MARGIN = 0.02  # nats by which an estimated gap may miss the exact one
 QUANTITIES = (
@@ -107,10 +105,8 @@ def measure(study: common.Study) -> Found:
 
 
 def _grid(study: common.Study) -> pift.Grid:
-    data = study.given.base.data  # type: ignore[union-attr]
-    reach = np.full(data.d, REACH * max(1.0, data.size))
-    reach[0] += data.spread
-    return pift.make_grid(-reach, reach, study.config.truth.num_points)
+    assert study.given.base is not None
+    return grid_of(study.given.base.data, study.config.truth.num_points)
 
 
 def _exact(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
@@ -118,34 +114,12 @@ def _exact(study: common.Study, made: Rewarded, member: Member) -> dict[str, Arr
     problem = exact_problem(common.tuning_of(study, made.reward, member))
     on = pift.gridded(problem, _grid(study))
     optimum = pift.optimum(on)
-    weights = _start(on)
+    weights = start_weights(on)
     return {
         "means": optimum.mean,
         "best": weights @ optimum.value[0],
-        "bound": member["beta"] * (weights @ _log_mass(on)),
+        "bound": member["beta"] * (weights @ log_mass(on)),
     }
-
-
-def _start(on: pift.Gridded) -> Array:
-    """Quadrature weights of Y_0 at the points of the grid, `[P]`."""
-    points = on.grid.points()
-    return jnp.exp(jax.vmap(on.problem.chain.start.log_density)(points)) * on.grid.cell
-
-
-def _log_mass(on: pift.Gridded) -> Array:
-    """Log E[e^{r(Y_T)/β} | Y_0] of the base model at the points of the grid, `[P]`."""
-    problem, points = on.problem, on.grid.points()
-    sigmas = axis_sigmas(problem.chain.sigmas, on.grid.d)
-
-    def step(after: Array, t: Array) -> tuple[Array, None]:
-        m0 = jax.vmap(lambda y: problem.chain.mean(t, y))(points)
-        # In logarithms masses range over many powers of e; their ratio to the largest does not.
-        top = jnp.max(after)
-        mass = on.grid.jet(smoothed(on.grid, jnp.exp(after - top), sigmas[t]), m0).value
-        return top + jnp.log(jnp.maximum(mass, jnp.finfo(mass.dtype).tiny)), None
-
-    last = jax.vmap(problem.reward)(points) / problem.betas[0]
-    return lax.scan(step, last, jnp.arange(on.num_steps), reverse=True)[0]
 
 
 def _gaps(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:
@@ -155,7 +129,7 @@ def _gaps(study: common.Study, made: Rewarded, member: Member) -> dict[str, Arra
     on = pift.gridded(exact_problem(tuning), _grid(study))
     points = on.grid.points()
     means = lax.map(lambda t: policy.mean(t, points), jnp.arange(on.num_steps))
-    earned = _start(on) @ grid.evaluate(on, means)[0]
+    earned = start_weights(on) @ grid.evaluate(on, means)[0]
     roots = [key_for(member["seed"], "paths of the base"), key_for(member["seed"], "own paths")]
     before, own = (
         weigh(root, tuning, by, truth.num_paths, truth.inner)

@@ -32,8 +32,8 @@ from fineq.studies.finetune.config import DataConfig, FinetuneConfig
 from fineq.studies.finetune.data import Data
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.model import Model, to_bytes
+from fineq.studies.finetune.pictures import SHOWN, pictures, sheet
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
-from fineq.studies.sheets import sheets
 from fineq.sweep import Table, Task, solving
 from fineq.sweep.stages import Member, Stages
 
@@ -45,17 +45,20 @@ QUANTITIES = (
     Quantity("nearness", "distance of a sample to the nearest data trained on, median"),
     Quantity("fresh_nearness", "the same of data held out"),
 )
-ROWS, COLUMNS = 4, 8  # of the sheet of samples
 
 
 def denoiser_of(study: common.Study) -> Denoiser:
     """The untrained model that the configuration describes.
 
     Raises:
-        InputError: for a U-Net of data that are no images, or whose sizes do not halve.
+        InputError: for a U-Net of data that are no images, or whose sizes do not halve, and for
+            classes that the data have not.
     """
     chain, n, data = study.config.chain, study.config.network, study.given.data
-    options = {"width": n.width, "dtype": study.dtype}
+    if n.classes and not data.num_classes:
+        raise InputError("network.classes=true needs data with classes, and these have none")
+    num_classes = data.num_classes if n.classes else 0
+    options = {"width": n.width, "num_classes": num_classes, "dtype": study.dtype}
     if n.name == "mlp":
         module: Any = MLP(depth=n.depth, **options)
     elif data.shape is None:
@@ -70,6 +73,7 @@ def denoiser_of(study: common.Study) -> Denoiser:
         make_schedule(alphas),
         data.x.shape[1],
         prediction=cast(Prediction, n.prediction),
+        num_classes=num_classes,
         dtype=study.dtype,
     )
 
@@ -88,7 +92,9 @@ def measure(study: common.Study) -> Found:
     """Train a model for each seed, and look at its samples."""
     c, data, model = study.config, study.given.data, study.screen
     key = key_for(0, "noise on data held out")
-    problem = make_denoising(key, model, data.x, data.held_x)
+    told = model.num_classes > 0
+    labels = {"label": data.label, "fresh_label": data.held_label} if told else {}
+    problem = make_denoising(key, model, data.x, data.held_x, **labels)
     p = c.pretrain
     optimiser = Optimiser(p.learning_rate, p.num_steps, average=p.average)
     by = DenoiserTraining(optimiser=optimiser, batch=p.batch)
@@ -102,7 +108,7 @@ def measure(study: common.Study) -> Found:
     )
     networks = trained.final.average
     # Data within a program would be constants, which XLA takes its time to fold.
-    known = Table([], {"held": problem.fresh.x0, "known": problem.x0})
+    known = Table([], {"held": problem.fresh.x0, "known": problem.x0, "label": problem.label})
     seen = study.stages.measure(
         "samples", partial(_samples, study), study.axes, {"variables": networks, "data": known}
     )
@@ -129,7 +135,10 @@ def _samples(study: common.Study, member: Member) -> dict[str, Array]:
     root, held, known = member["seed"], member["data"]["held"], member["data"]["known"]
     model = study.screen.holding(member["variables"])
     num = study.config.pretrain.num_samples
-    samples = samplers.ancestral(key_for(root, "samples of a model"), model, num)
+    label = member["data"]["label"]
+    if label is not None:
+        label = jax.random.choice(key_for(root, "classes of samples"), label, (num,))
+    samples = samplers.ancestral(key_for(root, "samples of a model"), model, num, label=label)
     apart = partial(quality.sliced_wasserstein, key_for(root, "directions of a distance"), held)
     trained_on = jax.random.choice(key_for(root, "data trained on"), known, (num,))
     return {
@@ -138,18 +147,13 @@ def _samples(study: common.Study, member: Member) -> dict[str, Array]:
         "floor": apart(trained_on),
         "nearness": jnp.median(quality.nearest(samples, known)[0]),
         "fresh_nearness": jnp.median(quality.nearest(held, known)[0]),
-        "shown": samples[: ROWS * COLUMNS],
+        "shown": samples[:SHOWN],
     }
 
 
 def _sheets(data: Data, samples: np.ndarray) -> Arrays:
-    """Held-out data and samples as images, where they are; the mean over channels."""
-    if data.shape is None:
-        return {}
-    # Where fewer are held out they are shown again.
-    both = np.stack([np.resize(data.held_x, samples.shape), samples])
-    images = both.reshape(*both.shape[:2], *data.shape).mean(axis=-1)
-    return sheets((images + 1) / 2, ["data", "samples"], COLUMNS, "intensity")
+    """Held-out data, again where fewer are held out, and samples."""
+    return pictures(data.shape, {"data": np.resize(data.held_x, samples.shape), "samples": samples})
 
 
 def _training(view: View) -> list[figures.Panel]:
@@ -161,10 +165,7 @@ def _training(view: View) -> list[figures.Panel]:
 def _pictures(views: Sequence[View]) -> list[figures.Figure]:
     if "sheets" not in views[0].found.arrays:
         return []
-    panels = tuple(
-        figures.Panel("image", "column", (figures.Line("sheets", "", {"sheet": name}),), title=name)
-        for name in ("data", "samples")
-    )
+    panels = (sheet("data"), sheet("samples"))
     return [figures.Figure("samples", panels, "Data held out, and samples of the base model.")]
 
 

@@ -40,10 +40,12 @@ def rewarded(study: Study) -> Rewarded:
             `fineq.finetune.rewards.check_reward`.
     """
     config, given = study.config.reward, study.given
-    made = _of_a_class(study) if config.name == "digit" else Rewarded(_plain(study), None, {})
+    of_class = config.name in ("digit", "prompt")
+    made = _of_a_class(study) if of_class else Rewarded(_plain(study), None, {})
     name = "reward" if given.function is None else f"reward.target={config.target}"
     tried = jnp.asarray(given.data.held_x[:NUM_TRIED], study.dtype)
-    said = check_reward(made.reward, tried, None, name)
+    label = None if config.name != "prompt" else jnp.resize(jnp.array(config.labels), (len(tried),))
+    said = check_reward(made.reward, tried, label, name)
     return made if said is None else made._replace(notes={**made.notes, "reward": said})
 
 
@@ -63,12 +65,14 @@ def _plain(study: Study) -> Reward:
 
 
 def _of_a_class(study: Study) -> Rewarded:
-    data, wanted = study.given.data, study.config.reward.label
+    data, config = study.given.data, study.config.reward
     if data.label is None or data.held_label is None:
-        raise InputError("reward.name=digit needs data with classes, and these have none")
+        raise InputError(f"reward.name={config.name} needs data with classes, and these have none")
+    own = config.name == "prompt"
+    field, wanted = ("labels", max(config.labels)) if own else ("label", config.label)
     if wanted >= data.num_classes:
         raise InputError(
-            f"reward.label must be below the {data.num_classes} classes of the data, got {wanted}"
+            f"reward.{field} must be below the {data.num_classes} classes of the data, got {wanted}"
         )
     learnt = labelled(data.x.astype(study.dtype), data.label)
     held = labelled(data.held_x.astype(study.dtype), data.held_label)
@@ -89,4 +93,6 @@ def _of_a_class(study: Study) -> Rewarded:
     first, second = (jax.tree.map(lambda leaf, i=i: jnp.asarray(leaf[i]), both) for i in (0, 1))
     right = found.metrics["accuracy"][:, -1]
     words = f"held-out accuracy {right[0]:.3f}, of the judge {right[1]:.3f}"
-    return Rewarded(rewards.class_log_prob(first, wanted), second, {"classifiers": words})
+    return Rewarded(
+        rewards.class_log_prob(first, None if own else wanted), second, {"classifiers": words}
+    )

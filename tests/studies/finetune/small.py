@@ -18,6 +18,14 @@ TINY = {
     "pretrain": f"{BASE} seeds=2",
     "beta": f"{BASE} seeds=2 betas=[1.0,3.0] tuning.num_steps=3 tuning.num_paths=4 "
     "truth.num_paths=256 truth.num_curvatures=1",
+    # A U-Net takes a minute to compile.
+    "image": f"{BASE} network.name=mlp seeds=2 betas=[1.0] tuning.num_steps=2 "
+    "tuning.num_paths=2 truth.num_paths=256",
+    "demo": f"{BASE} seeds=2 tuning.num_steps=2 tuning.num_paths=4 truth.num_paths=256",
+    "prompts": f"{BASE} seeds=2 tuning.num_steps=2 tuning.num_paths=4 truth.num_paths=256 "
+    "reward.labels=[3,8]",
+    "score_error": "seeds=2 pretrain.stops=[100,400] network.width=16 network.depth=1 "
+    "chain.num_steps=12 tuning.num_steps=2 tuning.num_paths=4 truth.num_points=121",
     # Long enough that its base model stays where the grid is.
     "mixture": f"pretrain.num_steps=400 {NETWORK} seeds=2 tuning.num_steps=4 "
     "truth.num_paths=256 truth.num_points=121",
@@ -36,7 +44,8 @@ def supplied(area: Area, config: Any, output: Path) -> Any:
 def small(name: str, output: Path, *words: str) -> FinetuneConfig:
     """An experiment at a tiny size, with its base model."""
     last = {word.partition("=")[0]: word for word in (*TINY[name].split(), *words)}
-    line = [f"experiment=finetune/{name}", "profile=smoke", *last.values()]
+    size = [] if name == "demo" else ["profile=smoke"]
+    line = [f"experiment=finetune/{name}", *size, *last.values()]
     return supplied(AREA, compose(AREA, line), output)
 
 

@@ -50,6 +50,11 @@ def test_the_base_model_is_a_run_of_its_own_and_made_once(tmp_path):
         ("data.name=mixture", "reward.name=digit needs images"),
         ("reward.label=12", "reward.label must be at most 9, got 12"),
         ("study=mixture", "precision=float64"),
+        ("study=score_error", "study=score_error compares with exact solutions"),
+        ("study=score_error precision=float64", "study=score_error needs data.name=mixture"),
+        ("study=prompts", "study=prompts needs a model with classes: give network.classes=true"),
+        ("reward.name=prompt", "reward.name=prompt is for study=prompts"),
+        ("study=pretrain network.classes=true data.name=mixture", "needs data with classes"),
         ("study=mixture precision=float64", "study=mixture needs data.name=mixture, got digits"),
     ],
 )
@@ -82,6 +87,34 @@ def test_a_damping_that_is_swept_is_that_of_the_method(tmp_path):
 def test_few_images_held_out_are_shown_again(tmp_path):
     _, result = run_small("pretrain", tmp_path, "data.holdout=0.005", "seeds=1")
     assert np.isfinite(result.arrays["sheets"].values).all()
+
+
+@pytest.mark.slow
+def test_pictures_before_and_after_are_of_the_same_noise(tmp_path):
+    """Adapters that hardly move leave each picture where it was."""
+    _, result = run_small("image", tmp_path, "tuning.learning_rate=1e-9")
+    before, after = result.arrays["sheets"].values
+    assert np.ptp(before) > 0.1
+    np.testing.assert_allclose(after, before, atol=1e-4)
+    np.testing.assert_allclose(result.arrays["divergence"].values, 0, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_each_class_is_a_problem_of_its_own(tmp_path):
+    words = ("tuning.num_steps=20", "tuning.num_paths=16", "truth.num_paths=512")
+    config, result = run_small("prompts", tmp_path, *words, "betas=[30.0]")
+    arrays = {name: x.values for name, x in result.arrays.items()}
+    assert arrays["reward"].shape == (1, 2, 2)  # price, seed, class
+    assert np.all(arrays["divergence_at"] > 0)
+    # The same policy from other paths, of which there are an eighth as many on the way.
+    spread = np.abs(arrays["reward_at"][..., -1] - arrays["reward"])
+    assert np.all(spread < 0.3 * np.abs(arrays["reward"]))
+    # The price of a nat is high: the policy and its optimum stay near, class by class.
+    assert np.all(arrays["gap"] < arrays["gap_high"])
+    assert arrays["sheets"].shape[0] == 2
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(result.files["model-beta-30.0.safetensors"])
+    assert float(from_file(model, "float32").denoiser.guidance) == config.tuning.guidance == 0.5
 
 
 @pytest.mark.slow
