@@ -211,17 +211,17 @@ class _Scene:
     obstacles: np.ndarray
     foreign: np.ndarray
 
-    def inside(self, corner: np.ndarray, size: np.ndarray) -> np.ndarray:
-        """The corner moved so that the label covers no ticks and titles, where it fits at all."""
+    def inside(self, corners: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """The corners moved so that the label covers no ticks and titles, where it fits at all."""
         low = np.asarray(self.frame.min) + _PAD
-        return np.clip(corner, low, np.maximum(low, np.asarray(self.frame.max) - _PAD - size))
+        return np.clip(corners, low, np.maximum(low, np.asarray(self.frame.max) - _PAD - size))
 
-    def cost(self, corner: np.ndarray, size: np.ndarray) -> float:
-        """Return the cost of a label with this lower left corner and size."""
-        low, high = corner - _PAD, corner + size + _PAD
-        outside = np.maximum(self.frame.min - low, 0).sum()
-        outside += np.maximum(high - self.frame.max, 0).sum()
-        clashes = sum(_overlap(low, high, other) for other in self.taken)
+    def costs(self, corners: np.ndarray, size: np.ndarray) -> np.ndarray:
+        """Return the costs of a label with its lower left corner at each of these, `[P, 2]`."""
+        low, high = corners - _PAD, corners + size + _PAD
+        outside = np.maximum(self.frame.min - low, 0).sum(axis=1)
+        outside += np.maximum(high - self.frame.max, 0).sum(axis=1)
+        clashes = sum((_overlap(low, high, other) for other in self.taken), np.zeros(len(low)))
         hidden = _count(self.obstacles, low, high)
         near = _count(self.foreign, low - _CLEAR, high + _CLEAR)
         return 20.0 * outside + 1e4 * clashes + 15.0 * hidden + 0.7 * near
@@ -234,27 +234,28 @@ def _best_place(
     anchors = axes.transData.transform(tag.anchors)
     angles = _SIDES if tag.upright else _ANGLES
     ways = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    radii = np.array(_RADII[:1] if tag.upright else _RADII, float)[:, None, None]
+    around = anchors[:, None, None] + radii * ways + (ways - 1) / 2 * size
+    corners = scene.inside(around.reshape(-1, 2), size)  # [anchors * radii * ways, 2]
+    each = len(corners) // len(anchors)
     step = _BACK if tag.ranked else 0.0
-    places = [
-        (
-            radius + step * rank,
-            anchor,
-            scene.inside(anchor + radius * way + (way - 1) / 2 * size, size),
-        )
-        for rank, anchor in enumerate(anchors)
-        for radius in (_RADII[:1] if tag.upright else _RADII)
-        for way in ways
-    ]
-    costs = [cost + scene.cost(corner, size) for cost, _, corner in places]
-    return places[int(np.argmin(costs))][1:]
+    distance = radii[:, 0, 0] + step * np.arange(len(anchors))[:, None]
+    away = np.repeat(distance.ravel(), len(ways))
+    best = int(np.argmin(away + scene.costs(corners, size)))
+    return anchors[best // each], corners[best]
 
 
-def _count(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
-    return int(np.all((points > low) & (points < high), axis=1).sum())
+def _count(points: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """How many of points `[M, 2]` lie within each of the boxes with these corners, `[P, 2]`."""
+    x, y = points[np.argsort(points[:, 0])].T
+    first = np.searchsorted(x, low[:, 0], "right")
+    last = np.searchsorted(x, high[:, 0], "left")
+    boxes = zip(first, last, low[:, 1], high[:, 1])
+    return np.array([np.count_nonzero((y[i:j] > a) & (y[i:j] < b)) for i, j, a, b in boxes])
 
 
-def _overlap(low: np.ndarray, high: np.ndarray, other: Bbox) -> bool:
-    return bool(np.all(low < other.max) and np.all(high > other.min))
+def _overlap(low: np.ndarray, high: np.ndarray, other: Bbox) -> np.ndarray:
+    return np.all(low < other.max, axis=1) & np.all(high > other.min, axis=1)
 
 
 def along(points: np.ndarray, spacing: float = 3.0) -> np.ndarray:
