@@ -47,7 +47,7 @@ def _command(area: Area, arguments: list[str], out: Lasting, alone: bool) -> int
         if options.empty:
             _show(listing(area), out)
             # What runs nothing has not done what it was called for, and says so to a script.
-            raise InputError("there is nothing to run: give experiment=NAME")
+            raise InputError("there is nothing to run: give one of these, or a study=")
         if options.multirun and (options.show or options.dry or options.source):
             raise InputError("-m runs many: it goes with none of --cfg, --dry-run and --from")
         if options.multirun:

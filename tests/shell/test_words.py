@@ -198,7 +198,7 @@ def test_fields_without_effect(line, expected, tmp_path, capsys):
 def test_without_words_the_studies_are_listed(area, words, capsys):
     assert main(AREAS[area], words) == EXIT_BAD_INPUT
     printed = capsys.readouterr()
-    assert printed.err == "fineq: there is nothing to run: give experiment=NAME\n"
+    assert printed.err == "fineq: there is nothing to run: give one of these, or a study=\n"
     assert printed.out == listing(AREAS[area])
     for name in names(AREAS[area]):
         (line,) = re.findall(rf"^  {name} +(.*)$", printed.out, re.M)

@@ -17,12 +17,15 @@ from fineq.shell.places import program_cache
 USAGE = """\
 usage: fineq clean WHAT ... [filter=value ...] [output=DIR] [--yes]
 
-  runs          runs below ./outputs, or output=DIR, that pass the filters of fineq runs
-  checkpoints   what runs that were interrupted or killed would go on from; they begin anew then
-  cache         fineq's own cache of compiled programs; they are compiled again when needed
+  runs         runs below ./outputs, or output=DIR, that pass the filters of
+               fineq runs
+  checkpoints  what runs that were interrupted or killed would go on from; they
+               begin anew then
+  cache        fineq's own cache of compiled programs; they are compiled again
 
-It says what would go and how much that is, and asks; --yes does not ask. Only files that fineq
-wrote go: what else lies in a folder stays, and so does a run that is being written.
+It says what would go and how much that is, and asks; --yes does not ask. Only
+files that fineq wrote go: what else lies in a folder stays, and so does a run
+that is being written.
 """
 PLACES = ("runs", "checkpoints", "cache")
 SWITCHES = ("--yes",)

@@ -18,14 +18,16 @@ from fineq.table import measured_words
 USAGE = """\
 usage: fineq compare A B [strict=true] [output=DIR]
 
-What differs between two runs, or between two folders of runs (before and after a change, on two
-machines): in what they were told and made with, and in what they found beyond its intervals.
-A claim differs when its intervals do not meet or its verdicts differ; an array when its medians
-over seeds do at more entries than chance would have. Numbers without intervals differ beyond
-rounding, half of the digits. A and B are folders, first digits of hashes, or AREA/STUDY for its
-newest run below ./outputs, or output=DIR.
+What differs between two runs, or between two folders of runs (before and after
+a change, on two machines): in what they were told and made with, and in what
+they found beyond its intervals. A claim differs when its intervals do not meet
+or its verdicts differ; an array when its medians over seeds do at more entries
+than chance would have. Numbers without intervals differ beyond rounding, half
+of the digits. A and B are folders, first digits of hashes, or AREA/STUDY for
+its newest run below ./outputs, or output=DIR.
 
-strict=true exits with 1 when claims, arrays or statuses differ, or a run has no partner.
+strict=true exits with 1 when claims, arrays or statuses differ, or a run has
+no partner.
 """
 PLACES, FIELDS = studies(), ("strict", "output")
 VALUES = {"strict": ("true", "false")}

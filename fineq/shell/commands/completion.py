@@ -8,11 +8,12 @@ from fineq.shell.commands.words import read
 USAGE = """\
 usage: fineq completion bash|zsh|fish
 
-Prints a script by which the Tab key completes commands, studies, fields and their choices; it holds
-them all, and calls nothing. Keep it where the shell looks, and start a new shell:
+Prints a script by which the Tab key completes commands, studies, fields and
+their choices; it holds them all, and calls nothing. Keep it where the shell
+looks, and start a new shell:
 
   fineq completion bash > ~/.local/share/bash-completion/completions/fineq
-  fineq completion zsh > ~/.fineq.zsh          and in ~/.zshrc: source ~/.fineq.zsh
+  fineq completion zsh > ~/.fineq.zsh     and in ~/.zshrc: source ~/.fineq.zsh
   fineq completion fish > ~/.config/fish/completions/fineq.fish
 
 For zsh the line stands below `autoload -Uz compinit && compinit`.

@@ -20,8 +20,9 @@ from fineq.shell.places import CONFIGS, program_cache
 USAGE = """\
 usage: fineq doctor [output=DIR]
 
-Versions, devices, precision, memory, the cache of compiled programs and the disk of ./outputs, or
-output=DIR; and a computation, to see that it works. Exit code 0 when it does, 2 or 4 when not.
+Versions, devices, precision, memory, the cache of compiled programs and the
+disk of ./outputs, or output=DIR; and a computation, to see that it works. Exit
+code 0 when it does, 2 or 4 when not.
 """
 FIELDS = ("output",)
 NAME = 13  # columns

@@ -15,9 +15,10 @@ from fineq.studies.area import AREAS
 USAGE = """\
 usage: fineq list [AREA ...] [output=DIR]
 
-The studies of all areas, or of some: the name that fineq run takes, minutes, and what it shows.
-Minutes are those of its newest run at the default size (profile=quick) below ./outputs, or
-output=DIR; where there is none, as measured once, of processor time. profile=smoke takes seconds.
+The studies of all areas, or of some: the name that fineq run takes, minutes,
+and what it shows. Minutes are those of its newest run at the default size
+(profile=quick) below ./outputs, or output=DIR; where there is none, as
+measured once, of processor time. profile=smoke takes seconds.
 """
 PLACES, FIELDS = AREAS, ("output",)
 INDENT, GAP = 2, 2

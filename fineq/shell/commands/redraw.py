@@ -11,9 +11,10 @@ from fineq.shell.console import make_console, shortest
 USAGE = """\
 usage: fineq redraw RUN [to=DIR] [style=STYLE] [overwrite=true] [output=DIR]
 
-Draws a run's figures again, from its data alone: in its own folder, or in to=DIR and there in any
-style over the house's: one of matplotlib's by name (style=dark_background) or a file of settings.
-RUN is its folder, the first digits of its hash, or AREA/STUDY for the newest run of that.
+Draws a run's figures again, from its data alone: in its own folder, or in
+to=DIR and there in any style over the house's: one of matplotlib's by name
+(style=dark_background) or a file of settings. RUN is its folder, the first
+digits of its hash, or AREA/STUDY for the newest run of that.
 """
 PLACES = studies()
 VALUES = {"overwrite": ("true", "false")}

@@ -16,14 +16,16 @@ USAGE = f"""\
 usage: fineq report [DIR] [to=FILE]
        fineq report A B [to=FILE] [output=DIR]
 
-Writes one page of the runs below DIR (./{OUTPUT}): every claim of the papers with what was
-measured, what theory allows, the verdict and its reason, claims that no run speaks of among them;
-then each run with its figures, which can be enlarged and narrowed down to a value of a sweep, its
-command, configuration and versions. The page, DIR/{NAME} or FILE, needs no network and no
+Writes one page of the runs below DIR (./{OUTPUT}): every claim of the papers
+with what was measured, what theory allows, the verdict and its reason, claims
+that no run speaks of among them; then each run with its figures, which can be
+enlarged and narrowed down to a value of a sweep, its command, configuration
+and versions. The page, DIR/{NAME} or FILE, needs no network and no
 other file. Figures are drawn from the runs' data, about a second each.
 
-Of A and B, two runs or two folders of runs as fineq compare takes them, the page, ./{BESIDE}
-or FILE, shows what differs, every claim as both found it, and their figures side by side.
+Of A and B, two runs or two folders of runs as fineq compare takes them, the
+page, ./{BESIDE} or FILE, shows what differs, every claim as both
+found it, and their figures side by side.
 """
 PLACES, FIELDS = studies(), ("to", "output")
 

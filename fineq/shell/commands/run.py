@@ -15,8 +15,9 @@ usage: fineq run AREA/NAME [field=value ...] [options]
   fineq run nlqr/landscape profile=smoke                    seconds
   fineq run nlqr/lipschitz_sweep 'sweep.system.lipschitz=[1,2,3]' seeds=64
 
-`fineq list` has the names; `fineq run AREA --help` has every field and option. A run goes to a
-folder of its own below ./outputs, or output=DIR; a complete one is found and not run again.
+`fineq list` has the names; `fineq run AREA --help` has every field and option.
+A run goes to a folder of its own below ./outputs, or output=DIR; a complete
+one is found and not run again.
 """
 
 

@@ -16,12 +16,13 @@ STATES = (*STATUSES, "older", "unfinished", "damaged")
 USAGE = """\
 usage: fineq runs [output=DIR] [filter=value ...]
 
-The runs below ./outputs, or output=DIR, the newest last: the first digits of the hash by which
-fineq show, compare and redraw know a run, its study, status, when it ended, minutes that it took,
-and below it what was said of it beside the defaults.
+The runs below ./outputs, or output=DIR, the newest last: the first digits of
+the hash by which fineq show, compare and redraw know a run, its study, status,
+when it ended, minutes that it took, and below it what was said of it beside
+the defaults.
 
-filters: area=nlqr, study=landscape or study=nlqr/landscape, name=, and any field, such as seeds=16
-or system.lipschitz=0.3; status= is one of
+filters: area=nlqr, study=landscape or study=nlqr/landscape, name=, and any
+field, such as seeds=16 or system.lipschitz=0.3; status= is one of
   {statuses}
 """.format(statuses=", ".join(STATES))
 FILTERS = ("area", "study", "status", "name")

@@ -17,9 +17,10 @@ USAGE = """\
 usage: fineq show RUN [output=DIR]
        fineq show AREA/STUDY [output=DIR]
 
-A run's claims, rates and notes, the command that asks for it again, and the paths of its figures
-and data. RUN is its folder or the first digits of its hash (fineq runs has them); of a study its
-newest run below ./outputs, or output=DIR, is shown.
+A run's claims, rates and notes, the command that asks for it again, and the
+paths of its figures and data. RUN is its folder or the first digits of its
+hash (fineq runs has them); of a study its newest run below ./outputs, or
+output=DIR, is shown.
 """
 PLACES, FIELDS = studies(), ("output",)
 
