@@ -102,7 +102,7 @@ LOCK := uv pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 lock:  ## resolve requirements.lock, and a lock for each extra beside it, anew (needs uv)
 	@$(LOCK) --extra dev -o requirements.lock
-	@for extra in cuda peer docs; do \
+	@for extra in cuda peer docs track; do \
 		$(LOCK) --extra $$extra -c requirements.lock -o requirements-$$extra.lock || exit 1; done
 
 clean:  ## remove the environment, caches and outputs

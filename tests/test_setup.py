@@ -35,7 +35,9 @@ def test_the_project_is_installed_from_its_sources():
 
 def test_locks_hold_no_address_and_agree():
     locks = {path.name: path.read_text() for path in ROOT.glob("requirements*.lock")}
-    assert set(locks) == {f"requirements{name}.lock" for name in ("", "-cuda", "-docs", "-peer")}
+    assert set(locks) == {
+        f"requirements{name}.lock" for name in ("", "-cuda", "-docs", "-peer", "-track")
+    }
     pins = {k: set(re.findall(r"^([\w.-]+)==(\S+)", t, re.M)) for k, t in locks.items()}
     for text in locks.values():
         assert "://" not in text

@@ -3,6 +3,8 @@
 Nothing here reads, writes or prints. Whoever starts a run passes objects that do.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +21,7 @@ class Event(NamedTuple):
     metrics: {name: [k, ...]} for one member, {name: [members of this block, k, ...]} in a sweep;
         views of the run's own arrays, to be read at once and not kept.
     elapsed: seconds since the stage began, compilation included.
+    swept: values of the axes for the members of this block that count, {axis: [members]}.
     """
 
     stage: str
@@ -30,6 +33,7 @@ class Event(NamedTuple):
     iterations: np.ndarray
     metrics: dict[str, np.ndarray]
     elapsed: float
+    swept: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Progress(Protocol):

@@ -1,8 +1,9 @@
 """What surrounds the loop of one run or sweep: its store, its display, and Ctrl-C."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Literal
 
 import jax
@@ -104,15 +105,17 @@ class Session:
         iterations: np.ndarray,
         slots: int,
         members: int = 1,
+        swept: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> Snapshot:
         """Run one member, or a block of `members`, from its start or from what was kept.
 
         `begin()` gives the compiled chunk and what it starts from; it is not called for a run that
-        was kept at its end. `like` has the shapes and shardings of a snapshot.
+        was kept at its end. `like` has the shapes and shardings of a snapshot, `swept` the values
+        of the axes at the members.
         """
 
         def after(snapshot: Snapshot) -> None:
-            self.report("running", int(iterations[-1]), snapshot, iterations)
+            self.report("running", int(iterations[-1]), snapshot, iterations, swept)
             # Read once: what arrives while the store saves is obeyed behind the next chunk.
             stop = self._interruption.signal is not None
             self._keeper.running(entry, snapshot, now=stop)
@@ -126,7 +129,7 @@ class Session:
             seconds = self._chunk_seconds
             snapshot = drive(call, snapshot, recorded, iterations, slots, seconds, after)
             self._keeper.finished(entry, snapshot)
-        self._count(members, int(iterations[-1]), snapshot, iterations)
+        self._count(members, int(iterations[-1]), snapshot, iterations, swept)
         return snapshot
 
     def evaluate(self, entry: str, compute: Callable[[], Any], like: Any, members: int) -> Any:
@@ -151,11 +154,12 @@ class Session:
         num_steps: int,
         snapshot: Snapshot | None = None,
         iterations: np.ndarray | None = None,
+        swept: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
         """Tell the display that so many more members are done."""
         self._done += members
         phase = "finished" if self._done == self._members else "running"
-        self.report(phase, num_steps, snapshot, iterations)
+        self.report(phase, num_steps, snapshot, iterations, swept)
 
     @property
     def name(self) -> str:
@@ -172,6 +176,7 @@ class Session:
         num_steps: int,
         snapshot: Snapshot | None = None,
         iterations: np.ndarray | None = None,
+        swept: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
         """Tell the display where the stage stands."""
         if self._progress is None:
@@ -192,6 +197,7 @@ class Session:
                 np.zeros(0, np.int64) if iterations is None else iterations[:k],
                 metrics,
                 time.perf_counter() - self._began,
+                swept,
             )
         )
 

@@ -9,7 +9,7 @@ from fineq.settings.fields import choice, count, flag, names, number, text
 # These say where and how a run is carried out, not what it computes: they stay out of its hash. So
 # does how members lie in blocks and on devices, on which results depend by rounding alone.
 WITHOUT_EFFECT = ("output", "profile", "profiles", "force", "strict", "quiet", "save_every")
-WITHOUT_EFFECT += ("block_size",)
+WITHOUT_EFFECT += ("block_size", "track")
 
 PROFILES = ("smoke", "quick", "full")
 
@@ -62,3 +62,8 @@ class RunConfig:
     force: bool = flag(False, "run again even when a complete run with the same hash exists")
     strict: bool = flag(False, "exit with 1 when a claim fails")
     quiet: bool = flag(False, "print nothing but errors")
+    track: str = choice(
+        "none",
+        "follow the run by event files in its folder (tensorboard: needs the extra track)",
+        ("none", "tensorboard"),
+    )

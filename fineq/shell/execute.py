@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +25,7 @@ from fineq.studies.area import Area
 from fineq.studies.inputs import Loaded
 
 if TYPE_CHECKING:
+    from fineq.iterate import Event, Progress
     from fineq.studies.common import Run as Study
 
 
@@ -162,8 +163,11 @@ def _compute(run: Run, job: Job, study: "Study", loaded: Loaded, console: Consol
     stop = Stop(console, job.farewell)
     abandon = stop.abandon if job.alone else None
     expected = expected_stages(job.config.output, job.area.name, settings(job.config))
-    with console.progress("gap", expected) as progress, interruptible(stop.acknowledge, abandon):
-        stages.progress = progress
+    with (
+        console.progress("gap", expected) as progress,
+        _followed(progress, run, job, console) as stages.progress,
+        interruptible(stop.acknowledge, abandon),
+    ):
         with memory_errors(job.config.study):
             result = study(job.config, loaded.given, stages)
         # Kept with the run, so that a run that is found says it as well.
@@ -171,6 +175,26 @@ def _compute(run: Run, job: Job, study: "Study", loaded: Loaded, console: Consol
         switches.check(job.target or job.config.study)
         timing = {**stages.timing, "total": time.monotonic() - started}
         run.save(result, timing, job.config.precision, stages.blocks, stages.seconds)
+
+
+@contextlib.contextmanager
+def _followed(progress: "Progress", run: Run, job: Job, console: Console) -> Iterator["Progress"]:
+    """The display of a run, and beside it what tracks it where that is asked for."""
+    if job.config.track == "none":
+        yield progress
+        return
+    from fineq.runs.tracking import Tracker
+
+    tracker = Tracker(run.path, job.config.seeds, console.line)
+
+    def both(event: "Event") -> None:
+        progress(event)
+        tracker(event)
+
+    try:
+        yield both
+    finally:
+        tracker.close()
 
 
 def _report(run: Run, job: Job, console: Console) -> tuple[int, Path]:

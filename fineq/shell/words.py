@@ -15,7 +15,7 @@ from fineq.studies.area import AREAS, Area, area_of
 
 OF_HYDRA = re.compile(r"hydra[./]")
 # A saved configuration says what is computed; these say what one command does with it.
-OF_A_COMMAND = ("force", "strict", "quiet", "output")
+OF_A_COMMAND = ("force", "strict", "quiet", "output", "track")
 # A text that needs no quotes, for it can be read as nothing else.
 _BARE = re.compile(r"(?!(?i:true|false|null|inf|nan)$)[a-zA-Z_][\w./:-]*", re.ASCII)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -138,24 +139,35 @@ class Members(NamedTuple):
     """The members of one combination of static values, last axis fastest; none is laid out.
 
     axes: the traced ones. inputs: views [*axes, ...]. total: members of all combinations.
+    static: the combination.
     """
 
     axes: tuple[Axis, ...]
     inputs: dict[str, Any]
     total: int
+    static: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def num(self) -> int:
         """How many there are; one where there are no axes."""
         return math.prod(len(axis) for axis in self.axes)
 
+    def swept(self, index: np.ndarray) -> dict[str, np.ndarray]:
+        """Values of all axes at these places, each [len(index)]; of static ones in words."""
+        static = {name: np.full(len(index), str(value)) for name, value in self.static.items()}
+        return static | self._traced(index)
+
+    def _traced(self, index: np.ndarray) -> dict[str, np.ndarray]:
+        places = self._places(index)[1:]
+        return {axis.name: axis.at(place) for axis, place in zip(self.axes, places, strict=True)}
+
+    def _places(self, index: np.ndarray) -> tuple[np.ndarray, ...]:
+        # One more axis, of length 1: there may be no other.
+        return np.unravel_index(index, (1, *map(len, self.axes)))
+
     def take(self, index: np.ndarray) -> dict[str, Any]:
         """Values and inputs of the members at these places, each [len(index), ...]."""
-        # One more axis, of length 1: there may be no other.
-        places = np.unravel_index(index, (1, *map(len, self.axes)))
-        values = {
-            axis.name: axis.at(place) for axis, place in zip(self.axes, places[1:], strict=True)
-        }
+        values, places = self._traced(index), self._places(index)
         return values | jax.tree.map(lambda x: np.asarray(x)[None][places], self.inputs)
 
 
@@ -175,7 +187,7 @@ def parts_of(
     for place in np.ndindex(*(len(axis) for axis in static)):
         values = {axis.name: axis.values[i] for axis, i in zip(static, place, strict=True)}
         own = jax.tree.map(lambda whole, place=place: whole[place], given)
-        yield values, Members(traced, own, total)
+        yield values, Members(traced, own, total, values)
 
 
 def _order(axes: list[Axis]) -> list[int]:

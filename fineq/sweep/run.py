@@ -65,7 +65,11 @@ def _run_block(
         return call, ready.carry, ready.recorded
 
     like = fresh(block.carry, block.recorded, len(iterations))
-    snapshot = stage.execute(entry.name, begin, like, iterations, programs.slots, entry.actual)
+    first = entry.number * built.size
+    swept = members.swept(np.arange(first, first + entry.actual))
+    snapshot = stage.execute(
+        entry.name, begin, like, iterations, programs.slots, entry.actual, swept
+    )
     return _on_host((snapshot.carry, snapshot.metrics))
 
 
