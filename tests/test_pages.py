@@ -68,7 +68,8 @@ def test_every_page_is_in_the_contents():
     for tree in trees:
         for block in re.findall(r"```\{toctree\}\n(.*?)```", tree.read_text(), re.S):
             names = [line for line in block.split("\n") if line and not line.startswith(":")]
-            listed |= {tree.parent / f"{name}.md" for name in names}
+            entries = [re.sub(r".*<(.*)>$", r"\1", name) for name in names]
+            listed |= {tree.parent / f"{name}.md" for name in entries}
     assert listed == set(ALL)
 
 
@@ -82,7 +83,7 @@ def test_every_public_module_has_a_page():
     [
         ("Where |K - K*| and x_ stand.", r"Where \|K - K\*\| and x\_ stand."),
         ("Of `fineq.solve`, not `[p, n + d]`.", "Of :py:obj:`fineq.solve`, not ``[p, n + d]``."),
-        ("The `step`s of it.", r"The :py:obj:`step`\ s of it."),
+        ("The `Step`s, not `step`s.", r"The :py:obj:`Step`\ s, not ``step``\ s."),
     ],
 )
 def test_a_docstring_is_shown_as_it_is_written(text, made):
@@ -96,6 +97,12 @@ def test_sections_programs_and_lists_of_a_docstring_keep_their_form():
         "::", "", "        x = 1", "",
         "* one more", "",
     ]  # fmt: skip
+
+
+def test_a_program_is_told_from_prose_without_an_indent():
+    assert to_rst()(["x = solve(1)", "x.value"])[0] == "::"
+    assert to_rst()(["Solve it."]) == ["Solve it.", ""]
+    assert to_rst()(["value"]) == ["value", ""]
 
 
 def to_rst():
