@@ -1,7 +1,7 @@
 """What every kind of panel shares: scales, limits, texts, theory lines."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -331,10 +331,15 @@ def intervals(sketch: Sketch, index: int, drawn: Drawn, line: Line) -> None:
         x, y, low, high = (values[shown] for values in (x, y, low, high))
         reach = np.maximum(np.stack([y - low, high - y]), 0)
         style = {"color": colour, "fmt": "none", "capsize": 3, "elinewidth": 1.4, "zorder": 3}
-        for part in axes.errorbar(x, y, reach, **style).get_children():
-            part.set_gid(f"bars:{index}")
+        error_bars(axes, index, x, y, reach, **style)
     else:
         axes.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0, gid=f"band:{index}")
+
+
+def error_bars(axes: Axes, index: int, *reach: Any, **style: Any) -> None:
+    """Draw bars, which matplotlib leaves without the mark of their line."""
+    for part in axes.errorbar(*reach, **style).get_children():
+        part.set_gid(f"bars:{index}")
 
 
 def alone(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, index: int) -> None:

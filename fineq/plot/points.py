@@ -6,7 +6,7 @@ import numpy as np
 
 from fineq.confidence import LEVEL
 from fineq.figures import Theory
-from fineq.plot.base import Sketch, label_axes, note_zeros, reference, set_limits
+from fineq.plot.base import Sketch, error_bars, label_axes, note_zeros, reference, set_limits
 from fineq.plot.labels import Tag
 from fineq.plot.measured import Drawn, select
 from fineq.plot.style import THEORY, ink
@@ -100,7 +100,7 @@ def _draw(sketch: Sketch, index: int, x: Drawn, y: Drawn) -> None:
     mark = {"marker": _MARKERS[index % len(_MARKERS)], "markersize": 7, "markeredgecolor": "white"}
     if not np.isfinite(y.middle).all():
         return
-    sketch.axes.errorbar(x.middle, y.middle, reach[1], reach[0], fmt="none", **style)
+    error_bars(sketch.axes, index, x.middle, y.middle, reach[1], reach[0], fmt="none", **style)
     sketch.axes.plot(x.middle, y.middle, color=colour, gid=f"line:{index}", zorder=3.2, **mark)
     lost = f" ({y.missing}/{y.total} {line.missing})" if y.missing else ""
     place = np.stack([x.middle, y.middle], axis=1)

@@ -65,8 +65,16 @@ def as_shown(root: Node, tag: str) -> list[tuple[Node, dict[str, str]]]:
     return found
 
 
-def numbers(text: str) -> np.ndarray:
-    return np.array([float(x) for x in re.findall(r"-?\d+\.?\d*(?:e[-+]?\d+)?", text)])
+def steps_of(path: str) -> list[tuple[str, list[float]]]:
+    """Each step of a path with its numbers; points behind those of M and L are lines."""
+    found = []
+    for letter, rest in re.findall(r"([MLCQz])([^MLCQz]*)", path):
+        values = [float(x) for x in rest.split()]
+        size = {"M": 2, "L": 2, "C": 6, "Q": 4, "z": 0}[letter]
+        for i in range(0, max(len(values), 1), max(size, 1)):
+            follows = "L" if letter == "M" and i else letter
+            found.append((follows, values[i : i + size]))
+    return found
 
 
 def visible(looks: dict[str, str]) -> bool:
@@ -80,10 +88,12 @@ def test_every_line_has_its_points_and_looks(drawn, name):
     after = as_shown(on_page(drawn[name]), "path")
     assert len(after) == len(before) > 3
     for (old, old_looks), (new, new_looks) in zip(before, after, strict=True):
-        assert np.allclose(numbers(old.get("d", "")), numbers(new.get("d")), atol=0.005 + 1e-9)
+        steps = [steps_of(path.get("d") or "") for path in (old, new)]
+        assert [step for step, _ in steps[0]] == [step for step, _ in steps[1]]
+        for (_, one), (_, other) in zip(*steps, strict=True):
+            np.testing.assert_allclose(one, other, atol=0.005 + 1e-9)
         for look in ("fill", "stroke", "stroke-width"):
-            if look in style_of(old):
-                assert old_looks[look] == new_looks[look]
+            assert old_looks.get(look) == new_looks.get(look)
 
 
 def test_marks_stand_where_they_stood(drawn):
@@ -184,3 +194,13 @@ def test_indices_of_claims_are_set_and_names_of_fields_are_not():
     assert (
         said("descent.num_steps=3, step_size, <b>") == "descent.num_steps=3, step_size, &lt;b&gt;"
     )
+
+
+def test_what_some_of_a_group_have_is_not_said_of_all():
+    svg = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><g style="opacity: 1">
+      <path d="M 0 0 L 1 1" style="fill: red; stroke: blue; opacity: 0.5"/>
+      <path d="M 0 0 L 2 2" style="stroke: blue; opacity: 0.5"/></g></svg>"""
+    (_, first), (_, second) = as_shown(on_page(svg), "path")
+    assert (first, second) == ({"fill": "red", "stroke": "blue"}, {"stroke": "blue"})
+    # Each has its own opacity: together they would show through one another otherwise.
+    assert [node.get("opacity") for node in on_page(svg).all("path")] == ["0.5", "0.5"]
