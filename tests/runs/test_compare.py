@@ -100,6 +100,22 @@ def test_a_seed_that_diverged_is_larger_than_all_others(tmp_path):
     assert kinds(compare(b, b))["gap"] == "equal"
 
 
+def test_the_median_of_seeds_of_which_one_diverged_has_no_upper_end(tmp_path):
+    a, b = made(tmp_path / "a"), made(tmp_path / "b")
+    b.dataset["gap"] *= 10
+    assert kinds(compare(a, b))["gap"] == "apart"
+    a.dataset["gap"][0] = np.nan
+    assert kinds(compare(a, b))["gap"] == "within"
+
+
+def test_exact_claims_agree_to_rounding_and_no_further(tmp_path):
+    a, near, far = (made(tmp_path / name) for name in "abc")
+    for run, value in ((a, 0.5), (near, 0.5 * (1 + 1e-9)), (far, 0.5 * (1 + 1e-7))):
+        run.summary["claims"][0]["measured"].update(value=value, low=value, high=value)
+    assert not compare(a, near).claims[0].apart
+    assert compare(a, far).claims[0].apart
+
+
 def test_other_seeds_are_compared_by_their_medians_and_few_by_nothing(tmp_path):
     a, b = made(tmp_path / "a"), made(tmp_path / "b", 0.5, 0.01, seeds=12)
     b = LoadedRun(b.path, b.config, b.dataset.assign_coords(seed=np.arange(6, 12)), b.summary)

@@ -12,7 +12,7 @@ from fineq.shell.execute import Job, identified
 from fineq.shell.experiments import names
 from fineq.shell.foresee import foresee
 from fineq.shell.main import main
-from fineq.shell.past import expected_stages, measured
+from fineq.shell.past import Past, expected_stages, like, measured
 from fineq.studies.area import AREAS, area_of
 from tests.shell.made import make_run
 
@@ -148,3 +148,14 @@ def test_the_stages_of_a_run_are_those_of_the_one_that_is_most_like_it(here):
     staged(small, {"optima": 5.0, "curvatures": 20.0, "wrong": "x"})
     # Twice as many members as that run had.
     assert expected_stages(here, "nlqr", config) == {"optima": 10.0, "curvatures": 40.0}
+
+
+def test_of_runs_that_are_alike_the_newest_is_meant_and_of_others_the_one_with_less_apart():
+    def past(name, platform="cpu", **counted):
+        return Past(name, None, counted, platform, 1.0, 0.0, 1.0, {})
+
+    runs = [past("old", n=1), past("new", n=1), past("gpu", "gpu", n=2), past("far", n=3, m=4)]
+    assert like({"n": 1, "seeds": 9}, "cpu", runs) == runs[1]
+    assert like({"n": 2}, None, runs) == runs[2]
+    assert like({"n": 2}, "cpu", runs) == runs[1]
+    assert like({"n": 2}, "tpu", runs) is None
