@@ -8,11 +8,13 @@ of the module.
     a perceptron with time features     `MLP`
     a U-Net on images `[H, W, C]`       `UNet`
     their layers                        `Conv`, `Condition`, `sincos`
+    one that computes in bfloat16       `rounded`
 """
 
 from fineq.ddpm.networks.conv import Conv, convolve
 from fineq.ddpm.networks.embedding import Condition, sincos
 from fineq.ddpm.networks.mlp import MLP
+from fineq.ddpm.networks.rounded import Rounded, rounded
 from fineq.ddpm.networks.unet import UNet
 
-__all__ = ["MLP", "Condition", "Conv", "UNet", "convolve", "sincos"]
+__all__ = ["MLP", "Condition", "Conv", "Rounded", "UNet", "convolve", "rounded", "sincos"]

@@ -54,7 +54,7 @@ class Condition(nn.Module):
     def __call__(self, s: Array, label: Array | None) -> Array:
         """A vector for each state, `[B, width]`."""
         options = {"dtype": self.dtype, "param_dtype": self.dtype}
-        told = nn.Dense(self.width, **options)(sincos(s.astype(self.dtype), self.waves))
+        told = nn.Dense(self.width, **options)(sincos(s, self.waves))
         told = nn.Dense(self.width, **options)(nn.silu(told))
         if not self.num_classes:
             return told
