@@ -51,7 +51,7 @@ HARMLESS = {
     "data.constant": {"inputs"},
     "data.num": {"inputs", "generalisation", "assumptions"},
     **{key: {"mixture"} for key in ("data.d", "data.spread", "data.size")},
-    "data.name": {"beta", "mixture", "image", "prompts"},
+    "data.name": {"beta", "mixture", "image", "prompts", "methods", "ablations"},
     "data.path": {"pretrain"},
     "data.num_test": {*UNTRAINED},
     "data.weight": {*UNTRAINED},

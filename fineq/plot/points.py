@@ -6,7 +6,7 @@ import numpy as np
 
 from fineq.confidence import LEVEL
 from fineq.figures import Theory
-from fineq.plot.base import Sketch, error_bars, label_axes, note_zeros, reference, set_limits
+from fineq.plot.base import Sketch, error_bars, label_axes, reference, set_limits
 from fineq.plot.labels import Tag
 from fineq.plot.measured import Drawn, select
 from fineq.plot.style import THEORY, ink
@@ -38,10 +38,7 @@ def scatter(sketch: Sketch) -> None:
         _band(sketch, x, rows)
         reference(sketch, theory, x, np.median(rows, axis=0))
     label_axes(sketch)
-    total = max(drawn.total for drawn in sketch.drawn)
-    known = "95% interval" if total >= values_for(LEVEL) else "range"
-    sketch.note = f"median and {known} of {total} {'x'.join(panel.over)}s" if total > 1 else ""
-    note_zeros(sketch)
+    sketch.note = _note(sketch, points)
 
 
 def _point(sketch: Sketch, variable: str, at: "Mapping[str, Any]") -> tuple[Drawn, Drawn]:
@@ -94,18 +91,38 @@ def _reach(points: list[tuple[Drawn, Drawn]], curves: list[Any]) -> list[np.ndar
 
 
 def _draw(sketch: Sketch, index: int, x: Drawn, y: Drawn) -> None:
-    colour, line = sketch.palette[index], sketch.panel.lines[index]
-    reach = [np.abs(np.stack([d.middle - d.low, d.high - d.middle])) for d in (x, y)]
+    axes, colour, line = sketch.axes, sketch.palette[index], sketch.panel.lines[index]
+    limits = ((x, axes.get_xscale(), axes.get_xlim()), (y, axes.get_yscale(), axes.get_ylim()))
+    reach = []
+    for drawn, scale, ends in limits:
+        # A logarithmic axis has no place for what is not above 0: such a bar runs to its edge.
+        low = np.maximum(drawn.low, ends[0]) if scale == "log" else drawn.low
+        reach.append(np.maximum([drawn.middle - low, drawn.high - drawn.middle], 0.0))
+        if not np.isfinite(drawn.middle).all() or (scale == "log" and not drawn.middle > 0):
+            return
     style = {"color": colour, "capsize": 2.5, "elinewidth": 1.3, "zorder": 3}
     mark = {"marker": _MARKERS[index % len(_MARKERS)], "markersize": 7, "markeredgecolor": "white"}
-    if not np.isfinite(y.middle).all():
-        return
-    error_bars(sketch.axes, index, x.middle, y.middle, reach[1], reach[0], fmt="none", **style)
-    sketch.axes.plot(x.middle, y.middle, color=colour, gid=f"line:{index}", zorder=3.2, **mark)
+    error_bars(axes, index, x.middle, y.middle, reach[1], reach[0], fmt="none", **style)
+    axes.plot(x.middle, y.middle, color=colour, gid=f"line:{index}", zorder=3.2, **mark)
     lost = f" ({y.missing}/{y.total} {line.missing})" if y.missing else ""
     place = np.stack([x.middle, y.middle], axis=1)
     if line.label:
         sketch.tags.append(Tag(line.label + lost, ink(colour), place, f"line:{index}"))
+
+
+def _note(sketch: Sketch, points: list[tuple[Drawn, Drawn]]) -> str:
+    """What points and bars are, and how many have no place here."""
+    total = max(drawn.total for drawn in sketch.drawn)
+    known = "95% interval" if total >= values_for(LEVEL) else "range"
+    said = [f"median and {known} of {total} {'x'.join(sketch.panel.over)}s"] if total > 1 else []
+    scales = (sketch.axes.get_xscale(), sketch.axes.get_yscale())
+    hidden = sum(
+        any(scale == "log" and drawn.middle <= 0 for scale, drawn in zip(scales, pair))
+        for pair in points
+    )
+    if hidden:
+        said.append(f"{hidden} point{'s' * (hidden > 1)} at or below 0 not shown")
+    return ", ".join(said)
 
 
 def _band(sketch: Sketch, x: np.ndarray, rows: np.ndarray) -> None:

@@ -70,6 +70,16 @@ def test_a_member_that_diverged_is_said_and_not_averaged():
     assert_labels_apart(figure)
 
 
+def test_on_a_logarithmic_axis_bars_end_at_its_edge_and_a_point_below_zero_is_said():
+    cost = COST.copy()
+    cost[0, 0], cost[1] = -1.0, -COST[1]
+    axes = drawn(data(cost), panel()).axes[0]
+    ends = np.concatenate([np.concatenate(c.get_segments()) for c in axes.collections[:2]])
+    assert np.all(ends[:, 0] >= axes.get_xlim()[0] * (1 - 1e-9))  # to rounding
+    assert not by_mark(axes, "line:1")
+    assert "1 point at or below 0 not shown" in "".join(text.get_text() for text in axes.texts)
+
+
 def test_what_is_no_point_or_no_curve_is_refused():
     line = Line("gain", "", {"method": "one"})
     panels = {

@@ -8,6 +8,8 @@ ABOUT = "fine-tuning of networks, and how many nats it ends from the optimum"
 STUDIES = {
     "pretrain": "pretrain",
     "beta": "beta",
+    "methods": "methods",
+    "ablations": "ablations",
     "mixture": "mixture",
     "score_error": "score_error",
     "prompts": "prompts",

@@ -25,6 +25,18 @@ register(
         "measured",
     ),
     Entry(
+        "finetune/frontier",
+        "No policy earns more than the tilted laws P_b ∝ P_pre e^{r/b} at the same divergence",
+        "fineq, by the variational formula of Donsker and Varadhan",
+        "reward <= E_b r where KL_b is the divergence",
+    ),
+    Entry(
+        "finetune/ablation",
+        "How what is left to gain depends on rank, paths, inner iterations, damping and steps",
+        "fineq",
+        "measured",
+    ),
+    Entry(
         "finetune/contraction",
         "Policy iteration contracts at step t where q_t = σ_t² ρ(∇²V_{t+1})/β is below 1",
         PAPER,

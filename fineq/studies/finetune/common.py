@@ -61,9 +61,10 @@ def _convolves(config: FinetuneConfig, given: Given) -> bool:
 
 
 def tuning_of(study: Study, reward: Reward, member: Member) -> Tuning:
-    """The problem of a member: the base model, the reward, and the member's β."""
+    """The problem of a member: the base model, the reward, and β, the member's where it has one."""
     assert study.given.base is not None
-    beta = jnp.asarray(member["beta"], study.dtype)
+    own = member.get("beta")
+    beta = jnp.asarray(study.config.beta if own is None else own, study.dtype)
     return make_tuning(study.given.base.denoiser, reward, beta)
 
 
@@ -114,12 +115,18 @@ def copies(trained: SweepResult, steps: Sequence[int]) -> Any:
     return jax.tree.unflatten(tree, kept)
 
 
-def named_instance(study: Study, piece: common.Slice) -> str:
-    """Data, network and swept values, as claims name them."""
+def named_instance(study: Study, piece: common.Slice, ranked: bool = True) -> str:
+    """Data, network, rank where it is one number, and swept values, as claims name them."""
     assert study.given.base is not None
-    base, rank = study.given.base, study.config.tuning.rank
+    base, rank = study.given.base, f"rank {study.config.tuning.rank}" if ranked else ""
     network = type(base.denoiser.module).__name__
-    return common.listed(base.data.name, f"one {network}", f"rank {rank}", piece.label)
+    return common.listed(base.data.name, f"one {network}", rank, piece.label)
+
+
+def priced_instance(study: Study, piece: common.Slice, ranked: bool = True) -> str:
+    """The same with the price β, where it is one number."""
+    price = "" if "beta" in piece.at else f"β = {study.config.beta:g}"
+    return common.listed(named_instance(study, piece, ranked), price)
 
 
 def base_instance(study: Study, piece: common.Slice) -> str:

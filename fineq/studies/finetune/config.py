@@ -4,10 +4,22 @@ from dataclasses import dataclass
 
 from fineq.errors import InputError
 from fineq.settings.config import RunConfig
-from fineq.settings.fields import choice, count, flag, group, number, numbers, text
+from fineq.settings.fields import choice, count, flag, group, number, numbers, text, words
 from fineq.studies.finetune import STUDIES
 
 MOST_DIGIT = 9
+METHODS = (
+    "pi_ft",
+    "adjoint_matching",
+    "pathwise",
+    "draft",
+    "draft_last",
+    "draft_last_kl",
+    "ddpo",
+    "reinforce",
+    "dpok",
+    "reward_weighted",
+)
 REWARDS = ("digit", "ink", "symmetry", "wave", "python", "prompt")
 
 
@@ -139,6 +151,42 @@ class TruthConfig:
 
 
 @dataclass
+class MethodsConfig:
+    """Which methods are compared."""
+
+    names: list = words(list(METHODS), "methods that train adapters", METHODS)
+    last: int = count(10, "steps of the chain that draft_last differentiates")
+    best_of: list = numbers([4, 16], "n of the best of n", whole=True, minimum=2)
+
+    def check(self) -> None:
+        """A comparison has something to compare, each once."""
+        for name in ("names", "best_of"):
+            given = getattr(self, name)
+            if len(set(given)) < len(given):
+                raise InputError(f"methods.{name} must be distinct, got {given}")
+        if not self.names:
+            raise InputError("methods.names must name at least one method")
+
+    def check_length(self, num_steps: int) -> None:
+        """Raise `InputError` for more steps to be differentiated than a chain has."""
+        if self.last > num_steps:
+            raise InputError(
+                f"methods.last must be at most the {num_steps} steps of the chain, got {self.last}"
+            )
+
+
+@dataclass
+class AblationsConfig:
+    """What one factor after the other is set to, all others as `tuning` has them."""
+
+    rank: list = numbers([1, 4, 16], "ranks of the adapters", whole=True, minimum=1)
+    num_paths: list = numbers([4, 10, 25], "paths of each step", whole=True, minimum=2)
+    num_inner: list = numbers([1, 2, 4], "gradient steps for each batch", whole=True, minimum=1)
+    damping: list = numbers([0.25, 0.5, 1.0], "shares of the way", above=0.0, maximum=1.0)
+    num_steps: list = numbers([30, 60, 120], "steps of the optimiser", whole=True, minimum=1)
+
+
+@dataclass
 class FinetuneConfig(RunConfig):
     """Fine-tuning networks by PI-FT and others (arXiv 2412.18164)."""
 
@@ -149,6 +197,7 @@ class FinetuneConfig(RunConfig):
         "folder of a diffusers UNet2DModel; null: a pretrain run, made when there is none",
     )
     betas: list = numbers([0.03, 0.1, 0.3, 1.0, 3.0], "prices that are compared", above=0.0)
+    beta: float = number(0.3, "price of a nat (methods, ablations)", above=0.0)
     data: DataConfig = group(DataConfig, "what the base model is trained on")
     chain: ChainConfig = group(ChainConfig, "the chain of the diffusion model")
     network: NetworkConfig = group(NetworkConfig, "the score network")
@@ -156,6 +205,8 @@ class FinetuneConfig(RunConfig):
     reward: RewardConfig = group(RewardConfig, "what is to be raised")
     tuning: TuningConfig = group(TuningConfig, "how the base model is fine-tuned")
     truth: TruthConfig = group(TruthConfig, "how bounds and objectives are estimated")
+    methods: MethodsConfig = group(MethodsConfig, "which methods are compared (methods)")
+    ablations: AblationsConfig = group(AblationsConfig, "what is varied (ablations)")
 
     def check(self) -> None:
         """What a base model that is yet to be made could not serve is said before it is."""
@@ -170,6 +221,8 @@ class FinetuneConfig(RunConfig):
             raise InputError("network.classes=true needs data with classes, got data.name=mixture")
         if self.base is not None or self.study == "pretrain":
             return
+        if self.study == "methods":
+            self.methods.check_length(self.chain.num_steps)
         name, reward = self.data.name, self.reward
         if self.study == "prompts" and not self.network.classes:
             raise InputError("study=prompts needs a model with classes: give network.classes=true")

@@ -22,13 +22,18 @@ EFFECTS = (
     effect("betas", {"study": ("beta", "mixture", "score_error", "image", "prompts")}),
     effect("reward.* tuning.* truth.*", {"study": TUNED}),
     effect("reward.labels tuning.guidance", {"study": "prompts"}),
+    effect("beta", {"study": ("methods", "ablations")}),
+    effect("methods.*", {"study": "methods"}),
+    effect("ablations.*", {"study": "ablations"}),
     effect("reward.label", {"reward.name": "digit"}),
     effect("reward.target", {"reward.name": "python"}),
     effect("tuning.merged truth.num_paths truth.inner", {"study": but("score_error")}),
+    effect("tuning.merged", {"study": but("ablations")}),
     effect("truth.num_points", {"study": ("mixture", "score_error")}),
     effect("truth.num_curvatures", {"study": "beta"}),
     # All members share the base model, and the programs' shapes.
     effect("sweep.data.* sweep.chain.* sweep.network.* sweep.pretrain.*"),
     effect("sweep.tuning.learning_rate sweep.tuning.clip"),
+    effect("sweep.tuning.damping", {"study": but("methods", "ablations")}),
     effect("sweep.seeds"),
 )

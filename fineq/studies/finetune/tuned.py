@@ -38,6 +38,7 @@ REPORTED = (
     Quantity("distance", "distance of two samples"),
     Quantity("judged", "share of samples in which a second classifier sees the class"),
 )
+ENDLESS = ("divergence", "gap", "gap_high")  # infinite for a policy that diverged
 PRICES = 48  # of the ideal frontier
 
 
@@ -131,7 +132,7 @@ def tuned_paths(
         paths = weigh(key, tuning, policy, truth.num_paths, truth.inner)
         found = said_of(study, made, paths, tuning.beta, member["base"])
         left = gap_of(weighed_base(member["base"]), paths, tuning.beta)
-        found |= {"gap": left.value, "gap_high": left.high, "effective": left.effective}
+        found |= named(left)
         return {**found, "shown": paths.last[0, :shown, 0]} if shown else found
 
     inputs = {"adapters": adapters, "base": Table(study.axes, base)}
@@ -158,6 +159,11 @@ def said_of(
     return found
 
 
+def named(left: Gap) -> dict[str, Array]:
+    """A gap by the names of `REPORTED`."""
+    return {"gap": left.value, "gap_high": left.high, "effective": left.effective}
+
+
 def weighed_base(base: Mapping[str, Array]) -> Weighed:
     """Paths of the base model for bounds, which ask for their rewards alone."""
     zero = jnp.zeros_like(base["rewards"])
@@ -173,7 +179,16 @@ def gap_of(before: Weighed, paths: Weighed, beta: Array) -> Gap:
     return jax.tree.map(partial(jnp.where, known), by_base, wider)
 
 
+def marked(values: Mapping[str, np.ndarray], lost: np.ndarray) -> dict[str, np.ndarray]:
+    """What is said of policies where some diverged: no number, or one without end."""
+    return {k: np.where(lost, np.inf if k in ENDLESS else np.nan, x) for k, x in values.items()}
+
+
 def few(view: View) -> str:
     """Where too few paths carry an estimate, how many do."""
-    worst = np.min(view("effective"))
+    return said_few(np.min(view("effective")))
+
+
+def said_few(worst: float) -> str:
+    """The same of the fewest effective paths."""
     return "" if worst >= ENOUGH else f"of {worst:.0f} effective paths only, which say little"

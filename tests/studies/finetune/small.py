@@ -26,6 +26,11 @@ TINY = {
     "reward.labels=[3,8]",
     "score_error": "seeds=2 pretrain.stops=[100,400] network.width=16 network.depth=1 "
     "chain.num_steps=12 tuning.num_steps=2 tuning.num_paths=4 truth.num_points=121",
+    "methods": f"{BASE} seeds=2 methods.names=[pi_ft,draft_last] methods.last=2 "
+    "methods.best_of=[2] tuning.num_steps=2 tuning.num_paths=4 truth.num_paths=256",
+    "ablations": f"{BASE} seeds=2 ablations.rank=[2,4] ablations.num_paths=[4] "
+    "ablations.num_inner=[2] ablations.damping=[0.5,1.0] ablations.num_steps=[2] "
+    "tuning.num_steps=2 tuning.num_paths=4 truth.num_paths=256",
     # Long enough that its base model stays where the grid is.
     "mixture": f"pretrain.num_steps=400 {NETWORK} seeds=2 tuning.num_steps=4 "
     "truth.num_paths=256 truth.num_points=121",
