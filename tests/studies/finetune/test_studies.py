@@ -115,10 +115,9 @@ def test_each_class_is_a_problem_of_its_own(tmp_path):
     arrays = {name: x.values for name, x in result.arrays.items()}
     assert arrays["reward"].shape == (1, 2, 2)  # price, seed, class
     assert np.all(arrays["divergence_at"] > 0)
-    # The same policy from other paths, of which there are an eighth as many on the way.
-    spread = np.abs(arrays["reward_at"][..., -1] - arrays["reward"])
-    assert np.all(spread < 0.3 * np.abs(arrays["reward"]))
-    # The price of a nat is high: the policy and its optimum stay near, class by class.
+    # Other paths of the same policy: the classes' rewards lie far apart, for the base is untrained.
+    ends = arrays["reward_at"][..., -1]
+    np.testing.assert_array_equal(np.argsort(ends), np.argsort(arrays["reward"]))
     assert np.all(arrays["gap"] < arrays["gap_high"])
     assert arrays["sheets"].shape[0] == 2
     model = tmp_path / "model.safetensors"
