@@ -66,7 +66,7 @@ def _wrapped(head: str, text: str, width: int | None) -> list[str]:
     """The text behind its head, in lines that are indented as far."""
     if width is None:
         return [head + text]
-    first, *rest = textwrap.wrap(text, max(width - len(head), 20))
+    first, *rest = textwrap.wrap(text, max(width - len(head), 20), break_on_hyphens=False)
     return [head + first, *(" " * len(head) + line for line in rest)]
 
 

@@ -15,7 +15,7 @@ Every study of all areas, or of some, one after the other, one summary of them
 all, outputs/summary.json, and one page, outputs/report.html. What is complete
 is found and not run again. Settings go to every study:
 
-  fineq reproduce                                forty minutes on 2 cores
+  fineq reproduce                                an hour on 2 cores
   fineq reproduce nlqr pift profile=smoke        minutes
 """
 PLACES = AREAS
