@@ -27,6 +27,7 @@ NAMES = (
     "kernel_descent",
     "network",
     "denoising",
+    "tuning",
 )
 
 
