@@ -21,7 +21,7 @@ from fineq.settings.values import shortened
 from fineq.table import measured_words
 
 #: Findings in the order of how much they ask to be looked at, with their signs.
-FINDINGS = {"differs": "≠", "only A": "–", "only B": "–", "agrees": "="}
+FINDINGS = {"differs": "≠", "only A": "–", "only B": "–", "too few seeds": "?", "agrees": "="}
 LINKS = {"#overview": "Runs", "#measured": "Claims", "#studies": "Figures"}
 _KINDS = {
     "equal": "equal",
@@ -29,6 +29,7 @@ _KINDS = {
     "within": "within their intervals",
     "few": "of too few seeds to tell",
     "apart": "apart beyond their intervals",
+    "words": "of other words",
     "shape": "of other dimensions or coordinates",
     "first": "in A alone",
     "second": "in B alone",
@@ -204,6 +205,8 @@ def _link(pair: Beside, study: str) -> Markup:
 def _claim_finding(claim: ClaimPair) -> str:
     if claim.first is None or claim.second is None:
         return "only B" if claim.first is None else "only A"
+    if claim.few:
+        return "too few seeds"
     return "differs" if claim.differs else "agrees"
 
 

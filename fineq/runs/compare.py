@@ -3,13 +3,17 @@
     found = fineq.runs.compare(before, after)
     found.settings, found.made_with, found.claims, found.arrays, found.differs
 
-A claim differs when its two intervals do not meet, or when its verdicts do; an array over seeds
-when the intervals of its medians do not meet at more entries than chance would have. Numbers
-without an interval differ when they do beyond rounding, half of the digits of their precision.
+A claim differs when its two intervals do not meet, or when its verdicts do; below `LEVEL`, or
+without an interval, nothing is said of it. An array over seeds differs when the intervals of its
+medians do not meet at some entry. Runs of one law have such an array with a probability of at most
+`FALSE_ALARMS`, whatever the law and however entries depend on each other: the intervals are those
+at which it is that over the number of all entries (`_depths`). Numbers of which nothing is random
+differ beyond rounding, entry by entry: half of the digits of their precision.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,9 +28,10 @@ if TYPE_CHECKING:
 
 Claim = Mapping[str, Any]
 MADE_WITH = ("platform", "devices", "machine", "precision", "flags", "commit", "versions")
-# Of two intervals of 95% that are independent and of the same truth: ends 1.96 standard errors out
-# lie apart where estimates do by 2.77 of those of their difference.
-CHANCE = 0.006
+#: How often two runs of one law, with seeds of their own, have an array that differs, at most.
+FALSE_ALARMS = 0.05
+# A landscape's probes call the axis of its seeds by what they draw.
+SEEDS = ("seed", "instance")
 
 
 class Differing(NamedTuple):
@@ -44,17 +49,21 @@ class ClaimPair(NamedTuple):
         first: as in `summary.json`.
         second: likewise.
         apart: whether their numbers differ beyond their intervals.
+        few: whether seeds are too few to tell.
     """
 
     first: Claim | None
     second: Claim | None
     apart: bool
+    few: bool = False
 
     @property
     def differs(self) -> bool:
         """Whether numbers or verdicts do, or only one run has it."""
         if self.first is None or self.second is None:
             return True
+        if self.few:
+            return False
         return self.apart or self.first["verdict"] != self.second["verdict"]
 
 
@@ -64,8 +73,8 @@ class ArrayPair(NamedTuple):
     Attributes:
         name: of the array.
         kind: `equal`, `rounding` (differs within it), `within` (medians over seeds are within
-            their intervals), `few` (too few seeds to tell), `apart`, `shape` (cannot be laid side
-            by side), or `first` and `second` for an array that only one run has.
+            their intervals), `few` (too few seeds to tell), `apart`, `words` (other words), `shape`
+            (cannot be laid side by side), or `first` and `second` for one that only one run has.
         relative: the largest difference over the largest number; None where they have none.
         entries: how many medians were compared.
         apart: of how many of them the intervals do not meet.
@@ -80,7 +89,7 @@ class ArrayPair(NamedTuple):
     @property
     def differs(self) -> bool:
         """Whether it is more than rounding, chance or too few seeds."""
-        return self.kind in ("apart", "shape", "first", "second")
+        return self.kind in ("apart", "words", "shape", "first", "second")
 
 
 @dataclass(frozen=True)
@@ -161,7 +170,12 @@ def _claims(
                 pairs[place] = (claim, same[0])
                 left.remove(same[0])
     for claim, partner in pairs:
-        yield ClaimPair(claim, partner, partner is not None and _apart(claim, partner, rounding))
+        if partner is None:
+            yield ClaimPair(claim, None, False)
+        elif _few(claim) or _few(partner):
+            yield ClaimPair(claim, partner, False, True)
+        else:
+            yield ClaimPair(claim, partner, _apart(claim, partner, rounding))
     for claim in left:
         yield ClaimPair(None, claim, False)
 
@@ -176,13 +190,23 @@ def _without_seeds(claim: Claim) -> tuple[str, ...]:
     return (*names, *(part for part in instance.split(", ") if "seed" not in part))
 
 
+def _few(claim: Claim) -> bool:
+    """Whether its number has no interval, or one that covers less often than a verdict needs."""
+    measured = claim["measured"] or {}
+    if measured.get("value") is None and _ends(measured) is None:
+        return False
+    bare = measured.get("low") is None and measured.get("high") is None
+    return bare or (claim.get("confidence") or 0.0) < LEVEL
+
+
 def _apart(first: Claim, second: Claim, rounding: float) -> bool:
     one, other = (_ends(claim["measured"] or {}) for claim in (first, second))
     if one is None or other is None:
         return one != other
     (low, high), (other_low, other_high) = one, other
-    between = max(low, other_low) - min(high, other_high)
-    return between > rounding * max(abs(low), abs(high), abs(other_low), abs(other_high))
+    # The ends that face each other; the far ones may be infinite.
+    above, below = max(low, other_low), min(high, other_high)
+    return above > below and above - below > rounding * max(abs(above), abs(below))
 
 
 def _ends(measured: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -196,66 +220,137 @@ def _ends(measured: Mapping[str, Any]) -> tuple[float, float] | None:
 def _arrays(
     first: "xarray.Dataset", second: "xarray.Dataset", rounding: float
 ) -> Iterator[ArrayPair]:
-    for name in dict.fromkeys((*map(str, first.data_vars), *map(str, second.data_vars))):
+    names = dict.fromkeys((*map(str, first.data_vars), *map(str, second.data_vars)))
+    both = [name for name in names if name in first.data_vars and name in second.data_vars]
+    entries = sum(_entries(first[name], second[name], rounding) for name in both)
+    for name in names:
         if name not in second.data_vars:
             yield ArrayPair(name, "first")
         elif name not in first.data_vars:
             yield ArrayPair(name, "second")
         else:
-            yield _array(name, first[name], second[name], rounding)
+            chance = FALSE_ALARMS / max(entries, 1)
+            yield _array(name, first[name], second[name], rounding, chance)
 
 
-def _array(name: str, a: "xarray.DataArray", b: "xarray.DataArray", rounding: float) -> ArrayPair:
-    if a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf" or not _side_by_side(a, b):
-        equal = a.dtype.kind == b.dtype.kind and a.equals(b)
-        return ArrayPair(name, "equal" if equal else "shape")
-    relative = _relative(a, b)
-    if relative is not None and relative <= rounding:
+def _entries(a: "xarray.DataArray", b: "xarray.DataArray", rounding: float) -> int:
+    """How many medians over seeds there are to compare; 0 where there are none."""
+    seeds = _seeds(a)
+    if seeds is None or not _side_by_side(a, b, rounding) or not a.sizes[seeds]:
+        return 0
+    return a.size // a.sizes[seeds]
+
+
+def _array(
+    name: str, a: "xarray.DataArray", b: "xarray.DataArray", rounding: float, chance: float
+) -> ArrayPair:
+    if not _side_by_side(a, b, rounding):
+        return ArrayPair(name, "shape")
+    seeds = _seeds(a)
+    if a.dtype.kind not in "biuf":
+        equal = a.shape == b.shape and bool((a.values == b.values).all())
+        return ArrayPair(name, "equal" if equal else "words")
+    relative, rounded = None, False
+    if seeds is None or _alike(a[seeds].values, b[seeds].values, rounding):
+        relative, rounded = _difference(a.values, b.values, rounding)
+    if rounded:
         return ArrayPair(name, "rounding" if relative else "equal", relative)
-    if "seed" not in a.dims:
+    if seeds is None:
         return ArrayPair(name, "apart", relative)
-    one, other = _median_ends(a), _median_ends(b)
-    if one is None or other is None:
+    depths = _depths(a.sizes[seeds], b.sizes[seeds], chance)
+    if depths is None:
         return ArrayPair(name, "few", relative)
-    (low, high), (other_low, other_high) = one, other
+    (low, high), (other_low, other_high) = (
+        _median_ends(array, seeds, depth) for array, depth in zip((a, b), depths, strict=True)
+    )
     apart = int(np.sum((high < other_low) | (other_high < low)))
-    kind = "apart" if apart > CHANCE * low.size else "within"
-    return ArrayPair(name, kind, relative, low.size, apart)
+    return ArrayPair(name, "apart" if apart else "within", relative, low.size, apart)
 
 
-def _side_by_side(a: "xarray.DataArray", b: "xarray.DataArray") -> bool:
-    """Whether they have the same dimensions and, but for seeds, the same values along them."""
-    others = [dim for dim in a.dims if dim != "seed"]
-    return a.dims == b.dims and all(a[dim].equals(b[dim]) for dim in others)
+def _seeds(array: "xarray.DataArray") -> str | None:
+    """The dimension along which seeds lie."""
+    return next((dim for dim in SEEDS if dim in array.dims), None)
 
 
-def _relative(a: "xarray.DataArray", b: "xarray.DataArray") -> float | None:
-    """The largest difference over the largest finite number; None for other seeds."""
-    if a.shape != b.shape or ("seed" in a.dims and not a["seed"].equals(b["seed"])):
-        return None
-    x, y = a.values.astype(float), b.values.astype(float)
+def _side_by_side(a: "xarray.DataArray", b: "xarray.DataArray", rounding: float) -> bool:
+    """Whether both are numbers or words, with the same values along all dimensions but seeds."""
+    numbers = [array.dtype.kind in "biuf" for array in (a, b)]
+    others = [dim for dim in a.dims if dim != _seeds(a)]
+    return (
+        a.dims == b.dims
+        and numbers[0] == numbers[1]
+        and all(_alike(a[dim].values, b[dim].values, rounding) for dim in others)
+    )
+
+
+def _alike(a: np.ndarray, b: np.ndarray, rounding: float) -> bool:
+    """Whether coordinates are the same up to a few of the last digits."""
+    if a.shape != b.shape:
+        return False
+    if a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
+        return bool((a == b).all())
+    return bool(np.allclose(a, b, rtol=_last_digits(rounding), atol=0.0, equal_nan=True))
+
+
+def _last_digits(rounding: float) -> float:
+    """A few units in the last place, of the precision of which half of the digits is `rounding`."""
+    return 8 * rounding**2
+
+
+def _difference(a: np.ndarray, b: np.ndarray, rounding: float) -> tuple[float, bool]:
+    """The largest difference over the largest number, and whether all entries agree to rounding.
+
+    An entry does by its own digits; below the last digits of the largest of all there are none.
+    """
+    x, y = a.astype(float), b.astype(float)
     same = (x == y) | (np.isnan(x) & np.isnan(y))
     if same.all():
-        return 0.0
+        return 0.0, True
     finite = np.isfinite(x) & np.isfinite(y)
     if not finite[~same].all():
-        return np.inf
-    return float(np.max(np.abs(x - y)[~same]) / max(np.max(np.abs([x, y])[:, finite]), 1e-300))
+        return np.inf, False
+    size = np.maximum(np.abs(x), np.abs(y))
+    largest = max(float(np.max(size[finite])), 1e-300)
+    away = np.abs(x - y)[~same]
+    allowed = rounding * size[~same] + _last_digits(rounding) * largest
+    return float(np.max(away)) / largest, bool((away <= allowed).all())
 
 
-def _median_ends(array: "xarray.DataArray") -> tuple[np.ndarray, np.ndarray] | None:
-    """The intervals of the medians over seeds, `[...]` each; None where seeds are too few.
+@cache
+def _depths(first: int, second: int, chance: float) -> tuple[int, int] | None:
+    """Which smallest and largest values bound the two intervals of a median; None below enough.
+
+    The deepest that cover the median with `LEVEL` and, for independent values of one law, do not
+    meet with a probability of at most `chance`: then all orders of both together are equally
+    likely, and the r-th of n lies below the s-th of m where r or more of the first r + s - 1 of
+    both are of the n, which is hypergeometric. Ties only make it rarer. Source: the precedence
+    test, Balakrishnan and Ng (2006), chapter 3.
+    """
+    from scipy.stats import binom, hypergeom
+
+    n, m = sorted((first, second))
+    tails = binom.cdf(np.arange(m), m, 0.5)
+    for k in range(n // 2, 0, -1):
+        tail = float(binom.cdf(k - 1, n, 0.5))
+        # As sure of the median for both; the same depth for as many seeds, whatever is rounded.
+        j = int(np.sum(tails <= tail * (1 + 1e-9)))
+        below = hypergeom.sf(n - k, n + m, n, n - k + j)
+        above = hypergeom.sf(m - j, n + m, m, m - j + k)
+        if 1 - 2 * tail >= LEVEL and below + above <= chance:
+            return (k, j) if first <= second else (j, k)
+    return None
+
+
+def _median_ends(
+    array: "xarray.DataArray", seeds: str, depth: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """From the `depth`-th smallest to the `depth`-th largest over seeds, `[...]` each.
 
     A seed that has no number diverged, and is larger than all others.
     """
-    from fineq.rates.intervals import median_interval
-
-    values = np.moveaxis(array.values.astype(float), array.dims.index("seed"), -1)
+    values = np.moveaxis(array.values.astype(float), array.dims.index(seeds), -1)
     ordered = np.sort(np.where(np.isnan(values), np.inf, values), axis=-1)
-    places = median_interval(np.arange(ordered.shape[-1]))
-    if places.confidence < LEVEL:
-        return None
-    return ordered[..., int(places.low)], ordered[..., int(places.high)]
+    return ordered[..., depth - 1], ordered[..., -depth]
 
 
 class Partners(NamedTuple):

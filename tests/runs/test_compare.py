@@ -7,7 +7,7 @@ import pytest
 
 from fineq.results import Array
 from fineq.runs import load
-from fineq.runs.compare import ArrayPair, compare, partners
+from fineq.runs.compare import ArrayPair, _depths, compare, partners
 from fineq.runs.folders import LoadedRun
 from tests.shell.made import make_run, result
 
@@ -73,21 +73,79 @@ def test_medians_over_seeds_that_are_apart_differ_and_those_that_are_not_agree(t
     assert found.claims[0].apart
 
 
-def test_medians_of_one_law_are_hardly_ever_apart(tmp_path):
-    """Chance is as said: the bound that `CHANCE` sets is kept by independent draws of one law."""
-    from fineq.runs.compare import CHANCE
+def draws(run: LoadedRun, values: np.ndarray, dims=("seed", "iteration"), **coords) -> LoadedRun:
+    """A run of one array of these values."""
+    coords = {d: np.arange(n) for d, n in zip(dims, values.shape, strict=True)} | coords
+    array = type(run.dataset["gap"])(values, dims=dims, coords=coords)
+    return LoadedRun(run.path, run.config, array.to_dataset(name="gap"), run.summary)
 
-    draws = np.random.default_rng(0).normal(size=(2, 24, 4000))
-    dims = ("seed", "iteration")
-    coords = {"seed": np.arange(24), "iteration": np.arange(4000)}
-    pair = []
-    for run, values in zip((made(tmp_path), made(tmp_path / "b")), draws, strict=True):
-        array = type(run.dataset["gap"])(values, dims=dims, coords=coords)
-        object.__setattr__(run, "dataset", array.to_dataset(name="gap"))
-        pair.append(run)
-    (gap,) = compare(*pair).arrays
-    assert gap.kind == "within"
-    assert 0 < gap.apart < CHANCE * 4000
+
+@pytest.mark.parametrize(("first", "second", "chance"), [(6, 6, 0.01), (7, 12, 0.2), (30, 9, 0.5)])
+def test_intervals_of_one_law_fail_to_meet_as_rarely_as_is_said(first, second, chance):
+    """Against draws: the depths keep the chance, and one deeper does not, or is not of 95%."""
+    from scipy.stats import binom
+
+    rng, many = np.random.default_rng(0), 40_000
+    x = np.sort(rng.exponential(size=(many, first)))
+    y = np.sort(rng.exponential(size=(many, second)))
+    depths = _depths(first, second, chance)
+    assert depths is not None
+
+    def share(k: int, j: int) -> float:
+        return float(np.mean((x[:, -k] < y[:, j - 1]) | (y[:, -j] < x[:, k - 1])))
+
+    error = 4 * np.sqrt(chance / many)
+    assert share(*depths) <= chance + error
+    k, j = depths
+    unsure = max(binom.cdf(k, first, 0.5), binom.cdf(j, second, 0.5)) > 0.025
+    assert unsure or share(k + 1, j + 1) > chance - error
+    assert _depths(second, first, chance) == (j, k)
+
+
+def test_arrays_of_one_law_differ_in_at_most_a_twentieth_of_comparisons(tmp_path):
+    """100 entries at 64 seeds, independent and one and the same: neither passes the share."""
+    run, rng, many = made(tmp_path), np.random.default_rng(1), 200
+    for entries in (100, 1):
+        apart = 0
+        for _ in range(many):
+            values = np.broadcast_to(rng.normal(size=(2, 64, entries)), (2, 64, 100))
+            (gap,) = compare(*(draws(run, one) for one in values)).arrays
+            apart += gap.differs
+        # A binomial number of share 0.05 is above 20 of 200 in one case of a thousand.
+        assert apart <= 20
+
+
+def test_more_entries_than_seeds_can_judge_are_too_few_seeds(tmp_path):
+    run = made(tmp_path)
+    for entries, kind in ((23, "apart"), (24, "few")):
+        values = np.random.default_rng(0).random((2, 6, entries))
+        values[1] += 1
+        assert kinds(compare(*(draws(run, one) for one in values))) == {"gap": kind}
+
+
+def test_each_entry_is_rounded_by_its_own_digits(tmp_path):
+    """A floor far below the largest number is none of its rounding; its last digits are."""
+    run, curve = made(tmp_path, precision="float32"), 8e-10 ** np.linspace(0, 1, 20)
+    curve = np.tile(curve, (6, 1)) * (1 + np.arange(6)[:, None] / 100)
+    found = compare(draws(run, curve), draws(run, np.maximum(curve, 2.2e-4)))
+    assert kinds(found) == {"gap": "apart"}
+    assert kinds(compare(draws(run, curve), draws(run, curve + 4e-7))) == {"gap": "rounding"}
+
+
+def test_coordinates_are_the_same_to_their_last_digit_and_instances_are_seeds(tmp_path):
+    run, x = made(tmp_path), np.arange(1.0, 4.0)
+    values = np.random.default_rng(0).random((2, 12, 3))
+    one = draws(run, values[0], ("instance", "x"), x=x)
+    assert kinds(compare(one, draws(run, values[0], ("instance", "x"), x=np.nextafter(x, 9)))) == {
+        "gap": "equal"
+    }
+    assert kinds(compare(one, draws(run, values[0], ("instance", "x"), x=x + 1e-6))) == {
+        "gap": "shape"
+    }
+    assert kinds(compare(one, draws(run, values[1, :9], ("instance", "x"), x=x))) == {
+        "gap": "within"
+    }
+    assert kinds(compare(one, draws(run, values[1, :4], ("instance", "x"), x=x))) == {"gap": "few"}
 
 
 def test_a_seed_that_diverged_is_larger_than_all_others(tmp_path):
@@ -143,8 +201,8 @@ def test_claims_meet_on_their_instance_whatever_the_number_of_seeds(tmp_path):
         ({"value": 0.52, "low": 0.505, "high": 0.53}, False, False),
         ({"value": 0.52, "low": 0.511, "high": 0.53}, True, True),
         ({"value": 0.52, "low": 0.52, "high": 0.52}, True, True),
-        ({"value": 0.505, "low": None, "high": None}, False, False),
-        ({"value": 0.3, "low": None, "high": None}, True, True),
+        ({"value": 0.3, "low": None, "high": None}, False, False),
+        ({"value": 6.0, "low": 5.0, "high": None}, True, True),
         ({"value": 0.3, "low": None, "high": 0.5}, False, False),
         ({"value": None, "low": None, "high": None}, True, True),
     ],
@@ -155,6 +213,14 @@ def test_claims_differ_when_their_intervals_do_not_meet(tmp_path, change, apart,
     (pair,) = compare(a, b).claims
     assert (pair.apart, pair.differs) == (apart, differs)
     assert compare(b, a).claims[0].apart == apart
+
+
+def test_claims_of_too_few_seeds_do_not_differ(tmp_path):
+    a, b = made(tmp_path / "a"), made(tmp_path / "b", 0.7)
+    assert compare(a, b).claims[0].differs
+    b.summary["claims"][0].update(confidence=0.5, verdict="inconclusive")
+    (pair,) = compare(a, b).claims
+    assert (pair.apart, pair.few, pair.differs) == (False, True, False)
 
 
 def test_a_verdict_that_differs_is_a_difference(tmp_path):
@@ -204,4 +270,5 @@ def test_arrays_of_words_are_equal_or_not(tmp_path):
     b = LoadedRun(a.path, a.config, a.dataset.copy(deep=True), a.summary)
     assert kinds(compare(a, b))["words"] == "equal"
     b.dataset["words"][0] = "c"
-    assert kinds(compare(a, b))["words"] == "shape"
+    assert kinds(compare(a, b))["words"] == "words"
+    assert compare(a, b).differs

@@ -21,10 +21,11 @@ usage: fineq compare A B [strict=true] [output=DIR]
 What differs between two runs, or between two folders of runs (before and after
 a change, on two machines): in what they were told and made with, and in what
 they found beyond its intervals. A claim differs when its intervals do not meet
-or its verdicts differ; an array when its medians over seeds do at more entries
-than chance would have. Numbers without intervals differ beyond rounding, half
-of the digits. A and B are folders, first digits of hashes, or AREA/STUDY for
-its newest run below ./outputs, or output=DIR.
+or its verdicts differ; an array when the intervals of its medians over seeds do
+not meet, which for two runs of one law happens in at most 5% of comparisons.
+What is not random differs beyond rounding, half of the digits. A and B
+are folders, first digits of hashes, or AREA/STUDY for its newest run below
+./outputs, or output=DIR.
 
 strict=true exits with 1 when claims, arrays or statuses differ, or a run has
 no partner.
@@ -102,7 +103,9 @@ def lines_of(found: Comparison) -> Iterator[str]:
     if found.first.status != found.second.status:
         yield f"  status  {found.first.status} | {found.second.status}"
     alike = sum(not pair.differs for pair in found.claims)
-    yield f"  claims  {alike} of {len(found.claims)} agree"
+    few = sum(pair.few for pair in found.claims)
+    open_ = f", of which {few} {KINDS['few']}" if few else ""
+    yield f"  claims  {alike} of {len(found.claims)} agree{open_}"
     for pair in found.claims:
         if pair.differs:
             yield from _claim_lines(pair)
@@ -150,6 +153,8 @@ def _counts(arrays: Sequence[ArrayPair]) -> str:
 def _array_words(array: ArrayPair) -> str:
     if array.kind in ("first", "second"):
         return f"only {'A' if array.kind == 'first' else 'B'} has it"
+    if array.kind == "words":
+        return "of other words"
     if array.kind == "shape":
         return "of other dimensions or coordinates"
     much = "" if array.relative is None else f"by up to {array.relative:.2g} of the largest number"
