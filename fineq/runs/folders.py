@@ -1,5 +1,6 @@
 """Find and load runs; nothing found in a run is ever executed."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from fineq.claims import Claim
 
 CONFIG = "config.yaml"
-_HASHED = re.compile(r".*-([0-9a-f]{12})")
+_HASHED = re.compile(r"(.+)-([0-9a-f]{12})")
 _SHOWN = 6  # names of arrays that a run is shown with
 
 
@@ -239,7 +240,7 @@ def _own_summary(path: Path) -> dict[str, Any]:
     """The summary of a folder, which may be renamed, but not to the name of another run."""
     summary = summaries.read_summary(path)
     named = _HASHED.fullmatch(path.absolute().name)
-    if named and named[1] != summary["hash"]:
+    if named and named[2] != summary["hash"]:
         raise DamagedError(f"{path / summaries.NAME} belongs to another run, {summary['hash']}")
     return summary
 
@@ -276,7 +277,25 @@ def find(
         name: the first part of the folder's name.
     """
     folders = sorted(Path(output).glob(f"{area}/{study}/{name}-*/"))
-    return [_found(folder) for folder in folders if os.path.exists(folder / CONFIG)]
+    named = (folder for folder in folders if _HASHED.fullmatch(folder.name))
+    return [_found(folder) for folder in named if os.path.exists(folder / CONFIG)]
+
+
+def is_own(folder: Path) -> bool:
+    """Whether fineq made a run's folder: its summary has its hash, or its configuration its names.
+
+    A folder that is a link is none, and neither is one of which both files cannot be read.
+    """
+    named = _HASHED.fullmatch(folder.name)
+    if not named or folder.is_symlink():
+        return False
+    with contextlib.suppress(DamagedError):
+        if summaries.read_summary(folder)["hash"] == named[2]:
+            return True
+    with contextlib.suppress(DamagedError):
+        config = read_config(folder)
+        return (config.get("study"), config.get("name")) == (folder.parent.name, named[1])
+    return False
 
 
 def _found(folder: Path) -> FoundRun:

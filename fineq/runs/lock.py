@@ -13,14 +13,18 @@ from fineq.runs.files import disk_errors
 NAME = ".lock"
 
 
+class BusyError(InputError):
+    """Another process writes the run."""
+
+
 class RunLock:
     """An exclusive lock on a run folder, held until `release` or the end of the process.
 
     The operating system drops it when the process ends in any way, so no stale lock remains.
 
     Raises:
-        InputError: when another process holds it (its process number is named), or when the
-            file system cannot lock.
+        BusyError: when another process holds it (its process number is named).
+        InputError, ResourceError: when the folder cannot be written or the file system cannot lock.
 
     """
 
@@ -61,7 +65,7 @@ class RunLock:
                 raise InputError(
                     f"the file system of {self._folder} cannot lock files; choose another output="
                 ) from None
-            raise InputError(
+            raise BusyError(
                 f"run folder {self._folder} is being written by another process"
                 f"{_owner(descriptor)}; wait for it or choose another output="
             ) from None

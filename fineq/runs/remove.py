@@ -2,19 +2,30 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from fineq.errors import InputError
+from fineq.errors import FineqError, InputError, ResourceError
 from fineq.runs import data
 from fineq.runs import summary as summaries
 from fineq.runs.data import DamagedError
 from fineq.runs.drawing import SUFFIXES
-from fineq.runs.files import CHECKPOINT, CHECKPOINTS, PART, disk_errors
-from fineq.runs.folders import CONFIG
+from fineq.runs.files import CHECKPOINT, CHECKPOINTS, PART
+from fineq.runs.folders import CONFIG, is_own
 from fineq.runs.lock import NAME as LOCK
-from fineq.runs.lock import RunLock
+from fineq.runs.lock import BusyError, RunLock
+
+_PART = re.compile(rf"\..+\.[0-9]+{re.escape(PART)}")  # as `write_atomic` names it
+
+
+class File(NamedTuple):
+    """A file as it was found; one of another size or time is another."""
+
+    path: Path
+    size: int
+    written: int
 
 
 class Part(NamedTuple):
@@ -22,62 +33,98 @@ class Part(NamedTuple):
 
     Attributes:
         folder: of the run.
-        files: that would go.
-        size: in bytes.
+        files: that would go, each with its size and when it was written.
         left: names of what else lies in the folder, and stays.
     """
 
     folder: Path
-    files: tuple[Path, ...]
-    size: int
+    files: tuple[File, ...]
     left: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(file.size for file in self.files)
+
+
+Listing = Callable[[Path], Part]  # `whole` or `checkpoints`
 
 
 def whole(folder: Path) -> Part:
-    """All that fineq wrote into a run's folder; a folder that is a link keeps everything."""
-    if folder.is_symlink():
-        return Part(folder, (), 0, (folder.name,))
+    """All that fineq wrote into a run's folder; what is none of fineq's keeps everything."""
+    if not is_own(folder):
+        return Part(folder, (), (folder.name,) if folder.is_symlink() else tuple(_entries(folder)))
     names = {CONFIG, data.NAME, summaries.NAME, *_named(folder)}
-    files = [path for path in _files(folder) if path.name in names or _is_part(path)]
+    files = [file for file in _files(folder) if file.path.name in names or _is_part(file.path)]
     kept = checkpoints(folder).files
-    there = {LOCK, *(path.name for path in files), *([CHECKPOINTS] if kept else [])}
-    left = sorted(entry.name for entry in os.scandir(folder) if entry.name not in there)
-    return Part(folder, (*files, *kept), _size([*files, *kept]), tuple(left))
+    there = {LOCK, *(file.path.name for file in files), *([CHECKPOINTS] if kept else [])}
+    left = (name for name in _entries(folder) if name not in there)
+    return Part(folder, (*files, *kept), tuple(left))
 
 
 def checkpoints(folder: Path) -> Part:
     """The checkpoints of a run; without them it begins anew."""
     place = folder / CHECKPOINTS
-    if place.is_symlink() or not place.is_dir():
-        return Part(folder, (), 0)
-    files = [p for p in _files(place) if p.name.endswith(CHECKPOINT) or _is_part(p)]
-    return Part(folder, tuple(files), _size(files))
+    if place.is_symlink() or not place.is_dir() or not is_own(folder):
+        return Part(folder, ())
+    files = [f for f in _files(place) if f.path.name.endswith(CHECKPOINT) or _is_part(f.path)]
+    return Part(folder, tuple(files))
 
 
-def remove(part: Part) -> bool:
+def remove(part: Part, listing: Listing) -> str:
     """Remove the files, and the run's, study's and area's folders where they are empty then.
 
+    Args:
+        part: what was agreed to.
+        listing: what made it: it is asked again once nobody else can write.
+
     Returns:
-        Whether it was done: not where the run is being written.
+        Why all of them stay, in words; empty where they are gone.
 
     Raises:
-        InputError, ResourceError: for a file that cannot be removed.
+        InputError, ResourceError: for a folder that cannot be locked, a file that cannot be
+            removed.
     """
+    folder = part.folder
+    if not part.files:
+        return "holds nothing that fineq wrote"
+    if not folder.is_dir():
+        return "is gone already"
     try:
-        lock = RunLock(part.folder)
-    except InputError:
-        return False
+        lock = RunLock(folder)
+    except BusyError:
+        return "is being written by another process"
+    except FineqError as error:
+        raise type(error)(f"{folder} cannot be removed: {_reason(error)}") from error
     try:
+        if {*listing(folder).files} != {*part.files}:
+            return "has changed since"
         # The summary goes first: what is left of a run whose removal was stopped is no run.
-        for path in sorted(part.files, key=lambda path: path.name != summaries.NAME):
-            with disk_errors(path):
-                path.unlink(missing_ok=True)
+        for file in sorted(part.files, key=lambda file: file.path.name != summaries.NAME):
+            unlink(file.path)
     finally:
         lock.release()
-    for folder in (part.folder / CHECKPOINTS, part.folder, *part.folder.parents[:2]):
+    for empty in (folder / CHECKPOINTS, folder, *folder.parents[:2]):
         with contextlib.suppress(OSError):  # it holds something else
-            folder.rmdir()
-    return True
+            empty.rmdir()
+    return ""
+
+
+def unlink(path: Path) -> None:
+    """Remove a file, which may be gone already; an error of the system is told in words."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be removed: {_reason(error)}") from error
+    except OSError as error:
+        raise ResourceError(f"{path} cannot be removed: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said, where it did."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    said = isinstance(cause, OSError) and cause.strerror
+    return said.lower() if said else str(error)
 
 
 def _named(folder: Path) -> list[str]:
@@ -90,15 +137,23 @@ def _named(folder: Path) -> list[str]:
     return []
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (
-        Path(entry.path) for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)
-    )
+def _entries(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in _scanned(folder))
+
+
+def _scanned(folder: Path) -> list[os.DirEntry]:
+    try:
+        return list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {_reason(error)}") from error
+
+
+def _files(folder: Path) -> Iterator[File]:
+    for entry in _scanned(folder):
+        if entry.is_file(follow_symlinks=False):
+            about = entry.stat(follow_symlinks=False)
+            yield File(Path(entry.path), about.st_size, about.st_mtime_ns)
 
 
 def _is_part(path: Path) -> bool:
-    return path.name.startswith(".") and path.name.endswith(PART)
-
-
-def _size(files: list[Path]) -> int:
-    return sum(path.lstat().st_size for path in files)
+    return _PART.fullmatch(path.name) is not None

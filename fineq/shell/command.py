@@ -50,9 +50,13 @@ COMMANDS = (
     Command("show", "claims, rates and figures of a run, or of a study's newest run"),
     Command("runs", "the runs there are: what was asked, status, when, minutes"),
     Command("compare", "what differs between two runs, or two folders of them"),
-    Command("redraw", "draw a run's figures again, in another style elsewhere if you like"),
+    Command(
+        "redraw",
+        "draw a run's figures again, in another style elsewhere if you like",
+        shows=False,
+    ),
     Command("report", "claims and figures of all runs as one page", shows=False),
-    Command("clean", "remove runs, checkpoints or compiled programs, once you agree"),
+    Command("clean", "remove runs, checkpoints or compiled programs, once you agree", shows=False),
     Command("doctor", "versions, devices, precision, memory, cache and disk"),
     Command("completion", "a script with which a shell completes all this"),
 )

@@ -1,7 +1,10 @@
 """`fineq clean` says what would go, asks, and removes what fineq wrote and nothing else."""
 
+import errno
 import io
 import os
+import re
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -13,8 +16,8 @@ from fineq.runs.files import CHECKPOINTS
 from fineq.runs.lock import RunLock
 from fineq.shell import command
 from fineq.shell.commands import clean
-from tests.shell.made import make_run
-from tests.shell.test_command import refused
+from tests.shell.made import make_run, result
+from tests.shell.test_command import called, refused
 
 
 @pytest.fixture
@@ -111,6 +114,81 @@ def test_a_run_that_is_being_written_stays(here, capsys):
         assert command.main(["clean", "runs", "--yes"]) == 0
     assert "is being written by another process, and stays" in capsys.readouterr().out
     assert names(here) == ["clear"]
+
+
+def test_folders_of_others_that_look_like_runs_stay_whole(here, capsys):
+    place = here / "outputs" / "nlqr" / "landscape"
+    for name in ("site-production", "site-0123456789ab"):
+        (place / name / CHECKPOINTS).mkdir(parents=True)
+        (place / name / "config.yaml").write_text("name: site\nport: 80\n")
+        (place / name / "data.nc").write_text("mine")
+        (place / name / ".config.yaml.7.part").write_text("mine")
+    (run,) = find(here / "outputs", name="clear")
+    (run.path / ".mine.part").write_text("mine")
+    (run.path / ".data.nc.7.part").write_text("half of it")
+    assert command.main(["clean", "runs", "checkpoints", "--yes"]) == 0
+    out = capsys.readouterr().out
+    assert "landscape/site-0123456789ab holds nothing that fineq wrote, and stays\n" in out
+    assert "site-production" not in out
+    left = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()}
+    each = ("config.yaml", "data.nc", ".config.yaml.7.part")
+    kept = {f"{site}/{n}" for site in ("site-production", "site-0123456789ab") for n in each}
+    assert left == {*kept, f"{run.path.name}/.mine.part"}
+    assert all((place / name / CHECKPOINTS).is_dir() for name in ("site-0123456789ab",))
+
+
+def test_a_linked_folder_keeps_its_checkpoints(here):
+    (run,) = find(here / "outputs", area="pift")
+    run.path.rename(here / "elsewhere")
+    run.path.symlink_to(here / "elsewhere")
+    assert command.main(["clean", "checkpoints", "--yes"]) == 0
+    assert (here / "elsewhere" / CHECKPOINTS / "sweep-1.checkpoint").is_file()
+
+
+@pytest.mark.parametrize("kind", ["runs", "checkpoints"])
+def test_a_run_that_ends_while_the_question_stands_stays(here, kind, monkeypatch, capsys):
+    (dead,) = find(here / "outputs", area="pift")
+
+    def typed(_: str) -> str:
+        make_run(here / "outputs", "pift/beta", made=result(0.3))  # the same hash
+        return "yes"
+
+    monkeypatch.setattr("sys.stdin", Typed())
+    monkeypatch.setattr("builtins.input", typed)
+    assert command.main(["clean", kind]) == 0
+    assert f"{dead.name}-{dead.hash} has changed since, and stays\n" in capsys.readouterr().out
+    assert load(dead.path).status == "complete"
+    assert names(here) == (["run"] if kind == "runs" else ["clear", "run", "run"])
+
+
+@pytest.mark.parametrize("refused", ["open", "unlink"])
+def test_why_a_run_cannot_be_removed_is_said(here, refused, monkeypatch, capsys):
+    (run,) = find(here / "outputs", area="pift")
+
+    where = os if refused == "open" else Path
+    true = getattr(where, refused)
+
+    def refuse(path, *rest, **options):
+        lock = Path(path).name == ".lock"
+        if Path(path).parent.name == run.path.name and lock == (refused == "open"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return true(path, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, refused, refuse)
+        assert command.main(["clean", "runs", "--yes"]) == EXIT_BAD_INPUT
+    captured = capsys.readouterr()
+    assert re.fullmatch(r"fineq: \S+ cannot be removed: permission denied\n", captured.err)
+    assert "another process" not in captured.out
+    assert captured.out.endswith("in all\nthe rest is removed\n")
+    assert names(here) == ["run"]
+
+
+def test_a_lost_output_does_not_claim_that_nothing_was_done(here):
+    with open("/dev/full", "w") as full:
+        done = called("clean", "runs", "--yes", stdout=full, stderr=subprocess.PIPE, cwd=here)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(here) == []
 
 
 def test_checkpoints_of_dead_runs_go_and_no_others(here, capsys):

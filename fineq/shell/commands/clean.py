@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fineq.errors import EXIT_DONE, InputError
-from fineq.runs.remove import Part, checkpoints, remove, whole
+from fineq.errors import EXIT_DONE, FineqError, InputError
+from fineq.runs.remove import Listing, Part, checkpoints, remove, unlink, whole
 from fineq.shell.commands.found import OUTPUT, entries
 from fineq.shell.commands.runs import FIELDS as FIELDS
 from fineq.shell.commands.runs import VALUES as VALUES
@@ -46,7 +46,8 @@ def main(words: Sequence[str]) -> int:
     output = filters.pop("output", OUTPUT)
     if filters and given.places == ["cache"]:
         raise InputError(f"{next(iter(filters))}= has no effect: the cache is one whole")
-    parts = _parts(given.places, output, filters)
+    listing = whole if "runs" in given.places else checkpoints
+    parts = _parts(given.places, listing, output, filters)
     programs = _programs() if "cache" in given.places else []
     if not parts and not programs:
         print("there is nothing to remove")
@@ -55,17 +56,19 @@ def main(words: Sequence[str]) -> int:
     if "--yes" not in given.switches and not _agreed():
         print("nothing is removed")
         return EXIT_DONE
-    _remove(parts, programs)
+    _remove(parts, listing, programs)
     return EXIT_DONE
 
 
-def _parts(kinds: Sequence[str], output: str, filters: dict[str, str]) -> list[Part]:
+def _parts(
+    kinds: Sequence[str], listing: Listing, output: str, filters: dict[str, str]
+) -> list[Part]:
     if not {"runs", "checkpoints"} & {*kinds}:
         return []
     found = filtered(entries(output), filters)
     if "runs" in kinds:
-        return [whole(entry.run.path) for entry in found]
-    stale = (checkpoints(entry.run.path) for entry in found if entry.run.state in STALE)
+        return [listing(entry.run.path) for entry in found]
+    stale = (listing(entry.run.path) for entry in found if entry.run.state in STALE)
     return [part for part in stale if part.files]
 
 
@@ -105,10 +108,26 @@ def _agreed() -> bool:
         return False
 
 
-def _remove(parts: Sequence[Part], programs: Sequence[Path]) -> None:
+def _remove(parts: Sequence[Part], listing: Listing, programs: Sequence[Path]) -> None:
+    """Remove all that can be; a fault ends it with its sentence once the rest is gone."""
+    faults, stay = [], 0
     for part in parts:
-        if not remove(part):
-            print(f"{shortest(part.folder)} is being written by another process, and stays")
+        try:
+            if why := remove(part, listing):
+                print(f"{shortest(part.folder)} {why}, and stays")
+                stay += 1
+        except FineqError as error:
+            faults.append(error)
     for path in programs:
-        path.unlink(missing_ok=True)
-    print("removed")
+        try:
+            unlink(path)
+        except FineqError as error:
+            faults.append(error)
+    for error in faults[1:]:
+        print(error)
+    total = len(parts) + len(programs)
+    gone = total - stay - len(faults)
+    if gone:
+        print("removed" if gone == total else "the rest is removed")
+    if faults:
+        raise faults[0]
