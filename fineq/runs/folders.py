@@ -277,8 +277,13 @@ def find(
         name: the first part of the folder's name.
     """
     folders = sorted(Path(output).glob(f"{area}/{study}/{name}-*/"))
-    named = (folder for folder in folders if _HASHED.fullmatch(folder.name))
-    return [_found(folder) for folder in named if os.path.exists(folder / CONFIG)]
+    return [_found(folder) for folder in folders if _is_run(folder)]
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder looks like a run; one that was renamed does while it has its summary."""
+    named = _HASHED.fullmatch(folder.name) or os.path.exists(folder / summaries.NAME)
+    return bool(named) and os.path.exists(folder / CONFIG)
 
 
 def is_own(folder: Path) -> bool:

@@ -87,7 +87,7 @@ def remove(part: Part, listing: Listing) -> str:
     """
     folder = part.folder
     if not part.files:
-        return "holds nothing that fineq wrote"
+        return "is not a folder as fineq makes them"
     if not folder.is_dir():
         return "is gone already"
     try:

@@ -128,7 +128,7 @@ def test_folders_of_others_that_look_like_runs_stay_whole(here, capsys):
     (run.path / ".data.nc.7.part").write_text("half of it")
     assert command.main(["clean", "runs", "checkpoints", "--yes"]) == 0
     out = capsys.readouterr().out
-    assert "landscape/site-0123456789ab holds nothing that fineq wrote, and stays\n" in out
+    assert "landscape/site-0123456789ab is not a folder as fineq makes them, and stays\n" in out
     assert "site-production" not in out
     left = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()}
     each = ("config.yaml", "data.nc", ".config.yaml.7.part")
