@@ -258,8 +258,25 @@ def test_runs_of_folders_are_paired_by_what_they_were_told_then_by_name(tmp_path
         (before[1].path, after[1].path),  # the newer of two alike
         (before[2].path, after[0].path),
     }
-    assert found.first == [before[0], before[3]]
+    assert found.first == [before[3]]
     assert found.second == [after[2]]
+    assert found.repeated == [before[0]]
+
+
+def test_other_configurations_are_partners_where_few_settings_differ(tmp_path):
+    laws = [{f"x{n}": 0.0 for n in range(6)} | {f"x{n}": 1.0 for n in range(k)} for k in range(6)]
+    before = [made(tmp_path / "a", law=laws[k]) for k in (0, 5)]
+    after = [made(tmp_path / "b", law=laws[k]) for k in (3, 1)]
+    after.append(made(tmp_path / "b", law=laws[0], sweep={"eta": [1.0]}))
+    found = partners(before, after)
+    # The nearest is the partner, whichever is newer; four settings, or other axes, are too many.
+    assert {(a.path, b.path) for a, b in found.pairs} == {
+        (before[0].path, after[1].path),
+        (before[1].path, after[0].path),
+    }
+    assert found.second == [after[2]]
+    alone = partners([before[0]], [made(tmp_path / "c", law=laws[4])])
+    assert (alone.pairs, len(alone.first), len(alone.second)) == ([], 1, 1)
 
 
 def test_arrays_of_words_are_equal_or_not(tmp_path):

@@ -189,9 +189,11 @@ def test_two_folders_are_compared_run_by_run(outputs, tmp_path, capsys):
     assert command.main(["compare", str(outputs), str(alone), "strict=true"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "nlqr/landscape: nothing differs"
-    assert lines[-2:] == [
+    (killed,) = outputs.glob("pift/beta/*")
+    assert lines[-3:] == [
         f"nlqr/landscape: only A has it, {folder(outputs, 'clear')}",
         "pairs of runs: 1, of which 0 differ; without a partner: 1",
+        f"pift/beta: not compared, unfinished, {killed}",
     ]
 
 

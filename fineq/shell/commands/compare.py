@@ -27,6 +27,10 @@ What is not random differs beyond rounding, half of the digits. A and B
 are folders, first digits of hashes, or AREA/STUDY for its newest run below
 ./outputs, or output=DIR.
 
+Runs of folders are paired by study and configuration, else with the run most
+alike in all but three settings and the seeds. What cannot be compared, and
+older runs of a configuration that has a newer one, are named.
+
 strict=true exits with 1 when claims, arrays or statuses differ, or a run has
 no partner.
 """
@@ -50,8 +54,11 @@ def main(words: Sequence[str]) -> int:
     if strict not in ("true", "false"):
         raise InputError(f"strict must be true or false, got {strict}")
     output, (a, b) = given.fields.get("output", OUTPUT), given.places
-    found, alone = paired(runs_of(a, output), runs_of(b, output))
-    _print(found, alone, make_console())
+    found, alone, repeated = paired(runs_of(a, output), runs_of(b, output))
+    console = make_console()
+    _print(found, alone, console)
+    for line in unlike_lines((a, b), repeated):
+        console.line(line)
     differs = alone or any(one.differs for one in found)
     return EXIT_CLAIM_FAILED if differs and strict == "true" else EXIT_DONE
 
@@ -67,15 +74,30 @@ def runs_of(word: str, output: str) -> list[LoadedRun]:
     return [run.load() for run in found]
 
 
+def unlike_lines(words: Sequence[str], repeated: Sequence[LoadedRun]) -> Iterator[str]:
+    """What lies in folders A and B and is not compared, by name and with the reason."""
+    for run in repeated:
+        yield f"{run.study}: not compared, a newer run is alike, {shortest(run.path)}"
+    for folder in map(Path, words):
+        if folder.is_dir() and not (folder / CONFIG).exists():
+            for entry in entries(folder):
+                if entry.run.state not in FINISHED:
+                    where = shortest(entry.run.path)
+                    yield f"{entry.study}: not compared, {entry.run.state}, {where}"
+
+
 def paired(
     first: Sequence[LoadedRun], second: Sequence[LoadedRun]
-) -> tuple[list[Comparison], list[tuple[str, LoadedRun]]]:
-    """Runs compared with their partners, and those without, with the side that has them."""
+) -> tuple[list[Comparison], list[tuple[str, LoadedRun]], list[LoadedRun]]:
+    """Runs compared with their partners, those without, with the side that has them, and repeated.
+
+    Repeated are runs of which there is a newer one of the same configuration.
+    """
     if len(first) == len(second) == 1:
-        return [compare(first[0], second[0])], []
+        return [compare(first[0], second[0])], [], []
     matched = partners(first, second)
     alone = [("A", run) for run in matched.first] + [("B", run) for run in matched.second]
-    return [compare(*pair) for pair in matched.pairs], alone
+    return [compare(*pair) for pair in matched.pairs], alone, matched.repeated
 
 
 def _print(

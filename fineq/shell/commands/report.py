@@ -37,24 +37,30 @@ def main(words: Sequence[str]) -> int:
         print(USAGE, end="")
         return EXIT_DONE
     to, output = given.fields.get("to"), given.fields.get("output")
+    lines: list[str] = []
     if to == "":
         raise InputError("to must be given, got nothing")
     if len(given.places) == 2:
-        path = _write_beside(given.places, output or OUTPUT, to or BESIDE)
+        path, lines = _write_beside(given.places, output or OUTPUT, to or BESIDE)
     elif output is None:
         path = write_page(given.places[0] if given.places else OUTPUT, to)
     else:
         raise InputError("output= says where runs A and B lie; of one folder: fineq report DIR")
-    make_console().line(f"  {shortest(path)}")
+    console = make_console()
+    for line in lines:
+        console.line(line)
+    console.line(f"  {shortest(path)}")
     return EXIT_DONE
 
 
-def _write_beside(words: Sequence[str], output: str, to: str) -> Path:
+def _write_beside(words: Sequence[str], output: str, to: str) -> tuple[Path, list[str]]:
+    """Return the page, and what it leaves out in lines."""
     from fineq.report import write_comparison
-    from fineq.shell.commands.compare import paired, runs_of
+    from fineq.shell.commands.compare import paired, runs_of, unlike_lines
 
-    found, alone = paired(*(runs_of(word, output) for word in words))
-    return write_comparison(found, to, alone=alone)
+    found, alone, repeated = paired(*(runs_of(word, output) for word in words))
+    page = write_comparison(found, to, alone=alone)
+    return page, list(unlike_lines(words, repeated))
 
 
 def write_page(folder: Path | str, to: Path | str | None = None) -> Path:
