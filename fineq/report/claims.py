@@ -184,6 +184,7 @@ def _measured(row: Row) -> Markup:
         "data_claim": row.id,
         "data_paper": paper(row.source),
         "data_study": row.run.run.study if row.run else "",
+        "data_run": row.run.key if row.run else "",
         "data_verdict": row.verdict,
         "data_tone": row.verdict,
     }

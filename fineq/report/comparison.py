@@ -115,8 +115,15 @@ def _beside(found: Comparison, keys: set[str]) -> Beside:
 
 
 def _equal(found: Comparison) -> bool:
-    """Whether the data of both are, and so their figures."""
-    return all(array.kind == "equal" for array in found.arrays)
+    """Whether the data of both are, what is drawn of them, and the words at it."""
+    first, second = found.first, found.second
+    words = [{k: v.attrs for k, v in run.dataset.variables.items()} for run in (first, second)]
+    return (
+        bool(found.arrays)
+        and all(array.kind == "equal" for array in found.arrays)
+        and first.figures == second.figures
+        and words[0] == words[1]
+    )
 
 
 def _shown(run: LoadedRun, keys: set[str], *, drawn: bool = True) -> Shown:

@@ -1,6 +1,7 @@
 """What a page shows of runs: each read, its figures drawn, and forgotten before the next."""
 
 import dataclasses
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,9 +15,12 @@ from fineq.report.elements import Markup
 from fineq.report.mathtext import plain
 from fineq.report.vector import inline
 from fineq.runs import LoadedRun, find, to_dataset
+from fineq.runs.compare import counted
+from fineq.runs.data import DamagedError
 from fineq.runs.drawing import vector
-from fineq.runs.folders import command_of
+from fineq.runs.folders import FoundRun, command_of, read_config
 from fineq.runs.overall import read_outcomes
+from fineq.runs.summary import FINISHED, NAME
 
 if TYPE_CHECKING:
     import xarray
@@ -71,27 +75,58 @@ class Shown(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """A run folder without results, and why."""
+    """A run folder that the page leaves out, and why."""
 
     path: str
     why: str
 
 
 def gather(folder: Path) -> tuple[list[Shown], list[Lost]]:
-    """Return the runs below the folder that holds all: those with results, and those without."""
+    """Return the runs below the folder that holds all: those shown, and those left out.
+
+    Left out are runs without results, and older ones of a configuration that has a newer one.
+    """
     shown: list[Shown] = []
     lost: list[Lost] = []
     keys: set[str] = set()
-    for run in find(folder):
+    runs = find(folder)
+    newest = _newest(runs)
+    for run in runs:
         path = run.path.relative_to(folder).as_posix()
         if run.state == "unfinished":
             lost.append(Lost(path, "it has not ended: the same command goes on with it"))
+            continue
+        newer = newest.get(run.path, run.path)
+        if newer != run.path:
+            where = newer.relative_to(folder).as_posix()
+            lost.append(Lost(path, f"a newer run has the same configuration: {where}"))
             continue
         try:
             shown.append(show(run.load(), Path(folder.name, path), keys))
         except InputError as error:
             lost.append(Lost(path, str(error).replace(str(run.path), path)))
     return shown, lost + list(_refused(folder))
+
+
+def _newest(runs: Sequence[FoundRun]) -> dict[Path, Path]:
+    """By the path of each run that ended with results, that of the newest of its configuration."""
+    alike: dict[str, list[Path]] = {}
+    for run in runs:
+        if run.state in FINISHED:
+            alike.setdefault(_configuration(run), []).append(run.path)
+    return {path: max(same, key=_age) for same in alike.values() for path in same}
+
+
+def _age(path: Path) -> tuple[int, Path]:
+    return os.stat(path / NAME).st_mtime_ns, path
+
+
+def _configuration(run: FoundRun) -> str:
+    try:
+        config = counted(read_config(run.path))
+    except DamagedError:  # said where the run is loaded
+        return str(run.path)
+    return repr((run.area, run.study, run.name, sorted(config.items())))
 
 
 def _refused(folder: Path) -> Iterator[Lost]:

@@ -28,7 +28,7 @@ def page(
     Args:
         title: of the page.
         runs: those with results.
-        lost: folders without.
+        lost: folders that are left out.
         registered: all claims there are; those that no run speaks of are shown as not run.
     """
     registered = tuple(registered)
@@ -57,6 +57,10 @@ def _about(runs: Sequence[Shown], found: Sequence[Row]) -> list[Child]:
     return [badges(Counter(row.verdict for row in found)), f"{many}. {note[:1].upper()}{note[1:]}."]
 
 
+def _named(run: Shown) -> tuple[str, str]:
+    return run.key, f"{run.run.study} {run.path.rpartition('/')[2]}"
+
+
 def _filters(found: Sequence[Row]) -> Markup:
     verdicts = [*((verdict, verdict) for verdict in SIGNS), (EVERY, EVERY)]
     return filters(
@@ -64,6 +68,7 @@ def _filters(found: Sequence[Row]) -> Markup:
             "paper": ("all", alike(paper(row.source) for row in found)),
             "claim": ("all", alike(row.id for row in found)),
             "study": ("all", alike(row.run.run.study for row in found if row.run)),
+            "run": ("all", list(dict.fromkeys(_named(row.run) for row in found if row.run))),
             "verdict": ("judged or not run", verdicts),
         }
     )

@@ -37,11 +37,9 @@ def articles(runs: Sequence[Shown], registered: Iterable[Entry]) -> Markup:
 
 
 def without_results(lost: Sequence[Lost]) -> Markup:
-    """Return what folders there are without results, and why."""
+    """Return what folders there are that the page leaves out, and why."""
     items = [element("li", element("code", one.path), ": ", one.why) for one in lost]
-    return joined(
-        element("h2", "Runs without results", id="lost"), element("ul", items, class_="lost")
-    )
+    return joined(element("h2", "Runs left out", id="lost"), element("ul", items, class_="lost"))
 
 
 def _article(run: Shown, known: Mapping[str, Entry]) -> Markup:
@@ -86,7 +84,7 @@ def _expected(run: Shown, known: Mapping[str, Entry]) -> Iterator[Markup]:
         entry = known.get(id)
         words = said(entry.statement if entry else mine[0].statement)
         symbols = element("small", said(entry.relation)) if entry else None
-        yield element("li", apart([words, symbols, badges(counts, claim=id, study=run.run.study)]))
+        yield element("li", apart([words, symbols, badges(counts, claim=id, run=run.key)]))
 
 
 def figure(run: Shown, picture: Picture, side: str = "") -> Markup:

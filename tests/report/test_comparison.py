@@ -4,8 +4,8 @@ import pytest
 
 from fineq import report
 from fineq.errors import InputError
-from fineq.report.comparison import FINDINGS
-from fineq.runs import compare, load
+from fineq.report.comparison import FINDINGS, _equal
+from fineq.runs import LoadedRun, compare, load, to_dataset
 from tests.report.made import EVIL, Node, claims, parsed
 from tests.report.test_page import rows_of
 
@@ -52,6 +52,24 @@ def test_figures_of_one_name_stand_beside_each_other_once_where_their_data_are_e
         ["A power ", "B power "],
         ["A plane ", "B plane "],
     ]
+
+
+def test_figures_are_equal_where_arrays_and_what_is_drawn_of_them_are(outputs):
+    (made,) = outputs.glob("nlqr/landscape/*")
+    run = load(made)
+
+    def with_data(dataset):
+        return compare(run, LoadedRun(run.path, run.config, dataset, run.summary))
+
+    assert _equal(with_data(run.dataset.copy()))
+    undrawn = run.dataset.copy()
+    undrawn.attrs = {**undrawn.attrs, "figures": "[]"}
+    assert not _equal(with_data(undrawn))
+    renamed = run.dataset.copy(deep=True)
+    renamed["gap"].attrs["units"] = "nats"
+    assert not _equal(with_data(renamed))
+    empty = LoadedRun(run.path, run.config, to_dataset({}), run.summary)
+    assert not _equal(compare(empty, empty))
 
 
 def test_settings_and_arrays_that_differ_are_listed(page):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 
 import pytest
@@ -10,7 +11,9 @@ from fineq import report
 from fineq.errors import InputError
 from fineq.report.claims import SIGNS
 from fineq.runs import Outcome, find, write_overall_summary
-from tests.report.made import EVIL, PAPER, REGISTERED, claims, parsed
+from tests.report.made import EVIL, PAPER, REGISTERED, claims, parsed, result
+from tests.runs.conftest import copy_run
+from tests.shell.made import make_run
 
 
 def by_id(page, key):
@@ -182,6 +185,35 @@ def test_the_same_runs_give_the_same_bytes_and_a_figure_that_fails_costs_only_it
     assert pages[0] == pages[1]
     figures = parsed(pages[0].decode()).all("figure")
     assert ["cannot be drawn: why not <b>" in figure.text for figure in figures] == [1, 1, 0, 1]
+
+
+def test_of_runs_of_one_configuration_the_newest_counts_and_the_others_are_named(
+    outputs, tmp_path, monkeypatch
+):
+    (made,) = outputs.glob("nlqr/landscape/run-*")
+    older = tmp_path / "nlqr" / "landscape" / made.name
+    copy_run(made, older)
+    with monkeypatch.context() as patch:
+        patch.setattr("fineq.plot.draw", lambda *_: None)
+        patch.setattr("fineq.plot.render", lambda *_: {})
+        newer = make_run(tmp_path, words=["seeds=8"], made=result(), sources="changed")
+        other = make_run(tmp_path, made=result(), seeds=9)
+    os.utime(older / "summary.json", (1.7e9, 1.7e9))
+    monkeypatch.setattr(report.found, "vector", lambda *_: b"<svg viewBox='0 0 374 280'/>")
+    to = report.write(tmp_path, tmp_path / "a.html", registered=REGISTERED)
+    page = parsed(to.read_text())
+    labels = [article.get("aria-label") for article in page.all("article")]
+    assert sorted(labels) == sorted(f"nlqr/landscape, {run.name}" for run in (newer, other))
+    (lost,) = [item.text for item in page.all("ul") if item.get("class") == "lost"]
+    assert lost.startswith(f"nlqr/landscape/{older.name}: a newer run has the same configuration")
+    assert newer.name in lost
+    # What a run has earned leads to its own rows.
+    for article in page.all("article"):
+        links = {link.get("href") for link in article.all("a") if "verdict=" in link.get("href")}
+        runs = {part for link in links for part in link.split("&") if part.startswith("run=")}
+        assert runs == {f"run={article.get('id')}"}
+        rows = [row for row in of_run(page) if row.get("data-run") == article.get("id")]
+        assert len(rows) == len(of_run(page)) // 2 > 0
 
 
 def test_studies_that_ended_before_they_had_a_run_are_named(tmp_path):
