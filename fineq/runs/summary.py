@@ -20,6 +20,7 @@ from fineq.results import Status, StudyResult
 from fineq.runs.data import DamagedError, read_bytes
 from fineq.runs.digest import Identity
 from fineq.runs.files import plain_name, read_json, strict_json, write_atomic
+from fineq.runs.shapes import odd
 
 NAME = "summary.json"
 WORDS = "words"
@@ -146,4 +147,4 @@ def _fault(summary: Any) -> str:
         if not plain_name(name):
             return f"{name!r} is no plain name of a file"
     body = {key: value for key, value in summary.items() if key != "digest"}
-    return "" if summary.get("digest") == _digest(body) else "its checksum differs"
+    return odd(summary, older) if summary.get("digest") == _digest(body) else "its checksum differs"

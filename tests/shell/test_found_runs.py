@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from fineq.runs.folders import load
 from fineq.shell import command
 from fineq.shell.commands.found import entries, named
 from fineq.shell.commands.runs import filtered, lines_of
-from tests.runs.conftest import copy_run
+from tests.runs.conftest import copy_run, rewrite_summary
 from tests.shell.made import make_run, result
 from tests.shell.test_command import refused
 
@@ -63,6 +64,32 @@ def test_the_index_has_a_line_for_every_run_the_newest_last(outputs, capsys):
     assert all(line == line.rstrip() for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("changes", "named_part"),
+    [
+        ({"timing": {"total": "long"}}, "'total' of timing"),
+        ({"environment": {"devices": ["cpu"]}}, "'devices' of environment"),
+        ({"rates": [{"value": 1.0}]}, "'quantity' of a rate"),
+        ({"rates": [{"quantity": "e", "value": True}]}, "'value' of a rate"),
+        ({"claims": [5]}, "a claim is no object"),
+        ({"claims": [{"id": "x"}]}, "'statement' of a claim"),
+        ({"notes": {"n": 5}}, "'n' of notes"),
+    ],
+)
+def test_an_odd_summary_is_damaged_and_the_others_are_listed(
+    outputs, changes, named_part, tmp_path, capsys
+):
+    shutil.copytree(outputs, tmp_path / "outputs")
+    path = folder(tmp_path / "outputs", "run")
+    rewrite_summary(path, **changes)
+    assert command.main(["runs", f"output={tmp_path / 'outputs'}"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [words[2] for words in lines if words[0] == path.name[-12:-4]] == ["damaged"]
+    assert sum("diverged" in words for words in lines) == 1
+    said = refused(["show", str(path)], capsys)
+    assert said.startswith(f"{path / 'summary.json'} is damaged: {named_part}")
+
+
 def test_what_is_said_of_a_run_is_cut_to_the_terminal(outputs):
     lines = lines_of(entries(outputs), 24)
     assert lines[2] == "          seeds=6 law.p…"
@@ -93,6 +120,18 @@ def test_a_run_is_named_by_folder_digits_or_study(outputs):
     assert named(str(path / "summary.json"), outputs) == path
     assert named(path.name[-12:-8], outputs) == path
     assert named("nlqr/landscape", outputs) == path  # the newer one
+
+
+def test_within_outputs_a_study_is_not_taken_for_the_folder_of_its_runs(
+    outputs, monkeypatch, capsys
+):
+    monkeypatch.chdir(outputs)
+    assert named("nlqr/landscape", ".").name == folder(outputs, "clear").name
+    assert command.main(["show", "nlqr/landscape", "output=."]) == 0
+    assert "the newest of 2" in capsys.readouterr().out
+    (outputs / "nlqr" / "beta").mkdir()
+    assert refused(["show", "nlqr/beta", "output=."], capsys).startswith("nlqr/beta is no run that")
+    (outputs / "nlqr" / "beta").rmdir()
 
 
 def test_a_run_is_shown_with_claims_rates_command_and_files(outputs, capsys):

@@ -96,10 +96,12 @@ def named(word: str, output: Path | str) -> Path:
     Raises:
         InputError: where there is none, or digits are those of several.
     """
-    if os.path.isdir(word):
-        if not os.path.exists(Path(word) / NAME):
-            raise InputError(f"{word} is no run that can be read: there is no {NAME} in it")
+    if os.path.exists(Path(word) / NAME):
         return Path(word)
+    # Within `outputs` the folder of a study's runs has the name of the study.
+    is_study = _STUDY.fullmatch(word) and of_study(word, entries(output))
+    if os.path.isdir(word) and not is_study:
+        raise InputError(f"{word} is no run that can be read: there is no {NAME} in it")
     if word.endswith(f"/{NAME}") and os.path.exists(word):
         return Path(word).parent
     if _DIGITS.fullmatch(word):

@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
         summary = {**summary, "claims": []}
     _rates(console, summary["rates"])
     console.report(summary, files_of(folder, summary))
-    others = [] if Path(word).is_dir() or "/" not in word else of_study(word, entries(output))
+    others = [] if folder == Path(word) or "/" not in word else of_study(word, entries(output))
     if len(others) > 1:
         console.line(f"the newest of {len(others)}: fineq runs study={word} lists them")
     return EXIT_DONE
