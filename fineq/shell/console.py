@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fineq.shell.course import Course, duration
 from fineq.shell.reading import Reading, Report, read
-from fineq.shell.streams import Lasting, readable
+from fineq.shell.streams import Lasting, readable, visible
 from fineq.table import NARROW, NOTHING, Row, rows_of
 
 if TYPE_CHECKING:
@@ -204,5 +204,8 @@ def shortest(path: Path) -> str:
 
 
 def _safe(text: str, rich: "RichConsole") -> str:
-    """Return the text in letters that the stream has: widths are measured before it is written."""
-    return readable(text, rich.encoding)
+    """Return the text in letters that the stream has: widths are measured before it is written.
+
+    What was read from the disk may hold characters that steer a terminal.
+    """
+    return readable(visible(text, keep="\n"), rich.encoding)

@@ -4,13 +4,15 @@ import sys
 import traceback
 
 from fineq.errors import EXIT_INTERRUPTED, FineqError
+from fineq.shell.streams import visible
 
 
 def report_error(error: FineqError, debug: bool = False) -> int:
     """Print the error's sentence to standard error and return its exit code."""
     if debug:
         traceback.print_exception(error)
-    print(f"fineq: {error}", file=sys.stderr)
+    sentence = visible(str(error), keep="\n")
+    print(f"fineq: {sentence}", file=sys.stderr)
     return error.exit_code
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+_STEERING = ("Cc", "Cf", "Zl", "Zp")  # controls, marks of direction, separators of lines
 _PLAIN = {
     "\N{EN DASH}": "-",
     "\N{MINUS SIGN}": "-",
@@ -44,6 +45,18 @@ def readable(text: str, encoding: str) -> str:
     except LookupError:
         return readable(text, "ascii")
     return text
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Return the text with characters that steer a terminal in escaped form, but for those kept."""
+    return "".join(
+        letter if letter in keep or unicodedata.category(letter) not in _STEERING else _code(letter)
+        for letter in text
+    )
+
+
+def _code(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
 
 
 def _letters(letter: str, encoding: str) -> str:

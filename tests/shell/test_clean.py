@@ -137,6 +137,17 @@ def test_folders_of_others_that_look_like_runs_stay_whole(here, capsys):
     assert all((place / name / CHECKPOINTS).is_dir() for name in ("site-0123456789ab",))
 
 
+def test_what_steers_a_terminal_is_written_out(here, capsys):
+    (run,) = find(here / "outputs", name="clear")
+    (run.path / "a\x1b[2Jb\nc").write_text("mine")
+    run.path.rename(run.path.parent / "x\x1b]0;y\x07-0123456789ab")
+    command.main(["clean", "runs", "--yes"])
+    out = capsys.readouterr().out
+    assert not {"\x1b", "\x07"} & {*out}
+    assert r"x\x1b]0;y\x07-0123456789ab" in out
+    assert r"a\x1b[2Jb\nc" in out
+
+
 def test_a_linked_folder_keeps_its_checkpoints(here):
     (run,) = find(here / "outputs", area="pift")
     run.path.rename(here / "elsewhere")
@@ -256,6 +267,20 @@ def test_the_doctor_says_what_there_is(here, capsys):
     assert "float64 is on" in text
     assert max(map(len, text.splitlines())) <= 100
     assert not list(here.glob("[!oc]*"))
+
+
+def test_the_doctor_names_a_platform_that_there_is_not(tmp_path):
+    env = {"JAX_PLATFORMS": "foo"}
+    done = called("doctor", capture_output=True, cwd=tmp_path, env=env)
+    assert done.returncode == EXIT_BAD_INPUT
+    assert done.stderr.startswith("fineq: JAX_PLATFORMS=foo names no platform that JAX finds here")
+    assert done.stderr.count("\n") == 1
+    assert "\ndisk " in done.stdout
+
+
+def test_the_doctor_takes_no_store_elsewhere(here, capsys):
+    said = refused(["doctor", "output=gs://bucket"], capsys)
+    assert said == "output must be a folder of this machine, got 'gs://bucket'"
 
 
 def test_the_doctor_names_a_fault_and_looks_at_the_rest(here, capsys):

@@ -108,6 +108,8 @@ def test_what_is_said_of_a_run_is_cut_to_the_terminal(outputs):
         ({"seeds": "6", "area": "nlqr"}, ["run", "clear"]),
         ({"seeds": "7"}, []),
         ({"seeds": "[7"}, []),
+        ({"law.radius": "3e0"}, ["clear"]),
+        ({"law.radius": "3e-1"}, []),
     ],
 )
 def test_filters_keep_the_runs_that_have_what_they_say(outputs, filters, names):
@@ -151,6 +153,20 @@ def test_a_run_is_shown_with_claims_rates_command_and_files(outputs, capsys):
     assert text.endswith("the newest of 2: fineq runs study=nlqr/landscape lists them\n")
 
 
+def test_what_steers_a_terminal_is_written_out(outputs, tmp_path, capsys):
+    shutil.copytree(outputs, tmp_path / "outputs")
+    path = folder(tmp_path / "outputs", "run")
+    words = ["experiment=nlqr/\x1b[2J", "seeds=6\nfake", "law.path=\u202eb"]
+    rewrite_summary(path, words=words, notes={"n": "\x9b2J"})
+    for said in (["runs"], ["show", path.name[-12:]]):
+        assert command.main([*said, f"output={tmp_path / 'outputs'}"]) == 0
+        out = capsys.readouterr().out
+        assert not {"\x1b", "\x9b", "\u202e"} & {*out}
+        assert r"nlqr/\x1b[2J" in out
+        assert r"\u202eb" in out
+        assert said[0] == "show" or "\nfake" not in out
+
+
 def test_a_loaded_run_has_its_command(outputs):
     assert load(folder(outputs, "run")).command.startswith("fineq run nlqr/landscape seeds=6 ")
 
@@ -163,6 +179,7 @@ def test_figures_are_drawn_again_elsewhere(outputs, tmp_path, capsys):
     assert "talk/decay.png" in capsys.readouterr().out
     assert "overwrite=True replaces it" in refused(words, capsys)
     assert command.main([*words, "overwrite=true"]) == 0
+    assert command.main([*words, "overwrite=True"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from fineq.shell.commands.runs import filtered
 from fineq.shell.commands.words import read
 from fineq.shell.console import shortest
 from fineq.shell.places import program_cache
+from fineq.shell.streams import visible
 
 USAGE = """\
 usage: fineq clean WHAT ... [filter=value ...] [output=DIR] [--yes]
@@ -81,14 +82,18 @@ def _programs() -> list[Path]:
 
 def _say(parts: Sequence[Part], programs: Sequence[Path]) -> None:
     for part in parts:
-        print(f"  {_bytes(part.size):>9}  {shortest(part.folder)}")
+        print(f"  {_bytes(part.size):>9}  {_shown(part.folder)}")
         if part.left:
-            print(f"  {'':9}    stays: {', '.join(part.left)}")
+            print(f"  {'':9}    stays: {', '.join(map(visible, part.left))}")
     size = sum(path.lstat().st_size for path in programs)
     if programs:
         print(f"  {_bytes(size):>9}  {len(programs)} files of {program_cache()}")
     total = size + sum(part.size for part in parts)
     print(f"  {_bytes(total):>9}  in all")
+
+
+def _shown(path: Path) -> str:
+    return visible(str(shortest(path)))
 
 
 def _bytes(size: int) -> str:
@@ -114,7 +119,7 @@ def _remove(parts: Sequence[Part], listing: Listing, programs: Sequence[Path]) -
     for part in parts:
         try:
             if why := remove(part, listing):
-                print(f"{shortest(part.folder)} {why}, and stays")
+                print(f"{_shown(part.folder)} {why}, and stays")
                 stay += 1
         except FineqError as error:
             faults.append(error)
@@ -124,7 +129,7 @@ def _remove(parts: Sequence[Part], listing: Listing, programs: Sequence[Path]) -
         except FineqError as error:
             faults.append(error)
     for error in faults[1:]:
-        print(error)
+        print(visible(str(error)))
     total = len(parts) + len(programs)
     gone = total - stay - len(faults)
     if gone:

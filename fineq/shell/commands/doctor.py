@@ -10,7 +10,7 @@ from typing import Any
 
 from fineq.errors import EXIT_DONE, FineqError
 from fineq.runs.environment import commit, versions
-from fineq.runs.files import check_writable, existing_ancestor
+from fineq.runs.files import check_writable, existing_ancestor, local_folder
 from fineq.settings import switches
 from fineq.shell.backend import CACHE, prepare_jax
 from fineq.shell.commands.found import OUTPUT
@@ -35,16 +35,19 @@ def main(words: Sequence[str]) -> int:
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE
-    output = Path(given.fields.get("output", OUTPUT))
+    output = given.fields.get("output", OUTPUT)
     parts = (_installation, _jax, _memory, _cache, lambda: _disk(output), _computation)
-    faults = []
+    faults, without_jax = [], False
     for part in parts:
+        if without_jax and part in (_memory, _computation):
+            continue
         try:
             for name, text in part():
                 print(textwrap.fill(text, 79, **_hanging(name)), flush=True)
         except FineqError as error:
             print(textwrap.fill(str(error), 79, **_hanging("fault")))
             faults.append(error)
+            without_jax |= part is _jax
     if faults:
         raise faults[0]
     return EXIT_DONE
@@ -113,7 +116,8 @@ def _cache() -> Iterator[tuple[str, str]]:
     yield "cache", f"{folder}: {len(kept)} files, {size / 1e6:.0f} MB"
 
 
-def _disk(output: Path) -> Iterator[tuple[str, str]]:
+def _disk(named: str) -> Iterator[tuple[str, str]]:
+    output = local_folder(named)
     check_writable(output)
     free = shutil.disk_usage(existing_ancestor(output)).free
     few = "; a large study may need more" if free < NEEDED else ""

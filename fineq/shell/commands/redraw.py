@@ -29,7 +29,7 @@ def main(words: Sequence[str]) -> int:
         return EXIT_DONE
     told = given.fields
     overwrite = told.get("overwrite", "false")
-    if overwrite not in ("true", "false"):
+    if overwrite.lower() not in ("true", "false"):  # as for fields of a run, in any case
         raise InputError(f"overwrite must be true or false, got {overwrite}")
     for name in ("to", "style"):
         if told.get(name) == "":
@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     folder = named(given.places[0], told.get("output", OUTPUT))
     console = make_console()
     drawn = redraw(
-        folder, style=told.get("style"), to=told.get("to"), overwrite=overwrite == "true"
+        folder, style=told.get("style"), to=told.get("to"), overwrite=overwrite.lower() == "true"
     )
     for path in drawn:
         console.line(f"  {shortest(path)}")

@@ -10,6 +10,7 @@ from fineq.settings.fields import flatten, leaves
 from fineq.shell.commands.found import OUTPUT, SHOWN, Entry, entries, of_study, studies
 from fineq.shell.commands.list import terminal_width
 from fineq.shell.commands.words import read
+from fineq.shell.streams import visible
 from fineq.studies.area import AREAS, area_of
 
 STATES = (*STATUSES, "older", "unfinished", "damaged")
@@ -22,7 +23,7 @@ when it ended, minutes that it took, and below it what was said of it beside
 the defaults.
 
 filters: area=nlqr, study=landscape or study=nlqr/landscape, name=, and any
-field, such as seeds=16 or system.lipschitz=0.3; status= is one of
+field but sweep, such as seeds=16 or system.lipschitz=0.3; status= is one of
   {statuses}
 """.format(statuses=", ".join(STATES))
 FILTERS = ("area", "study", "status", "name")
@@ -85,7 +86,19 @@ def _passes(entry: Entry, name: str, value: str) -> bool:
     except yaml.YAMLError:
         wanted = value
     known = flatten(dict(entry.config))
-    return name in known and known[name] == wanted
+    return name in known and _alike(known[name], wanted)
+
+
+def _alike(known: Any, wanted: Any) -> bool:
+    """Whether a filter means a value; YAML takes `1e-3` for text."""
+    if isinstance(known, list) and isinstance(wanted, list):
+        return len(known) == len(wanted) and all(map(_alike, known, wanted))
+    if isinstance(known, int | float) and isinstance(wanted, str):
+        try:
+            return float(wanted) == known
+        except ValueError:
+            return False
+    return known == wanted
 
 
 def lines_of(found: Sequence[Entry], width: int | None) -> list[str]:
@@ -96,7 +109,7 @@ def lines_of(found: Sequence[Entry], width: int | None) -> list[str]:
     for row, entry in zip(rows, (None, *found), strict=True):
         *left, minutes = map(str.ljust, row, widths)
         lines.append("  ".join((*left, minutes.strip().rjust(widths[-1]))).rstrip())
-        if entry and (said := _said(entry)):
+        if entry and (said := visible(_said(entry))):
             lines.append(_cut(f"{'':{SHOWN}}  {said}", width))
     return lines
 
@@ -105,7 +118,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
     minutes = "" if entry.seconds is None else f"{entry.seconds / 60:.1f}"
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.when))
     status = entry.run.state.replace("_", " ")
-    return (entry.run.hash[:SHOWN], entry.study, status, when, minutes)
+    return (visible(entry.run.hash[:SHOWN]), visible(entry.study), status, when, minutes)
 
 
 def _said(entry: Entry) -> str:
