@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fineq.confidence import LARGEST
 from fineq.results import Array
 from fineq.runs import load
 from fineq.runs.compare import ArrayPair, _depths, compare, partners
@@ -203,6 +204,7 @@ def test_claims_meet_on_their_instance_whatever_the_number_of_seeds(tmp_path):
         ({"value": 0.52, "low": 0.52, "high": 0.52}, True, True),
         ({"value": 0.3, "low": None, "high": None}, False, False),
         ({"value": 6.0, "low": 5.0, "high": None}, True, True),
+        ({"value": None, "low": LARGEST, "high": None}, True, True),  # infinite, and exactly so
         ({"value": 0.3, "low": None, "high": 0.5}, False, False),
         ({"value": None, "low": None, "high": None}, True, True),
     ],

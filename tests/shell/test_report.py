@@ -106,9 +106,14 @@ def test_runs_beside_each_other_are_one_page(outputs, tmp_path, capsys, monkeypa
         patch.setattr(plot, "render", lambda *_: {})
         make_run(other, made=result(0.7))
         alone = make_run(other, "pift/beta")
+        killed = make_run(other, name="killed")
+    (killed / "summary.json").unlink()
     monkeypatch.chdir(tmp_path)
     assert command.main(["report", str(outputs), str(other)]) == 0
-    assert capsys.readouterr().out == "  comparison.html\n"
+    assert capsys.readouterr().out.splitlines() == [
+        f"nlqr/landscape: not compared, unfinished, other/{killed.relative_to(other)}",
+        "  comparison.html",
+    ]
     text = (tmp_path / "comparison.html").read_text()
     assert "apart beyond their intervals" in text
     assert "only B" in text
