@@ -7,8 +7,8 @@ A claim differs when its two intervals do not meet, or when its verdicts do; bel
 without an interval, nothing is said of it. An array over seeds differs when the intervals of its
 medians do not meet at some entry. Runs of one law have such an array with a probability of at most
 `FALSE_ALARMS`, whatever the law and however entries depend on each other: the intervals are those
-at which it is that over the number of all entries (`_depths`). Numbers of which nothing is random
-differ beyond rounding, entry by entry: half of the digits of their precision.
+at which it is that over the number of all entries (`interval_depths`). Numbers of which nothing is
+random differ beyond rounding, entry by entry: half of the digits of their precision.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,8 +30,6 @@ Claim = Mapping[str, Any]
 MADE_WITH = ("platform", "devices", "machine", "precision", "flags", "commit", "versions")
 #: How often two runs of one law, with seeds of their own, have an array that differs, at most.
 FALSE_ALARMS = 0.05
-# Settings in which runs beside each other may differ, as after a change of one choice.
-FEW_SETTINGS = 3
 # A landscape's probes call the axis of its seeds by what they draw.
 SEEDS = ("seed", "instance")
 
@@ -128,8 +126,8 @@ def compare(first: LoadedRun, second: LoadedRun) -> Comparison:
     return Comparison(
         first,
         second,
-        tuple(_differing(counted(first.config), counted(second.config))),
-        tuple(_differing(_made_with(first), _made_with(second))),
+        tuple(differing(counted(first.config), counted(second.config))),
+        tuple(differing(_made_with(first), _made_with(second))),
         tuple(_claims(first.summary["claims"], second.summary["claims"], rounding)),
         tuple(_arrays(first.dataset, second.dataset, rounding)),
     )
@@ -153,7 +151,8 @@ def _made_with(run: LoadedRun) -> dict[str, Any]:
     return {**about, **versions, "sources": computing}
 
 
-def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Differing]:
+def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Differing]:
+    """What the two have not the same, by name."""
     for name in dict.fromkeys((*first, *second)):
         if first.get(name) != second.get(name):
             yield Differing(name, first.get(name), second.get(name))
@@ -259,7 +258,7 @@ def _array(
         return ArrayPair(name, "rounding" if relative else "equal", relative)
     if seeds is None:
         return ArrayPair(name, "apart", relative)
-    depths = _depths(a.sizes[seeds], b.sizes[seeds], chance)
+    depths = interval_depths(a.sizes[seeds], b.sizes[seeds], chance)
     if depths is None:
         return ArrayPair(name, "few", relative)
     (low, high), (other_low, other_high) = (
@@ -319,7 +318,7 @@ def _difference(a: np.ndarray, b: np.ndarray, rounding: float) -> tuple[float, b
 
 
 @cache
-def _depths(first: int, second: int, chance: float) -> tuple[int, int] | None:
+def interval_depths(first: int, second: int, chance: float) -> tuple[int, int] | None:
     """Which smallest and largest values bound the two intervals of a median; None below enough.
 
     The deepest that cover the median with `LEVEL` and, for independent values of one law, do not
@@ -353,61 +352,3 @@ def _median_ends(
     values = np.moveaxis(array.values.astype(float), array.dims.index(seeds), -1)
     ordered = np.sort(np.where(np.isnan(values), np.inf, values), axis=-1)
     return ordered[..., depth - 1], ordered[..., -depth]
-
-
-class Partners(NamedTuple):
-    """Runs of two folders that belong together, and those that have no partner.
-
-    Attributes:
-        pairs: of A and of B.
-        first: only A has them.
-        second: only B has them.
-        repeated: either has a newer one of the same configuration.
-    """
-
-    pairs: list[tuple[LoadedRun, LoadedRun]]
-    first: list[LoadedRun]
-    second: list[LoadedRun]
-    repeated: list[LoadedRun]
-
-
-def partners(first: Sequence[LoadedRun], second: Sequence[LoadedRun]) -> Partners:
-    """Pair the runs of two folders: by study and configuration, then with the most alike.
-
-    Runs of other configurations are partners where study, name and swept axes are the same and at
-    most `FEW_SETTINGS` settings are not, whatever the seeds.
-
-    Args:
-        first: runs, of which later ones are newer: of several alike the newest is paired.
-        second: likewise.
-    """
-    (left, old), (right, older) = _newest(first), _newest(second)
-    pairs = [(left.pop(key), right.pop(key)) for key in list(left) if key in right]
-    near = [(_distance(a, b), k, n) for k, a in left.items() for n, b in right.items()]
-    for distance, key, other in sorted(near, key=lambda one: one[0]):
-        if distance <= FEW_SETTINGS and key in left and other in right:
-            pairs.append((left.pop(key), right.pop(other)))
-    pairs.sort(key=lambda pair: str(pair[0].path))
-    return Partners(pairs, [*left.values()][::-1], [*right.values()][::-1], [*old, *older])
-
-
-def _newest(runs: Sequence[LoadedRun]) -> tuple[dict[str, LoadedRun], list[LoadedRun]]:
-    """The newest of each configuration, newer ones first, and the others."""
-    newest: dict[str, LoadedRun] = {}
-    for run in reversed(runs):
-        newest.setdefault(_asked(run), run)
-    return newest, [run for run in runs if newest[_asked(run)] is not run]
-
-
-def _asked(run: LoadedRun) -> str:
-    return repr((run.study, str(run.summary["name"]), sorted(counted(run.config).items())))
-
-
-def _distance(first: LoadedRun, second: LoadedRun) -> float:
-    """In how many settings they differ, seeds apart; infinite where they are of different kinds."""
-    one, other = (counted(run.config) for run in (first, second))
-    axes = [{name for name in fields if name.startswith("sweep.")} for fields in (one, other)]
-    names = [(run.study, str(run.summary["name"])) for run in (first, second)]
-    if names[0] != names[1] or axes[0] != axes[1]:
-        return np.inf
-    return sum(part.name not in ("seeds", "first_seed") for part in _differing(one, other))

@@ -7,17 +7,13 @@ import pytest
 from fineq import report
 from fineq.runs import compare, load
 from tests.report.made import EVIL, REGISTERED, Node, make_runs, parsed, result
-from tests.shell.made import make_run
+from tests.shell.made import make_run, undrawn
 
 
 @pytest.fixture(scope="session")
 def outputs(tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("made") / "outputs"
-    with pytest.MonkeyPatch.context() as patch:
-        from fineq import plot
-
-        patch.setattr(plot, "draw", lambda *_: None)
-        patch.setattr(plot, "render", lambda *_: {})
+    with undrawn():
         make_runs(output)
     return output
 

@@ -8,8 +8,9 @@ import pytest
 from fineq.confidence import LARGEST
 from fineq.results import Array
 from fineq.runs import load
-from fineq.runs.compare import ArrayPair, _depths, compare, partners
+from fineq.runs.compare import ArrayPair, compare, interval_depths
 from fineq.runs.folders import LoadedRun
+from fineq.runs.partners import partners
 from tests.shell.made import make_run, result
 
 pytestmark = pytest.mark.usefixtures("drawn_plainly")
@@ -89,7 +90,7 @@ def test_intervals_of_one_law_fail_to_meet_as_rarely_as_is_said(first, second, c
     rng, many = np.random.default_rng(0), 40_000
     x = np.sort(rng.exponential(size=(many, first)))
     y = np.sort(rng.exponential(size=(many, second)))
-    depths = _depths(first, second, chance)
+    depths = interval_depths(first, second, chance)
     assert depths is not None
 
     def share(k: int, j: int) -> float:
@@ -100,7 +101,7 @@ def test_intervals_of_one_law_fail_to_meet_as_rarely_as_is_said(first, second, c
     k, j = depths
     unsure = max(binom.cdf(k, first, 0.5), binom.cdf(j, second, 0.5)) > 0.025
     assert unsure or share(k + 1, j + 1) > chance - error
-    assert _depths(second, first, chance) == (j, k)
+    assert interval_depths(second, first, chance) == (j, k)
 
 
 def test_arrays_of_one_law_differ_in_at_most_a_twentieth_of_comparisons(tmp_path):

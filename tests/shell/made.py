@@ -1,9 +1,12 @@
 """Runs on the disk that nothing was computed for, as subcommands meet them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fineq.claims import Claim, Measured, Theory
 from fineq.figures import Figure, Line, Panel
@@ -13,6 +16,17 @@ from fineq.runs.digest import Sources
 from tests.runs.conftest import rate
 
 SEEDS = np.arange(6)
+
+
+@contextmanager
+def undrawn() -> Iterator[None]:
+    """Runs made within have no files of figures: drawing takes longer than all the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        from fineq import plot
+
+        patch.setattr(plot, "draw", lambda *_: None)
+        patch.setattr(plot, "render", lambda *_: {})
+        yield
 
 
 def result(ratio: float = 0.5, noise: float = 0.01, status: Status = "complete") -> StudyResult:

@@ -8,18 +8,14 @@ import pytest
 
 from fineq import report
 from fineq.shell import command, reproduce
-from tests.shell.made import make_run, result
+from tests.shell.made import make_run, result, undrawn
 from tests.shell.test_command import refused
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("made") / "outputs"
-    with pytest.MonkeyPatch.context() as patch:
-        from fineq import plot
-
-        patch.setattr(plot, "draw", lambda *_: None)
-        patch.setattr(plot, "render", lambda *_: {})
+    with undrawn():
         make_run(output)
     return output
 

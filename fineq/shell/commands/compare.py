@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fineq.errors import EXIT_CLAIM_FAILED, EXIT_DONE, InputError
-from fineq.runs.compare import ArrayPair, ClaimPair, Comparison, Differing, compare, partners
+from fineq.runs.compare import ArrayPair, ClaimPair, Comparison, Differing, compare
 from fineq.runs.folders import CONFIG, LoadedRun, load
+from fineq.runs.partners import partners
 from fineq.runs.summary import FINISHED
 from fineq.settings.values import shortened
 from fineq.shell.commands.found import OUTPUT, entries, named, studies
