@@ -33,11 +33,7 @@ def page(written) -> Node:
 def beside(outputs, tmp_path_factory) -> Path:
     """The page of a run beside itself, of two that differ, and of one without a partner."""
     other = tmp_path_factory.mktemp("other") / "outputs"
-    with pytest.MonkeyPatch.context() as patch:
-        from fineq import plot
-
-        patch.setattr(plot, "draw", lambda *_: None)
-        patch.setattr(plot, "render", lambda *_: {})
+    with undrawn():
         faster = make_run(other, made=result(speed=0.5), law={"radius": 2.0})
     (made,) = outputs.glob("nlqr/landscape/*")
     (evil,) = (path for path in outputs.glob("toy/*/*") if EVIL[:4] in path.parent.name)

@@ -8,7 +8,7 @@ import pytest
 
 from fineq.runs import load
 from tests.runs.conftest import rewrite_summary
-from tests.shell.made import make_run, result
+from tests.shell.made import make_run, result, undrawn
 
 NASTY = "<script>alert(1)</script>\"'&"
 
@@ -40,11 +40,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    from fineq import plot
-
-    monkeypatch.setattr(plot, "draw", lambda *_: None)
-    monkeypatch.setattr(plot, "render", lambda *_: {"png": b"\x89PNG", "pdf": b"%PDF"})
+def drawn():
+    with undrawn(png=b"\x89PNG", pdf=b"%PDF"):
+        yield
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fineq.report.claims import SIGNS
 from fineq.runs import Outcome, find, write_overall_summary
 from tests.report.made import EVIL, PAPER, REGISTERED, claims, parsed, result
 from tests.runs.conftest import copy_run
-from tests.shell.made import make_run
+from tests.shell.made import make_run, undrawn
 
 
 def by_id(page, key):
@@ -193,9 +193,7 @@ def test_of_runs_of_one_configuration_the_newest_counts_and_the_others_are_named
     (made,) = outputs.glob("nlqr/landscape/run-*")
     older = tmp_path / "nlqr" / "landscape" / made.name
     copy_run(made, older)
-    with monkeypatch.context() as patch:
-        patch.setattr("fineq.plot.draw", lambda *_: None)
-        patch.setattr("fineq.plot.render", lambda *_: {})
+    with undrawn():
         newer = make_run(tmp_path, words=["seeds=8"], made=result(), sources="changed")
         other = make_run(tmp_path, made=result(), seeds=9)
     os.utime(older / "summary.json", (1.7e9, 1.7e9))

@@ -11,17 +11,15 @@ from fineq.runs import load
 from fineq.runs.compare import ArrayPair, compare, interval_depths
 from fineq.runs.folders import LoadedRun
 from fineq.runs.partners import partners
-from tests.shell.made import make_run, result
+from tests.shell.made import make_run, result, undrawn
 
 pytestmark = pytest.mark.usefixtures("drawn_plainly")
 
 
 @pytest.fixture
-def drawn_plainly(monkeypatch):
-    from fineq import plot
-
-    monkeypatch.setattr(plot, "draw", lambda *_: None)
-    monkeypatch.setattr(plot, "render", lambda *_: {"png": b"png", "pdf": b"%PDF"})
+def drawn_plainly():
+    with undrawn(png=b"png", pdf=b"%PDF"):
+        yield
 
 
 def made(folder: Path, *args, **changes) -> LoadedRun:

@@ -9,14 +9,13 @@ from fineq.errors import InputError
 from fineq.runs import Outcome, write_overall_summary
 from fineq.runs.overall import count_verdicts
 from tests.runs.conftest import claim, save
+from tests.shell.made import undrawn
 
 
 @pytest.fixture(autouse=True)
-def no_figures(monkeypatch):
-    from fineq import plot
-
-    monkeypatch.setattr(plot, "draw", lambda *_: None)
-    monkeypatch.setattr(plot, "render", lambda *_: {})
+def no_figures():
+    with undrawn():
+        yield
 
 
 def test_all_runs_all_claims_and_the_worst_exit(opened, tmp_path):

@@ -19,13 +19,13 @@ SEEDS = np.arange(6)
 
 
 @contextmanager
-def undrawn() -> Iterator[None]:
-    """Runs made within have no files of figures: drawing takes longer than all the rest."""
+def undrawn(**files: bytes) -> Iterator[None]:
+    """Figures made within have these files, by suffix: drawing takes longer than all the rest."""
     with pytest.MonkeyPatch.context() as patch:
         from fineq import plot
 
         patch.setattr(plot, "draw", lambda *_: None)
-        patch.setattr(plot, "render", lambda *_: {})
+        patch.setattr(plot, "render", lambda *_: files)
         yield
 
 

@@ -16,28 +16,25 @@ from fineq.runs.files import CHECKPOINTS
 from fineq.runs.lock import RunLock
 from fineq.shell import command
 from fineq.shell.commands import clean
-from tests.shell.made import make_run, result
+from tests.shell.made import make_run, result, undrawn
 from tests.shell.test_command import called, refused
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch) -> Path:
+def here(tmp_path, monkeypatch):
     """A folder that holds `outputs` with two runs and a third that was killed."""
-    from fineq import plot
-
-    monkeypatch.setattr(plot, "draw", lambda *_: None)
-    monkeypatch.setattr(plot, "render", lambda *_: {"png": b"png", "pdf": b"%PDF"})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(clean, "program_cache", lambda: tmp_path / "cache")
     output = tmp_path / "outputs"
-    make_run(output)
-    make_run(output, name="clear")
-    dead = make_run(output, "pift/beta")
-    (dead / "summary.json").unlink()
-    for folder in (dead, *output.glob("nlqr/landscape/clear-*")):
-        (folder / CHECKPOINTS).mkdir()
-        (folder / CHECKPOINTS / "sweep-1.checkpoint").write_bytes(b"x" * 2000)
-    return tmp_path
+    with undrawn(png=b"png", pdf=b"%PDF"):
+        make_run(output)
+        make_run(output, name="clear")
+        dead = make_run(output, "pift/beta")
+        (dead / "summary.json").unlink()
+        for folder in (dead, *output.glob("nlqr/landscape/clear-*")):
+            (folder / CHECKPOINTS).mkdir()
+            (folder / CHECKPOINTS / "sweep-1.checkpoint").write_bytes(b"x" * 2000)
+        yield tmp_path
 
 
 def names(here: Path) -> list[str]:

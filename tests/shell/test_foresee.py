@@ -14,7 +14,7 @@ from fineq.shell.foresee import foresee
 from fineq.shell.main import main
 from fineq.shell.past import Past, expected_stages, like, measured
 from fineq.studies.area import AREAS, area_of
-from tests.shell.made import make_run
+from tests.shell.made import make_run, undrawn
 
 AREA = area_of("nlqr")
 WORDS = ["experiment=nlqr/landscape", "seeds=12", "sweep.law.radius=[1,3]"]
@@ -22,13 +22,10 @@ WORDS = ["experiment=nlqr/landscape", "seeds=12", "sweep.law.radius=[1,3]"]
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    from fineq import plot
-
-    monkeypatch.setattr(plot, "draw", lambda *_: None)
-    monkeypatch.setattr(plot, "render", lambda *_: {"png": b"png", "pdf": b"%PDF"})
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "outputs"
+    with undrawn(png=b"png", pdf=b"%PDF"):
+        yield tmp_path / "outputs"
 
 
 def told(words: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from fineq.shell import command
 from fineq.shell.commands.found import entries, named
 from fineq.shell.commands.runs import filtered, lines_of
 from tests.runs.conftest import copy_run, rewrite_summary
-from tests.shell.made import make_run, result
+from tests.shell.made import make_run, result, undrawn
 from tests.shell.test_command import refused
 
 WORDS = ["experiment=nlqr/landscape", "seeds=6", "law.path='a b'"]
@@ -22,11 +22,7 @@ WORDS = ["experiment=nlqr/landscape", "seeds=6", "law.path='a b'"]
 def outputs(tmp_path_factory) -> Path:
     """Three runs, one of which was killed, and a folder that is none; oldest first."""
     output = tmp_path_factory.mktemp("made") / "outputs"
-    with pytest.MonkeyPatch.context() as patch:
-        from fineq import plot
-
-        patch.setattr(plot, "draw", lambda *_: None)
-        patch.setattr(plot, "render", lambda *_: {"png": b"png", "pdf": b"%PDF"})
+    with undrawn(png=b"png", pdf=b"%PDF"):
         made = [
             make_run(output, words=WORDS),
             make_run(

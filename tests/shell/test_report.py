@@ -95,11 +95,7 @@ def test_reproduce_ends_with_the_page_unless_it_is_interrupted(
 
 def test_runs_beside_each_other_are_one_page(outputs, tmp_path, capsys, monkeypatch):
     other = tmp_path / "other"
-    with pytest.MonkeyPatch.context() as patch:
-        from fineq import plot
-
-        patch.setattr(plot, "draw", lambda *_: None)
-        patch.setattr(plot, "render", lambda *_: {})
+    with undrawn():
         make_run(other, made=result(0.7))
         alone = make_run(other, "pift/beta")
         killed = make_run(other, name="killed")
