@@ -26,9 +26,9 @@ LINKS = {"#overview": "Runs", "#measured": "Claims", "#studies": "Figures"}
 _KINDS = {
     "equal": "equal",
     "rounding": "equal to rounding",
-    "within": "within their intervals",
+    "within": "within chance",
     "few": "of too few seeds to tell",
-    "apart": "apart beyond their intervals",
+    "apart": "apart beyond chance",
     "words": "of other words",
     "shape": "of other dimensions or coordinates",
     "first": "in A alone",
@@ -255,8 +255,13 @@ def _otherwise(found: Comparison | None) -> Markup | None:
             tables += [element("h5", name), plain_table(name, ("Name", "A", "B"), rows)]
     differing = [array for array in found.arrays if array.differs]
     if differing:
-        heads = ("Array", "Finding", "Largest difference over largest number", "Medians apart")
-        rows = [(a.name, _KINDS[a.kind], a.relative, _medians(a)) for a in differing]
+        heads = (
+            "Array",
+            "Finding",
+            "Largest difference over largest number",
+            "Entries apart over seeds",
+        )
+        rows = [(a.name, _KINDS[a.kind], a.relative, _where(a)) for a in differing]
         tables += [element("h5", "Arrays"), plain_table("Arrays", heads, rows)]
     return joined(tables)
 
@@ -265,7 +270,7 @@ def _short(value: Any) -> str:
     return "–" if value is None or value == "" else shortened(value)
 
 
-def _medians(array: ArrayPair) -> str:
+def _where(array: ArrayPair) -> str:
     return f"{array.apart} of {array.entries}" if array.entries else ""
 
 

@@ -21,7 +21,7 @@ def test_each_pair_says_what_was_told_and_found_otherwise(page):
     assert found == ["agrees", "differs", "differs", "only A", "only B"]
     assert "2 equal" in same.text
     assert "law.radius" in moved.text
-    assert "1 equal, 1 apart beyond their intervals" in moved.text
+    assert "1 equal, 1 apart beyond chance" in moved.text
     for row in (same, moved, strange, first, second):
         assert f"{FINDINGS[row.get('data-tone')]} {row.get('data-tone')}" in row.text
 
@@ -77,8 +77,8 @@ def test_settings_and_arrays_that_differ_are_listed(page):
     cells = [[cell.text for cell in row.all("td")] for row in moved.all("tr")]
     assert ["law.radius", "–", "2.0"] in cells
     (gap,) = [row for row in cells if row[:1] == ["gap"]]
-    # Half of the largest number; of 2 x 2 x 9 medians over seeds.
-    assert gap[1:3] == ["apart beyond their intervals", "0.5"]
+    # Half of the largest number; at 2 x 2 x 9 entries.
+    assert gap[1:3] == ["apart beyond chance", "0.5"]
     assert gap[3].endswith(" of 36")
 
 

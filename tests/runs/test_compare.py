@@ -8,7 +8,8 @@ import pytest
 from fineq.confidence import LARGEST
 from fineq.results import Array
 from fineq.runs import load
-from fineq.runs.compare import ArrayPair, compare, interval_depths
+from fineq.runs.array_pairs import ArrayPair, interval_depths
+from fineq.runs.compare import compare
 from fineq.runs.folders import LoadedRun
 from fineq.runs.partners import partners
 from tests.shell.made import make_run, result, undrawn
@@ -102,25 +103,43 @@ def test_intervals_of_one_law_fail_to_meet_as_rarely_as_is_said(first, second, c
     assert interval_depths(second, first, chance) == (j, k)
 
 
-def test_arrays_of_one_law_differ_in_at_most_a_twentieth_of_comparisons(tmp_path):
-    """100 entries at 64 seeds, independent and one and the same: neither passes the share."""
+@pytest.mark.parametrize("seeds", [6, 64])
+def test_arrays_of_one_law_differ_in_at_most_a_twentieth_of_comparisons(tmp_path, seeds):
+    """100 entries, independent and one and the same: neither passes the share."""
     run, rng, many = made(tmp_path), np.random.default_rng(1), 200
     for entries in (100, 1):
         apart = 0
         for _ in range(many):
-            values = np.broadcast_to(rng.normal(size=(2, 64, entries)), (2, 64, 100))
+            values = np.broadcast_to(rng.normal(size=(2, seeds, entries)), (2, seeds, 100))
             (gap,) = compare(*(draws(run, one) for one in values)).arrays
             apart += gap.differs
         # A binomial number of share 0.05 is above 20 of 200 in one case of a thousand.
         assert apart <= 20
 
 
-def test_more_entries_than_seeds_can_judge_are_too_few_seeds(tmp_path):
+def test_six_seeds_tell_whatever_the_number_of_entries(tmp_path):
     run = made(tmp_path)
-    for entries, kind in ((23, "apart"), (24, "few")):
+    for entries in (23, 24, 5000):
         values = np.random.default_rng(0).random((2, 6, entries))
-        values[1] += 1
-        assert kinds(compare(*(draws(run, one) for one in values))) == {"gap": kind}
+        assert kinds(compare(*(draws(run, one) for one in values))) == {"gap": "within"}
+        values[1, :, 3] += 9
+        (gap,) = compare(*(draws(run, one) for one in values)).arrays
+        assert (gap.kind, gap.entries, gap.apart) == ("apart", entries, 1)
+
+
+def test_axes_of_seeds_share_the_false_alarms(tmp_path):
+    """Two arrays, each along seeds of its own: together they differ as rarely as one."""
+    run, rng, many = made(tmp_path), np.random.default_rng(2), 200
+    apart = 0
+    for _ in range(many):
+        sides = []
+        for _ in range(2):
+            one = draws(run, rng.normal(size=(6, 30)))
+            other = draws(run, rng.normal(size=(6, 30)), ("instance", "x"))
+            both = one.dataset.assign(probe=other.dataset["gap"])
+            sides.append(LoadedRun(run.path, run.config, both, run.summary))
+        apart += compare(*sides).differs
+    assert apart <= 20
 
 
 def test_each_entry_is_rounded_by_its_own_digits(tmp_path):

@@ -107,7 +107,7 @@ def test_runs_beside_each_other_are_one_page(outputs, tmp_path, capsys, monkeypa
         "  comparison.html",
     ]
     text = (tmp_path / "comparison.html").read_text()
-    assert "apart beyond their intervals" in text
+    assert "apart beyond chance" in text
     assert "only B" in text
     digits = alone.name.rpartition("-")[2]
     words = ["report", digits, "nlqr/landscape", f"output={other}", f"to={tmp_path}/two.html"]

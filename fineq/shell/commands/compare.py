@@ -22,8 +22,8 @@ usage: fineq compare A B [strict=true] [output=DIR]
 What differs between two runs, or between two folders of runs (before and after
 a change, on two machines): in what they were told and made with, and in what
 they found beyond its intervals. A claim differs when its intervals do not meet
-or its verdicts differ; an array when the intervals of its medians over seeds do
-not meet, which for two runs of one law happens in at most 5% of comparisons.
+or its verdicts differ; an array when it does over seeds by more than chance,
+which for two runs of one law happens in at most 5% of comparisons.
 What is not random differs beyond rounding, half of the digits. A and B
 are folders, first digits of hashes, or AREA/STUDY for its newest run below
 ./outputs, or output=DIR.
@@ -40,7 +40,7 @@ VALUES = {"strict": ("true", "false")}
 KINDS = {
     "equal": "equal",
     "rounding": "equal to rounding",
-    "within": "within their intervals",
+    "within": "within chance",
     "few": "of too few seeds to tell",
 }
 
@@ -183,5 +183,5 @@ def _array_words(array: ArrayPair) -> str:
     much = "" if array.relative is None else f"by up to {array.relative:.2g} of the largest number"
     if not array.entries:
         return much
-    medians = f"medians over seeds apart at {array.apart} of {array.entries} entries"
-    return ", ".join(filter(None, (medians, much)))
+    where = f"over seeds apart at {array.apart} of {array.entries} entries"
+    return ", ".join(filter(None, (where, much)))
