@@ -102,6 +102,12 @@ def leaves(config: Any, prefix: str = "") -> Iterator[Leaf]:
             yield Leaf(path, value, field.metadata["spec"], field.type)
 
 
+def is_numeric(leaf: Leaf) -> bool:
+    """Whether it is a number, of which an axis has several."""
+    name = str(leaf.annotation)
+    return ("float" in name or "int" in name) and "list" not in name and "bool" not in name
+
+
 def validate(config: Any) -> None:
     """Raise `InputError` for the first value outside its range, then apply `check` methods."""
     for leaf in leaves(config):
@@ -183,7 +189,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _axis(path: str, values: Any, known: dict[str, Leaf]) -> tuple[list, bool]:
-    numeric = {p for p, leaf in known.items() if _is_numeric(leaf)}
+    numeric = {p for p, leaf in known.items() if is_numeric(leaf)}
     if path not in numeric:
         close = difflib.get_close_matches(path, numeric, 1)
         reason = "is not a numeric field" if path in known else "is not a field"
@@ -198,8 +204,3 @@ def _axis(path: str, values: Any, known: dict[str, Leaf]) -> tuple[list, bool]:
     if len(set(values)) != len(values):
         raise InputError(f"sweep.{path} repeats a value: {shortened(values)}")
     return [int(v) if spec.whole else float(v) for v in values], spec.shape
-
-
-def _is_numeric(leaf: Leaf) -> bool:
-    name = str(leaf.annotation)
-    return ("float" in name or "int" in name) and "list" not in name and "bool" not in name

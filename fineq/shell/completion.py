@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from fineq.settings.fields import Leaf, leaves
+from fineq.settings.fields import Leaf, is_numeric, leaves
 from fineq.shell.command import ABOUT, COMMANDS
 from fineq.shell.experiments import experiments, names
 from fineq.shell.options import SWITCHES
@@ -60,7 +60,7 @@ def _of_area(area: Area) -> Case:
     chosen = {group: _files(area, group) for group in groups(area)}
     values = {leaf.path: known for leaf in found if (known := _values(leaf))} | chosen
     fields = [*dict.fromkeys((*chosen, *(leaf.path for leaf in found)))]
-    axes = [f"sweep.{leaf.path}=" for leaf in found if _is_number(leaf)]
+    axes = [f"sweep.{leaf.path}=" for leaf in found if is_numeric(leaf)]
     return _with_values([*(f"{name}=" for name in fields), *axes, *SWITCHES, "--from"], values)
 
 
@@ -76,11 +76,6 @@ def _values(leaf: Leaf) -> list[str]:
     if leaf.spec.depths:
         return []
     return ["true", "false"] if "bool" in str(leaf.annotation) else list(leaf.spec.choices)
-
-
-def _is_number(leaf: Leaf) -> bool:
-    kind = str(leaf.annotation)
-    return ("float" in kind or "int" in kind) and not leaf.spec.depths
 
 
 def _with_values(words: Iterable[str], values: Mapping[str, Sequence[str]]) -> Case:

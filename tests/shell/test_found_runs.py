@@ -15,6 +15,7 @@ from tests.runs.conftest import copy_run, rewrite_summary
 from tests.shell.made import make_run, result, undrawn
 from tests.shell.test_command import refused
 
+SWEPT = {"system": {"lipschitz": 1.0}, "sweep": {"system": {"lipschitz": [0.5, 2.0]}}}
 WORDS = ["experiment=nlqr/landscape", "seeds=6", "law.path='a b'"]
 
 
@@ -24,9 +25,12 @@ def outputs(tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("made") / "outputs"
     with undrawn(png=b"png", pdf=b"%PDF"):
         made = [
-            make_run(output, words=WORDS),
+            make_run(output, words=WORDS, system={"lipschitz": 1.0}),
             make_run(
-                output, name="clear", law={"radius": 3.0}, made=result(0.7, status="diverged")
+                output,
+                name="clear",
+                made=result(0.7, status="diverged"),
+                **{"law": {"radius": 3.0}, **SWEPT},
             ),
             make_run(output, "pift/beta", words=["experiment=pift/beta"], seconds=600.0),
         ]
@@ -106,6 +110,12 @@ def test_what_is_said_of_a_run_is_cut_to_the_terminal(outputs):
         ({"seeds": "[7"}, []),
         ({"law.radius": "3e0"}, ["clear"]),
         ({"law.radius": "3e-1"}, []),
+        ({"sweep.system.lipschitz": "[0.5,2]"}, ["clear"]),
+        ({"sweep.system.lipschitz": "2"}, ["clear"]),
+        ({"sweep.system.lipschitz": "[2,0.5]"}, []),
+        ({"sweep.system.lipschitz": "3"}, []),
+        ({"sweep.law.radius": "3"}, []),
+        ({"system.lipschitz": "1"}, ["run"]),  # where it is swept its own value counts for nothing
     ],
 )
 def test_filters_keep_the_runs_that_have_what_they_say(outputs, filters, names):
@@ -147,6 +157,12 @@ def test_a_run_is_shown_with_claims_rates_command_and_files(outputs, capsys):
     text = capsys.readouterr().out
     assert f"  fineq run nlqr --from {folder(outputs, 'clear')}/config.yaml\n" in text
     assert text.endswith("the newest of 2: fineq runs study=nlqr/landscape lists them\n")
+
+
+def test_of_a_study_the_newest_that_passes_the_filters_is_shown(outputs, capsys):
+    for words, name in ((["name=run"], "run"), (["sweep.system.lipschitz=2"], "clear")):
+        assert command.main(["show", "nlqr/landscape", *words, f"output={outputs}"]) == 0
+        assert str(folder(outputs, name)) in capsys.readouterr().out
 
 
 def test_what_steers_a_terminal_is_written_out(outputs, tmp_path, capsys):
@@ -196,6 +212,17 @@ def test_figures_are_drawn_again_elsewhere(outputs, tmp_path, capsys):
         ),
         (["compare", "{}"], "fineq compare needs A B; --help says more"),
         (["compare", "{}", "{}", "strict=1"], "strict must be true or false, got 1"),
+        (["compare", "{}", "{}", "strict="], "strict must be true or false, got nothing"),
+        (
+            ["runs", "sweep.system.lipschits=2"],
+            "fineq runs does not take sweep.system.lipschits=; did",
+        ),
+        (["runs", "sweep.study=2"], "fineq runs does not take sweep.study="),
+        (
+            ["show", "nlqr/landscape", "seeds=7", "output={}"],
+            "{} has no run of nlqr/landscape that passes the filters; fineq runs study=nlqr/landsc",
+        ),
+        (["show", "{}", "seeds=7"], "filters choose among runs of AREA/STUDY, and {} is none"),
         (["compare", "{}", "{}/nlqr"], "{}/nlqr is neither a run nor a folder with finished runs"),
         (["redraw", "nlqr/landscape", "output={}", "style=x"], "style= needs to=, another folder"),
         (["redraw", "nlqr/landscape", "output={}", "overwrite=1"], "overwrite must be true or fal"),
@@ -232,7 +259,8 @@ def test_two_runs_are_compared_and_strict_exits_with_one(outputs, capsys):
         "  arrays  1 equal, 1 differ",
         "    gap: over seeds apart at 3 of 4 entries, by up to 0.24 of the largest number",
     ]
-    assert command.main(["compare", str(one), str(other), "strict=true"]) == 1
+    for true in ("true", "True"):  # as for fields of a run
+        assert command.main(["compare", str(one), str(other), f"strict={true}"]) == 1
 
 
 def test_two_folders_are_compared_run_by_run(outputs, tmp_path, capsys):

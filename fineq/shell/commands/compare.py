@@ -12,7 +12,7 @@ from fineq.runs.partners import partners
 from fineq.runs.summary import FINISHED
 from fineq.settings.values import shortened
 from fineq.shell.commands.found import OUTPUT, entries, named, studies
-from fineq.shell.commands.words import read
+from fineq.shell.commands.words import TRUTH, flag, read
 from fineq.shell.console import Console, make_console, shortest
 from fineq.table import measured_words
 
@@ -36,7 +36,7 @@ strict=true exits with 1 when claims, arrays or statuses differ, or a run has
 no partner.
 """
 PLACES, FIELDS = studies(), ("strict", "output")
-VALUES = {"strict": ("true", "false")}
+VALUES = {"strict": TRUTH}
 KINDS = {
     "equal": "equal",
     "rounding": "equal to rounding",
@@ -51,9 +51,7 @@ def main(words: Sequence[str]) -> int:
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE
-    strict = given.fields.get("strict", "false")
-    if strict not in ("true", "false"):
-        raise InputError(f"strict must be true or false, got {strict}")
+    strict = flag(given, "strict")
     output, (a, b) = given.fields.get("output", OUTPUT), given.places
     found, alone, repeated = paired(runs_of(a, output), runs_of(b, output))
     console = make_console()
@@ -61,7 +59,7 @@ def main(words: Sequence[str]) -> int:
     for line in unlike_lines((a, b), repeated):
         console.line(line)
     differs = alone or any(one.differs for one in found)
-    return EXIT_CLAIM_FAILED if differs and strict == "true" else EXIT_DONE
+    return EXIT_CLAIM_FAILED if differs and strict else EXIT_DONE
 
 
 def runs_of(word: str, output: str) -> list[LoadedRun]:

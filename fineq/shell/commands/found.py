@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from fineq.studies.area import AREAS
 OUTPUT = "outputs"
 SHOWN = 8  # digits of a hash
 _DIGITS = re.compile(r"[0-9a-f]{4,12}")
+Keep = Callable[[Sequence["Entry"]], list["Entry"]]
 _STUDY = re.compile(r"\w+/\w+", re.ASCII)
 
 
@@ -86,16 +87,21 @@ def entries(output: Path | str) -> list[Entry]:
     return sorted(map(Entry, find(folder)), key=lambda entry: (entry.when, entry.run.path))
 
 
-def named(word: str, output: Path | str) -> Path:
+def named(word: str, output: Path | str, keep: Keep | None = None) -> Path:
     """The folder of the run that a word names.
 
     Args:
         word: a run's folder, the first digits of its hash, or a study, whose newest run is meant.
         output: below which runs are looked for.
+        keep: which runs of a study are meant; default: all.
 
     Raises:
         InputError: where there is none, or digits are those of several.
     """
+    if keep and _STUDY.fullmatch(word):
+        return _newest(word, keep(entries(output)), output, " that passes the filters")
+    if keep:
+        raise InputError(f"filters choose among runs of AREA/STUDY, and {word} is none")
     if os.path.exists(Path(word) / NAME):
         return Path(word)
     # Within `outputs` the folder of a study's runs has the name of the study.
@@ -128,8 +134,10 @@ def of_study(study: str, found: Sequence[Entry]) -> list[Entry]:
     return [e for e in found if study in (e.study, f"{e.run.area}/{e.run.study}")]
 
 
-def _newest(study: str, found: Sequence[Entry], output: Path | str) -> Path:
+def _newest(study: str, found: Sequence[Entry], output: Path | str, which: str = "") -> Path:
     readable = [entry for entry in of_study(study, found) if entry.summary]
+    if which and not readable:
+        raise InputError(f"{output} has no run of {study}{which}; fineq runs study={study}")
     if not readable:
         known = sorted({entry.study for entry in found})
         has = f"there are {', '.join(known)}" if known else "it has none at all"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fineq.errors import EXIT_DONE, InputError
 from fineq.runs.drawing import redraw
 from fineq.shell.commands.found import OUTPUT, named, studies
-from fineq.shell.commands.words import read
+from fineq.shell.commands.words import TRUTH, flag, read
 from fineq.shell.console import make_console, shortest
 
 USAGE = """\
@@ -17,7 +17,7 @@ to=DIR and there in any style over the house's: one of matplotlib's by name
 digits of its hash, or AREA/STUDY for the newest run of that.
 """
 PLACES = studies()
-VALUES = {"overwrite": ("true", "false")}
+VALUES = {"overwrite": TRUTH}
 FIELDS = ("to", "style", "overwrite", "output")
 
 
@@ -28,17 +28,13 @@ def main(words: Sequence[str]) -> int:
         print(USAGE, end="")
         return EXIT_DONE
     told = given.fields
-    overwrite = told.get("overwrite", "false")
-    if overwrite.lower() not in ("true", "false"):  # as for fields of a run, in any case
-        raise InputError(f"overwrite must be true or false, got {overwrite}")
+    overwrite = flag(given, "overwrite")
     for name in ("to", "style"):
         if told.get(name) == "":
             raise InputError(f"{name} must be given, got nothing")
     folder = named(given.places[0], told.get("output", OUTPUT))
     console = make_console()
-    drawn = redraw(
-        folder, style=told.get("style"), to=told.get("to"), overwrite=overwrite.lower() == "true"
-    )
+    drawn = redraw(folder, style=told.get("style"), to=told.get("to"), overwrite=overwrite)
     for path in drawn:
         console.line(f"  {shortest(path)}")
     return EXIT_DONE

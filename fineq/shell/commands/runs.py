@@ -6,7 +6,7 @@ from typing import Any
 
 from fineq.errors import EXIT_DONE, InputError
 from fineq.runs.summary import STATUSES
-from fineq.settings.fields import flatten, leaves
+from fineq.settings.fields import flatten, is_numeric, leaves
 from fineq.shell.commands.found import OUTPUT, SHOWN, Entry, entries, of_study, studies
 from fineq.shell.commands.list import terminal_width
 from fineq.shell.commands.words import read
@@ -23,13 +23,16 @@ when it ended, minutes that it took, and below it what was said of it beside
 the defaults.
 
 filters: area=nlqr, study=landscape or study=nlqr/landscape, name=, and any
-field but sweep, such as seeds=16 or system.lipschitz=0.3; status= is one of
+field, such as seeds=16 or system.lipschitz=0.3; of a field that was swept
+'sweep.system.lipschitz=[1,2,3]' is its axis, and sweep.system.lipschitz=2 any
+axis that holds the number; status= is one of
   {statuses}
 """.format(statuses=", ".join(STATES))
 FILTERS = ("area", "study", "status", "name")
 # Of all areas; known before anything is asked, for completion.
-_LEAVES = [leaf.path for area in AREAS for leaf in leaves(area_of(area).config_type())]
-FIELDS = tuple(dict.fromkeys(("output", *FILTERS, *_LEAVES)))
+_LEAVES = [leaf for area in AREAS for leaf in leaves(area_of(area).config_type())]
+_AXES = [f"sweep.{leaf.path}" for leaf in _LEAVES if is_numeric(leaf)]
+FIELDS = tuple(dict.fromkeys(("output", *FILTERS, *(leaf.path for leaf in _LEAVES), *_AXES)))
 VALUES = {
     "area": AREAS,
     "status": STATES,
@@ -86,7 +89,11 @@ def _passes(entry: Entry, name: str, value: str) -> bool:
     except yaml.YAMLError:
         wanted = value
     known = flatten(dict(entry.config))
-    return name in known and _alike(known[name], wanted)
+    if name.startswith("sweep."):
+        axis = known.get(name, [])
+        return _alike(axis, wanted) or any(_alike(value, wanted) for value in axis)
+    # Of a field that is swept the configuration's own value was not computed.
+    return name in known and f"sweep.{name}" not in known and _alike(known[name], wanted)
 
 
 def _alike(known: Any, wanted: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,23 @@ from fineq.errors import EXIT_DONE
 from fineq.runs.folders import command_of, files_of
 from fineq.runs.summary import is_older, read_summary
 from fineq.shell.commands.found import OUTPUT, entries, named, of_study, studies
+from fineq.shell.commands.runs import FIELDS as FIELDS
+from fineq.shell.commands.runs import VALUES as VALUES
+from fineq.shell.commands.runs import filtered
 from fineq.shell.commands.words import read
 from fineq.shell.console import Console, make_console, shortest
 from fineq.table import NOTHING
 
 USAGE = """\
 usage: fineq show RUN [output=DIR]
-       fineq show AREA/STUDY [output=DIR]
+       fineq show AREA/STUDY [filter=value ...] [output=DIR]
 
 A run's claims, rates and notes, the command that asks for it again, and the
 paths of its figures and data. RUN is its folder or the first digits of its
 hash (fineq runs has them); of a study its newest run below ./outputs, or
-output=DIR, is shown.
+output=DIR, is shown, or the newest that passes the filters of fineq runs.
 """
-PLACES, FIELDS = studies(), ("output",)
+PLACES = studies()
 
 
 def main(words: Sequence[str]) -> int:
@@ -31,8 +35,9 @@ def main(words: Sequence[str]) -> int:
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE
-    output, word = given.fields.get("output", OUTPUT), given.places[0]
-    folder = named(word, output)
+    filters, word = dict(given.fields), given.places[0]
+    output = filters.pop("output", OUTPUT)
+    folder = named(word, output, partial(filtered, filters=filters) if filters else None)
     summary = read_summary(folder)
     console = make_console()
     for line in heading(folder, summary):

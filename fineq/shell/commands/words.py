@@ -7,6 +7,7 @@ from typing import NamedTuple
 from fineq.errors import InputError
 
 HELP = ("--help", "-h")
+TRUTH = ("true", "false")
 
 
 class Given(NamedTuple):
@@ -72,6 +73,18 @@ def read(
     if len(given.places) > most:
         raise InputError(f"fineq {command} does not take {given.places[most]!r}; --help says more")
     return given
+
+
+def flag(given: Given, name: str) -> bool:
+    """Whether a field says true; where it is not given it is false.
+
+    Raises:
+        InputError: for what is neither true nor false.
+    """
+    value = given.fields.get(name, "false")
+    if value.lower() not in TRUTH:  # in any case, as for fields of a run
+        raise InputError(f"{name} must be true or false, got {value or 'nothing'}")
+    return value.lower() == "true"
 
 
 def _check(command: str, name: str, known: Collection[str], ending: str = "") -> None:
