@@ -252,6 +252,7 @@ def test_two_runs_are_compared_and_strict_exits_with_one(outputs, capsys):
         f"  B  {other}",
         "  told  name: run | clear",
         "  told  law.radius: - | 3.0",
+        "  told  sweep.system.lipschitz: - | [0.5, 2.0]",
         "  status  complete | diverged",
         "  claims  0 of 1 agree",
         "    nlqr/linear-convergence: the gap shrinks by a ratio (ℓ = 0.3, 6 seeds)",
