@@ -194,7 +194,7 @@ class FoundRun:
         hash: likewise.
         state: the status in its summary, `older`, `unfinished` (no summary), or `damaged`: the
             summary is of another run than the folder, or it, the data or the configuration are
-            missing or not as they were written.
+            missing or not as they were written; without a summary, the configuration.
     """
 
     path: Path
@@ -281,15 +281,17 @@ def find(
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a folder looks like a run; one that was renamed does while it has its summary."""
-    named = _HASHED.fullmatch(folder.name) or os.path.exists(folder / summaries.NAME)
-    return bool(named) and os.path.exists(folder / CONFIG)
+    """Whether a folder looks like a run: of its names one file, or renamed with its summary."""
+    there = {name: os.path.exists(folder / name) for name in (CONFIG, summaries.NAME, data.NAME)}
+    if _HASHED.fullmatch(folder.name):
+        return any(there.values())
+    return there[summaries.NAME] and there[CONFIG]
 
 
 def is_own(folder: Path) -> bool:
-    """Whether fineq made a run's folder: its summary has its hash, or its configuration its names.
+    """Whether fineq made a run's folder: summary or data have its hash, or the configuration names.
 
-    A folder that is a link is none, and neither is one of which both files cannot be read.
+    A folder that is a link is none, and neither is one of which no file can be read.
     """
     named = _HASHED.fullmatch(folder.name)
     if not named or folder.is_symlink():
@@ -300,20 +302,29 @@ def is_own(folder: Path) -> bool:
     with contextlib.suppress(DamagedError):
         config = read_config(folder)
         return (config.get("study"), config.get("name")) == (folder.parent.name, named[1])
+    with contextlib.suppress(DamagedError):
+        return read_dataset(folder / data.NAME).attrs.get("run") == named[2]
     return False
+
+
+def may_be_own(folder: Path) -> bool:
+    """Whether fineq may have made a folder: by its name, and no link."""
+    return bool(_HASHED.fullmatch(folder.name)) and not folder.is_symlink()
 
 
 def _found(folder: Path) -> FoundRun:
     name, _, digits = folder.name.rpartition("-")
     return FoundRun(
-        folder, folder.parent.parent.name, folder.parent.name, name, digits, _state(folder)
+        folder, folder.parent.parent.name, folder.parent.name, name, digits, state_of(folder)
     )
 
 
-def _state(folder: Path) -> str:
-    if not os.path.exists(folder / summaries.NAME):
-        return "unfinished"
+def state_of(folder: Path) -> str:
+    """The state of a run, as `FoundRun` has it."""
     try:
+        if not os.path.exists(folder / summaries.NAME):
+            read_config(folder)
+            return "unfinished"
         summary = _own_summary(folder)
         for name in _needed(summary):
             read_bytes(folder / name, summary["files"].get(name))

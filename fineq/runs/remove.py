@@ -13,10 +13,11 @@ from fineq.runs import summary as summaries
 from fineq.runs.data import DamagedError
 from fineq.runs.drawing import SUFFIXES
 from fineq.runs.files import CHECKPOINT, CHECKPOINTS, PART
-from fineq.runs.folders import CONFIG, is_own
+from fineq.runs.folders import CONFIG, is_own, may_be_own
 from fineq.runs.lock import NAME as LOCK
 from fineq.runs.lock import BusyError, RunLock
 
+NOT_KNOWN = "does not say that fineq made it"
 _PART = re.compile(rf"\..+\.[0-9]+{re.escape(PART)}")  # as `write_atomic` names it
 
 
@@ -50,25 +51,34 @@ class Part(NamedTuple):
 Listing = Callable[[Path], Part]  # `whole` or `checkpoints`
 
 
-def whole(folder: Path) -> Part:
-    """All that fineq wrote into a run's folder; what is none of fineq's keeps everything."""
-    if not is_own(folder):
+def whole(folder: Path, *, certain: bool = True) -> Part:
+    """All that fineq wrote into a run's folder; what is none of fineq's keeps everything.
+
+    Args:
+        folder: of the run.
+        certain: only of a folder that says that fineq made it, not of one that is too damaged to.
+    """
+    if not _is_own(folder, certain):
         return Part(folder, (), (folder.name,) if folder.is_symlink() else tuple(_entries(folder)))
     names = {CONFIG, data.NAME, summaries.NAME, *_named(folder)}
     files = [file for file in _files(folder) if file.path.name in names or _is_part(file.path)]
-    kept = checkpoints(folder).files
+    kept = checkpoints(folder, certain=certain).files
     there = {LOCK, *(file.path.name for file in files), *([CHECKPOINTS] if kept else [])}
     left = (name for name in _entries(folder) if name not in there)
     return Part(folder, (*files, *kept), tuple(left))
 
 
-def checkpoints(folder: Path) -> Part:
-    """The checkpoints of a run; without them it begins anew."""
+def checkpoints(folder: Path, *, certain: bool = True) -> Part:
+    """The checkpoints of a run; without them it begins anew. As `whole` of its arguments."""
     place = folder / CHECKPOINTS
-    if place.is_symlink() or not place.is_dir() or not is_own(folder):
+    if place.is_symlink() or not place.is_dir() or not _is_own(folder, certain):
         return Part(folder, ())
     files = [f for f in _files(place) if f.path.name.endswith(CHECKPOINT) or _is_part(f.path)]
     return Part(folder, tuple(files))
+
+
+def _is_own(folder: Path, certain: bool) -> bool:
+    return is_own(folder) if certain else may_be_own(folder)
 
 
 def remove(part: Part, listing: Listing) -> str:
@@ -87,7 +97,7 @@ def remove(part: Part, listing: Listing) -> str:
     """
     folder = part.folder
     if not part.files:
-        return "is not a folder as fineq makes them"
+        return NOT_KNOWN
     if not folder.is_dir():
         return "is gone already"
     try:

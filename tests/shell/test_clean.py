@@ -125,13 +125,40 @@ def test_folders_of_others_that_look_like_runs_stay_whole(here, capsys):
     (run.path / ".data.nc.7.part").write_text("half of it")
     assert command.main(["clean", "runs", "checkpoints", "--yes"]) == 0
     out = capsys.readouterr().out
-    assert "landscape/site-0123456789ab is not a folder as fineq makes them, and stays\n" in out
+    assert "landscape/site-0123456789ab does not say that fineq made it, and stays\n" in out
     assert "site-production" not in out
     left = {str(p.relative_to(place)) for p in place.rglob("*") if p.is_file()}
     each = ("config.yaml", "data.nc", ".config.yaml.7.part")
     kept = {f"{site}/{n}" for site in ("site-production", "site-0123456789ab") for n in each}
     assert left == {*kept, f"{run.path.name}/.mine.part"}
     assert all((place / name / CHECKPOINTS).is_dir() for name in ("site-0123456789ab",))
+
+
+@pytest.mark.parametrize("lost", [("config.yaml",), ("config.yaml", "summary.json")])
+@pytest.mark.parametrize("how", ["gone", "cut"])
+def test_a_run_whose_data_say_whose_it_is_goes_however_little_else_is_left(here, lost, how):
+    (run,) = find(here / "outputs", name="clear")
+    for name in lost:
+        (run.path / name).unlink() if how == "gone" else (run.path / name).write_text("[")
+    assert [found.state for found in find(here / "outputs", name="clear")] == ["damaged"]
+    assert command.main(["clean", "runs", "name=clear", "--yes"]) == 0
+    assert not run.path.exists()
+
+
+def test_a_run_too_damaged_to_say_whose_it_is_goes_when_asked_for(here, capsys):
+    (run,) = find(here / "outputs", name="clear")
+    for name in ("config.yaml", "summary.json", "data.nc"):
+        (run.path / name).write_text("[")
+    (run.path / "notes.txt").write_text("mine")
+    assert command.main(["clean", "runs", "name=clear", "--yes"]) == 0
+    out = capsys.readouterr().out
+    assert "what is too damaged to say that fineq made it stays: status=damaged takes it\n" in out
+    assert f"{run.path.name} does not say that fineq made it, and stays\n" in out
+    assert (run.path / "data.nc").is_file()
+    assert command.main(["clean", "runs", "status=damaged", "--yes"]) == 0
+    # Of which figures it wrote nothing is left to tell.
+    assert {path.name for path in run.path.iterdir()} == {"decay.pdf", "decay.png", "notes.txt"}
+    assert len(names(here)) == 2
 
 
 def test_what_steers_a_terminal_is_written_out(here, capsys):

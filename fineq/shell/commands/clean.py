@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from fineq.errors import EXIT_DONE, FineqError, InputError
+from fineq.runs.folders import state_of
 from fineq.runs.remove import Listing, Part, checkpoints, remove, unlink, whole
 from fineq.shell.commands.found import OUTPUT, entries
 from fineq.shell.commands.runs import FIELDS as FIELDS
@@ -26,10 +28,13 @@ usage: fineq clean WHAT ... [filter=value ...] [output=DIR] [--yes]
 
 It says what would go and how much that is, and asks; --yes does not ask. Only
 files that fineq wrote go: what else lies in a folder stays, and so does a run
-that is being written.
+that is being written, and a folder that does not say that fineq made it: of
+those that are too damaged to say it, status=damaged takes the files that have
+the names of fineq's.
 """
 PLACES = ("runs", "checkpoints", "cache")
 SWITCHES = ("--yes",)
+DAMAGED = "damaged"
 STALE = ("unfinished", "interrupted")
 PROGRAMS = ("-cache", "-atime")  # how the names of JAX's files end
 
@@ -47,13 +52,16 @@ def main(words: Sequence[str]) -> int:
     output = filters.pop("output", OUTPUT)
     if filters and given.places == ["cache"]:
         raise InputError(f"{next(iter(filters))}= has no effect: the cache is one whole")
-    listing = whole if "runs" in given.places else checkpoints
+    damaged = filters.get("status") == DAMAGED
+    listing = partial(whole, certain=not damaged) if "runs" in given.places else checkpoints
     parts = _parts(given.places, listing, output, filters)
     programs = _programs() if "cache" in given.places else []
     if not parts and not programs:
         print("there is nothing to remove")
         return EXIT_DONE
     _say(parts, programs)
+    if not damaged and any(not p.files and state_of(p.folder) == DAMAGED for p in parts):
+        print("what is too damaged to say that fineq made it stays: status=damaged takes it")
     if "--yes" not in given.switches and not _agreed():
         print("nothing is removed")
         return EXIT_DONE
