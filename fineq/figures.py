@@ -136,6 +136,7 @@ class Figure:
         panels: side by side, and below one another where there are many.
         caption: what is shown.
         note: written small below the panels: what of the data is not shown.
+        claims: ids of the claims whose numbers it shows; empty: all of its study's.
 
     """
 
@@ -143,10 +144,15 @@ class Figure:
     panels: tuple[Panel, ...]
     caption: str = ""
     note: str = ""
+    claims: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not PLAIN_NAME.fullmatch(self.name):
             raise ValueError(f"a figure is named by letters, digits, _, - and ., got {self.name!r}")
+
+    def shows(self, claim: str) -> bool:
+        """Whether a claim's numbers are in it, by the id."""
+        return not self.claims or claim in self.claims
 
 
 def to_json(figures: tuple[Figure, ...]) -> str:
@@ -174,7 +180,8 @@ def _finite(value: Any) -> Any:
 
 def _figure(item: dict[str, Any]) -> Figure:
     panels = tuple(_panel(panel) for panel in item["panels"])
-    return Figure(item["name"], panels, item["caption"], item.get("note", ""))
+    claims = tuple(item.get("claims", ()))
+    return Figure(item["name"], panels, item["caption"], item.get("note", ""), claims)
 
 
 def _panel(item: dict[str, Any]) -> Panel:

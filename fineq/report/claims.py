@@ -178,7 +178,7 @@ def _measured(row: Row) -> Markup:
         ("Measured", [element("b", value), small(rest)], ordered(row.value)),
         ("Theory", [said(allowed), small(formula)], None),
         ("Verdict", [badge(SIGNS[row.verdict], row.verdict), small([row.reason])], order),
-        ("Run", _run_words(row.run), ordered(row.run and row.run.seconds)),
+        ("Run", _run_words(row.run, row.id), ordered(row.run and row.run.seconds)),
     )
     data = {
         "data_claim": row.id,
@@ -191,10 +191,11 @@ def _measured(row: Row) -> Markup:
     return row_of(row.key, cells, **data)
 
 
-def _run_words(run: Shown | None) -> Markup | None:
+def _run_words(run: Shown | None, claim: str) -> Markup | None:
     if run is None:
         return None
-    figures = apart(element("a", p.figure.name, href=f"#{p.key}") for p in run.pictures)
+    shown = [picture for picture in run.pictures if picture.figure.shows(claim)]
+    figures = apart(element("a", p.figure.name, href=f"#{p.key}") for p in shown)
     return joined(
         element("a", run.run.study, href=f"#{run.key}"),
         element("p", minutes(run.seconds), class_="small"),

@@ -183,6 +183,7 @@ def small_multiples(
     panels_of: Callable[[Slice], Sequence[Panel]],
     caption: str = "",
     more: Sequence[Panel] = (),
+    claims: tuple[str, ...] = (),
 ) -> tuple[Figure, ...]:
     """Figures with the panels of every combination of swept values.
 
@@ -195,6 +196,7 @@ def small_multiples(
         panels_of: the panels of one combination.
         caption: of each figure.
         more: panels that show no single combination, after all others.
+        claims: as in `Figure`.
     """
     count = len(pieces)
     chosen = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).round().astype(int))
@@ -213,6 +215,6 @@ def small_multiples(
         pages.append([*more])
     note = "" if len(chosen) == count else _LEFT_OUT.format(len(chosen), count)
     return tuple(
-        Figure(name if i == 0 else f"{name}_{i + 1}", tuple(page), caption, note)
+        Figure(name if i == 0 else f"{name}_{i + 1}", tuple(page), caption, note, claims)
         for i, page in enumerate(pages)
     )

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from fineq.claims import Claim, HasInterval, Measured, Theory, claim
+from fineq.claims import REGISTRY, Claim, HasInterval, Measured, Theory, claim
 from fineq.claims.counting import seeds_words, unless_holds
 from fineq.claims.verdict import MORE_SEEDS
 from fineq.figures import Figure, Panel
@@ -92,12 +92,14 @@ class Draw:
         panels: from a view to the panels of its combination.
         caption: what is shown.
         more: panels that show no single combination, from all views.
+        claims: ids of those that it shows; default: all of the study's.
     """
 
     name: str
     panels: Callable[[View], Sequence[Panel]]
     caption: str = ""
     more: Callable[[Sequence[View]], Sequence[Panel]] = lambda views: ()
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,11 +245,14 @@ def drawn(draw: Draw, views: Sequence[View]) -> tuple[Figure, ...]:
         lambda piece: draw.panels(of[piece.index]),
         draw.caption,
         draw.more(views),
+        draw.claims,
     )
 
 
 def _check_lines(figures: Sequence[Figure], known: set[str]) -> None:
     for figure in figures:
+        if unknown := {*figure.claims} - REGISTRY.keys():
+            raise ValueError(f"figure {figure.name} shows {sorted(unknown)}, which are no claims")
         for panel in figure.panels:
             missing = {line.variable for line in panel.lines} - known
             if missing:

@@ -80,7 +80,7 @@ def figures(evil: str = "") -> tuple[Figure, ...]:
     image = Panel("field", "x", (Line("density", "density"),))
     return (
         Figure("decay", tuple(map(panel, RADII)), caption, "a note"),
-        Figure("power", (power,), "One line, nothing to choose."),
+        Figure("power", (power,), "One line, nothing to choose.", claims=("nlqr/landscape",)),
         Figure("plane", (image,), "A picture."),
     )
 

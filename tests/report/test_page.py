@@ -50,6 +50,17 @@ def test_what_was_measured_alone_is_one_row_for_its_values(page):
     assert "1 … 3" in row.text
 
 
+def test_a_claim_leads_to_its_run_and_to_the_figures_that_show_it(page):
+    links = {
+        row.get("data-claim"): [a.text for a in row.all("a") if a.get("href").startswith("#run-")]
+        for row in of_run(page)
+    }
+    assert links == {
+        "nlqr/landscape": ["nlqr/landscape", "nlqr/landscape", "decay", "power", "plane"],
+        "nlqr/global": ["nlqr/global", "nlqr/landscape", "decay", "plane"],
+    }
+
+
 def test_a_claim_that_no_run_speaks_of_stands_there_as_not_run(page):
     (row,) = [row for row in rows_of(page, "rows") if row.get("data-verdict") == "not run"]
     assert row.get("data-claim") == "nlqr/robustness"

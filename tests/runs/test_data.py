@@ -1,5 +1,6 @@
 """Arrays, coordinates, units and figures survive the data file; damage does not pass."""
 
+import json
 import os
 from pathlib import Path
 
@@ -123,6 +124,17 @@ def test_figures_with_numbers_that_are_not_finite_lose_only_those():
     )
     (back,) = from_json(to_json((Figure("f", (panel,)),)))
     assert back.panels[0].theory == (Theory("t"), Theory("u", ratio=0.5))
+
+
+def test_a_figure_keeps_the_claims_that_it_shows_and_an_older_one_shows_all():
+    panel = Panel("convergence", "k", (Line("e"),))
+    text = to_json((Figure("f", (panel,), claims=("a/b", "a/c")),))
+    (back,) = from_json(text)
+    assert [back.shows(id) for id in ("a/b", "a/c", "a/d")] == [True, True, False]
+    items = json.loads(text)
+    del items[0]["claims"]
+    (older,) = from_json(json.dumps(items))
+    assert older.shows("a/d")
 
 
 @pytest.mark.parametrize("text", ['[{"name": "f"}]', "[1]", "7", "not json"])

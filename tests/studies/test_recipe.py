@@ -233,6 +233,9 @@ def test_a_figure_of_what_is_no_array_is_refused():
     draw = Draw("y", lambda view: [Panel("powerlaw", "width", (view.line("z"),))])
     with pytest.raises(ValueError, match=r"figure y draws \['z'\], which is no array"):
         run(figures=(draw,))
+    shown = Draw("y", lambda view: [Panel("powerlaw", "width", ())], claims=("test/nothing",))
+    with pytest.raises(ValueError, match=r"figure y shows \['test/nothing'\], which are no claims"):
+        run(figures=(shown,))
     with pytest.raises(KeyError, match="z"):
         run(Row("test/recipe", "z", Median("z")))
 

@@ -183,7 +183,12 @@ run = Recipe(
         ),
     ),
     figures=(
-        Draw("training", _panels, "Fine-tuning at several prices."),
+        Draw(
+            "training",
+            _panels,
+            "Fine-tuning at several prices.",
+            claims=("finetune/beta-tradeoff",),
+        ),
         Draw("prices", _against, "What fine-tuned models gained, and have left to gain."),
     ),
 )

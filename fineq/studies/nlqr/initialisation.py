@@ -83,13 +83,20 @@ run = Recipe(
             "initialisation",
             lambda view: [descent_tables.error_panel(view, "gap", LINES)],
             "Suboptimality of the T-step cost, three starts.",
+            claims=("nlqr/initialisation",),
         ),
         Draw(
             "gap_left",
             lambda view: [descent_tables.error_panel(view, "left", LINES)],
             "What is left of the gap at each start.",
+            claims=("nlqr/initialisation",),
         ),
-        Draw("stability", _loops, "Loops that are not stable, or diverged."),
+        Draw(
+            "stability",
+            _loops,
+            "Loops that are not stable, or diverged.",
+            claims=("nlqr/truncation",),
+        ),
     ),
     rates=_rates,
 )

@@ -16,6 +16,7 @@ from fineq.studies.statistics import LimitingOrder
 LIPSCHITZ = "system.lipschitz"
 SMALL = 0.3  # orders are those of ℓ → 0: fitted up to here
 MARGIN = 0.15  # of an exponent: the orders beyond the first correction still show
+OF_BALL = ("nlqr/landscape",)  # what figures show that say nothing of ℓ → 0
 THEOREM_MULTIPLE = 3.0  # the theorem wants |K* - K_lin| <= δ/3
 
 # What is fitted, with the order expected as ℓ falls to 0.
@@ -229,7 +230,7 @@ def _around(views: Sequence[View]) -> Iterable[figures.Figure]:
         panel("h_share", "largest $h$ found / $h$ at $K^*$"),
     )
     caption = "Curvature in balls around the linear policy, as far as it was searched."
-    return (figures.Figure("around", panels, caption),) if chosen else ()
+    return (figures.Figure("around", panels, caption, claims=OF_BALL),) if chosen else ()
 
 
 def _without_radius(piece: Slice) -> str:
@@ -237,8 +238,20 @@ def _without_radius(piece: Slice) -> str:
 
 
 FIGURES = (
-    Draw("landscape", _against(_curvature), "Curvature of the cost at the optimum."),
-    Draw("distances", _against(_distances), "How far the linear policy is from the optimum."),
-    Draw("theorem", _against(_theorem), "How far the theorem's constants are from the instances."),
+    Draw(
+        "landscape", _against(_curvature), "Curvature of the cost at the optimum.", claims=OF_BALL
+    ),
+    Draw(
+        "distances",
+        _against(_distances),
+        "How far the linear policy is from the optimum.",
+        claims=("nlqr/small-lipschitz",),
+    ),
+    Draw(
+        "theorem",
+        _against(_theorem),
+        "How far the theorem's constants are from the instances.",
+        claims=OF_BALL,
+    ),
     _around,
 )

@@ -164,7 +164,9 @@ run = Recipe(
         _at_largest,
     ),
     figures=(
-        Draw("lipschitz_sweep", _left, "Gap left, by ℓ.", _diverged),
+        Draw(
+            "lipschitz_sweep", _left, "Gap left, by ℓ.", _diverged, claims=("nlqr/lipschitz-sweep",)
+        ),
         Draw("stability", _loops, "Loops that are not stable, or diverged."),
     ),
     rates=_rates,

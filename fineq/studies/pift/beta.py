@@ -222,8 +222,14 @@ run = Recipe(
                 for name, exponent, _, title, power in FALLS
             ],
             "What the price β buys, exact on linear-quadratic instances.",
+            claims=("pift/beta-tradeoff",),
         ),
-        Draw("frontier", _frontier, "Every point is one β."),
+        Draw(
+            "frontier",
+            _frontier,
+            "Every point is one β.",
+            claims=("pift/beta-tradeoff", "pift/terminal-law"),
+        ),
         picture_figures,
     ),
 )

@@ -240,7 +240,8 @@ def _bellman(views: Sequence[View]) -> list[figures.Figure]:
     )
     caption = "The Bellman equation of a mixture on a line, against Hopf-Cole."
     note = first_alone([view.piece for view in views])
-    return [figures.Figure("bellman", (iterations, refinement), caption, note)]
+    shown = ("pift/continuous-time",)
+    return [figures.Figure("bellman", (iterations, refinement), caption, note, shown)]
 
 
 run = Recipe(
@@ -311,11 +312,13 @@ run = Recipe(
                 _against(view, "control", "Control"),
             ],
             "Optimal chains of T steps against their limit in continuous time.",
+            claims=("pift/continuous-time",),
         ),
         Draw(
             "certificate",
             lambda view: [_against(view, "gap", "Certificate less $J^*$")],
             "What the certificate leaves open at the optimum.",
+            claims=("pift/certificate",),
         ),
         _bellman,
     ),

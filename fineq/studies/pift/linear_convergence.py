@@ -193,7 +193,7 @@ def _whole_sweeps(views: Sequence[View]) -> list[figures.Figure]:
         "Policy iteration on the whole trajectory, and the exact ratio max_t ρ_t (means) and "
         "its square (value gap), median over seeds."
     )
-    return [figures.Figure("linear_convergence", panels, caption)]
+    return [figures.Figure("linear_convergence", panels, caption, claims=(ID,))]
 
 
 def _per_step(view: View) -> list[figures.Panel]:
@@ -286,5 +286,5 @@ EXACT = Recipe(
             for name, reached in (("whole sweeps", _swept), ("nested PI-FT", _nested))
         ),
     ),
-    figures=(_whole_sweeps, Draw("per_step", _per_step)),
+    figures=(_whole_sweeps, Draw("per_step", _per_step, claims=(ID,))),
 )

@@ -222,6 +222,7 @@ run = Recipe(
             _panels,
             "Control error of parametrised PI-FT against the exact optimum, over that of the "
             "pre-trained policy.",
+            claims=("pift/parametric",),
         ),
     ),
 )

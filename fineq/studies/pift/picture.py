@@ -226,5 +226,6 @@ def picture_figures(views: Sequence[View]) -> tuple[figures.Figure, ...]:
             tuple(panel(model) for model in models(picture)),
             "Densities of Y_T for a mixture in the plane, rewarded towards the upper right; "
             f"dots: simulated; arrows: what the control adds, m* - m0 at step {picture.step}.",
+            claims=("pift/optimality", "pift/certificate"),
         ),
     )

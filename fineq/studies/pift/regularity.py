@@ -240,9 +240,14 @@ def _figures(views: Sequence[View]) -> list[figures.Figure]:
     view, others = views[int(np.argmin(np.abs(worst - 0.5)))], len(views) - 1
     note = f"drawn where max ρ is closest to 1/2; the data hold {others} more" if others else ""
     iterates = (_iterates(view, "value", "Values"), _iterates(view, "control", "Controls"))
+    ratios, of_ratios = (_ratios(view), *_against_beta(views)), ("linear-convergence", "threshold")
     return [
-        figures.Figure("regularity", (*iterates, _best(view)), CONSTANTS, note),
-        figures.Figure("contraction", (_ratios(view), *_against_beta(views)), RATIOS, note),
+        figures.Figure(
+            "regularity", (*iterates, _best(view)), CONSTANTS, note, ("pift/regularity",)
+        ),
+        figures.Figure(
+            "contraction", ratios, RATIOS, note, tuple(f"pift/{name}" for name in of_ratios)
+        ),
     ]
 
 
