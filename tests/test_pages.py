@@ -4,9 +4,12 @@ import importlib
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from fineq.claims import REGISTRY
+from fineq.studies.area import AREAS
 from tests.documented import NOTEBOOKS, PAGES, ROOT, prose, spans
 
 DOCS = ROOT / "docs"
@@ -42,6 +45,45 @@ def test_what_is_named_is_there(name):
 def test_names_that_are_not_there_would_be_seen():
     assert not exists("fineq.nlqr.no_such_thing")
     assert not exists("fineq.no_such_room.thing")
+
+
+def entries() -> set[str]:
+    """The names that the reference has an entry of."""
+    found = {"fineq.run"}
+    for page in (DOCS / "reference").glob("*.md"):
+        for name, options in re.findall(r"automodule:: (\S+)\n((?: +:.*\n)*)", page.read_text()):
+            module = importlib.import_module(name)
+            own = [n for n, o in vars(module).items() if getattr(o, "__module__", "") == name]
+            left = re.findall(r":exclude-members: (.*)", options)
+            inside = getattr(module, "__all__", own) if ":members:" in options else []
+            inside = {*inside} - {*", ".join(left).split(", ")}
+            rooms = {one for one in inside if isinstance(getattr(module, one), ModuleType)}
+            found |= {name, *(f"{name}.{one}" for one in inside - rooms)}
+    return found
+
+
+def test_a_name_within_a_line_leads_to_its_entry_in_the_reference():
+    iterate = importlib.import_module("fineq.iterate")
+    known = entries() | {f"fineq.{name}" for name in iterate.__all__}
+    names = {piece.text.rstrip("()") for piece in NAMES}
+    # Studies are read, to be copied; nothing is promised of them.
+    assert {name for name in names - known if not name.startswith("fineq.studies")} == set()
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_each_claim_leads_to_its_code_and_to_the_command_that_draws_it(area):
+    """A paragraph begins with its id; what follows, up to the next claim, names both."""
+    importlib.import_module(f"fineq.studies.{area}.claims")
+    ids = {id for id in REGISTRY if id.startswith(f"{area}/")}
+    text = (DOCS / f"{area}.md").read_text()
+    starts = re.split(r"^(?=\*\*`|#)", text, flags=re.M)
+    found = {}
+    for part in starts:
+        for id in re.findall(rf"\*\*`({area}/[\w-]+)`", part):
+            code = re.findall(r"`(fineq\.[\w.]+)`", part)
+            commands = re.findall(rf"`fineq run ({area}/\w+)[^`]*`", part)
+            found[id] = (bool(code), bool(commands))
+    assert found == dict.fromkeys(ids, (True, True))
 
 
 @pytest.mark.parametrize("piece", TESTS, ids=lambda piece: piece.id)

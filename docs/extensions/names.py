@@ -10,7 +10,15 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.transforms import SphinxTransform
 
+from fineq import iterate
+
 NAME = re.compile(r"fineq(\.\w+)+$")
+
+
+def entry(name: str) -> str:
+    """The name under which the reference has it: `fineq.solve` is `fineq.iterate.solve`."""
+    room, _, rest = name.partition(".")
+    return f"{room}.iterate.{rest}" if rest in iterate.__all__ else name
 
 
 class Names(SphinxTransform):
@@ -24,7 +32,11 @@ class Names(SphinxTransform):
             inside = isinstance(literal.parent, nodes.reference | pending_xref)
             if NAME.match(literal.astext()) and not inside:
                 link = pending_xref(
-                    "", refdomain="py", reftype="obj", reftarget=literal.astext(), refwarn=False
+                    "",
+                    refdomain="py",
+                    reftype="obj",
+                    reftarget=entry(literal.astext()),
+                    refwarn=False,
                 )
                 literal.replace_self(link)
                 link += literal
