@@ -8,6 +8,7 @@ import pytest
 from fineq.shell.compose import compose
 from fineq.shell.experiments import experiments, names, reproduced
 from fineq.shell.options import help_text, listing
+from fineq.shell.past import measured, minutes_of
 from fineq.shell.places import CONFIGS
 from fineq.studies.area import AREAS, area_of
 
@@ -45,6 +46,22 @@ def test_all_but_demonstrations_are_reproduced_in_every_setting(area):
 @each_area
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
 def test_pages_of_results_have_a_row_for_every_experiment_that_is_reproduced(area, page):
-    section = (ROOT / page).read_text().partition(f"`fineq run {area.name}/<study>`")[2]
-    rows = set(re.findall(r"^\| `(\w+)`", section.partition("\n##")[0], re.M))
+    rows = {cells[0] for cells in rows_of(page, area.name)}
     assert rows == {words[0].partition("/")[2] for words in reproduced(area)}
+
+
+@each_area
+def test_minutes_of_the_readme_are_those_that_were_measured(area):
+    """Empty where nothing was, as in `fineq list`."""
+    minutes = {words: cost.minutes for words, cost in measured().items()}
+    known = {one.name.partition("/")[2]: minutes_of(one, minutes) for one in experiments(area)}
+    for name, told, *_ in rows_of("README.md", area.name):
+        taken = known[name]
+        assert told == ("" if taken is None else f"{taken:.1f}"), f"{area.name}/{name}"
+
+
+def rows_of(page: str, area: str) -> list[list[str]]:
+    """The cells of each row of an area's table, the study without what it is called besides."""
+    section = (ROOT / page).read_text().partition(f"`fineq run {area}/<study>`")[2]
+    lines = re.findall(r"^\| `(\w+)`[^|]*\|(.*)\|$", section.partition("\n##")[0], re.M)
+    return [[name, *(cell.strip() for cell in rest.split(" |"))] for name, rest in lines]
