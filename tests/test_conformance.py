@@ -25,8 +25,8 @@ from tests.compiled import compilations
 KEY, STEPS = jax.random.key(7), 3
 DOUBLE = ("GridSweeps", "GridNested")  # those that take float64 only
 QUICK = {
-    *("PolicyGradient", "Newton", "LQSweeps", "GridSweeps"),
-    *("LinearSweeps", "NetworkSweeps", "KernelDescent", "DeepTraining", "PolicyIteration"),
+    *("PolicyGradient", "LQSweeps", "GridSweeps"),
+    *("LinearSweeps", "KernelDescent", "DeepTraining", "PolicyIteration"),
 }
 each = pytest.mark.parametrize(
     "case",

@@ -64,7 +64,7 @@ TINY = {
 }
 ONE_SIZE = ("nlqr/demo", "finetune/demo")
 # One of each kind; all run where slow tests do.
-QUICK = {"nlqr/lipschitz_sweep", "ntk/digits"}
+QUICK = {"ntk/kernel_limit", "pift/terminal_law"}
 LINES = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in EXPERIMENTS
 ]

@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -32,6 +33,10 @@ def bits(key: jax.Array) -> bytes:
     return np.asarray(jax.random.key_data(key)).tobytes()
 
 
+def bits_of_each(keys: jax.Array) -> set[bytes]:
+    return {row.tobytes() for row in np.asarray(jax.random.key_data(keys))}
+
+
 def test_a_purpose_has_one_key_of_its_own_and_a_seed_is_its_key():
     one, other = key_for(3, "a system"), key_for(3, "a reward")
     assert bits(one) == bits(key_for(3, "a system")) == bits(key_for(jax.random.key(3), "a system"))
@@ -56,9 +61,10 @@ def test_every_purpose_stands_at_one_place_and_none_collide():
 def test_no_purpose_is_a_part_or_an_index_of_the_same_root(parts: int):
     """Splitting a key into two and into three begins with the same keys; purposes are elsewhere."""
     root = jax.random.key(5)
-    split = {bits(key) for key in jax.random.split(root, parts)}
-    folded = {bits(jax.random.fold_in(root, i)) for i in range(min(parts, 100))}
+    split = bits_of_each(jax.random.split(root, parts))
+    folded = bits_of_each(jax.vmap(partial(jax.random.fold_in, root))(jnp.arange(parts)))
     used = {bits(key_for(root, word)) for word in purposes()}
+    assert len(split) == len(folded) == parts
     assert len(used) == len(purposes())
     assert not used & (split | folded)
     assert min(map(purpose_number, purposes())) > 2**24  # as many steps or blocks as there may be

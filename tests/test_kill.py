@@ -121,9 +121,10 @@ def test_killed_often_it_ends_with_the_same_arrays(
     assert arrays(tmp_path / "run") == undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143)],
 )
 def test_ctrl_c_and_termination_end_cleanly_and_resume(
     tmp_path: Path, undisturbed: dict[str, bytes], number: int, code: int

@@ -78,7 +78,7 @@ def test_draws_are_independent_of_each_other(draws):
         assert scipy.stats.kstest(angle[:200_000], "uniform").pvalue > 1e-4
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 0)])
+@pytest.mark.parametrize("shape", [pytest.param((), marks=pytest.mark.slow), (1,), (3, 5), (2, 0)])
 def test_shapes_dtypes_and_vmap(shape):
     key = jax.random.key(0)
     for dtype in ("float32", "float64"):

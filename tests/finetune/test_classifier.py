@@ -121,6 +121,7 @@ def test_noise_has_the_mean_square_of_a_uniform_size():
     np.testing.assert_allclose(jnp.mean(label == 1), 0.5, atol=4 * 0.5 / np.sqrt(20_000))
 
 
+@pytest.mark.slow
 def test_digits_are_recognised_no_worse_than_by_logistic_regression():
     train, held = digits()
     start = perceptron_classifier(KEY, 64, 10, width=64, dtype=np.float32)
@@ -137,6 +138,7 @@ def test_digits_are_recognised_no_worse_than_by_logistic_regression():
     assert found["log_prob"][-1] > -0.35 > found["log_prob"][0]
 
 
+@pytest.mark.slow
 def test_many_classifiers_train_at_once():
     def one(key):
         start = perceptron_classifier(key, 4, 3, width=5)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy.linalg import sqrtm
 
 from fineq.finetune import perceptron_classifier
@@ -71,6 +72,7 @@ def test_the_shift_of_features_is_the_distance_of_their_gaussians():
     np.testing.assert_allclose(feature_shift(CLASSIFIER, PATHS, PATHS), 0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_float32_stays():
     short = jax.tree.map(lambda x: x.astype(jnp.float32), (PATHS, CLASSIFIER))
     beta = jnp.asarray(0.7, jnp.float32)

@@ -192,7 +192,7 @@ ALL = {
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.slow)])
 def test_every_estimator_has_the_same_face(name, dtype):
     system = make_system(9, 2, 1, Sine())
     problem = Problem(system, Sphere(jnp.asarray(1.0), 2))

@@ -27,7 +27,9 @@ def in_units(system, states, inputs):
     return *moved, Q * np.outer(states, states), R * np.outer(inputs, inputs)
 
 
-@pytest.mark.parametrize(("dtype", "range_"), [(np.float64, 40), (np.float32, 16)])
+@pytest.mark.parametrize(
+    ("dtype", "range_"), [(np.float64, 40), pytest.param(np.float32, 16, marks=pytest.mark.slow)]
+)
 def test_units_change_nothing(dtype, range_):
     """States and inputs in units up to 2^±40 of others (float32: 2^±16): the same P and K, scaled
     back. Only steps that the first guess decides (when to stop) may differ, by rounding."""

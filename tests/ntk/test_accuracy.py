@@ -85,7 +85,7 @@ def test_degrees_of_freedom_are_estimated(problem, exact, eta):
         estimated_freedom(lanczos.krylov(gram(problem[0]), problem[1], 6), eta, times)
 
 
-@pytest.mark.parametrize("storage", ["float32", "blocked"])
+@pytest.mark.parametrize("storage", ["float32", pytest.param("blocked", marks=pytest.mark.slow)])
 def test_the_rounding_of_equal_entries_is_bounded(storage):
     """N equal rows: K = κ 11', all entries rounded alike, so that no error averages out. Exactly
     f_τ = (1 - (1 - ηκ)^τ) y, here for κ at the worst distance from a float32."""

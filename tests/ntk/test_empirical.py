@@ -59,7 +59,7 @@ class Net(nn.Module):
         return nn.Dense(2, param_dtype=jnp.float64)(z)
 
 
-@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("block", [pytest.param(1, marks=pytest.mark.slow), 4])
 def test_module_is_the_product_of_its_jacobians(block: int) -> None:
     z1, z2 = points()
     net = Net()

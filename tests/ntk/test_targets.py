@@ -42,7 +42,11 @@ CASES = dict(laws())
 LINE = truncated_mixture(*(np.array(v) for v in PARTS[1]))
 
 
-@pytest.fixture(params=CASES, name="law", scope="module")
+SLOW = ("boxes", "points")  # as `truncated` and `blurred`, but for a few lines
+SOME = [pytest.param(x, marks=pytest.mark.slow) if x in SLOW else x for x in CASES]
+
+
+@pytest.fixture(params=SOME, name="law", scope="module")
 def _law(request):
     return CASES[request.param]
 

@@ -32,7 +32,8 @@ def plain(W, A, z):
 
 # 22 units in groups of 4: the last is filled up.
 @pytest.mark.parametrize(
-    ("initialisation", "units"), [("symmetric", 4), ("subtracted", 4), ("plain", 64)]
+    ("initialisation", "units"),
+    [pytest.param("symmetric", 4, marks=pytest.mark.slow), ("subtracted", 4), ("plain", 64)],
 )
 def test_a_step_is_the_gradient_of_the_loss_by_differentiation(initialisation, units):
     given, eta = problem(), 0.3

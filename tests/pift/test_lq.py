@@ -69,7 +69,10 @@ def test_value_backward_is_the_objective_forward(problem: Problem):
         assert abs(lq.expected(arrays, value) - forward.objective) < 1e-12 * size
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem",
+    [PROBLEMS[0], PROBLEMS[3], *(pytest.param(x, marks=pytest.mark.slow) for x in PROBLEMS[1:3])],
+)
 def test_no_policy_does_better(problem: Problem):
     """The gradient of J over all affine policies, by autodiff, vanishes at the optimum alone."""
     arrays = lq.linear_quadratic(problem)
@@ -192,7 +195,9 @@ def test_batches_and_single_instances_agree():
         assert_trees_all_close(member, lq.optimum(one), rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("batch", [3, 300])  # one block of lanes, and two with padding
+@pytest.mark.parametrize(
+    "batch", [3, pytest.param(300, marks=pytest.mark.slow)]
+)  # one block of lanes, and two with padding
 def test_many_sweeps_in_lanes_are_those_of_single_problems(batch: int):
     """Matrix noise, a running reward and a schedule of β: a lost term or transpose shows."""
     problems = [lq.linear_quadratic(general(seed)) for seed in range(3)]

@@ -109,6 +109,7 @@ def test_linear_features_backwards_reach_the_optimum():
     assert found["error"][-1] < 1e-18
 
 
+@pytest.mark.slow
 def test_linear_sweeps_reach_the_optimum_and_tell_the_objective():
     problem = diffusion(6)
     arrays = pift.linear_quadratic(problem)

@@ -53,7 +53,9 @@ def costs(name, problem):
     )
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow) if x == "easy20" else x for x in CASES]
+)
 def test_the_return_is_minus_the_cost_of_an_euler_maruyama_simulation(name):
     """With the feedback u = σ'c, c(y) = 0.3 y - 0.2, coded a second time from the definitions."""
     problem = CASES[name]().problem

@@ -20,6 +20,7 @@ def demo(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_claim_holds_and_none_on_fewer_seeds_than_said(demo):
     claims = json.loads((demo / "summary.json").read_text())["claims"]
     assert [claim["verdict"] for claim in claims] == ["not refuted", "holds", "holds"]

@@ -19,11 +19,12 @@ def start(output: Path, *words: str, **options) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=ROOT, **{**pipe, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "again"),
     [
         (signal.SIGINT, "; press again to stop at once"),
-        pytest.param(signal.SIGTERM, "", marks=pytest.mark.slow),
+        (signal.SIGTERM, ""),
     ],
 )
 def test_a_request_to_stop_is_acknowledged_and_ends_with_its_code(tmp_path, number, again):

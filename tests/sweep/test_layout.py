@@ -136,6 +136,7 @@ for devices in (8, 5, 1):
 """
 
 
+@pytest.mark.slow
 def test_spread_over_devices_it_is_the_same_to_rounding(tmp_path: Path):
     from tests.test_kill import run_python
 

@@ -118,7 +118,13 @@ def test_the_start_and_every_step_draw_what_the_seed_says():
     assert len(set(firsts.tolist())) == 3
 
 
-@pytest.mark.parametrize("wrap", [lambda make: make, jax.jit], ids=["plain", "jitted"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(lambda make: make, id="plain", marks=pytest.mark.slow),
+        pytest.param(jax.jit, id="jitted"),
+    ],
+)
 def test_a_base_model_that_all_members_share_is_held_once(wrap):
     base = model()
 

@@ -17,7 +17,7 @@ F32, HALF = jnp.float32, jnp.finfo(jnp.bfloat16)
 MODELS = {"perceptron": (MLP(8, 2), 3), "images": (UNet((4, 4, 1), (4, 8), 8), 16)}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["perceptron", pytest.param("images", marks=pytest.mark.slow)])
 def test_it_says_the_same_to_its_precision(name):
     module, d = MODELS[name]
     base = make_denoiser(KEY, module, make_schedule(schedules.linear_rate(5)), d, dtype=F32)

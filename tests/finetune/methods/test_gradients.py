@@ -42,7 +42,7 @@ def objective(problem, noise, policy):
     return jnp.mean(found.objective(problem.beta))
 
 
-@pytest.mark.parametrize("num_classes", [0, 3])
+@pytest.mark.parametrize("num_classes", [pytest.param(0, marks=pytest.mark.slow), 3])
 def test_one_regression_on_full_adjoints_is_the_gradient_of_minus_j(num_classes):
     problem = tuning(num_classes=num_classes)
     adapters, noise = moved(problem), draw(KEY, problem, 6)

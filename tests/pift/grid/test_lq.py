@@ -25,14 +25,13 @@ def case(request):
 
 
 LINE = pytest.mark.parametrize("case", [1], indirect=True)
-BOTH = pytest.mark.parametrize("case", [1, 2], indirect=True)
 # Programs in the plane take long to compile; the rules differ in a few lines.
 SLOW_PLANE = pytest.mark.parametrize(
     "case", [1, pytest.param(2, marks=pytest.mark.slow)], indirect=True
 )
 
 
-@BOTH
+@SLOW_PLANE
 def test_optimum(case):
     (_, grid, _), exact, best = case
     solution = lq.optimum(exact)
@@ -47,7 +46,9 @@ def test_optimum(case):
 
 
 @SLOW_PLANE
-@pytest.mark.parametrize("rule", ["plain", "damped", "newton"])
+@pytest.mark.parametrize(
+    "rule", ["plain", "damped", pytest.param("newton", marks=pytest.mark.slow)]
+)
 def test_nested(case, rule):
     posed, exact, best = case
     _, grid, region = posed
@@ -88,7 +89,7 @@ def test_sweeps(case, rule):
     np.testing.assert_allclose(found.value, last, atol=TOL)
 
 
-@BOTH
+@SLOW_PLANE
 def test_objective_forward_is_the_value_backward(case):
     (task, grid, _), exact, best = case
     found = density.objective(task, grid, best.mean)

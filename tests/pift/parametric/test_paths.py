@@ -56,7 +56,7 @@ def perturbed_return(problem, costate, y0, z, shifts, martingale):
     return total + problem.reward(y)
 
 
-@pytest.mark.parametrize("make", [diffusion, general])
+@pytest.mark.parametrize("make", [pytest.param(diffusion, marks=pytest.mark.slow), general])
 @pytest.mark.parametrize(("target", "martingale"), [("raw", False), ("quiet", True)])
 def test_adjoints_are_the_derivative_of_a_path_by_its_states(make, target, martingale):
     problem = make(5)
@@ -104,7 +104,7 @@ def test_mean_return_is_the_exact_objective():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [diffusion, general])
+@pytest.mark.parametrize("make", [pytest.param(diffusion, marks=pytest.mark.slow), general])
 @pytest.mark.parametrize("target", ["raw", "quiet", "landing"])
 def test_targets_are_unbiased_for_the_value_gradient(make, target):
     """Off the optimum: the error of each target has mean zero, alone and times the state."""
@@ -136,7 +136,7 @@ def test_lean_targets_are_unbiased_at_the_optimum_and_biased_elsewhere():
         assert bool(jnp.all(scores < SCORES)) == right
 
 
-@pytest.mark.parametrize("make", [diffusion, general])
+@pytest.mark.parametrize("make", [pytest.param(diffusion, marks=pytest.mark.slow), general])
 def test_without_noise_adjoints_are_the_value_gradient(make):
     """∇V is affine in LQ problems, so a path without noise carries it exactly."""
     problem = make()
@@ -150,7 +150,7 @@ def test_without_noise_adjoints_are_the_value_gradient(make):
         np.testing.assert_allclose(found, exact, rtol=1e-10, atol=1e-11)
 
 
-@pytest.mark.parametrize("make", [diffusion, general])
+@pytest.mark.parametrize("make", [pytest.param(diffusion, marks=pytest.mark.slow), general])
 def test_at_an_lq_optimum_landing_targets_carry_no_noise(make):
     problem = make()
     costate = optimal(problem)

@@ -84,6 +84,7 @@ def test_draws_of_the_mixture_have_its_moments():
         np.testing.assert_allclose(np.cov(x.T), total, atol=5 * 2.5 / np.sqrt(20_000))
 
 
+@pytest.mark.slow
 def test_a_damping_that_is_swept_is_that_of_the_method(tmp_path):
     config = small("beta", tmp_path, "tuning.damping=0.5")
     study = common.make_study(config, AREA.begin(config)[1].given, Stages())
@@ -93,6 +94,7 @@ def test_a_damping_that_is_swept_is_that_of_the_method(tmp_path):
     assert alone.dtype == study.dtype
 
 
+@pytest.mark.slow
 def test_few_images_held_out_are_shown_again(tmp_path):
     _, result = run_small("pretrain", tmp_path, "data.holdout=0.005", "seeds=1")
     assert np.isfinite(result.arrays["sheets"].values).all()

@@ -37,6 +37,7 @@ def test_every_optimum_is_found(result):
     assert np.all(values(result, "mu") < values(result, "h"))
 
 
+@pytest.mark.slow
 def test_the_excitation_is_that_of_the_circle(result):
     """σ_x from E ψψ' over 4000 angles: the integrand is smooth and periodic, so exact to rounding.
 
@@ -53,6 +54,7 @@ def test_the_excitation_is_that_of_the_circle(result):
         np.testing.assert_allclose(row, truth, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_parts_and_bounds_fit_together(result):
     whole = np.hypot(values(result, "K1_part"), values(result, "K2_part"))
     np.testing.assert_allclose(values(result, "distance"), whole, rtol=1e-12)
@@ -64,6 +66,7 @@ def test_parts_and_bounds_fit_together(result):
     assert np.all(values(result, "gap") > 0)
 
 
+@pytest.mark.slow
 def test_balls_are_nested_and_only_few_are_searched(result):
     mu, h = values(result, "mu_found"), values(result, "h_found")
     searched = np.isfinite(mu[..., 0])
@@ -72,6 +75,7 @@ def test_balls_are_nested_and_only_few_are_searched(result):
     assert np.all(np.diff(h[searched], axis=-1) >= 0)
 
 
+@pytest.mark.slow
 def test_claims_of_balls_are_sampled(result):
     statements = {claim.statement: claim for claim in result.claims}
     ball = next(claim for text, claim in statements.items() if "No point" in text)

@@ -35,6 +35,7 @@ def test_seeds_with_an_unstable_linear_policy_are_left_out(descents):
     assert not descents.unstable[..., 0].any()
 
 
+@pytest.mark.slow
 def test_the_step_is_the_gradient_over_the_smoothness_at_the_optimum(descents):
     rule = sphere_points(3, 3.0, 7)
     points, weights = np.asarray(rule.points), np.asarray(rule.weights)
@@ -53,6 +54,7 @@ def test_the_step_is_the_gradient_over_the_smoothness_at_the_optimum(descents):
     np.testing.assert_allclose(moved, gradient, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_exact_descent_with_one_over_h_lowers_the_cost_where_the_system_is_nearly_linear(descents):
     # At ℓ = 1/2 and η = 1/h the cost falls at every step (descent lemma, curvature varies little).
     assert np.all(np.diff(descents.cost[0], axis=-1) <= 0)
@@ -63,6 +65,7 @@ def lowered(descents, config=None, **values):
     return said(claims(run, descents, config, **values), "lowers the T-step cost", "ℓ = 0.5")
 
 
+@pytest.mark.slow
 def test_one_system_refutes_a_claim_about_all(descents):
     first = lowered(descents)
     # All of them lowered their cost, but in 40 of the paper's 200 iterations.
@@ -79,6 +82,7 @@ def test_one_system_refutes_a_claim_about_all(descents):
     assert (one.verdict, one.measured.confidence) == ("fails", 1.0)
 
 
+@pytest.mark.slow
 def test_starts_at_the_optimum_have_nothing_to_lower(descents):
     """A relative gap of a few rounding units is no gap: 64 ε = 1.4e-14."""
     gap, above = descents.gap.copy(), 1e-10

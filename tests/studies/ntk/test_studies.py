@@ -106,6 +106,7 @@ def test_clean_labels_have_no_noise_to_overfit():
     del config
 
 
+@pytest.mark.slow
 def test_assumptions_are_those_of_the_gram_matrix():
     config, result = run_small("assumptions", "++sweep.process.T0=[0.1]", "data.num_test=64")
     num = int(config.assumptions.sizes[0])

@@ -49,6 +49,7 @@ def test_errors_are_averages_over_states(study, i):
     assert result.arrays["control"].values[i, 0, 0] == pytest.approx(truth, rel=0.06)
 
 
+@pytest.mark.slow
 def test_no_claim_fails(study):
     _, result = study
     about = [claim for claim in result.claims if isinstance(claim, Claim)]

@@ -38,6 +38,7 @@ def test_claims_hold_on_easy_instances(result):
     assert result.status == "complete"
 
 
+@pytest.mark.slow
 def test_what_a_local_contraction_does_from_afar_has_no_theory(result):
     """Per value of β: two values are two looks at the same six seeds, not twelve trials."""
     found = claims_about(result, "from the pre-trained policy")
@@ -47,6 +48,7 @@ def test_what_a_local_contraction_does_from_afar_has_no_theory(result):
     assert all(c.measured.low == pytest.approx(0.025 ** (1 / 6)) for c in found)
 
 
+@pytest.mark.slow
 def test_rows_say_what_they_are_judged_on(result):
     claims = [claim for claim in result.claims if isinstance(claim, Claim)]
     for claim in claims:
@@ -55,6 +57,7 @@ def test_rows_say_what_they_are_judged_on(result):
         assert "seeds" in claim.instance or "members" in claim.instance
 
 
+@pytest.mark.slow
 def test_ratios_fall_like_the_price(result):
     """ρ is bounded by σ²|P|/β with P_T fixed: eight times the price, about an eighth."""
     ratio = result.arrays["ratio"].values

@@ -40,6 +40,7 @@ def test_divergences_are_those_of_the_instances(gaussian):
     assert result.arrays["kept_own"].values[1, 1] == pytest.approx(float(truth.own), rel=1e-8)
 
 
+@pytest.mark.slow
 def test_no_claim_fails_on_easy_instances(gaussian):
     _, result = gaussian
     assert len(result.claims) == 6

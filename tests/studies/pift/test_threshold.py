@@ -25,6 +25,7 @@ def test_every_claim_with_a_theory_holds(result):
     assert all((c.verdict, c.measured.confidence) == ("not refuted", 1.0) for c in shares)
 
 
+@pytest.mark.slow
 def test_rules_converge_where_they_should(result):
     converged = result.arrays["converged"].values  # [rule, side, times, seed]
     concave, convex = converged[:, 0], converged[:, 1]
@@ -35,6 +36,7 @@ def test_rules_converge_where_they_should(result):
     assert convex[:, 1].all()
 
 
+@pytest.mark.slow
 def test_iterations_that_cannot_have_converged_refute_nothing(result):
     """Above the threshold by 1% a factor 0.99 an iteration is left: log(1/CLOSE)/log(1.01)."""
     config = small("threshold", "threshold.multiples=[0.8, 1.01]", "inner.num_inner=200")
