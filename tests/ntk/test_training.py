@@ -133,6 +133,33 @@ def test_a_step_above_the_limit_diverges():
     assert np.all(np.isfinite(wild["train"][wild.trace.valid]))
 
 
+def test_a_loss_has_risen_beyond_a_hundred_times_that_of_plain_starts():
+    given = problem()
+    given = given._replace(labels=1.5 * given.labels)  # both terms of the loss of a start count
+    by, num = NetworkTraining(0.1, 64, "plain"), 1600
+
+    def seen(weights):
+        return by.step(None, by.init(None, given, weights), given)[1]
+
+    def start(key):
+        return draw_weights(key, 64, 3, 2, "plain", np.float64)
+
+    starts = jax.vmap(start)(jax.random.split(KEY, num))
+    usual = jax.jit(jax.vmap(seen))(starts).loss
+    size, error = np.mean(usual), np.std(usual) / np.sqrt(num)
+    scales = np.geomspace(1, 100, 60)
+    W, A = start(KEY)
+    found = jax.jit(jax.vmap(seen))(
+        Weights(jnp.asarray(scales[:, None, None] * np.asarray(W)), jnp.stack([A] * 60))
+    )
+    below, above = (found.loss < 100 * (size + side * 5 * error) for side in (-1, 1))
+    assert below.any()
+    assert not above.all()
+    assert not found.risen[below].any()
+    assert found.risen[~above].all()
+    assert 5 * error < 0.1 * size
+
+
 class Memory:
     """A store that keeps the last snapshot."""
 
