@@ -1,6 +1,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.interpolate import make_interp_spline
 
 from fineq.pift.grid import spline
 from fineq.pift.grid.tensor import make_grid, normal_quadrature, smoothed
@@ -19,6 +20,16 @@ def test_polynomials_of_degree_five_are_exact_with_both_derivatives():
     np.testing.assert_allclose(jet.value, p(x), atol=1e-12)
     np.testing.assert_allclose(jet.gradient[:, 0], p.deriv()(x), atol=1e-11)
     np.testing.assert_allclose(jet.hessian[:, 0, 0], p.deriv(2)(x), atol=1e-9)
+
+
+def test_it_is_scipys_spline_without_knots_next_to_the_ends():
+    rng = np.random.default_rng(4)
+    values, x = rng.normal(size=12), np.linspace(-1, 2, 97)
+    jet = jets(12, lambda y: jnp.asarray(values), jnp.asarray(x))
+    truth = make_interp_spline(np.linspace(-1, 2, 12), values, k=5)
+    # Both solve systems of a condition of some hundreds; slopes divide by h = 0.27.
+    np.testing.assert_allclose(jet.value, truth(x), atol=1e-11)
+    np.testing.assert_allclose(jet.gradient[:, 0], truth.derivative()(x), atol=1e-10)
 
 
 @pytest.mark.slow
