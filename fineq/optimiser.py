@@ -11,6 +11,16 @@ from jax import Array
 from fineq.errors import InputError
 
 
+def stepped(
+    rule: optax.GradientTransformation, gradient: Any, moments: Any, variables: Any
+) -> tuple[Any, Any]:
+    """Variables and moments after one step of an Optax rule."""
+    # Optax's schedules multiply whole numbers by real ones, which strict promotion refuses.
+    with jax.numpy_dtype_promotion("standard"):
+        step, moments = rule.update(gradient, moments, variables)
+        return optax.apply_updates(variables, step), moments
+
+
 class Descent(NamedTuple):
     """Where an optimiser stands.
 
@@ -77,8 +87,7 @@ class Optimiser:
     def update(self, descent: Descent, gradient: Any) -> Descent:
         """One step down a gradient."""
         variables = descent.variables
-        step, moments = self.transform().update(gradient, descent.moments, variables)
-        variables = optax.apply_updates(variables, step)
+        variables, moments = stepped(self.transform(), gradient, descent.moments, variables)
         n = jnp.asarray(descent.num_updates, jax.tree.leaves(variables)[0].dtype)
         decay = jnp.minimum(self.average, (1 + n) / (10 + n)) if self.average else 0.0
         average = optax.incremental_update(variables, descent.average, 1 - decay)

@@ -1,4 +1,4 @@
-"""Strict numerics for every test: float64 is on, rank promotion raises, programs are cached."""
+"""Strict numerics for every test: float64, no promotion of ranks or dtypes; programs are cached."""
 
 import os
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 20_000  # a process may have 65,530 on Linux, and each program takes a few

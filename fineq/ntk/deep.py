@@ -16,6 +16,7 @@ from jax import Array
 from fineq.errors import InputError
 from fineq.iterate import Method, method, static
 from fineq.ntk.problem import Regression, measures
+from fineq.optimiser import stepped
 
 Rule = Literal["adam", "sgd"]
 
@@ -115,8 +116,8 @@ class DeepTraining(Method):
             return jnp.sum(jnp.square(apart)) / (2 * z.shape[0])
 
         value, gradient = jax.value_and_grad(loss)(state.params)
-        updates, inner = self._optimiser(problem).update(gradient, state.optimiser, state.params)
-        return Fitting(optax.apply_updates(state.params, updates), inner), Seen(value)
+        rule = self._optimiser(problem)
+        return Fitting(*stepped(rule, gradient, state.optimiser, state.params)), Seen(value)
 
     def measure(
         self, state: Fitting, info: Seen, problem: Regression, reference: Any

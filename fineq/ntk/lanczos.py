@@ -136,7 +136,7 @@ def _asymmetry(K: Array) -> tuple[Array, Array]:
 
 @partial(jax.jit, static_argnums=(3, 4))
 def _stored(K: Array, labels: Array, probes: Array | None, products: int, entry: float) -> Krylov:
-    trace = jnp.trace(K) / K.shape[0]
+    trace = jnp.trace(K, dtype=labels.dtype) / K.shape[0]
     return _krylov(lambda v: multiply(K, v), labels, products, probes, trace, entry)
 
 

@@ -157,4 +157,4 @@ def evaluate(weights: Weights, z: ArrayLike, units: int | None = None) -> Array:
 @partial(jax.jit, static_argnames="units")
 def _evaluate(weights: Weights, z: Array, units: int) -> Array:
     W, A = weights
-    return _sums(grouped(W, units), grouped(A, units), z) / np.sqrt(W.shape[0])
+    return _sums(grouped(W, units), grouped(A, units), z) * W.shape[0] ** -0.5

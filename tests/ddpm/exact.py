@@ -19,12 +19,14 @@ class Knowing:
 
     def apply(self, bars, s, x, label):
         T = len(bars) - 1
-        bar = bars[T - jnp.round(s * T).astype(int)][:, None]
+        bar = bars.astype(x.dtype)[T - jnp.round(s * T).astype(int)][:, None]
         a, b = jnp.sqrt(bar), jnp.sqrt(1 - bar)
-        mean = jnp.asarray(MEANS)[jnp.full(len(s), 2) if label is None else label]
-        covariances = bar[..., None] * COVARIANCE[None] + (1 - bar[..., None]) * jnp.eye(2)[None]
+        means, covariance = (jnp.asarray(known, x.dtype) for known in (MEANS, COVARIANCE))
+        mean = means[jnp.full(len(s), 2) if label is None else label]
+        covariances = bar[..., None] * covariance[None]
+        covariances += (1 - bar[..., None]) * jnp.eye(2, dtype=x.dtype)[None]
         pulled = jnp.linalg.solve(covariances, (x - a * mean)[..., None])[..., 0]
-        x0 = mean + a * pulled @ COVARIANCE
+        x0 = mean + a * pulled @ covariance
         noise = (x - a * x0) / b
         return {"data": x0, "noise": noise, "velocity": a * noise - b * x0}[self.prediction]
 

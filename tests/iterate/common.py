@@ -27,7 +27,7 @@ def walk(key: jax.Array, state: State, problem: Any) -> tuple[State, Info]:
 
 
 def measured(state: State, info: Info, problem: Any) -> dict[str, jax.Array]:
-    return {"x": state.x, "step": info.step, "twice": 2 * problem * jnp.ones(2)}
+    return {"x": state.x, "step": info.step, "twice": jnp.full(2, 2 * problem)}
 
 
 def step_length(info: Info) -> jax.Array:

@@ -52,6 +52,7 @@ def test_one_newton_step_minimises_a_quadratic():
     # The error of the solve is cond(H) eps times the step, cond = 1e4.
     np.testing.assert_allclose(state.K, centre, atol=1e4 * 20 * EPS)
     np.testing.assert_allclose(info.decrement, start.cost - 1.0, rtol=1e-10)
+    np.testing.assert_allclose(info.relative_decrement, 1.0 - 1.0 / start.cost, rtol=1e-10)
     assert info.step == 1.0
 
 

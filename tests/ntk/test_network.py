@@ -24,7 +24,7 @@ def test_prediction_in_groups_is_the_sum_over_units():
 def test_prediction_has_the_derivative_of_the_sum():
     W, A, z = (jnp.asarray(normal(s, *shape)) for s, shape in enumerate([(5, 3), (5, 1), (1, 3)]))
     found = jax.grad(lambda z: evaluate(Weights(W, A), z, units=2).sum())(z)
-    expected = ((W @ z[0] > 0) * A[:, 0]) @ W / np.sqrt(5)
+    expected = jnp.where(W @ z[0] > 0, A[:, 0], 0.0) @ W / np.sqrt(5)
     np.testing.assert_allclose(found[0], expected, rtol=1e-12)
 
 

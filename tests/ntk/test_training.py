@@ -82,7 +82,7 @@ def test_recorded_predictions_are_those_of_a_plain_loop(dtype, atol):
         W = W - eta / 12 * ((residual @ A.T / 4) * active).T @ z
     np.testing.assert_array_equal(found.value.A, first.A)
     np.testing.assert_allclose(evaluate(found.value, given.fresh), found["fresh"][-1], atol=atol)
-    assert found["fresh"].dtype == dtype
+    assert found["fresh"].dtype == evaluate(found.value, given.fresh).dtype == dtype
     assert found.status == fineq.Status.BUDGET
 
 

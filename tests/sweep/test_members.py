@@ -75,7 +75,11 @@ def test_seeds_and_even_axes_may_be_missing():
 
 def test_static_axes_and_inputs_stand_where_they_were_given():
     def look(member: dict[str, Any]) -> Any:
-        return member["q"] + 10 * member["width"] + member["table"]["part"] * member["seed"]
+        return (
+            member["q"]
+            + 10 * member["width"]
+            + member["table"]["part"] * jnp.asarray(member["seed"], float)
+        )
 
     axes = [Q, Axis("width", [1, 2], static=True), SEEDS]
     table = np.arange(3 * 2 * 4.0).reshape(3, 2, 4)

@@ -89,7 +89,7 @@ def test_static_axes_stand_where_they_were_given():
     def make(static: dict[str, Any]) -> Program:
         def start(key: jax.Array, member: dict[str, jax.Array]) -> tuple[State, Walk]:
             del key
-            x = member["q"] + 10.0 * static["width"] + 100.0 * member["seed"]
+            x = member["q"] + 10.0 * static["width"] + 100.0 * jnp.asarray(member["seed"], float)
             return State(jnp.full(2, x)), Walk(1.0, 0.0, jnp.zeros(1))
 
         return Program(start, walk, 2, measured)
