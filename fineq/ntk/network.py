@@ -16,7 +16,6 @@ from typing import Any, Literal, NamedTuple, get_args
 import chex
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, lax
 from jax.custom_batching import sequential_vmap
 from jax.typing import ArrayLike
