@@ -93,7 +93,7 @@ def test_as_plain_data():
         (X[:1], X[:1], {}, "X >= 2"),
         (-X, X, {}, "x must be positive"),
         (X[::-1], X, {}, "increasing"),
-        (X, X, {"weights": -X}, "non-negative"),
+        (X, X, {"weights": X - X[1]}, "non-negative"),
         (X, X, {"valid": X[:3] > 0}, r"valid \(3,\)"),
         (X, np.ones((2, 10)), {"confidence": 0.0}, "confidence must lie in"),
     ],
@@ -109,3 +109,10 @@ def test_extrapolated_exponent():
     # Its own error is of second order in 8/x, not of first as the last local exponent's.
     assert law.extrapolated == pytest.approx(-2, abs=5e-3)
     assert abs(law.local_slopes[-1] + 2) > 2e-2
+
+
+def test_three_sizes_are_enough_to_extrapolate_an_exponent_and_two_are_not():
+    x = np.array([1.0, 2.0, 4.0])
+    # Between neighbours y falls by 2³ and 2²: exponents -3, -2, and -1 beyond.
+    assert power_law(x, np.array([32.0, 4.0, 1.0])).extrapolated == pytest.approx(-1)
+    assert np.isnan(power_law(x[:2], np.array([4.0, 1.0])).extrapolated)
