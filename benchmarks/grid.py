@@ -13,8 +13,8 @@ from benchmarks.timing import Row
 from fineq.ddpm import laws, schedules
 from fineq.pift.grid.checks import memory_bytes
 from fineq.pift.grid.density import carried, densities, pretrained
-from fineq.pift.grid.gridded import Gridded, gridded
 from fineq.pift.grid.nested import nested
+from fineq.pift.grid.posed import Gridded, gridded
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.tensor import Grid, law_bounds, make_grid
 from fineq.pift.problem import Problem, ddpm_chain, make_problem

@@ -14,7 +14,7 @@ from fineq.nlqr.riccati import dare
 from fineq.ntk.spectral import spectrum
 from fineq.pift import hjb, lq
 from fineq.pift.grid import solve
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.tensor import make_grid
 from fineq.pift.problem import ddpm_chain, make_problem
 from fineq.pift.rewards import linear

@@ -3,10 +3,10 @@
 from fineq.iterate.core import Carry, advance, non_finite, start
 from fineq.iterate.events import Event, Progress, Store
 from fineq.iterate.interrupt import Interrupted, Interruption, Terminated, interruptible
-from fineq.iterate.method import Method, method, static
+from fineq.iterate.methods import Method, method, static
 from fineq.iterate.record import every, geometric, record_points
 from fineq.iterate.run import Trace, iterate
-from fineq.iterate.solve import Solution, Stats, Status, solve, unroll
+from fineq.iterate.solution import Solution, Stats, Status, solve, unroll
 from fineq.iterate.steps import Step, check_step, takes_key
 
 __all__ = [

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fineq.errors import InputError
-from fineq.iterate.method import Method
+from fineq.iterate.methods import Method
 
 
 class Given(NamedTuple):

@@ -7,7 +7,7 @@ from jax import Array
 from fineq.errors import InputError
 from fineq.pift import hjb, lq
 from fineq.pift.grid import solve as grid
-from fineq.pift.grid.gridded import Gridded
+from fineq.pift.grid.posed import Gridded
 
 
 @overload

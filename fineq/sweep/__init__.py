@@ -5,7 +5,7 @@ from fineq.sweep.members import over_members
 from fineq.sweep.program import Program
 from fineq.sweep.result import MembersResult, SweepResult
 from fineq.sweep.run import sweep
-from fineq.sweep.solving import Task, solving
+from fineq.sweep.tasks import Task, solving
 
 __all__ = [
     "Axis",

@@ -6,9 +6,9 @@
 
 from fineq.pift.grid import checks, regularity, threshold
 from fineq.pift.grid.density import Outcome, carried, densities, objective, pretrained
-from fineq.pift.grid.gridded import Gridded, gridded
 from fineq.pift.grid.nested import GridNested, Nested
 from fineq.pift.grid.policy import GridMean, grid_mean
+from fineq.pift.grid.posed import Gridded, gridded
 from fineq.pift.grid.solve import Curvature, Optimum, evaluate, optimum
 from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import Grid, law_bounds, make_grid

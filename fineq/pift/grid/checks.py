@@ -10,7 +10,7 @@ from jax import Array, lax
 from fineq.errors import InputError, ResourceError
 from fineq.pift.grid.bellman import BLOCK
 from fineq.pift.grid.density import densities, mass_outside, pretrained
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.solve import optimum, terminal
 from fineq.pift.grid.tensor import Grid, axis_sigmas, check_dimension, make_grid, num_nodes
 from fineq.pift.problem import Problem

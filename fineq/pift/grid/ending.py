@@ -9,7 +9,7 @@ from jax import Array
 from fineq.ddpm.laws import Law
 from fineq.pift import terminal
 from fineq.pift.grid.density import densities, mass_outside, pretrained
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.tensor import Grid
 from fineq.pift.problem import Problem

@@ -9,7 +9,7 @@ from jax import Array, lax
 
 from fineq.iterate import unroll
 from fineq.pift.grid import nested, regularity, solve, threshold
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.regularity import Constants
 from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import Grid, axis_sigmas, smoothed

@@ -20,7 +20,7 @@ from fineq.pift.grid.bellman import (
     maximiser,
 )
 from fineq.pift.grid.density import pretrained
-from fineq.pift.grid.gridded import Gridded, checked_means
+from fineq.pift.grid.posed import Gridded, checked_means
 from fineq.pift.grid.solve import (
     TOLERANCE,
     Curvature,

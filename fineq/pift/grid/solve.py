@@ -11,7 +11,7 @@ from fineq.arrays import prefer_float64
 from fineq.fast.blocks import in_blocks, per_block
 from fineq.pift.grid.bellman import BLOCK, Best, Bracket, maximiser
 from fineq.pift.grid.density import running
-from fineq.pift.grid.gridded import Gridded, checked_means
+from fineq.pift.grid.posed import Gridded, checked_means
 from fineq.pift.grid.tensor import Grid, axis_sigmas, smoothed
 from fineq.pift.problem import Problem
 

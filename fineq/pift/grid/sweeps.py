@@ -14,7 +14,7 @@ from fineq.iterate import Method, method, static
 from fineq.pift.doors import expect
 from fineq.pift.grid.bellman import BLOCK, improved
 from fineq.pift.grid.density import pretrained
-from fineq.pift.grid.gridded import Gridded, checked_means
+from fineq.pift.grid.posed import Gridded, checked_means
 from fineq.pift.grid.solve import Optimum, over_region, prepared, terminal
 from fineq.pift.rule import Rule, check_rule
 

@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from fineq.errors import InputError
-from fineq.pift.grid.gridded import Gridded
 from fineq.pift.grid.nested import nested
+from fineq.pift.grid.posed import Gridded
 from fineq.pift.grid.solve import Optimum, optimum
 from fineq.pift.problem import with_beta
 from fineq.pift.rule import Rule

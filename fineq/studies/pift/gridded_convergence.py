@@ -16,8 +16,8 @@ from fineq.claims import Theory
 from fineq.claims.counting import over_seeds
 from fineq.iterate import unroll
 from fineq.pift.grid.checks import change_under_halving, memory_bytes
-from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.nested import nested
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.solve import optimum
 from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import Grid

@@ -12,8 +12,8 @@ from fineq.ddpm.laws import Mixture, mixture
 from fineq.keys import key_for
 from fineq.pift import certificates
 from fineq.pift.grid import checks, density, solve, tensor
-from fineq.pift.grid.gridded import gridded
 from fineq.pift.grid.policy import grid_mean
+from fineq.pift.grid.posed import gridded
 from fineq.pift.problem import ddpm_chain, make_problem, with_beta
 from fineq.pift.rewards import Wave
 from fineq.pift.simulation import simulate

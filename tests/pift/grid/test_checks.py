@@ -6,7 +6,7 @@ from fineq.ddpm import laws, schedules
 from fineq.errors import InputError, ResourceError
 from fineq.pift import problem, rewards
 from fineq.pift.grid import checks, density, policy, solve
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.tensor import law_bounds, make_grid
 from tests.pift.grid.common import gaussian, wave
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from fineq.pift.grid import checks, density, nested, solve
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.tensor import make_grid
 from tests.pift.grid.common import wave
 

@@ -9,7 +9,7 @@ from fineq.errors import InputError
 from fineq.iterate import solve as solve_by
 from fineq.pift import lq, problem, rewards
 from fineq.pift.grid import checks, density, nested, solve
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.sweeps import GridSweeps
 from fineq.pift.grid.tensor import make_grid
 from tests.pift.grid.common import gaussian, on_grid

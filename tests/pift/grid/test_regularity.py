@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 from fineq.errors import InputError
 from fineq.pift import lq
 from fineq.pift.grid import nested, regularity, solve, threshold
-from fineq.pift.grid.gridded import gridded
+from fineq.pift.grid.posed import gridded
 from fineq.pift.grid.regularity import Constants
 from fineq.pift.grid.tensor import make_grid
 from fineq.pift.problem import with_beta

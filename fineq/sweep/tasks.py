@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from fineq.iterate.method import Method
+from fineq.iterate.methods import Method
 from fineq.iterate.stepping import Given, given, measured, not_done, refused, stochastic_step
 from fineq.keys import key_for
 from fineq.sweep.program import Member, Program

@@ -13,7 +13,7 @@ from jax import Array, lax
 from fineq.errors import InputError
 from fineq.iterate.core import blank, choose
 from fineq.iterate.events import Progress, Store
-from fineq.iterate.method import Method
+from fineq.iterate.methods import Method
 from fineq.iterate.run import Trace, iterate
 from fineq.iterate.stepping import (
     Given,
