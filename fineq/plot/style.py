@@ -87,11 +87,16 @@ def house_style(over: str | Mapping[str, Any] | None = None) -> Iterator[None]:
 
 
 def _lay(style: str | Mapping[str, Any]) -> None:
-    from matplotlib.style import use
+    from matplotlib.style import available, use
 
     try:
         use(dict(style) if isinstance(style, Mapping) else style)
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(style, str) and isinstance(error, OSError):
+            raise InputError(
+                f"style is none of matplotlib's and no file of settings, got {style}: "
+                f"there are {', '.join(available)}"
+            ) from error
         raise InputError(f"style is none of matplotlib's: {in_a_line(error)}") from error
 
 

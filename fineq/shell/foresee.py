@@ -11,10 +11,11 @@ from fineq.runs.environment import foreseen_platform
 from fineq.shell.compose import settings, to_yaml
 from fineq.shell.console import shortest
 from fineq.shell.execute import Job, identified
-from fineq.shell.past import Past, apart, ended, like, members_of, once
+from fineq.shell.past import Past, apart, at_default_size, ended, like, members_of, once
 from fineq.studies.area import Area
 
 SHOWN = 3  # fields in which a similar run differs
+OTHERWISE = "not known; its default size took {:.2g} minutes of a processor, as measured elsewhere"
 UNKNOWN = "not known: no run like it is in {}; profile=smoke tells in seconds"
 
 
@@ -54,6 +55,9 @@ def _lines(area: Area, config: Any, words: Sequence[str] | None) -> Iterator[str
     elif cost := once(words or ()):
         yield f"  time     about {cost.minutes:.2g} minutes of a processor, as measured elsewhere"
         yield f"  memory   {cost.mebibytes:.0f} MiB, as measured elsewhere; {_limit()}"
+    elif cost := at_default_size(words or ()):
+        yield f"  time     {OTHERWISE.format(cost.minutes)}"
+        yield f"  memory   that took {cost.mebibytes:.0f} MiB; {_limit()}"
     else:
         yield f"  time     {UNKNOWN.format(config.output)}"
         yield f"  memory   {_limit()}"

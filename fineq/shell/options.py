@@ -1,5 +1,6 @@
 """The words of a command line: switches, settings, and what `--help` prints."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -7,6 +8,7 @@ from typing import NamedTuple
 from fineq.errors import InputError
 from fineq.settings.fields import leaves
 from fineq.shell.experiments import experiments
+from fineq.shell.words import as_typed
 from fineq.studies.area import Area
 
 USAGE = """\
@@ -63,8 +65,10 @@ def parse(area: Area, arguments: Sequence[str]) -> Options:
     words = [word for word in arguments if word not in SWITCHES]
     for word in words:
         if word.startswith("-") or ("=" not in word and not word.startswith("~")):
+            close = difflib.get_close_matches(word, SWITCHES, 1)
+            hint = f"did you mean {close[0]}? " if close else ""
             raise InputError(
-                f"{word!r} is not an option of {area.name}; settings have the form "
+                f"{word!r} is not an option of {area.name}; {hint}settings have the form "
                 "field=value, and --help lists them"
             )
     given = set(arguments)
@@ -106,8 +110,7 @@ def help_text(area: Area) -> str:
     lines = [USAGE.format(area=area.name, experiments=names), "fields:"]
     for leaf in leaves(area.config_type()):
         spec = leaf.spec
-        default = "null" if leaf.value is None else leaf.value
         unit = f" {spec.unit}" if spec.unit else ""
         allowed = f"; {spec.allowed()}" if spec.allowed() else ""
-        lines += [f"  {leaf.path}={default}{unit}", f"      {spec.help}{allowed}"]
+        lines += [f"  {leaf.path}={as_typed(leaf.value)}{unit}", f"      {spec.help}{allowed}"]
     return "\n".join(lines)

@@ -68,6 +68,12 @@ def once(words: Sequence[str]) -> Cost | None:
     return measured().get(key) or measured().get(f"{key} setting={USUAL}")
 
 
+def at_default_size(words: Sequence[str]) -> Cost | None:
+    """What the experiment of a command line took at its default size; None: not measured."""
+    named = [word for word in words if word.startswith("experiment=")]
+    return once(named[:1]) if named else None
+
+
 def minutes_of(one: Experiment, minutes: Mapping[str, float]) -> float | None:
     """Of minutes by the words of a command line those of an experiment at its default size."""
     named = minutes.get(one.name)

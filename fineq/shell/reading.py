@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+ERROR = "error"
+
 
 class Report(Protocol):
     """What is shown of a running stage; `fineq.iterate.Event` is one.
@@ -34,18 +36,24 @@ class Report(Protocol):
 
 
 class Reading(NamedTuple):
-    """The numbers of one report: fraction done, median error, its ratio per iteration."""
+    """The numbers of one report: fraction done, median error, its ratio per iteration.
+
+    `name` is what the error is called: a cost or a reward is none, and has no rate.
+    """
 
     fraction: float
     error: float
     ratio: float
     diverged: int
+    name: str = ERROR
 
     def text(self) -> str:
         """Return the numbers that are known, in words."""
         parts = [
-            f"error {self.error:.2e}" if math.isfinite(self.error) else "",
-            f"rate {self.ratio:.4f}/step" if math.isfinite(self.ratio) else "",
+            f"{self.name} {self.error:.2e}" if math.isfinite(self.error) else "",
+            f"rate {self.ratio:.4f}/step"
+            if self.name == ERROR and math.isfinite(self.ratio)
+            else "",
             f"{self.diverged} diverged" if self.diverged else "",
         ]
         return ", ".join(part for part in parts if part)
@@ -57,7 +65,9 @@ def read(report: Report, metric: str = "") -> Reading:
     The ratio is the median over members of the geometric mean over the later half of the
     records: a running impression, not the fitted rate.
     """
-    errors = _errors(report, metric)
+    name = metric if metric in report.metrics else next(iter(report.metrics), "")
+    errors = _errors(report, name)
+    called = ERROR if not metric or name == metric else name.replace("_", " ")
     active = len(errors) if report.phase == "running" and report.iteration < report.num_steps else 0
     part = active * report.iteration / max(report.num_steps, 1)
     fraction = 1.0 if report.phase == "finished" else (report.members_done + part) / report.members
@@ -69,12 +79,11 @@ def read(report: Report, metric: str = "") -> Reading:
     ratio = _ratio(errors, np.asarray(report.iterations, dtype=float))
     # What is NaN from the start, as of a method that measures its steps, has not diverged.
     lost = ~np.isfinite(last) & np.isfinite(errors).any(axis=1)
-    return Reading(min(fraction, 1.0), error, ratio, int(lost.sum()))
+    return Reading(min(fraction, 1.0), error, ratio, int(lost.sum()), called)
 
 
-def _errors(report: Report, metric: str) -> np.ndarray:
-    name = metric if metric in report.metrics else next(iter(report.metrics), None)
-    if name is None:
+def _errors(report: Report, name: str) -> np.ndarray:
+    if not name:
         return np.zeros((1, 0))
     values = np.asarray(report.metrics[name], dtype=float)
     return values.reshape(1, -1) if values.ndim == 1 else values.reshape(len(values), -1)

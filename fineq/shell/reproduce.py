@@ -40,6 +40,8 @@ def _command(words: list[str], alone: bool) -> int:
     areas = [word for word in words if "=" not in word] or list(AREAS)
     try:
         unknown = [area for area in areas if area not in AREAS]
+        if unknown and unknown[0].startswith("-"):
+            raise InputError(f"fineq reproduce does not take {unknown[0]}; --help says more")
         if unknown:
             raise InputError(f"area must be one of {', '.join(AREAS)}, got {unknown[0]}")
         return _run_all(areas, overrides, alone)

@@ -80,17 +80,17 @@ def told(words: Sequence[Word]) -> list[str]:
 
     Those of `OF_A_COMMAND` are left out.
     """
-    return [f"{word.key}={_written(word.value)}" for word in words if word.key not in OF_A_COMMAND]
+    return [f"{word.key}={as_typed(word.value)}" for word in words if word.key not in OF_A_COMMAND]
 
 
-def _written(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """A value in the grammar of a command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
+        return f"[{','.join(map(as_typed, value))}]"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_written(item)}" for key, item in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{as_typed(item)}" for key, item in value.items()) + "}"
     if not isinstance(value, str):
         return repr(value)
     return value if _BARE.fullmatch(value) else _quoted(value)

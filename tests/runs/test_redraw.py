@@ -43,7 +43,10 @@ def test_redraw_replaces_nothing_unasked(opened, tmp_path):
         ({"style": "dark_background"}, "style= needs to=, another folder"),
         ({"to": tmp_path}, r"decay\.pdf is there already: overwrite=True replaces it"),
         ({"to": run.path}, "is the folder of a run"),
-        ({"to": tmp_path / "x", "style": "no such style"}, "style is none of matplotlib's"),
+        (
+            {"to": tmp_path / "x", "style": "nice"},
+            "settings, got nice: there are .*dark_background",
+        ),
         ({"to": tmp_path / "x", "style": {"font.colour": 3}}, "style is none of matplotlib's"),
         ({"to": "s3://bucket"}, "must be a folder of this machine"),
     ):

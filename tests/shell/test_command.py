@@ -96,6 +96,12 @@ def test_help_names_every_subcommand_within_80_columns(capsys):
         (["run", "nlqr/landscape", "seed=3"], "seed is not a field; did you mean seeds"),
         (["run", "nlqr"], "there is nothing to run: give one of these, or a study="),
         (["reproduce", "lqr"], "area must be one of nlqr, pift, ntk, finetune, got lqr"),
+        (["reproduce", "--dry-run"], "fineq reproduce does not take --dry-run; --help says more"),
+        (
+            ["run", "nlqr/demo", "--dryrun"],
+            "'--dryrun' is not an option of nlqr; did you mean --dry-",
+        ),
+        (["clean"], "fineq clean needs runs, checkpoints or cache; --help says more"),
     ],
 )
 def test_bad_words_get_one_sentence(words, sentence, capsys, tmp_path, monkeypatch):

@@ -104,6 +104,12 @@ def test_the_named_metric_is_shown():
     both = event()._replace(metrics={"a": np.ones(11), "gap": 0.5**ITERATIONS})
     assert read(both, "gap").ratio == pytest.approx(0.5)
     assert read(both, "other").ratio == pytest.approx(1.0)
+    assert read(both, "gap").text().startswith("error 7.89e-31, rate 0.5000/step")
+
+
+def test_what_is_no_error_is_called_by_its_name_and_has_no_rate():
+    cost = event()._replace(metrics={"last_cost": np.full(11, 9.48)})
+    assert read(cost, "gap").text() == "last cost 9.48e+00"
 
 
 def plain_output(events, gaps=0.0) -> list[str]:

@@ -75,7 +75,13 @@ def test_where_no_run_is_like_it_what_was_measured_once_is_said(here, monkeypatc
     assert found["memory"].startswith(f"{mebibytes:.0f} MiB, as measured elsewhere; blocks")
     once = measured()["nlqr/robustness setting=clear"]
     assert told(["experiment=nlqr/robustness"])["time"].startswith(f"about {once.minutes:.2g} ")
-    assert told(WORDS)["time"].startswith("not known: no run like it is in outputs; ")
+    other = told(["experiment=nlqr/landscape", "seeds=3"])
+    assert other["time"].startswith(
+        f"not known; its default size took {minutes:.2g} minutes of a p"
+    )
+    assert other["memory"].startswith(f"that took {mebibytes:.0f} MiB; blocks")
+    bare = told(["study=landscape"])
+    assert bare["time"].startswith("not known: no run like it is in outputs; ")
 
 
 @pytest.mark.parametrize(("found", "state"), [(None, "interrupted: goes on"), (1, "complete: fou")])

@@ -100,7 +100,8 @@ def check_dimension(d: int) -> None:
     """Raise `InputError` for more dimensions than a grid can have."""
     if d > MOST_DIMENSIONS:
         raise InputError(
-            f"the grid solver takes d = 1 or 2, got d = {d}: use an LQ or a tilted reference"
+            f"the grid solver takes d = 1 or 2, got d = {d}: lower it, or take Gaussian data "
+            "with a linear or quadratic reward, which are exact in any dimension"
         )
 
 

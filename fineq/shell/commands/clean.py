@@ -41,7 +41,14 @@ PROGRAMS = ("-cache", "-atime")  # how the names of JAX's files end
 
 def main(words: Sequence[str]) -> int:
     """Say what would go, ask, and remove it."""
-    given = read("clean", words, places=(1, 3), what="WHAT", fields=FIELDS, switches=SWITCHES)
+    given = read(
+        "clean",
+        words,
+        places=(1, 3),
+        what="runs, checkpoints or cache",
+        fields=FIELDS,
+        switches=SWITCHES,
+    )
     if given.help:
         print(USAGE, end="")
         return EXIT_DONE
