@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from fineq.claims import Claim, Entry
-from fineq.report.elements import Markup, apart, element, joined
+from fineq.report.elements import Child, Markup, apart, element, joined
 from fineq.report.found import Shown
 from fineq.report.mathtext import said
 from fineq.report.tables import badge, ordered, row_of, small, table_of
@@ -25,9 +25,20 @@ SIGNS = {
     "holds": "✓",
     "measured": "·",
 }
+UNRUN = "no run in this folder speaks of it"
+#: What they say, in short; `docs/theory.md` has it in full.
+MEANING = {
+    "holds": "theory allows all that the measured interval holds",
+    "not refuted": "it is about all there is, some of it was tried, and none was against it",
+    "inconclusive": "the interval holds allowed and other numbers, or seeds or steps are too few: "
+    "the reason says what would decide",
+    "fails": "theory allows nothing that the interval holds, on these instances; a theorem is "
+    "refuted only where its conditions hold",
+    "measured": "a number that no theory is held against",
+    "not run": UNRUN,
+}
 #: What asks for rows of all verdicts, those of measurements alone included.
 EVERY = "everything"
-UNRUN = "no run in this folder speaks of it"
 
 
 class Row(NamedTuple):
@@ -117,6 +128,18 @@ def _often(verdict: str, number: int) -> str:
 def address(**wanted: str) -> str:
     """Return the fragment at which the table of what was measured shows the rows wanted."""
     return f"#{urlencode(wanted, safe='/')}"
+
+
+def legend() -> Markup:
+    """Return what verdicts and sources mean."""
+    words: list[tuple[Child, str]] = [
+        *((badge(SIGNS[verdict], verdict), text) for verdict, text in MEANING.items()),
+        ("fineq", "for a paper: the claim is our own, no paper makes it"),
+    ]
+    entries = [(element("dt", name), element("dd", text)) for name, text in words]
+    return element(
+        "details", element("summary", "What the words mean"), element("dl", entries), id="words"
+    )
 
 
 def overview(found: Sequence[Row], registered: Iterable[Entry]) -> Markup:

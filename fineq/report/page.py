@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from fineq.claims import Entry
-from fineq.report.claims import EVERY, SIGNS, Row, badges, details, overview, paper, rows
+from fineq.report.claims import EVERY, SIGNS, Row, badges, details, legend, overview, paper, rows
 from fineq.report.elements import Child, Markup, element
 from fineq.report.found import Lost, Shown
 from fineq.report.frame import alike, document, filters, no_rows
@@ -37,7 +37,13 @@ def page(
         title,
         LINKS,
         _about(runs, found),
-        element("section", element("h2", "Claims"), overview(found, registered), id="overview"),
+        element(
+            "section",
+            element("h2", "Claims"),
+            legend(),
+            overview(found, registered),
+            id="overview",
+        ),
         element(
             "section",
             element("h2", "What was measured"),

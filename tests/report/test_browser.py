@@ -254,6 +254,14 @@ def test_text_stands_out_and_nothing_leaves_the_window_sideways(at, size, dark):
     assert browser.run("document.getElementById('zoom').getClientRects().length") == 0
 
 
+def test_on_a_phone_a_cell_is_as_wide_as_its_card(at):
+    page = at(size=PHONE)
+    cells = "[...document.querySelectorAll('#rows tbody tr > *')].filter(c => c.offsetWidth)"
+    assert page.run(f"{cells}.length") > 0
+    narrow = "c => c.offsetWidth < .8 * c.parentElement.offsetWidth"
+    assert page.run(f"{cells}.filter({narrow}).length") == 0
+
+
 def test_a_reader_of_the_screen_meets_tables_with_heads_and_pictures_with_names(at):
     for size in (WIDE, PHONE):
         browser = at("#verdict=everything", size)

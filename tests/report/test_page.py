@@ -81,6 +81,13 @@ def test_verdicts_are_words_and_signs_not_colours_alone(page):
         assert f"{SIGNS[verdict]} {verdict}" in row.text
 
 
+def test_every_verdict_is_explained(page):
+    words = by_id(page, "words")
+    said = [node.text for node in words.all("dt")]
+    assert {*said} == {*(f"{sign} {verdict}" for verdict, sign in SIGNS.items()), "fineq"}
+    assert all(node.text for node in words.all("dd"))
+
+
 def test_relations_are_signs(page):
     assert "The cost is convex where r ≤ 1" in by_id(page, "claim-nlqr-landscape").text
 
