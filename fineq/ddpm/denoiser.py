@@ -65,6 +65,19 @@ class Denoiser:
         """The same with other variables."""
         return replace(self, variables=variables)
 
+    def guided(self, weight: float) -> "Denoiser":
+        """The same with classifier-free guidance of a weight w >= 0; 0: none.
+
+        Raises:
+            InputError: for a model without classes, or another weight.
+        """
+        if not self.num_classes:
+            raise InputError("guidance needs a model with classes, and this one has none")
+        if not 0 <= weight < float("inf"):
+            raise InputError(f"the weight of guidance must be at least 0, got {weight:g}")
+        w = jnp.asarray(weight, self.times.dtype) if weight else None
+        return replace(self, guidance=w)
+
     def drawn(self, key: Array) -> "Denoiser":
         """The same with new variables."""
         # One program: layer by layer, each draw would compile by itself.

@@ -22,7 +22,7 @@ from fineq.arrays import real_array
 from fineq.ddpm import Denoiser
 from fineq.ddpm.laws import standard_normal
 from fineq.errors import InputError, in_a_line
-from fineq.finetune.rewards import Reward
+from fineq.finetune.rewards import Reward, as_tree
 
 
 class Tuning(NamedTuple):
@@ -72,6 +72,9 @@ def make_tuning(
 ) -> Tuning:
     """A fine-tuning problem.
 
+    A reward may be a plain function `(y [B, d], label [B] or None) -> [B]` as well; one of a single
+    point is made a reward by `rewards.per_point`.
+
     Raises `InputError` for a model that is no `Denoiser`, a reward that does not return one number
     for each point, classes that the model does not have, and on concrete numbers for β <= 0. What
     a reward is worth is looked at by `check_reward`, which needs samples.
@@ -83,6 +86,7 @@ def make_tuning(
     if not isinstance(beta, Tracer) and not beta > 0:
         raise InputError(f"beta must be above 0, got {beta:g}")
     classes = None if labels is None else _classes(base, labels)
+    reward = as_tree("reward", reward)
     _check_reward(reward, jax.ShapeDtypeStruct((2, base.d), dtype), classes is not None)
     return Tuning(base, reward, beta, classes)
 
@@ -117,15 +121,14 @@ def _classes(base: Denoiser, labels: ArrayLike) -> Array:
 
 
 def _check_reward(reward: Reward, y: jax.ShapeDtypeStruct, labelled: bool) -> None:
-    if not callable(reward):
-        raise InputError(f"reward must be a function of points and classes, got {reward!r:.60}")
     label = jax.ShapeDtypeStruct(y.shape[:1], jnp.int32) if labelled else None
     try:
         # A tuple that holds no arrays, which a reward may be, is no function to JAX.
         found = jax.eval_shape(lambda y, label: reward(y, label), y, label)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"the reward failed on points of shape {y.shape}: {in_a_line(error)}"
+            f"the reward failed on points of shape {y.shape} ({in_a_line(error)}): "
+            "rewards.per_point makes one of a function of a single point"
         ) from error
     shape = getattr(found, "shape", None)
     if shape != y.shape[:1]:

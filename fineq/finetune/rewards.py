@@ -127,12 +127,39 @@ def per_point(function: Callable[..., Any], *, takes_label: bool = False) -> Per
     """The reward of a function of one point `[d]`, or of a point and its label.
 
     Raises:
-        InputError: for what is no function.
+        InputError: as `as_tree`.
+    """
+    return PerPoint(as_tree("reward", function), takes_label)
+
+
+def as_tree(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as a pytree, as programs are handed it: a plain one has no leaves.
+
+    Args:
+        name: of the function, for the message.
+        function: a pytree of arrays that is called, or a plain function.
+
+    Raises:
+        InputError: for what is no function, cannot be hashed, or holds anything but arrays.
     """
     if not callable(function):
-        raise InputError(f"reward must be a function of a point, got {function!r:.60}")
-    plain = jax.tree_util.all_leaves([function])
-    return PerPoint(Partial(function) if plain else function, takes_label)
+        raise InputError(f"{name} must be a function, got {function!r:.60}")
+    if jax.tree_util.all_leaves([function]):
+        try:
+            hash(function)
+        except TypeError:
+            raise InputError(
+                f"{name} is a {type(function).__name__}, which cannot be hashed: JAX knows a "
+                "program again by its functions; make it a NamedTuple of arrays"
+            ) from None
+        return Partial(function)
+    for leaf in jax.tree.leaves(function):
+        if not isinstance(leaf, Array | np.ndarray | np.generic | float | int | complex):
+            raise InputError(
+                f"{name} holds a {type(leaf).__name__}, which is no array: make it a static field, "
+                "as jax.tree_util.register_dataclass does"
+            )
+    return function
 
 
 def check_reward(

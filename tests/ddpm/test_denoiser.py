@@ -58,6 +58,18 @@ def test_guidance_goes_past_the_class_away_from_none(prediction):
     close(denoiser.score(3, Y), scores[2])
 
 
+def test_a_weight_of_guidance_is_given_by_its_number():
+    plain, label = knowing(SCHEDULE, "noise"), jnp.array([1, 0, 1])
+    found = plain.guided(0.7).score(3, Y, label)
+    close(found, knowing(SCHEDULE, "noise", guidance=0.7).score(3, Y, label))
+    assert plain.guided(0.7).guided(0).guidance is None
+    for weight in (-0.1, float("nan")):
+        with pytest.raises(InputError, match="weight of guidance must be at least 0, got"):
+            plain.guided(weight)
+    with pytest.raises(InputError, match="guidance needs a model with classes"):
+        knowing(SCHEDULE, "noise", num_classes=0).guided(1.0)
+
+
 def test_one_point_is_a_score_like_any_other():
     denoiser = knowing(SCHEDULE, "noise")
     close(jax.vmap(ScoreMean(denoiser, SCHEDULE), (None, 0))(3, Y), denoiser.mean(3, Y))

@@ -117,5 +117,5 @@ def test_what_cannot_be_optimised_is_refused(reward, sentence):
 def test_a_class_that_is_none_and_what_is_no_function_are_refused():
     with pytest.raises(InputError, match="the reward's class must lie between 0 and 2, got 3"):
         rewards.class_log_prob(CLASSIFIER, 3)
-    with pytest.raises(InputError, match="reward must be a function of a point, got 3"):
+    with pytest.raises(InputError, match="reward must be a function, got 3"):
         rewards.per_point(3)
