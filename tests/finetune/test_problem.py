@@ -12,6 +12,7 @@ from fineq.errors import InputError
 from fineq.finetune import exact_problem, make_tuning, rewards
 from tests.finetune.common import Bump, model, tuning
 
+
 class Named(NamedTuple):
     """A reward with a text among its arrays."""
 

@@ -14,4 +14,5 @@ STUDIES = {
     "score_error": "score_error",
     "prompts": "prompts",
     "image": "image",
+    "memory": "memory",
 }

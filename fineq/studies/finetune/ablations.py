@@ -6,8 +6,8 @@ Damping is varied at the most inner iterations: at one it only scales the gradie
 undoes.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -45,7 +45,10 @@ Setting = tuple[int, int, int, int, float]  # rank, paths, inner iterations, ste
 def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
     """A study whose own axes are the factors."""
     axes = [Axis(name, getattr(config.ablations, name)) for name in FACTORS]
-    return common.make_study(config, given, stages, *axes)
+    study = common.make_study(config, given, stages, *axes)
+    most = max(config.ablations.num_paths)
+    common.check_memory(study, replace(common.policy_iteration(study, {}), num_paths=most))
+    return study
 
 
 def measure(study: common.Study) -> Found:
@@ -66,8 +69,8 @@ def measure(study: common.Study) -> Found:
 def _varied(config: FinetuneConfig, factor: Axis) -> list[TuningConfig]:
     tuning = config.tuning
     if factor.name == "damping":
-        tuning = dataclasses.replace(tuning, num_inner=max(config.ablations.num_inner))
-    return [dataclasses.replace(tuning, **{factor.name: value}) for value in factor.values]
+        tuning = replace(tuning, num_inner=max(config.ablations.num_inner))
+    return [replace(tuning, **{factor.name: value}) for value in factor.values]
 
 
 def _setting(t: TuningConfig) -> Setting:
@@ -85,14 +88,14 @@ def _trained(
     for shape, group in groupby(settings, lambda setting: setting[:-1]):
         dampings = [setting[-1] for setting in group]
         rank, num_paths, num_inner, num_steps = shape
-        tuning = dataclasses.replace(
+        tuning = replace(
             study.config.tuning,
             rank=rank,
             num_paths=num_paths,
             num_inner=num_inner,
             num_steps=num_steps,
         )
-        own = study._replace(config=dataclasses.replace(study.config, tuning=tuning))
+        own = study._replace(config=replace(study.config, tuning=tuning))
         run = tuned.fine_tune(
             study,
             made,

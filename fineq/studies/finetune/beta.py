@@ -39,6 +39,10 @@ FALLS = statistics.Exponent("divergence", "beta")
 FASTER = statistics.Exponent("delay", "beta")
 
 
+def _several(view: View) -> bool:
+    return len(view.values_of("beta")) > 1
+
+
 def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
     """A study whose own axis is the price β."""
     return common.make_study(config, given, stages, Axis("beta", config.betas))
@@ -169,12 +173,14 @@ run = Recipe(
             "exponent in β of the divergence from the base model",
             FALLS,
             Theory(0.0, "<=", "larger β stays closer"),
+            when=_several,
         ),
         Row(
             "finetune/beta-tradeoff",
             "exponent in β of the mean time to converge",
             FASTER,
             Theory(0.0, "<=", "larger β converges faster"),
+            when=_several,
         ),
         Row(
             "finetune/contraction",

@@ -54,4 +54,11 @@ register(
         "fineq, by densities of tilted laws",
         "KL(P̂* ‖ P*) <= e^{max r/β}/E_P̂[e^{r/β}] KL(P̂ ‖ P)",
     ),
+    Entry(
+        "finetune/memory",
+        "What a step of fine-tuning holds is foreseen from shapes, and kept small by "
+        "rematerialisation",
+        "fineq",
+        "foreseen within a factor of what the compiler allots",
+    ),
 )

@@ -10,8 +10,13 @@ import numpy as np
 from jax import Array
 
 import fineq.studies.finetune.claims  # noqa: F401  (registers its claims)
+from fineq.ddpm import Denoiser
+from fineq.ddpm.networks import rounded
 from fineq.finetune import PolicyIteration, Tuning, make_tuning
+from fineq.finetune.memory import check_step
+from fineq.finetune.methods.base import AdapterTraining
 from fineq.finetune.problem import Reward
+from fineq.finetune.rewards import Ink
 from fineq.optimiser import Optimiser
 from fineq.studies import common
 from fineq.studies.finetune.config import FinetuneConfig
@@ -42,15 +47,28 @@ class Study(common.Study[FinetuneConfig, Given, Any]):
         """Of networks and paths."""
         return jnp.dtype(self.config.precision)
 
+    @property
+    def base(self) -> Denoiser:
+        """The base model, in the arithmetic that is configured."""
+        assert self.given.base is not None
+        return computing(self.config, self.given.base.denoiser)
+
 
 def make_study(config: FinetuneConfig, given: Given, stages: Stages, *own: Axis) -> Study:
-    """Bind a configuration; `own` are the axes that the study lays itself."""
+    """Bind a configuration; `own` are the axes that the study lays itself.
+
+    Raises:
+        ResourceError: for a step of PI-FT that does not fit.
+    """
     axes = [*common.user_axes(config), common.seed_axis(config)]
     if _convolves(config, given) and jax.default_backend() == "cpu":
         # Convolutions of many members at once are grouped ones, slower on CPUs: six members of a
         # small U-Net take a sixth longer for a step of training than one after the other.
         stages = dataclasses.replace(stages, block_size=stages.block_size or 1)
-    return Study(config, given, stages, lambda member: member, axes, tuple(own))
+    study = Study(config, given, stages, lambda member: member, axes, tuple(own))
+    if given.base is not None:
+        check_memory(study, policy_iteration(study, {}))
+    return study
 
 
 def _convolves(config: FinetuneConfig, given: Given) -> bool:
@@ -60,12 +78,27 @@ def _convolves(config: FinetuneConfig, given: Given) -> bool:
     return any(x.ndim == 4 for x in jax.tree.leaves(given.base.denoiser.variables))
 
 
+def computing(config: FinetuneConfig, denoiser: Denoiser) -> Denoiser:
+    """A model whose network has the configured arithmetic."""
+    return rounded(denoiser) if config.network.precision == "bfloat16" else denoiser
+
+
 def tuning_of(study: Study, reward: Reward, member: Member) -> Tuning:
     """The problem of a member: the base model, the reward, and β, the member's where it has one."""
-    assert study.given.base is not None
     own = member.get("beta")
     beta = jnp.asarray(study.config.beta if own is None else own, study.dtype)
-    return make_tuning(study.given.base.denoiser, reward, beta)
+    return make_tuning(study.base, reward, beta)
+
+
+def check_memory(study: Study, by: AdapterTraining) -> None:
+    """Raise `ResourceError` where one step of fine-tuning does not fit, before anything runs.
+
+    A reward is thought to hold nothing.
+    """
+    of_classes = study.config.study == "prompts"
+    labels = np.asarray(study.config.reward.labels) if of_classes else None
+    problem = make_tuning(study.base, Ink(), 1.0, labels)
+    check_step(by, problem, "tuning.num_paths, chain.num_steps or the size of the network")
 
 
 def policy_iteration(study: Study, member: Member) -> PolicyIteration:
@@ -75,6 +108,7 @@ def policy_iteration(study: Study, member: Member) -> PolicyIteration:
     return PolicyIteration(
         **shared(study.config, t.num_steps * t.num_inner),
         num_inner=t.num_inner,
+        remat=t.remat,
         damping=jnp.asarray(damping, study.dtype),
     )
 

@@ -73,6 +73,12 @@ class NetworkConfig:
     prediction: str = choice(
         "noise", "what it predicts: ε, x0, or v", ("noise", "data", "velocity")
     )
+    precision: str = choice(
+        "same",
+        "its arithmetic: that of the run, or bfloat16, with weights and states as they are; made "
+        "for accelerators",
+        ("same", "bfloat16"),
+    )
 
 
 @dataclass
@@ -126,8 +132,14 @@ class TuningConfig:
     clip: float = number(1.0, "largest norm of a gradient; 0: none", minimum=0.0)
     num_inner: int = count(1, "gradient steps for each batch of paths (inner iterations m_t)")
     damping: float = number(1.0, "share of the way to the target", above=0.0, maximum=1.0)
-    guidance: float = number(
-        0.0, "weight w of classifier-free guidance, in both models (prompts)", minimum=0.0
+    guidance: float | None = number(
+        None,
+        "weight w of classifier-free guidance, in both models; null: that of the base, which a "
+        "pretrain run leaves at 0 (prompts)",
+        minimum=0.0,
+    )
+    remat: bool = flag(
+        False, "compute activations twice rather than keep those of all steps of the chain"
     )
     merged: bool = flag(True, "keep beside the adapters each model with them merged in")
 
@@ -187,6 +199,17 @@ class AblationsConfig:
 
 
 @dataclass
+class MemoryConfig:
+    """Where the memory of a step is measured."""
+
+    method: str = choice(
+        "pathwise", "whose step: one that keeps activations", ("pi_ft", "pathwise", "draft")
+    )
+    num_steps: list = numbers([50, 100, 200], "lengths of the chain", whole=True, minimum=2)
+    num_paths: list = numbers([5, 10, 20], "paths of each step", whole=True, minimum=2)
+
+
+@dataclass
 class FinetuneConfig(RunConfig):
     """Fine-tuning networks by PI-FT and others (arXiv 2412.18164)."""
 
@@ -207,6 +230,7 @@ class FinetuneConfig(RunConfig):
     truth: TruthConfig = group(TruthConfig, "how bounds and objectives are estimated")
     methods: MethodsConfig = group(MethodsConfig, "which methods are compared (methods)")
     ablations: AblationsConfig = group(AblationsConfig, "what is varied (ablations)")
+    memory: MemoryConfig = group(MemoryConfig, "where memory is measured (memory)")
 
     def check(self) -> None:
         """What a base model that is yet to be made could not serve is said before it is."""
@@ -219,10 +243,11 @@ class FinetuneConfig(RunConfig):
             )
         if self.base is None and self.network.classes and self.data.name == "mixture":
             raise InputError("network.classes=true needs data with classes, got data.name=mixture")
-        if self.base is not None or self.study == "pretrain":
+        if self.base is not None or self.study in ("pretrain", "memory"):
             return
         if self.study == "methods":
             self.methods.check_length(self.chain.num_steps)
+        self._check_ranks()
         name, reward = self.data.name, self.reward
         if self.study == "prompts" and not self.network.classes:
             raise InputError("study=prompts needs a model with classes: give network.classes=true")
@@ -232,3 +257,16 @@ class FinetuneConfig(RunConfig):
             raise InputError(f"reward.name={reward.name} needs images, got data.name=mixture")
         if reward.name == "digit" and name == "digits" and reward.label > MOST_DIGIT:
             raise InputError(f"reward.label must be at most {MOST_DIGIT}, got {reward.label}")
+
+    def _check_ranks(self) -> None:
+        n = self.network
+        most = n.width if n.name == "mlp" else max(n.width, n.channels * n.depth)
+        ranks = {"tuning.rank": self.tuning.rank}
+        if self.study == "ablations":
+            ranks["ablations.rank"] = max(self.ablations.rank)
+        for field, rank in ranks.items():
+            if rank > most:
+                raise InputError(
+                    f"{field} must be at most {most}, the smaller side of the network's largest "
+                    f"layer, got {rank}"
+                )

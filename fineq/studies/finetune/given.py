@@ -36,12 +36,12 @@ def load(config: FinetuneConfig) -> inputs.Loaded:
     from fineq.studies.finetune.data import load_data
     from fineq.studies.finetune.model import from_file
 
-    function = None
+    function, arithmetic = None, _arithmetic(config)
     if config.reward.name == "python":
         function = inputs.load_function("reward.target", str(config.reward.target))
     if config.base is None:
         data = load_data(config.data)
-        return inputs.Loaded(Given(data, None, function), {"data": data.words})
+        return inputs.Loaded(Given(data, None, function), {"data": data.words, **arithmetic})
     if is_read(config):
         base, words = _theirs(config, config.base)
     else:
@@ -50,7 +50,16 @@ def load(config: FinetuneConfig) -> inputs.Loaded:
         data = load_data(base.data)
     if words:
         _check_shape(base, data)
-    return inputs.Loaded(Given(data, base, function), {**words, "data": data.words})
+    return inputs.Loaded(Given(data, base, function), {**words, "data": data.words, **arithmetic})
+
+
+def _arithmetic(config: FinetuneConfig) -> dict[str, str]:
+    """What is to be said of a network that is rounded."""
+    import jax
+
+    if config.network.precision != "bfloat16" or jax.default_backend() != "cpu":
+        return {}
+    return {"network.precision": "a CPU computes bfloat16 by way of float32: nothing is gained"}
 
 
 def _theirs(config: FinetuneConfig, base: str) -> "tuple[Model, dict[str, str]]":

@@ -80,14 +80,12 @@ def measure(study: common.Study) -> Found:
 
 def _before(study: common.Study, member: Member) -> Array:
     """Samples of the base model, `[SHOWN, d]`."""
-    assert study.given.base is not None
-    return _samples(member, study.given.base.denoiser)
+    return _samples(member, study.base)
 
 
 def _after(study: common.Study, member: Member) -> Array:
     """Samples of a fine-tuned one, from the same noise."""
-    assert study.given.base is not None
-    return _samples(member, adapted(study.given.base.denoiser, member["adapters"]))
+    return _samples(member, adapted(study.base, member["adapters"]))
 
 
 def _samples(member: Member, model: Denoiser) -> Array:

@@ -21,6 +21,7 @@ from jax import Array
 from fineq import figures
 from fineq.claims import Theory
 from fineq.finetune import Earned, Paths, best_of, guide
+from fineq.finetune.rewards import Ink
 from fineq.finetune.truth import gaps
 from fineq.finetune.weights import Weighed
 from fineq.keys import key_for
@@ -61,7 +62,12 @@ def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
     config.methods.check_length(given.base.denoiser.schedule.num_steps)
     best = [f"best of {int(n)}" for n in config.methods.best_of]
     names = [*config.methods.names, roster.GUIDANCE, *best]
-    return common.make_study(config, given, stages, Axis("method", names, static=True))
+    study = common.make_study(config, given, stages, Axis("method", names, static=True))
+    problem = common.tuning_of(study, Ink(), {})
+    for entrant in roster.entrants(config, problem):
+        if hasattr(entrant.method, "remat"):  # others hold less than PI-FT does
+            common.check_memory(study, entrant.method)
+    return study
 
 
 def measure(study: common.Study) -> Found:

@@ -94,7 +94,8 @@ def measure(study: common.Study) -> Found:
     key = key_for(0, "noise on data held out")
     told = model.num_classes > 0
     labels = {"label": data.label, "fresh_label": data.held_label} if told else {}
-    problem = make_denoising(key, model, data.x, data.held_x, **labels)
+    working = common.computing(c, model)
+    problem = make_denoising(key, working, data.x, data.held_x, **labels)
     p = c.pretrain
     optimiser = Optimiser(p.learning_rate, p.num_steps, average=p.average)
     by = DenoiserTraining(optimiser=optimiser, batch=p.batch)
@@ -133,7 +134,7 @@ def _found_again(data: DataConfig) -> DataConfig:
 def _samples(study: common.Study, member: Member) -> dict[str, Array]:
     """What is said of the samples of one model; as many data are held against them."""
     root, held, known = member["seed"], member["data"]["held"], member["data"]["known"]
-    model = study.screen.holding(member["variables"])
+    model = common.computing(study.config, study.screen.holding(member["variables"]))
     num = study.config.pretrain.num_samples
     label = member["data"]["label"]
     if label is not None:

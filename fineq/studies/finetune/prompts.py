@@ -77,9 +77,10 @@ def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
         raise InputError(
             f"reward.labels must be different classes below {base.num_classes}, got {labels}"
         )
-    w = config.tuning.guidance
-    guided = dataclasses.replace(base, guidance=jnp.asarray(w, config.precision) if w else None)
-    given = given._replace(base=given.base._replace(denoiser=guided))
+    if config.tuning.guidance is not None:
+        given = given._replace(
+            base=given.base._replace(denoiser=base.guided(config.tuning.guidance))
+        )
     return common.make_study(config, given, stages, Axis("beta", config.betas))
 
 
@@ -135,9 +136,8 @@ def _method(study: common.Study, member: Member) -> KeptAdapters:
 
 
 def _tuning(study: common.Study, made: Rewarded, member: Member) -> Tuning:
-    assert study.given.base is not None
     labels, beta = np.asarray(study.config.reward.labels), jnp.asarray(member["beta"], study.dtype)
-    return make_tuning(study.given.base.denoiser, made.reward, beta, labels)
+    return make_tuning(study.base, made.reward, beta, labels)
 
 
 def _on_the_way(study: common.Study, made: Rewarded, member: Member) -> dict[str, Array]:

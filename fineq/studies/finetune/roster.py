@@ -69,18 +69,18 @@ def _entrant(
 
 def _makers(config: FinetuneConfig) -> dict[str, Callable[[int], AdapterTraining]]:
     """Name to a function from the number of updates to the method."""
-    t, last = config.tuning, config.methods.last
+    t, last, remat = config.tuning, config.methods.last, config.tuning.remat
 
     def of(kind: Any, **options: Any) -> Callable[[int], AdapterTraining]:
         return lambda updates: kind(**common.shared(config, updates), **options)
 
     return {
-        "pi_ft": of(PolicyIteration, num_inner=t.num_inner, damping=t.damping),
+        "pi_ft": of(PolicyIteration, num_inner=t.num_inner, damping=t.damping, remat=remat),
         "adjoint_matching": of(AdjointMatching, num_inner=t.num_inner),
-        "pathwise": of(Pathwise),
-        "draft": of(DRaFT),
-        "draft_last": of(DRaFT, k=last),
-        "draft_last_kl": of(DRaFT, k=last, kl=True),
+        "pathwise": of(Pathwise, remat=remat),
+        "draft": of(DRaFT, remat=remat),
+        "draft_last": of(DRaFT, k=last, remat=remat),
+        "draft_last_kl": of(DRaFT, k=last, kl=True, remat=remat),
         "ddpo": of(DDPO),
         "reinforce": of(Reinforce),
         "dpok": of(DPOK),

@@ -31,6 +31,8 @@ TINY = {
     "ablations": f"{BASE} seeds=2 ablations.rank=[2,4] ablations.num_paths=[4] "
     "ablations.num_inner=[2] ablations.damping=[0.5,1.0] ablations.num_steps=[2] "
     "tuning.num_steps=2 tuning.num_paths=4 truth.num_paths=256",
+    "memory": "network.width=8 chain.num_steps=4 seeds=2 memory.num_steps=[4] "
+    "memory.num_paths=[4,8] tuning.num_paths=4 tuning.rank=2",
     # Long enough that its base model stays where the grid is.
     "mixture": f"pretrain.num_steps=400 {NETWORK} seeds=2 tuning.num_steps=4 "
     "truth.num_paths=256 truth.num_points=121",
