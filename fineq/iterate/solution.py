@@ -60,9 +60,9 @@ class Stats(NamedTuple):
     run_seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
-    """What `solve` returns.
+    """What `solve` returns; `repr` says in a few lines what it holds.
 
     Attributes:
         value: what the method solves for, at the last accepted state.
@@ -76,6 +76,19 @@ class Solution:
     status: Status
     trace: Trace
     stats: Stats
+
+    def __repr__(self) -> str:
+        leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(self.value)]
+        shapes = [f"{leaf.dtype}{list(leaf.shape)}" for leaf in leaves]
+        value = shapes[0] if len(shapes) == 1 else f"{len(shapes)} arrays"
+        return "\n".join(
+            (
+                f"<solution, {self.status.name} at step {self.stats.num_steps}",
+                f" value     {value}",
+                f" measured  {', '.join(self.trace.metrics) or 'nothing'}",
+                f" at        {len(self.trace.iterations)} recorded iterations>",
+            )
+        )
 
     def __getitem__(self, quantity: str) -> np.ndarray:
         """What was measured under a name, `[R, ...]`; `KeyError` where nothing was."""

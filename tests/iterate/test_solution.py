@@ -166,6 +166,18 @@ def test_what_is_not_one_key_is_refused(key: Any):
         solve(H, Walk(), key=key, num_steps=1)
 
 
+def test_a_solution_says_in_lines_what_it_holds():
+    found = solve(jnp.array([2.0]), Descent(0.25), num_steps=4, record=range(5))
+    assert repr(found) == "\n".join(
+        (
+            "<solution, BUDGET at step 4",
+            f" value     {found.value.dtype}[1]",
+            " measured  size, seen",
+            " at        5 recorded iterations>",
+        )
+    )
+
+
 def test_a_path_is_no_store():
     with pytest.raises(InputError, match=r"such as fineq.runs.checkpoint.Checkpoints\(folder\)"):
         solve(H, Descent(0.1), num_steps=1, store="kept")  # type: ignore[arg-type]
