@@ -4,6 +4,7 @@ Each module has the name that its tensors begin with in a file of diffusers.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -83,6 +84,25 @@ class Attention(nn.Module):
         return x + out(mixed.reshape(b, height * width, c)).reshape(x.shape)
 
 
+def numbered(
+    i: int, attentive: bool, features: int, config: Config, dtype: Any
+) -> Callable[[Array, Array], Array]:
+    """Block i at one size, a part of the module that asks: ResNet, and attention where it has it.
+
+    Args:
+        i: by which files name it.
+        attentive: whether attention follows.
+        features: channels that come out.
+        config: of the network.
+        dtype: of parameters and arithmetic.
+    """
+    block = ResNet(features, config, dtype, name=f"resnets.{i}")
+    if not attentive:
+        return block
+    attend = Attention(config.groups, config, dtype, name=f"attentions.{i}")
+    return lambda x, told: attend(block(x, told))
+
+
 class Down(nn.Module):
     """The blocks at one size on the way down, and the halving.
 
@@ -102,9 +122,7 @@ class Down(nn.Module):
         c, t, features = self.config, self.dtype, self.config.channels[self.level]
         seen = []
         for i in range(c.layers):
-            x = ResNet(features, c, t, name=f"resnets.{i}")(x, told)
-            if c.down[self.level]:
-                x = Attention(c.groups, c, t, name=f"attentions.{i}")(x)
+            x = numbered(i, c.down[self.level], features, c, t)(x, told)
             seen.append(x)
         if self.level + 1 < len(c.channels):
             halve = Conv(
@@ -158,9 +176,7 @@ class Up(nn.Module):
         c, t, features = self.config, self.dtype, self.config.channels[-1 - self.level]
         for i in range(c.layers + 1):
             x = jnp.concatenate([x, seen.pop()], axis=-1)
-            x = ResNet(features, c, t, name=f"resnets.{i}")(x, told)
-            if c.up[self.level]:
-                x = Attention(c.groups, c, t, name=f"attentions.{i}")(x)
+            x = numbered(i, c.up[self.level], features, c, t)(x, told)
         if self.level + 1 < len(c.channels):
             x = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
             x = Conv(features, dtype=t, name="upsamplers.0.conv")(x)

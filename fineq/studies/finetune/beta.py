@@ -161,12 +161,11 @@ run = Recipe(
     words=common.named_instance,
     quantities=QUANTITIES,
     claims=(
-        Row(
-            *("finetune/gap", "what is left to gain, upper 95% limit, β = {beta}"),
-            statistics.Median("gap_high"),
+        common.told(
+            *("finetune/gap", "gap_high", "what is left to gain, upper 95% limit, β = {beta}"),
+            "nat",
             each=("beta",),
             where=tuned.few,
-            unit="nat",
         ),
         Row(
             "finetune/beta-tradeoff",
@@ -182,10 +181,10 @@ run = Recipe(
             Theory(0.0, "<=", "larger β converges faster"),
             when=_several,
         ),
-        Row(
+        common.told(
             "finetune/contraction",
+            "threshold",
             "β at which the largest q_t found passes 1, at states of the base model",
-            statistics.Median("threshold"),
         ),
     ),
     figures=(

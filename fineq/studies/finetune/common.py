@@ -18,9 +18,10 @@ from fineq.finetune.methods.base import AdapterTraining
 from fineq.finetune.problem import Reward
 from fineq.finetune.rewards import Ink
 from fineq.optimiser import Optimiser
-from fineq.studies import common
+from fineq.studies import common, statistics
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
+from fineq.studies.recipe import Row
 from fineq.sweep import Axis, SweepResult
 from fineq.sweep.stages import Member, Stages
 
@@ -147,6 +148,11 @@ def copies(trained: SweepResult, steps: Sequence[int]) -> Any:
     leaves = (trained.metrics[f"leaf {i}"] for i in range(tree.num_leaves))
     kept = [np.moveaxis(np.compress(wanted, x, axis), axis, 0) for x in leaves]
     return jax.tree.unflatten(tree, kept)
+
+
+def told(claim: str, quantity: str, what: str, unit: str = "1", **more: Any) -> Row:
+    """The row of a number that is said and held against no theory: its median over seeds."""
+    return Row(claim, what, statistics.Median(quantity), unit=unit, **more)
 
 
 def named_instance(study: Study, piece: common.Slice, ranked: bool = True) -> str:

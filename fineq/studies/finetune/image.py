@@ -6,7 +6,6 @@ noise, so that each picture is beside the one that it was (`finetune/gap`).
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from jax import Array
@@ -17,7 +16,6 @@ from fineq.ddpm.denoiser import Denoiser
 from fineq.errors import InputError
 from fineq.finetune import adapted
 from fineq.keys import key_for
-from fineq.studies import statistics
 from fineq.studies.common import first_alone
 from fineq.studies.finetune import common, tuned
 from fineq.studies.finetune.adapters import kept
@@ -25,7 +23,7 @@ from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.pictures import SHOWN, pictures, sheet
 from fineq.studies.finetune.rewards import rewarded
-from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, View
 from fineq.sweep import Axis
 from fineq.sweep.stages import Member, Stages
 
@@ -119,8 +117,7 @@ def _pictures(views: Sequence[View]) -> list[figures.Figure]:
     return [figures.Figure("pictures", tuple(panels), caption, note)]
 
 
-def _told(quantity: str, what: str, unit: str = "1", **more: Any) -> Row:
-    return Row("finetune/gap", what, statistics.Median(quantity), each=("beta",), unit=unit, **more)
+_told = partial(common.told, "finetune/gap", each=("beta",))
 
 
 run = Recipe(
@@ -140,7 +137,7 @@ run = Recipe(
             "share of samples in which a second classifier sees the class, β = {beta}",
             when=lambda view: "judged" in view.found.values,
         ),
-        Row("finetune/gap", "reward of the base model", statistics.Median("before")),
+        common.told("finetune/gap", "before", "reward of the base model"),
     ),
     figures=(_pictures, Draw("training", _panels, "Fine-tuning at each price.")),
 )

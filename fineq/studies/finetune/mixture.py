@@ -193,11 +193,14 @@ run = Recipe(
             each=("beta",),
             unit="nat",
         ),
-        Row(
-            *("finetune/exact", "what the network leaves of the best policy's J, β = {beta}"),
-            statistics.Median("left"),
+        common.told(
+            *(
+                "finetune/exact",
+                "left",
+                "what the network leaves of the best policy's J, β = {beta}",
+            ),
+            "nat",
             each=("beta",),
-            unit="nat",
         ),
         Row(
             *("finetune/gap", "what the best policy leaves of the bound, β = {beta}"),

@@ -25,7 +25,6 @@ from fineq.errors import InputError
 from fineq.keys import key_for
 from fineq.optimiser import Optimiser
 from fineq.results import Arrays
-from fineq.studies import statistics
 from fineq.studies.finetune import common
 from fineq.studies.finetune.area import MODEL
 from fineq.studies.finetune.config import DataConfig, FinetuneConfig
@@ -33,7 +32,7 @@ from fineq.studies.finetune.data import Data
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.model import Model, to_bytes
 from fineq.studies.finetune.pictures import SHOWN, pictures, sheet
-from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, View
 from fineq.sweep import Table, Task, solving
 from fineq.sweep.stages import Member, Stages
 
@@ -170,8 +169,7 @@ def _pictures(views: Sequence[View]) -> list[figures.Figure]:
     return [figures.Figure("samples", panels, "Data held out, and samples of the base model.")]
 
 
-def _told(quantity: str, what: str) -> Row:
-    return Row("finetune/base", what, statistics.Median(quantity))
+_told = partial(common.told, "finetune/base")
 
 
 run = Recipe(

@@ -25,7 +25,6 @@ from fineq.finetune.evaluate import judge, report
 from fineq.finetune.weights import Weighed, weigh
 from fineq.iterate import method
 from fineq.keys import key_for
-from fineq.studies import statistics
 from fineq.studies.common import first_alone
 from fineq.studies.finetune import common, tuned
 from fineq.studies.finetune.adapters import kept
@@ -33,7 +32,7 @@ from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.pictures import COLUMNS, pictures, sheet
 from fineq.studies.finetune.rewards import Rewarded, rewarded
-from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
+from fineq.studies.recipe import Draw, Found, Quantity, Recipe, View
 from fineq.sweep import Axis, Table, Task, solving
 from fineq.sweep.stages import Member, Stages
 
@@ -229,10 +228,7 @@ def _pictures(views: Sequence[View]) -> list[figures.Figure]:
     return [figures.Figure("pictures", tuple(map(sheet, names)), caption, note)]
 
 
-def _told(quantity: str, what: str, unit: str = "1") -> Row:
-    return Row(
-        "finetune/gap", what, statistics.Median(quantity), each=("beta", "prompt"), unit=unit
-    )
+_told = partial(common.told, "finetune/gap", each=("beta", "prompt"))
 
 
 run = Recipe(
