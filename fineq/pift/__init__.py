@@ -57,6 +57,7 @@ from fineq.pift.parametric import (
 )
 from fineq.pift.problem import (
     AffineMean,
+    Between,
     Chain,
     Problem,
     ScoreMean,
@@ -78,9 +79,9 @@ from fineq.pift.separable import solve_separable
 from fineq.pift.simulation import Simulation, simulate, simulate_from
 
 __all__ = [
-    "AffineMean", "BellmanEquation", "Bounds", "Certificate", "Chain", "Custom", "Grid", "GridMean",
-    "GridNested", "GridSweeps", "Gridded", "HJBIteration", "LQNested", "LQSweeps", "LinearCostate",
-    "LinearNested", "LinearQuadratic", "LinearSweeps", "LogRatio", "NetworkAscent",
+    "AffineMean", "BellmanEquation", "Between", "Bounds", "Certificate", "Chain", "Custom", "Grid",
+    "GridMean", "GridNested", "GridSweeps", "Gridded", "HJBIteration", "LQNested", "LQSweeps",
+    "LinearCostate", "LinearNested", "LinearQuadratic", "LinearSweeps", "LogRatio", "NetworkAscent",
     "NetworkCostate", "NetworkSweeps", "Optimiser", "Problem", "Quadratic", "Reference",
     "RunningQuadratic", "ScoreMean", "Simulation", "Wave", "affine_bounds", "bellman_equation",
     "certificate", "costate_of", "ddpm_chain", "fourier", "grid", "grid_mean", "gridded", "hjb",

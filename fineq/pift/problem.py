@@ -73,6 +73,24 @@ class AffineMean(NamedTuple):
         return self.A[t] @ y + self.b[t]
 
 
+class Between(NamedTuple):
+    """The mean of a chain between two: m + λ(m̂ - m).
+
+    Attributes:
+        mean, other: m and m̂, of one state.
+        part: λ.
+    """
+
+    mean: Mean
+    other: Mean
+    part: Array
+
+    def __call__(self, t: ArrayLike, y: Array) -> Array:
+        """The mean of Y_{t+1} given Y_t = y, `[d]`."""
+        m = self.mean(t, y)
+        return m + self.part * (self.other(t, y) - m)
+
+
 class Chain(NamedTuple):
     """A pre-trained chain Y_{t+1} = m0_t(Y_t) + σ_t W.
 

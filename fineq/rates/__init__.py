@@ -24,7 +24,7 @@ from fineq.rates.intervals import (
     values_for,
 )
 from fineq.rates.linear import Rate, linear_rate
-from fineq.rates.power import PowerLaw, power_law
+from fineq.rates.power import PowerLaw, paired_exponents, power_law
 from fineq.rates.sequence import SequenceRate, Verdict
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "mean_interval",
     "median_interval",
     "normal_margin",
+    "paired_exponents",
     "pooled_interval",
     "power_law",
     "proportion",

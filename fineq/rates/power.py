@@ -137,6 +137,15 @@ def power_law(
     )
 
 
+def paired_exponents(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The exponent of y in x, both `[S, X]` and positive, by least squares in logarithms, `[S]`.
+
+    For points that are measured themselves, and differ between seeds; nan where one is not finite.
+    """
+    x, y = (np.log(v) - np.mean(np.log(v), axis=-1, keepdims=True) for v in (x, y))
+    return np.sum(x * y, axis=-1) / np.sum(x * x, axis=-1)
+
+
 def _continued(local: np.ndarray) -> np.ndarray:
     """Exponents `[..., X - 1]` between neighbours, continued past the last; nan below two."""
     if local.shape[-1] < 2:

@@ -10,7 +10,7 @@ from fineq.ddpm.laws import gaussian, mixture, standard_normal
 from fineq.ddpm.schedules import make_schedule
 from fineq.errors import InputError
 from fineq.pift import lq, rewards
-from fineq.pift.problem import AffineMean, Chain, ddpm_chain, make_problem
+from fineq.pift.problem import AffineMean, Between, Chain, ddpm_chain, make_problem
 from fineq.pift.simulation import simulate, simulate_from
 
 NUM = 20_000
@@ -138,3 +138,14 @@ def test_mixtures_keep_their_dtype():
 def test_bad_input(ask, message):
     with pytest.raises(InputError, match=message):
         ask(problem())
+
+
+def test_between_two_chains_of_normal_laws_is_the_chain_of_the_mixed_coefficients():
+    rng = np.random.default_rng(0)
+    ends = [
+        AffineMean(*(jnp.asarray(rng.normal(size=s)) for s in ((4, 2, 2), (4, 2)))) for _ in "ab"
+    ]
+    y = jnp.asarray(rng.normal(size=2))
+    for part in (0.0, 0.25, 1.0):
+        mixed = AffineMean(*(a + part * (b - a) for a, b in zip(*ends, strict=True)))
+        np.testing.assert_allclose(Between(*ends, jnp.asarray(part))(2, y), mixed(2, y), rtol=1e-12)

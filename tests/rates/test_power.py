@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from fineq.rates import power_law
+from fineq.rates import paired_exponents, power_law
 
 X = np.geomspace(16, 8192, 10)
 
@@ -116,3 +116,16 @@ def test_three_sizes_are_enough_to_extrapolate_an_exponent_and_two_are_not():
     # Between neighbours y falls by 2³ and 2²: exponents -3, -2, and -1 beyond.
     assert power_law(x, np.array([32.0, 4.0, 1.0])).extrapolated == pytest.approx(-1)
     assert np.isnan(power_law(x[:2], np.array([4.0, 1.0])).extrapolated)
+
+
+def test_points_that_are_measured_themselves_have_exponents_of_their_own():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0.1, 10, size=(3, 5))
+    slopes = np.array([-1.0, 0.5, 2.0])
+    y = np.array([[3.0], [0.1], [7.0]]) * x ** slopes[:, None]
+    np.testing.assert_allclose(paired_exponents(x, y), slopes, rtol=1e-12)
+    y = y * np.exp(rng.normal(size=y.shape))
+    lines = [np.polyfit(np.log(a), np.log(b), 1)[0] for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(paired_exponents(x, y), lines, rtol=1e-10)
+    y[1, 2] = np.nan
+    assert np.isnan(paired_exponents(x, y)).tolist() == [False, True, False]

@@ -75,6 +75,11 @@ def mass_outside(grid: Grid, densities: Array) -> Array:
     return 1 - jnp.sum(densities, -1) * grid.cell
 
 
+def where_inside(grid: Grid, densities: Array, value: Array, most: float) -> Array:
+    """A value of laws that have at most `most` of their mass beyond the grid, else NaN."""
+    return jnp.where(jnp.max(mass_outside(grid, densities)) <= most, value, jnp.nan)
+
+
 @partial(jax.jit, static_argnames=("share",))
 def carried(densities: Array, grid: Grid, share: float = 1e-10) -> Array:
     """Where a law has mass: the boxes outside which no density exceeds `share` of its largest.

@@ -1,13 +1,11 @@
 """What the studies of fine-tuning networks share: names of fields, problems, methods."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 import fineq.studies.finetune.claims  # noqa: F401  (registers its claims)
 from fineq.ddpm import Denoiser
@@ -129,25 +127,6 @@ def records(num_steps: int, num: int = 24) -> np.ndarray:
 def seen(trained: SweepResult, name: str) -> np.ndarray:
     """What steps reported, at the records after the first: before it no paths have been seen."""
     return trained.metrics[name][..., 1:]
-
-
-def leaves_of(variables: Any) -> dict[str, Array]:
-    """A tree of arrays as what a method measures: `copies` makes trees of the records again."""
-    return {f"leaf {i}": leaf for i, leaf in enumerate(jax.tree.leaves(variables))}
-
-
-def copies(trained: SweepResult, steps: Sequence[int]) -> Any:
-    """Averaged variables at records, whose method measured `leaves_of` them: `[step, *axes, ...]`.
-
-    Args:
-        trained: with final states that have the same average.
-        steps: records that are kept.
-    """
-    wanted, axis = np.isin(trained.iterations, steps), len(trained.axes)
-    tree = jax.tree.structure(trained.final.average)
-    leaves = (trained.metrics[f"leaf {i}"] for i in range(tree.num_leaves))
-    kept = [np.moveaxis(np.compress(wanted, x, axis), axis, 0) for x in leaves]
-    return jax.tree.unflatten(tree, kept)
 
 
 def told(claim: str, quantity: str, what: str, unit: str = "1", **more: Any) -> Row:

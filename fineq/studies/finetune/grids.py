@@ -6,6 +6,7 @@ import numpy as np
 from jax import Array, lax
 
 from fineq import pift
+from fineq.ddpm import Denoiser
 from fineq.pift.grid.tensor import axis_sigmas, smoothed
 from fineq.studies.finetune.config import DataConfig
 
@@ -28,6 +29,12 @@ def start_weights(on: pift.Gridded) -> Array:
     points = on.grid.points()
     weights = jnp.exp(jax.vmap(on.problem.chain.start.log_density)(points)) * on.grid.cell
     return jnp.where(jnp.max(jnp.abs(points), axis=-1) <= STARTS, weights, 0.0)
+
+
+def means_at(on_grid: pift.Grid, model: Denoiser) -> Array:
+    """The means of a model at the points of the grid, `[T, P, d]`."""
+    points = on_grid.points()
+    return lax.map(lambda t: model.mean(t, points), jnp.arange(model.schedule.num_steps))
 
 
 def log_mass(on: pift.Gridded) -> Array:

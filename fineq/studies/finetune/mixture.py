@@ -9,9 +9,8 @@ to gain. The optimum itself misses the tilted law by the order of a step, and th
 
 from functools import partial
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
+from jax import Array
 
 from fineq import figures, pift
 from fineq.claims import Theory
@@ -27,7 +26,7 @@ from fineq.studies.finetune import common, tuned
 from fineq.studies.finetune.adapters import kept
 from fineq.studies.finetune.config import FinetuneConfig
 from fineq.studies.finetune.given import Given
-from fineq.studies.finetune.grids import grid_of, log_mass, start_weights
+from fineq.studies.finetune.grids import grid_of, log_mass, means_at, start_weights
 from fineq.studies.finetune.rewards import Rewarded, rewarded
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
 from fineq.sweep import Axis, Table
@@ -127,9 +126,7 @@ def _gaps(study: common.Study, made: Rewarded, member: Member) -> dict[str, Arra
     truth, tuning = study.config.truth, common.tuning_of(study, made.reward, member)
     policy = adapted(tuning.base, member["adapters"])
     on = pift.gridded(exact_problem(tuning), _grid(study))
-    points = on.grid.points()
-    means = lax.map(lambda t: policy.mean(t, points), jnp.arange(on.num_steps))
-    earned = start_weights(on) @ grid.evaluate(on, means)[0]
+    earned = start_weights(on) @ grid.evaluate(on, means_at(on.grid, policy))[0]
     roots = [key_for(member["seed"], "paths of the base"), key_for(member["seed"], "own paths")]
     before, own = (
         weigh(root, tuning, by, truth.num_paths, truth.inner)

@@ -20,15 +20,15 @@ from fineq import figures
 from fineq.ddpm import samplers
 from fineq.ddpm.denoiser import Denoiser
 from fineq.errors import InputError
-from fineq.finetune import PolicyIteration, Tuning, adapted, make_tuning
+from fineq.finetune import Tuning, adapted, make_tuning
 from fineq.finetune.evaluate import judge, report
 from fineq.finetune.weights import Weighed, weigh
-from fineq.iterate import method
 from fineq.keys import key_for
 from fineq.studies.common import first_alone
 from fineq.studies.finetune import common, tuned
 from fineq.studies.finetune.adapters import kept
 from fineq.studies.finetune.config import FinetuneConfig
+from fineq.studies.finetune.copies import KeptAdapters, copies
 from fineq.studies.finetune.given import Given
 from fineq.studies.finetune.pictures import COLUMNS, pictures, sheet
 from fineq.studies.finetune.rewards import Rewarded, rewarded
@@ -50,16 +50,6 @@ QUANTITIES = (
     Quantity("reward_at", "reward", ("prompt", "iteration")),
     Quantity("divergence_at", "divergence from the base model [nat]", ("prompt", "iteration")),
 )
-
-
-@method
-class KeptAdapters(PolicyIteration):
-    """PI-FT whose records hold the adapters."""
-
-    def measure(self, state: Any, info: Any, problem: Any, reference: Any) -> dict[str, Array]:
-        """The adapters."""
-        del info, problem, reference
-        return common.leaves_of(state.average)
 
 
 def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
@@ -102,7 +92,7 @@ def measure(study: common.Study) -> Found:
         "classes on the way",
         partial(_on_the_way, study, made),
         [at, *axes],
-        {"adapters": common.copies(trained, looked.tolist())},
+        {"adapters": copies(trained, looked.tolist())},
     )
     base = study.stages.measure("the base model", partial(_before, study, made), study.axes)
     seen = study.stages.measure(

@@ -15,34 +15,33 @@ reach their tilts to the order of a step (`finetune/score-error`).
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-from jax.typing import ArrayLike
+from jax import Array
 
 from fineq import figures, pift
 from fineq.claims import Theory
 from fineq.ddpm import laws
-from fineq.ddpm.training import DenoiserTraining, make_denoising
+from fineq.ddpm.training import make_denoising
 from fineq.errors import InputError
 from fineq.finetune import Tuning, adapted, exact_problem, make_tuning
 from fineq.finetune.problem import PointReward
-from fineq.iterate import method
 from fineq.optimiser import Optimiser
 from fineq.pift import grid
-from fineq.pift.grid.density import Outcome, mass_outside
-from fineq.pift.problem import Mean
+from fineq.pift.grid.density import where_inside
 from fineq.pift.rewards import Custom
+from fineq.rates import paired_exponents
 from fineq.studies import statistics
 from fineq.studies.common import Slice, listed
 from fineq.studies.finetune import common
 from fineq.studies.finetune.config import FinetuneConfig
+from fineq.studies.finetune.copies import KeptVariables, copies
 from fineq.studies.finetune.data import components
 from fineq.studies.finetune.given import Given
-from fineq.studies.finetune.grids import grid_of, log_mass, start_weights
+from fineq.studies.finetune.grids import grid_of, log_mass, means_at, start_weights
 from fineq.studies.finetune.pretrain import denoiser_of
 from fineq.studies.finetune.rewards import Rewarded, rewarded
 from fineq.studies.recipe import Draw, Found, Quantity, Recipe, Row, View
@@ -61,34 +60,6 @@ QUANTITIES = (
     Quantity("bound", "bound on the loss of the objective [nat]", own=OWN),
     Quantity("part_loss", "loss of the objective, fine-tuned exactly [nat]", own=("beta", "part")),
 )
-
-
-class Between(NamedTuple):
-    """The mean of a chain between two: m + λ(m̂ - m).
-
-    Attributes:
-        mean, other: m and m̂, of one state.
-        part: λ.
-    """
-
-    mean: Mean
-    other: Mean
-    part: Array
-
-    def __call__(self, t: ArrayLike, y: Array) -> Array:
-        """The mean of Y_{t+1} given Y_t = y."""
-        m = self.mean(t, y)
-        return m + self.part * (self.other(t, y) - m)
-
-
-@method
-class KeptOnTheWay(DenoiserTraining):
-    """Training whose records hold the averaged variables."""
-
-    def measure(self, state: Any, info: Any, problem: Any, reference: Any) -> dict[str, Array]:
-        """The variables."""
-        del info, problem, reference
-        return common.leaves_of(state.average)
 
 
 def bind(config: FinetuneConfig, given: Given, stages: Stages) -> common.Study:
@@ -177,7 +148,7 @@ def _copies(study: common.Study) -> tuple[Any, np.ndarray]:
     p, data = study.config.pretrain, study.given.data
     problem = make_denoising(jax.random.key(0), study.screen, data.x, data.held_x)
     # The rate stays, so that no copy is of a training that would have gone on otherwise.
-    by = KeptOnTheWay(optimiser=Optimiser(p.learning_rate, average=p.average), batch=p.batch)
+    by = KeptVariables(optimiser=Optimiser(p.learning_rate, average=p.average), batch=p.batch)
     trained = study.stages.sweep(
         "pre-training",
         lambda static: solving(
@@ -185,7 +156,7 @@ def _copies(study: common.Study) -> tuple[Any, np.ndarray]:
         ),
         study.axes,
     )
-    return common.copies(trained, p.stops), trained.diverged
+    return copies(trained, p.stops), trained.diverged
 
 
 def _tuning(study: common.Study, made: Rewarded, member: Member) -> Tuning:
@@ -218,10 +189,9 @@ def _best(study: common.Study, made: Rewarded, member: Member) -> Array:
 def _score_error(study: common.Study, member: Member) -> dict[str, Array]:
     """KL(P̂ ‖ P), run forward, and given Y_0 at the points of the grid, `[P]`, run backward."""
     problem, on_grid = _true(study, None, 1.0), _grid(study)
-    base, points = study.screen.holding(member["copy"]), on_grid.points()
-    means = lax.map(lambda t: base.mean(t, points), jnp.arange(problem.num_steps))
+    means = means_at(on_grid, study.screen.holding(member["copy"]))
     found = grid.objective(problem, on_grid, means)
-    total = _on_grid(on_grid, found, jnp.sum(found.divergences))
+    total = where_inside(on_grid, found.densities, jnp.sum(found.divergences), OUTSIDE)
     return {"total": total, "given": -grid.evaluate(pift.gridded(problem, on_grid), means)[0]}
 
 
@@ -241,7 +211,7 @@ def _in_part(study: common.Study, made: Rewarded, member: Member) -> Array:
     """The loss of the optimum where a part of the copy's error is left."""
     whole = exact_problem(_tuning(study, made, member))
     exact = _true(study, made, member["beta"]).chain.mean
-    mean = Between(exact, whole.chain.mean, member["part"])
+    mean = pift.Between(exact, whole.chain.mean, member["part"])
     partly = whole._replace(chain=whole.chain._replace(mean=mean))
     return _lost(study, made, member, pift.optimum(pift.gridded(partly, _grid(study))).mean)
 
@@ -249,29 +219,20 @@ def _in_part(study: common.Study, made: Rewarded, member: Member) -> Array:
 def _network(study: common.Study, made: Rewarded, member: Member) -> Array:
     """The loss of the copy with its adapters."""
     policy = adapted(study.screen.holding(member["copy"]), member["adapters"])
-    points, T = _grid(study).points(), study.screen.schedule.num_steps
-    means = lax.map(lambda t: policy.mean(t, points), jnp.arange(T))
-    return _lost(study, made, member, means)
+    return _lost(study, made, member, means_at(_grid(study), policy))
 
 
 def _lost(study: common.Study, made: Rewarded, member: Member, means: Array) -> Array:
     """(J* - J)/β of a policy on the true chain, in nats, run forward; NaN where it goes too far."""
     on_grid = _grid(study)
     found = grid.objective(_true(study, made, member["beta"]), on_grid, means)
-    return _on_grid(on_grid, found, (member["best"] - found.objective) / member["beta"])
-
-
-def _on_grid(on_grid: pift.Grid, found: Outcome, value: Array) -> Array:
-    """A value of a law that stays on the grid, else NaN."""
-    beyond = jnp.max(mass_outside(on_grid, found.densities))
-    return jnp.where(beyond <= OUTSIDE, value, jnp.nan)
+    lost = (member["best"] - found.objective) / member["beta"]
+    return where_inside(on_grid, found.densities, lost, OUTSIDE)
 
 
 def _slopes(quantity: str, view: View) -> np.ndarray:
     """The exponent of a loss in the error of the score over the copies of each seed, `[seed]`."""
-    x, y = (np.log(view.along(name, "stop")) for name in ("score_error", quantity))
-    x, y = (v - v.mean(axis=-1, keepdims=True) for v in (x, y))
-    return np.sum(x * y, axis=-1) / np.sum(x * x, axis=-1)
+    return paired_exponents(*(view.along(name, "stop") for name in ("score_error", quantity)))
 
 
 def _several(view: View) -> bool:

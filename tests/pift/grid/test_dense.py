@@ -154,6 +154,9 @@ def test_path_divergence_bounds_that_of_the_ends(case):
     ends = float(grid.cell) * np.sum(p[kept] * np.log(p[kept] / q[kept]))
     assert 0 < ends <= float(out.divergences.sum())
     assert np.abs(density.mass_outside(grid, out.densities)).max() < 1e-10
+    beyond = 0.9 * out.densities  # a tenth of it is not on the grid
+    found = [density.where_inside(grid, beyond, jnp.ones(()), most) for most in (0.11, 0.09)]
+    np.testing.assert_array_equal(found, [1.0, np.nan])
 
 
 @pytest.mark.slow
