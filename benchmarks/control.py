@@ -91,7 +91,7 @@ def train(by: NetworkTraining, net: NetworkCostate, at: Setting, budget: float) 
     while spent < budget and seconds[GOALS[-1]] is None:
         began = time.perf_counter()
         state, _ = step(jax.random.fold_in(jax.random.key(3), n), state, at.problem)
-        jax.block_until_ready(state.average)
+        jax.block_until_ready(state)
         spent, n = spent + time.perf_counter() - began, n + 1
         found = float(check(state))
         for goal in GOALS:

@@ -1,6 +1,13 @@
-"""The optimiser of networks: one step of it, and the average of its iterates."""
+"""The optimiser of networks: one step of it, and the average of its iterates.
 
-from dataclasses import dataclass
+What is optimised is held as one vector, whatever layers it has: a step is then a few loops and not
+several for each layer, which XLA would compile one by one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -9,6 +16,8 @@ import optax
 from jax import Array
 
 from fineq.errors import InputError
+
+Vectors = tuple[Array, ...]  # one for each dtype, of a form's leaves end to end
 
 
 def stepped(
@@ -21,20 +30,79 @@ def stepped(
         return optax.apply_updates(variables, step), moments
 
 
-class Descent(NamedTuple):
-    """Where an optimiser stands.
+class Form(NamedTuple):
+    """How a pytree of arrays lies in vectors; no array itself.
 
     Attributes:
-        variables: what is optimised, a pytree.
-        average: moving average of the variables: those to use.
-        moments: of the gradients.
-        num_updates: steps so far, int32.
+        tree: its structure.
+        shapes, dtypes: of its leaves.
     """
 
-    variables: Any
-    average: Any
+    tree: Any
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[str, ...]
+
+    def packed(self, tree: Any) -> Vectors:
+        """The vectors of a pytree of this form."""
+        leaves = jax.tree.leaves(tree)
+        return tuple(
+            jnp.concatenate([jnp.ravel(x) for x, own in zip(leaves, self.dtypes) if own == dtype])
+            for dtype in self._kinds
+        )
+
+    def unpacked(self, vectors: Sequence[Array]) -> Any:
+        """The pytree of vectors `[*lead, N]`, leaves `[*lead, ...]`; on the host it stays there."""
+        at, leaves = [0] * len(vectors), []
+        for shape, dtype in zip(self.shapes, self.dtypes, strict=True):
+            i = self._kinds.index(dtype)
+            x, begin, at[i] = vectors[i], at[i], at[i] + math.prod(shape)
+            leaves.append(x[..., begin : at[i]].reshape(*x.shape[:-1], *shape))
+        return jax.tree.unflatten(self.tree, leaves)
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.dtypes))
+
+
+def form_of(tree: Any) -> Form:
+    """The form of a pytree of arrays."""
+    leaves, structure = jax.tree.flatten(tree)
+    arrays = [jnp.asarray(leaf) for leaf in leaves]
+    return Form(structure, tuple(x.shape for x in arrays), tuple(x.dtype.name for x in arrays))
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["vectors", "averaged", "moments", "num_updates"],
+    meta_fields=["form"],
+)
+@dataclass(frozen=True)
+class Descent:
+    """Where an optimiser stands; a pytree of few leaves, which members may lead.
+
+    Attributes:
+        vectors: what is optimised, packed.
+        averaged: moving average of it, packed; None where the last ones alone are kept.
+        moments: of the gradients.
+        num_updates: steps so far, int32.
+        form: of what is optimised.
+    """
+
+    vectors: Vectors
+    averaged: Vectors | None
     moments: Any
     num_updates: Array
+    form: Form
+
+    @property
+    def variables(self) -> Any:
+        """What is optimised, a pytree."""
+        return self.form.unpacked(self.vectors)
+
+    @property
+    def average(self) -> Any:
+        """Moving average of the variables, or the last ones: those to use."""
+        return self.form.unpacked(self.vectors if self.averaged is None else self.averaged)
 
 
 @dataclass(frozen=True)
@@ -80,15 +148,27 @@ class Optimiser:
 
     def begin(self, variables: Any) -> Descent:
         """Before the first step."""
-        return Descent(
-            variables, variables, self.transform().init(variables), jnp.zeros((), jnp.int32)
-        )
+        form = form_of(variables)
+        vectors = form.packed(variables)
+        moments = self.transform().init(vectors)
+        averaged = vectors if self.average else None
+        return Descent(vectors, averaged, moments, jnp.zeros((), jnp.int32), form)
 
     def update(self, descent: Descent, gradient: Any) -> Descent:
-        """One step down a gradient."""
-        variables = descent.variables
-        variables, moments = stepped(self.transform(), gradient, descent.moments, variables)
-        n = jnp.asarray(descent.num_updates, jax.tree.leaves(variables)[0].dtype)
-        decay = jnp.minimum(self.average, (1 + n) / (10 + n)) if self.average else 0.0
-        average = optax.incremental_update(variables, descent.average, 1 - decay)
-        return Descent(variables, average, moments, descent.num_updates + 1)
+        """One step down a gradient, a pytree as the variables."""
+        packed, rule = descent.form.packed(gradient), self.transform()
+        vectors, moments = stepped(rule, packed, descent.moments, descent.vectors)
+
+        def mixed(new: Array, old: Array) -> Any:
+            n = jnp.asarray(descent.num_updates, new.dtype)
+            decay = jnp.minimum(self.average, (1 + n) / (10 + n))
+            return optax.incremental_update(new, old, 1 - decay)
+
+        known = descent.averaged
+        return replace(
+            descent,
+            vectors=vectors,
+            averaged=None if known is None else tuple(map(mixed, vectors, known)),
+            moments=moments,
+            num_updates=descent.num_updates + 1,
+        )

@@ -22,7 +22,11 @@ Prediction = Literal["noise", "data", "velocity"]
 
 
 class Network(Protocol):
-    """What a denoiser asks of its Flax module, called as `module.apply(variables, s, x, label)`."""
+    """What a denoiser asks of its Flax module, called as `module.apply(variables, s, x, label)`.
+
+    A module whose attribute `one_time` is true takes one time for all states as well, s `[1]`: what
+    it makes of the time alone is then made once.
+    """
 
     def __call__(self, s: Array, x: Array, label: Array | None) -> Array:
         """The prediction `[B, d]` from s `[B]`, x `[B, d]` and label `[B]` or None."""
@@ -87,13 +91,15 @@ class Denoiser:
         """What the network says, `[B, d]`, guided; arguments and errors as for `score`."""
         if label is not None and not self.num_classes:
             raise InputError("the model has no classes, but labels were given")
-        s = jnp.broadcast_to(self.times[jnp.asarray(t)], y.shape[:1])
+        s = jnp.atleast_1d(self.times[jnp.asarray(t)])
+        if not getattr(self.module, "one_time", False):
+            s = jnp.broadcast_to(s, y.shape[:1])
         if label is None or self.guidance is None:
             return self._apply(s, y, label)
         w = self.guidance.astype(y.dtype)
-        none = jnp.full_like(label, self.num_classes)
-        both = [jnp.concatenate(pair) for pair in ((s, s), (y, y), (label, none))]
-        guided, free = jnp.split(self._apply(*both), 2)
+        twice = s if s.shape != y.shape[:1] else jnp.concatenate([s, s])
+        labels = jnp.concatenate([label, jnp.full_like(label, self.num_classes)])
+        guided, free = jnp.split(self._apply(twice, jnp.concatenate([y, y]), labels), 2)
         return (1 + w) * guided - w * free
 
     def score(self, t: ArrayLike, y: Array, label: Array | None = None) -> Array:

@@ -16,6 +16,7 @@ from jax import Array
 
 from fineq.ddpm import Denoiser
 from fineq.errors import InputError
+from fineq.fast.draws import normal
 from fineq.keys import key_for, purpose_number
 
 Adapters = dict[str, dict[str, Array]]
@@ -92,5 +93,5 @@ def _matrix(kernel: Array) -> tuple[int, int]:
 
 def _adapter(key: Array, kernel: Array, rank: int) -> dict[str, Array]:
     into, out = _matrix(kernel)
-    A = jax.random.normal(key, (rank, into), kernel.dtype) / math.sqrt(into)
+    A = normal(key, (rank, into), kernel.dtype) / math.sqrt(into)
     return {"A": A, "B": jnp.zeros((out, rank), kernel.dtype)}

@@ -51,6 +51,11 @@ class Factored:
         """Of the network."""
         return int(getattr(self.module, "num_classes", 0))
 
+    @property
+    def one_time(self) -> bool:
+        """Of the network."""
+        return bool(getattr(self.module, "one_time", False))
+
     def apply(self, variables: Any, s: Array, x: Array, label: Array | None) -> Array:
         """What the merged network says, `[B, d]`."""
         adapters: Adapters = variables["adapters"]

@@ -49,15 +49,20 @@ def accuracy(classifier: Classifier, data: Labelled) -> Array:
 
 
 class Learning(NamedTuple):
-    """Before the next step: the classifier, and where the optimiser stands."""
+    """Before the next step.
 
-    classifier: Classifier
+    Attributes:
+        network: the classifier without its variables.
+        descent: of the variables.
+    """
+
+    network: Classifier
     descent: Descent
 
     @property
     def averaged(self) -> Classifier:
         """The classifier of the averaged variables: the one to use."""
-        return self.classifier.holding(self.descent.average)
+        return self.network.holding(self.descent.average)
 
 
 class Seen(NamedTuple):
@@ -100,7 +105,7 @@ class ClassifierTraining(Method):
         del key, problem
         if start is None:
             raise InputError("ClassifierTraining needs start=, as perceptron_classifier makes it")
-        return Learning(start, self.optimiser.begin(start.variables))
+        return Learning(start.holding(None), self.optimiser.begin(start.variables))
 
     def step(self, key: Array | None, state: Learning, problem: Labelled) -> tuple[Learning, Seen]:
         """One step on a fresh batch."""
@@ -108,12 +113,12 @@ class ClassifierTraining(Method):
         x, label = self._batch(key, problem)
 
         def of(variables: Any) -> Array:
-            found = state.classifier.holding(variables).log_probs(x)
+            found = state.network.holding(variables).log_probs(x)
             return self._loss(found, label)
 
-        value, gradient = jax.value_and_grad(of)(state.classifier.variables)
+        value, gradient = jax.value_and_grad(of)(state.descent.variables)
         descent = self.optimiser.update(state.descent, gradient)
-        return Learning(state.classifier.holding(descent.variables), descent), Seen(value)
+        return state._replace(descent=descent), Seen(value)
 
     def measure(
         self, state: Learning, info: Seen, problem: Labelled, reference: Labelled | None

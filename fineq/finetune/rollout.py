@@ -12,13 +12,14 @@ from jax import Array, lax
 
 from fineq.ddpm import Denoiser
 from fineq.errors import InputError
+from fineq.fast.draws import normal
 from fineq.finetune.problem import Tuning
 
-ROWS = 1024  # of one call of a network: enough for its matrix products, and bounded in memory
+ROWS = 1024  # of a network at once: enough for its matrix products, and bounded in memory
 
 
 class Mean(Protocol):
-    """A mean of the next state: `(t [] or [B], y [B, d], label [B] or None) -> [B, d]`."""
+    """A mean of the next state: `(t [], y [B, d], label [B] or None) -> [B, d]`."""
 
     def __call__(self, t: Array, y: Array, label: Array | None) -> Array:
         """The mean of Y_{t+1} given Y_t = y."""
@@ -73,8 +74,8 @@ def draw(key: Array, tuning: Tuning, num: int) -> Noise:
         raise InputError(f"the number of paths must be at least 1, got {num}")
     key_start, key_draws, key_label = jax.random.split(key, 3)
     dtype, shape = tuning.sigmas.dtype, (num, tuning.d)
-    start = jax.random.normal(key_start, shape, dtype)
-    draws = jax.random.normal(key_draws, (tuning.num_steps, *shape), dtype)
+    start = normal(key_start, shape, dtype)
+    draws = normal(key_draws, (tuning.num_steps, *shape), dtype)
     classes = tuning.labels
     label = None if classes is None else jax.random.choice(key_label, classes, (num,))
     return Noise(start, draws, label)
@@ -163,17 +164,16 @@ def earned_of(tuning: Tuning, paths: Paths, e: Array) -> Earned:
 
 
 def at_states(of: Mean, paths: Paths) -> Array:
-    """`of(t [n], y [n, d], label [n] or None)` at Y_0..Y_{T-1}, `[T, B, d]`.
+    """`of(t [], y [B, d], label [B] or None)` at Y_0..Y_{T-1}, `[T, B, d]`.
 
-    Many steps make one call, of at most `ROWS` rows where there is more than one step in it. Where
-    one call is not enough, a derivative recomputes each rather than keep them all.
+    Many steps are computed at once, of at most `ROWS` rows where it is more than one. Where not all
+    are, a derivative recomputes each part rather than keep them all.
     """
     T, B, d = paths.draws.shape
     k = max((k for k in range(1, T + 1) if T % k == 0 and k * B <= ROWS), default=1)
-    label = None if paths.label is None else jnp.tile(paths.label, k)
-    times = jnp.repeat(jnp.arange(T), B).reshape(T // k, k * B)
-    states = paths.states[:-1].reshape(T // k, k * B, d)
+    # What a network makes of the time alone is made once for each step.
+    many = jax.vmap(lambda t, y: of(t, y, paths.label))
     if k == T:
-        return of(times[0], states[0], label).reshape(T, B, d)
-    call = jax.checkpoint(lambda now: of(now[0], now[1], label))
-    return lax.map(call, (times, states)).reshape(T, B, d)
+        return many(jnp.arange(T), paths.states[:-1])
+    parts = jnp.arange(T).reshape(-1, k), paths.states[:-1].reshape(-1, k, B, d)
+    return lax.map(jax.checkpoint(lambda now: many(*now)), parts).reshape(T, B, d)

@@ -1,9 +1,9 @@
 """Networks of a denoising diffusion model, Flax modules over flat states.
 
-All are called as `module.apply(variables, s, x, label)`: s `[B]` says the time, x `[B, d]`, label
-`[B]` of whole numbers, or None for no class; they return `[B, d]`. The entry `num_classes` of a
-label also means no class. The last layer starts at zero. Parameters and arithmetic have the `dtype`
-of the module.
+All are called as `module.apply(variables, s, x, label)`: s `[B]` says the time, or `[1]` that of
+all, x `[B, d]`, label `[B]` of whole numbers, or None for no class; they return `[B, d]`. The entry
+`num_classes` of a label also means no class. The last layer starts at zero. Parameters and
+arithmetic have the `dtype` of the module.
 
     a perceptron with time features     `MLP`
     a U-Net on images `[H, W, C]`       `UNet`

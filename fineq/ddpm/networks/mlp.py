@@ -29,6 +29,8 @@ class MLP(nn.Module):
     num_classes: int = 0
     dtype: Any = jnp.float32
 
+    one_time = True
+
     def __post_init__(self) -> None:
         for name, value in (("width", self.width), ("depth", self.depth)):
             if value < 1:

@@ -36,6 +36,11 @@ class Rounded:
         """Of the network."""
         return int(getattr(self.module, "num_classes", 0))
 
+    @property
+    def one_time(self) -> bool:
+        """Of the network."""
+        return bool(getattr(self.module, "one_time", False))
+
     def init(self, *given: Any) -> Any:
         """Variables of the network, in its own precision."""
         return self.module.init(*given)

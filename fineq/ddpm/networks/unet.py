@@ -86,6 +86,8 @@ class UNet(nn.Module):
     num_classes: int = 0
     dtype: Any = jnp.float32
 
+    one_time = True
+
     def __post_init__(self) -> None:
         if not self.channels or min(self.channels) < 1:
             raise InputError(f"the channels of a UNet must be at least 1, got {self.channels}")

@@ -194,6 +194,8 @@ class UNet2D(nn.Module):
     config: Config
     dtype: Any = jnp.float32
 
+    one_time = True
+
     @nn.compact
     def __call__(self, s: Array, x: Array, label: Array | None = None) -> Array:
         """The prediction `[B, d]` at steps s `[B]` of its training's chain, states x `[B, d]`."""

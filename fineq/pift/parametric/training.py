@@ -42,21 +42,22 @@ class Training(NamedTuple):
     """What the next step needs.
 
     Attributes:
-        costate: the policy that is simulated and trained.
-        average: moving average of its variables: the policy to use.
-        moments: of the optimiser.
-        num_updates: steps of the optimiser so far, int32.
+        network: the costate without its variables.
+        descent: of the variables.
     """
 
-    costate: NetworkCostate
-    average: Any
-    moments: Any
-    num_updates: Array
+    network: NetworkCostate
+    descent: Descent
+
+    @property
+    def costate(self) -> NetworkCostate:
+        """The policy that is simulated and trained."""
+        return self.network.holding(self.descent.variables)
 
     @property
     def policy(self) -> NetworkCostate:
-        """The costate of the averaged variables."""
-        return self.costate.holding(self.average)
+        """The costate of the averaged variables: the policy to use."""
+        return self.network.holding(self.descent.average)
 
 
 class TrainingInfo(NamedTuple):
@@ -77,18 +78,13 @@ class TrainingInfo(NamedTuple):
 
 def begin(costate: NetworkCostate, optimiser: Optimiser) -> Training:
     """Training before its first step."""
-    return Training(costate, *optimiser.begin(costate.variables)[1:])
+    return Training(costate.holding(None), optimiser.begin(costate.variables))
 
 
 def loss(costate: NetworkCostate, times: Array, gain: Array, states: Array, wanted: Array) -> Array:
     """½ mean of |c_t(y) - a|²_{S/β} over rows: times `[M]`, gain `[M, ...]`, the rest `[M, d]`."""
     apart = jax.vmap(costate)(times, states) - wanted
     return jnp.mean(jnp.sum(apart * jax.vmap(scaled)(gain, apart), axis=-1)) / 2
-
-
-def _update(optimiser: Optimiser, state: Training, gradient: Any) -> Training:
-    descent = optimiser.update(Descent(state.costate.variables, *state[1:]), gradient)
-    return Training(state.costate.holding(descent.variables), *descent[1:])
 
 
 def _info(gained: Array, value: Array, gradient: Any) -> TrainingInfo:
@@ -121,7 +117,8 @@ def fit(
             return T * loss(costate, times, gain[times], states[rows], flat[rows])
 
         value, gradient = jax.value_and_grad(of)(state.costate.variables)
-        return (_update(optimiser, state, gradient), value, gradient), None
+        descent = optimiser.update(state.descent, gradient)
+        return (state._replace(descent=descent), value, gradient), None
 
     blank = (jnp.zeros((), wanted.dtype), jax.tree.map(jnp.zeros_like, state.costate.variables))
     return lax.scan(step, (state, *blank), order)[0]
@@ -270,7 +267,8 @@ class NetworkAscent(NetworkTraining):
         negative = partial(_negative, state.costate, problem, y0, z)
         (_, gained), gradient = jax.value_and_grad(negative, has_aux=True)(state.costate.variables)
         info = _info(gained, jnp.zeros((), y0.dtype), gradient)
-        return _update(self.optimiser, state, gradient), info
+        descent = self.optimiser.update(state.descent, gradient)
+        return state._replace(descent=descent), info
 
 
 def check_counts(**counts: int) -> None:

@@ -7,12 +7,12 @@ noise, so that each picture is beside the one that it was (`finetune/gap`).
 from collections.abc import Sequence
 from functools import partial
 
+import jax
 import numpy as np
 from jax import Array
 
 from fineq import figures
 from fineq.ddpm import samplers
-from fineq.ddpm.denoiser import Denoiser
 from fineq.errors import InputError
 from fineq.finetune import adapted
 from fineq.keys import key_for
@@ -53,14 +53,15 @@ def measure(study: common.Study) -> Found:
     trained = tuned.fine_tune(study, made, axes, by, study.config.tuning.num_steps)
     base = tuned.base_paths(study, made)
     seen = tuned.tuned_paths(study, made, axes, trained.final.average, base)
-    before = study.stages.measure("pictures before", partial(_before, study), study.axes)
-    after = study.stages.measure(
-        "pictures after", partial(_after, study), axes, {"adapters": trained.final.average}
-    )
+    adapters = trained.final.average
+    # The base model is one whose adapters are zero: one program for all pictures.
+    models = jax.tree.map(lambda x: np.concatenate([np.zeros_like(x[:1]), x]), adapters)
+    pictured = [Axis("model", range(1 + len(study.own[0]))), *study.axes]
+    shown = study.stages.measure("pictures", partial(_shown, study), pictured, {"adapters": models})
     # Of the first combination of swept values, the first seed.
     first = (0,) * len(study.axes)
     names = ["base model", *(f"β = {beta:g}" for beta in study.own[0].values)]
-    samples = [before[first], *(x[first] for x in after)]
+    samples = [x[first] for x in shown]
     return Found(
         {
             **seen,
@@ -72,21 +73,13 @@ def measure(study: common.Study) -> Found:
         trained.diverged,
         made.notes,
         arrays=pictures(study.given.data.shape, dict(zip(names, samples, strict=True))),
-        files=kept(study, trained.final.average, trained.diverged),
+        files=kept(study, adapters, trained.diverged),
     )
 
 
-def _before(study: common.Study, member: Member) -> Array:
-    """Samples of the base model, `[SHOWN, d]`."""
-    return _samples(member, study.base)
-
-
-def _after(study: common.Study, member: Member) -> Array:
-    """Samples of a fine-tuned one, from the same noise."""
-    return _samples(member, adapted(study.base, member["adapters"]))
-
-
-def _samples(member: Member, model: Denoiser) -> Array:
+def _shown(study: common.Study, member: Member) -> Array:
+    """Samples of a model, `[SHOWN, d]`, from noise that is the same for all of a seed."""
+    model = adapted(study.base, member["adapters"])
     return samplers.ancestral(key_for(member["seed"], "noise of the pictures"), model, SHOWN)
 
 

@@ -87,15 +87,16 @@ def test_the_average_is_the_weighted_sum_of_all_iterates():
     problem = diffusion(4)
     kernel = jax.jit(NetworkAscent(8, OPTIMISER).step)
     state = training.begin(small(problem), OPTIMISER)
-    expected = state.average
+    expected = state.descent.average
     for n in range(4):
         state, _ = kernel(jax.random.key(n), state, problem)
         decay = min(0.9, (1 + n) / (10 + n))
         expected = jax.tree.map(
             lambda a, v, w=decay: w * a + (1 - w) * v, expected, state.costate.variables
         )
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), state.average, expected)
-    assert int(state.num_updates) == 4
+    found = state.descent.average
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), found, expected)
+    assert int(state.descent.num_updates) == 4
 
 
 @pytest.mark.slow
@@ -149,7 +150,7 @@ def test_clipping_bounds_the_norm_that_reaches_the_optimiser():
         optimiser = Optimiser(clip=clip)
         state = training.begin(small(problem), optimiser)
         state, info = NetworkAscent(8, optimiser).step(jax.random.key(0), state, problem)
-        moments = jax.tree.leaves(state.moments, is_leaf=lambda x: hasattr(x, "mu"))
+        moments = jax.tree.leaves(state.descent.moments, is_leaf=lambda x: hasattr(x, "mu"))
         (adam,) = [x for x in moments if hasattr(x, "mu")]
         size = np.sqrt(sum(float(jnp.sum(x**2)) for x in jax.tree.leaves(adam.mu))) / 0.1
         np.testing.assert_allclose(size, clip or float(info.norm), rtol=1e-6)
