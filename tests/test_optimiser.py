@@ -46,8 +46,9 @@ def test_steps_are_those_of_optax_leaf_by_leaf(average):
     for n in range(4):
         gradient = tree()
         state = rule.update(state, gradient)
-        step, moments = plain.update(gradient, moments, variables)
-        variables = optax.apply_updates(variables, step)
+        with jax.numpy_dtype_promotion("standard"):
+            step, moments = plain.update(gradient, moments, variables)
+            variables = optax.apply_updates(variables, step)
         decay = min(average, (1 + n) / (10 + n))
         kept = jax.tree.map(lambda a, b, w=decay: w * a + (1 - w) * b, kept, variables)
         # The norm of a gradient is summed in another order.
