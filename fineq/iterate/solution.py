@@ -85,13 +85,15 @@ class Solution:
             (
                 f"<solution, {self.status.name} at step {self.stats.num_steps}",
                 f" value     {value}",
-                f" measured  {', '.join(self.trace.metrics) or 'nothing'}",
+                f" measured  {', '.join(sorted(self.trace.metrics)) or 'nothing'}",
                 f" at        {len(self.trace.iterations)} recorded iterations>",
             )
         )
 
     def __getitem__(self, quantity: str) -> np.ndarray:
         """What was measured under a name, `[R, ...]`; `KeyError` where nothing was."""
+        if quantity not in self.trace.metrics:
+            raise KeyError(_not_measured(repr(quantity), sorted(self.trace.metrics)))
         return self.trace.metrics[quantity]
 
     def rate(self, quantity: str, **options: Any) -> Rate:
@@ -107,12 +109,15 @@ class Solution:
         measured = self.trace.metrics
         if quantity not in measured or measured[quantity].ndim != 1:
             scalars = sorted(name for name, values in measured.items() if values.ndim == 1)
-            raise InputError(
-                f"no scalar {quantity!r} was measured; there are: {', '.join(scalars) or 'none'}"
-            )
+            raise InputError(_not_measured(f"scalar {quantity!r}", scalars))
         kept = self.trace.valid
         steps, errors = self.trace.iterations[kept], measured[quantity][None, kept]
         return linear_rate(steps, errors, quantity=quantity, **options)
+
+
+def _not_measured(quantity: str, known: list[str]) -> str:
+    there = ", ".join(known) or "none"
+    return f"no {quantity} was measured; there are: {there}; distances are those from a reference="
 
 
 @jax.jit

@@ -141,6 +141,9 @@ def test_what_is_missing_is_said():
         solve(H, Walk(), num_steps=3)
     with pytest.raises(InputError, match="no scalar 'x' was measured; there are: none"):
         solve(H, Walk(), key=jax.random.key(0), num_steps=3).rate("x")
+    found = solve(H, Descent(0.5), num_steps=2)
+    with pytest.raises(KeyError, match="no 'apart' was measured; there are: seen, size; distances"):
+        found["apart"]
 
 
 def test_the_function_is_not_hidden_by_a_module():
@@ -172,7 +175,7 @@ def test_a_solution_says_in_lines_what_it_holds():
         (
             "<solution, BUDGET at step 4",
             f" value     {found.value.dtype}[1]",
-            " measured  size, seen",
+            " measured  seen, size",
             " at        5 recorded iterations>",
         )
     )
