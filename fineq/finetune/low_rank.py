@@ -104,8 +104,10 @@ def _forward(out: Array, x: Array, A: Array, B: Array, shifts: Shifts) -> tuple[
 
 
 def _backward(shifts: Shifts, kept: tuple[Array, Array, Array], g: Array) -> tuple[Array, ...]:
-    x, A, B = kept
-    back = g @ B
+    given, A, B = kept
+    # Of a network that rounds, gradients of adapters are in the precision of the adapters.
+    x, out = given.astype(A.dtype), g.astype(B.dtype)
+    back = out @ B
     if shifts.size == 1 and shifts.stride == 1:
         dA = jnp.einsum("...r,...c->rc", back, x)
         inner = jnp.einsum("...c,rc->...r", x, A)
@@ -116,8 +118,8 @@ def _backward(shifts: Shifts, kept: tuple[Array, Array, Array], g: Array) -> tup
         dA = jnp.einsum("bhwsr,bhwc->rsc", spread, x).reshape(A.shape)
         seen = jnp.einsum("bhwc,rsc->bhwsr", x, A.reshape(rank, k * k, -1))
         inner = _gather(seen, shifts)
-    dB = jnp.einsum("...o,...r->or", g, inner)
-    return g, jnp.zeros_like(x), dA.astype(A.dtype), dB.astype(B.dtype)
+    dB = jnp.einsum("...o,...r->or", out, inner)
+    return g, jnp.zeros_like(given), dA, dB
 
 
 credited.defvjp(_forward, _backward)
