@@ -1,4 +1,4 @@
-"""Networks in bfloat16: the same runs to its precision; and steps that do not fit."""
+"""Networks in bfloat16: the same runs to its precision; steps that do not fit; whose guidance."""
 
 from dataclasses import replace
 
@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from fineq.ddpm.networks import Rounded
+from fineq.ddpm import make_denoiser, make_schedule, schedules
+from fineq.ddpm.networks import MLP, Rounded
 from fineq.errors import ResourceError
 from fineq.shell.compose import compose
-from fineq.studies.finetune import common
+from fineq.studies.finetune import common, prompts
 from fineq.studies.finetune.area import AREA, MODEL
-from fineq.studies.finetune.model import to_bytes
+from fineq.studies.finetune.config import DataConfig
+from fineq.studies.finetune.data import load_data
+from fineq.studies.finetune.given import Given
+from fineq.studies.finetune.model import Model, to_bytes
 from fineq.sweep.stages import Stages
 from tests.shell.refusal import refused
 from tests.studies.finetune.small import run_small, small
@@ -71,3 +75,17 @@ def test_fine_tuning_in_bfloat16_keeps_models_of_float32(tmp_path):
     assert np.isfinite(result.arrays["reward"].values).all()
     for content in result.files.values():
         assert {x.dtype for x in load(content).values()} == {np.dtype("float32")}
+
+
+def test_guidance_is_the_models_own_unless_another_weight_is_given():
+    data = load_data(DataConfig())
+    module = MLP(8, 1, num_classes=10)
+    schedule = make_schedule(schedules.linear_rate(4))
+    plain = make_denoiser(
+        jax.random.key(0), module, schedule, 64, num_classes=10, dtype=jnp.float32
+    )
+    given = Given(data, Model(plain.guided(0.75), DataConfig()))
+    for words, weight in (([], 0.75), (["tuning.guidance=0.25"], 0.25), (["tuning.guidance=0"], 0)):
+        line = ["study=prompts", "precision=float32", "reward.name=prompt", "base=.", *words]
+        found = prompts.bind(compose(AREA, line), given, Stages()).base.guidance
+        assert (0 if found is None else float(found)) == weight
