@@ -262,7 +262,7 @@ def test_it_asks_and_takes_no_for_an_answer(here, typed, goes, monkeypatch, caps
     ("words", "sentence"),
     [
         (["runs"], "nothing is removed, for nobody can be asked: --yes removes it"),
-        ([], "fineq clean needs WHAT; --help says more"),
+        ([], "fineq clean needs runs, checkpoints or cache; --help says more"),
         (["everything"], "fineq clean takes runs, checkpoints, cache, got 'everything'"),
         (["cache", "name=run"], "name= has no effect: the cache is one whole"),
         (["runs", "nmae=run"], "fineq clean does not take nmae=; did you mean name=?"),
