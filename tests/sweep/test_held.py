@@ -24,6 +24,8 @@ def layers(x):
         (lambda x: x, 1, 0),
         # x; each product takes the place of the one before the last.
         (layers, 3, 0),
+        # The sine takes the place of what it is of.
+        (lambda x: jnp.sin(x @ x), 2, 0),
         # A sum of elementwise results needs none of them.
         (lambda x: jnp.sum(jnp.exp(x) * x + 1, axis=1), 1, 1),
         # Read by a product, an elementwise result is an array.
