@@ -20,14 +20,25 @@ from fineq.errors import InputError
 Vectors = tuple[Array, ...]  # one for each dtype, of a form's leaves end to end
 
 
-def stepped(
-    rule: optax.GradientTransformation, gradient: Any, moments: Any, variables: Any
+def updated(
+    rule: optax.GradientTransformationExtraArgs | optax.GradientTransformation,
+    gradient: Any,
+    state: Any,
+    variables: Any = None,
+    **extra: Any,
 ) -> tuple[Any, Any]:
-    """Variables and moments after one step of an Optax rule."""
-    # Optax's schedules multiply whole numbers by real ones, which strict promotion refuses.
+    """What an Optax rule adds to the variables, and its next state, under strict promotion too."""
+    # Its schedules multiply whole numbers by real ones, which strict promotion refuses.
     with jax.numpy_dtype_promotion("standard"):
-        step, moments = rule.update(gradient, moments, variables)
-        return optax.apply_updates(variables, step), moments
+        return rule.update(gradient, state, variables, **extra)
+
+
+def stepped(
+    rule: optax.GradientTransformation, gradient: Any, state: Any, variables: Any
+) -> tuple[Any, Any]:
+    """Variables and the state of an Optax rule after one step of it."""
+    step, state = updated(rule, gradient, state, variables)
+    return optax.apply_updates(variables, step), state
 
 
 class Form(NamedTuple):

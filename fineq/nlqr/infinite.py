@@ -161,7 +161,7 @@ def _left(ratio: Array, slowest: Array) -> Array:
 
 def _judge(state: _Search, powers: PowerNorms, rounding: Array, tolerance: ArrayLike) -> _Judgement:
     """Judge a window [h, 2h) that has just ended against [h/2, h)."""
-    h = STRIDE * state.strides / 2
+    h = (STRIDE * state.strides / 2).astype(state.total.dtype)
     energy_ratio = _ratio(state.window_energy, state.previous_energy)
     cost = jnp.abs(state.window_cost)  # of unseen states it may be negative, by rounding
     cost_ratio = _ratio(cost, jnp.abs(state.previous_cost))

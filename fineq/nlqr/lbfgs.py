@@ -21,6 +21,7 @@ from fineq.nlqr.landscape import Curvature
 from fineq.nlqr.objective import Objective, expected_cost
 from fineq.nlqr.policies import initial_policy
 from fineq.nlqr.reference import against
+from fineq.optimiser import updated
 
 MEMORY = 20  # pairs of steps and gradient changes kept
 
@@ -90,9 +91,8 @@ class LBFGS(Method):
             return jnp.where(jnp.isfinite(cost), cost, jnp.inf)
 
         cost, gradient = jax.value_and_grad(value)(state.K)
-        found = _optimiser().update(
-            gradient, state.optimiser, state.K, value=cost, grad=gradient, value_fn=value
-        )
+        given = {"value": cost, "grad": gradient, "value_fn": value}
+        found = updated(_optimiser(), gradient, state.optimiser, state.K, **given)
         moved, inner = cast("tuple[Array, Any]", found)
         length = optax.tree_utils.tree_get(inner, "learning_rate")
         length = jnp.maximum(length, jnp.finfo(cost.dtype).tiny)

@@ -20,6 +20,7 @@ from fineq.nlqr.objective import expected_cost
 from fineq.nlqr.policies import initial_policy
 from fineq.nlqr.problem import Problem
 from fineq.nlqr.reference import against
+from fineq.optimiser import updated
 
 
 class PolicyGradientState(NamedTuple):
@@ -101,7 +102,7 @@ class PolicyGradient(Method):
         K = state.K
         found = self.gradient(key, K, problem, jnp.asarray(self.radius, K.dtype))
         chex.assert_equal_shape([found.gradient, K])
-        updates, rule = step_rule(self.rule).update(found.gradient, state.rule)
+        updates, rule = updated(step_rule(self.rule), found.gradient, state.rule)
         moved = K - jnp.asarray(self.step_size, K.dtype) * jnp.asarray(updates)
         info = PolicyGradientInfo(K, jnp.linalg.norm(found.gradient), found.cost)
         return PolicyGradientState(moved, rule), info

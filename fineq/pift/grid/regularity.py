@@ -120,7 +120,7 @@ def iterate_bounds(after: Array, mean: Array, ratio: Array, num_inner: int) -> t
         ratio: q_t, `[T]`.
         num_inner: number of plain inner iterations.
     """
-    i = jnp.arange(num_inner + 1)[None]
+    i = jnp.arange(num_inner + 1, dtype=ratio.dtype)[None]
     q, allowed = ratio[:, None], ratio[:, None] < 1
     q = jnp.where(allowed, q, 0.0)
     grown = (1 - q ** (i + 1)) / (1 - q)

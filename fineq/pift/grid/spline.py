@@ -142,6 +142,6 @@ def rows(points: Array, low: Array, spacing: Array, num: int, weights: Array) ->
     at = basis(points.ravel(), low, spacing, num)
     columns = at.first[:, None] + jnp.arange(WIDTH, dtype=at.first.dtype)[None]
     entries = jnp.stack(at.weights[0], -1) * jnp.tile(weights, points.shape[0])[:, None]
-    which = jnp.repeat(jnp.arange(points.shape[0]), points.shape[1])[:, None]
+    which = jnp.repeat(jnp.arange(points.shape[0], dtype=jnp.int32), points.shape[1])[:, None]
     zeros = jnp.zeros((points.shape[0], num + 4), points.dtype)
     return zeros.at[jnp.broadcast_to(which, columns.shape), columns].add(entries)
