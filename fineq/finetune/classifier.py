@@ -55,7 +55,8 @@ class ConvFeatures(nn.Module):
         x = y.reshape(-1, *self.shape)
         for channels in (self.channels, 2 * self.channels):
             x = nn.silu(Conv(channels, dtype=y.dtype)(x))
-            x = nn.avg_pool(x, (2, 2), (2, 2))
+            with jax.numpy_dtype_promotion("standard"):  # Flax divides by a whole number
+                x = nn.avg_pool(x, (2, 2), (2, 2))
         x = x.reshape(x.shape[0], -1)
         return nn.silu(nn.Dense(self.width, dtype=y.dtype, param_dtype=y.dtype)(x))
 

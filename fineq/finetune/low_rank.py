@@ -71,7 +71,8 @@ class Factored:
             if path not in adapters or path not in layers:
                 return out
             A, B = adapters[path]["A"], adapters[path]["B"]
-            return credited(out, lax.stop_gradient(args[0]), A, B, layers[path])
+            x = lax.stop_gradient(args[0]).astype(out.dtype)  # as the layer itself does
+            return credited(out, x, A, B, layers[path])
 
         with nn.intercept_methods(call):
             return jnp.asarray(self.module.apply(merge(variables["base"], fixed), s, x, label))

@@ -37,12 +37,12 @@ CASES = {
     ),
     "a function": (rewards.per_point(lambda y: y[0] * y[1]), lambda y, _: y[0] * y[1]),
     "a function of the label": (
-        rewards.per_point(lambda y, k: y[0] * k, takes_label=True),
-        lambda y, k: y[0] * k,
+        rewards.per_point(lambda y, k: y[0] * k.astype(y.dtype), takes_label=True),
+        lambda y, k: y[0] * np.asarray(k, float),
     ),
     "a reward of pift": (
         rewards.per_point(pift.linear(np.arange(12.0))),
-        lambda y, _: y @ np.arange(12),
+        lambda y, _: y @ np.arange(12.0),
     ),
 }
 

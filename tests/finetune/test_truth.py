@@ -174,7 +174,7 @@ def test_a_policy_that_gave_up_half_the_paths_is_found_out_by_pretrained_ones_al
 def test_every_class_has_its_own_paths(monkeypatch):
     monkeypatch.setattr("fineq.finetune.weights.BLOCK", 7)
     base = replace(problem()[0].base, num_classes=3)
-    reward = per_point(lambda y, k: y[0] + 10 * k, takes_label=True)
+    reward = per_point(lambda y, k: y[0] + 10 * k.astype(y.dtype), takes_label=True)
     tuning = make_tuning(base, reward, 1.0, [2, 0])
     found = weigh(KEY, tuning, base, 20, inner=2)
     assert found.last.shape == (2, 5, 2, 2)

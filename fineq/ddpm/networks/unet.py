@@ -10,14 +10,15 @@ from jax import Array
 
 from fineq.ddpm.networks.conv import Conv
 from fineq.ddpm.networks.embedding import Condition
+from fineq.ddpm.networks.norm import GroupNorm
 from fineq.errors import InputError
 
 GROUPS = 8
 
 
-def norm(channels: int, dtype: Any) -> nn.GroupNorm:
+def norm(channels: int, dtype: Any) -> GroupNorm:
     """Group norm of the largest number of groups up to 8 that divides the channels."""
-    return nn.GroupNorm(math.gcd(GROUPS, channels), dtype=dtype, param_dtype=dtype)
+    return GroupNorm(math.gcd(GROUPS, channels), dtype=dtype, param_dtype=dtype)
 
 
 class Block(nn.Module):

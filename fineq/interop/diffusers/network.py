@@ -14,12 +14,13 @@ from jax import Array
 
 from fineq.ddpm.networks.conv import Conv
 from fineq.ddpm.networks.embedding import sincos
+from fineq.ddpm.networks.norm import GroupNorm
 from fineq.interop.diffusers.config import Config
 
 
-def norm(groups: int, epsilon: float, dtype: Any, name: str) -> nn.GroupNorm:
+def norm(groups: int, epsilon: float, dtype: Any, name: str) -> GroupNorm:
     """A group norm, whose variance is a mean of squared deviations, as it is there."""
-    return nn.GroupNorm(
+    return GroupNorm(
         groups, epsilon=epsilon, dtype=dtype, param_dtype=dtype, use_fast_variance=False, name=name
     )
 
