@@ -96,7 +96,9 @@ def extremes(bracket: Bracket, means: Array, mask: Array, block: int) -> Curvatu
 def over_region(bracket: Bracket, mask: Array, block: int) -> Curvature:
     """Extreme curvatures over a region of means, at its grid points and half-way between them."""
     grid = bracket.grid
-    shifts = 0.5 * jnp.stack(jnp.meshgrid(*[jnp.arange(2)] * grid.d), -1).reshape(-1, grid.d)
+    shifts = 0.5 * jnp.stack(
+        jnp.meshgrid(*[jnp.arange(2, dtype=grid.spacing.dtype)] * grid.d), -1
+    ).reshape(-1, grid.d)
     points = grid.points()[None] + (shifts * grid.spacing[None])[:, None]
     masks = jnp.tile(mask, shifts.shape[0])
     return extremes(bracket, points.reshape(-1, grid.d), masks, block)
