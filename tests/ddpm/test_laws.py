@@ -147,6 +147,7 @@ EYE = np.eye(2)
         (lambda: gaussian([0, 0, 0], EYE), r"must have shape \(3, 3\)"),
         (lambda: mixture([0.5, 0.4], [[0, 0], [1, 1]], [EYE, EYE]), r"must sum to 1, got 0.9"),
         (lambda: mixture([1.5, -0.5], [[0, 0], [1, 1]], [EYE, EYE]), r"must be positive, got -0.5"),
+        (lambda: mixture([1.0, 0.0], [[0, 0], [1, 1]], [EYE, EYE]), r"must be positive, got 0"),
         (lambda: mixture([1.0], [[0, 0], [1, 1]], [EYE, EYE]), r"one weight per mean"),
         (lambda: points([[0.0], [1.0]], np.array(["a", "b"])), "^weights must hold real"),
         (lambda: points([[1.0 + 2.0j], [1.0]]), "^locations must hold real numbers"),

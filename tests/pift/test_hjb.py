@@ -139,6 +139,12 @@ def test_bad_input(options, sentence):
         hjb.make_domain(*options)
 
 
+def test_the_smallest_grid_has_one_step_and_three_points():
+    domain = hjb.make_domain(LAW, END, 1, 3, WIDTH)
+    assert domain.times.shape == (2,)
+    np.testing.assert_array_equal(domain.points, [-WIDTH, 0, WIDTH])
+
+
 @pytest.mark.slow
 def test_steps_of_the_method_are_the_iterates_and_their_errors():
     domain = hjb.make_domain(LAW, END, 40, 81, WIDTH)

@@ -102,6 +102,15 @@ def test_the_reverse_pass_keeps_no_patches():
     assert sum(leaf.size for leaf in jax.tree.leaves(kept)) <= x.size + 2 * kernel.size
 
 
+def test_a_kernel_of_one_pixel_is_a_product():
+    x = given(1)[0]
+    module = Conv(4, size=1, dtype=x.dtype)
+    variables = module.init(jax.random.key(0), x)
+    kernel = variables["params"]["kernel"]
+    assert kernel.shape == (1, 1, 3, 4)
+    np.testing.assert_allclose(module.apply(variables, x), x @ kernel[0, 0], rtol=1e-12)
+
+
 def test_the_module_adds_a_bias_and_keeps_the_size():
     x, kernel = given(3)
     variables = {"params": {"kernel": kernel, "bias": jnp.arange(4.0)}}

@@ -78,6 +78,19 @@ def test_bounds_are_attained_by_a_linear_reward_on_gaussian_data():
     np.testing.assert_allclose(found.derivative, 0.0, atol=1e-8)
 
 
+def test_recursive_bounds_are_the_curvatures_of_a_convex_quadratic_reward():
+    """On Gaussian data in one dimension `pift/regularity` is an equality for V, with Lm' = 0."""
+    task = gaussian(1, beta=0.7)[0]
+    task = task._replace(reward=task.reward._replace(P=jnp.full((1, 1), 0.3)))
+    arrays = lq.linear_quadratic(task)
+    curvature, slope = lq.optimum(arrays).value.P[:, 0, 0], jnp.abs(arrays.A[:, 0, 0])
+    last = Constants(jnp.ones(()), curvature[-1])
+    mean = Constants(slope, jnp.zeros_like(slope))
+    found = regularity.recursive_bounds(last, mean, task.betas, task.chain.sigmas)
+    np.testing.assert_allclose(found.derivative, curvature, rtol=1e-12)
+    np.testing.assert_allclose(found.function[0], jnp.prod(slope), rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_the_optimum_keeps_its_bounds(case):
     """No measured constant exceeds the bound from those of the next step (`pift/regularity`)."""
