@@ -1,5 +1,6 @@
 """Data in the cube: what is refused and in which words, scaling, duplicates, digits, names."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -143,3 +144,9 @@ def test_every_named_target_lies_in_the_cube(name):
 def test_bad_targets_are_refused(kwargs, sentence):
     with pytest.raises(InputError, match=sentence):
         make_target(**kwargs)
+
+
+def test_one_component_in_one_dimension_is_a_law():
+    law = make_target("mixture", 1, num_components=1).law
+    assert law.d == 1
+    assert law.sample(jax.random.key(0), 3).shape == (3, 1)

@@ -82,3 +82,7 @@ def test_bad_input():
         sampling.sample(jax.random.key(0), process, lambda t, x: x, start, 0)
     with pytest.raises(InputError, match="sampler must be one of sde, ddpm"):
         sampling.sample(jax.random.key(0), process, lambda t, x: x, start, 3, "ode")
+
+
+def test_two_rows_have_one_distance():
+    assert sampling.median_distance(np.array([[0.0, 0.0], [3.0, 4.0]])) == 5

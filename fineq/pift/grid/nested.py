@@ -233,7 +233,7 @@ def nested(
 @jax.jit
 def _nested(problem: Gridded, by: GridNested, reference: Optimum | None) -> Nested:
     last, seen = unroll(problem, by, num_steps=problem.num_steps, reference=reference)
-    times = jnp.arange(problem.num_steps)
+    times = jnp.arange(problem.num_steps, dtype=jnp.int32)
     reached = seen.pop("t")[:0:-1] == times
 
     def in_time(x: Array) -> Array:
