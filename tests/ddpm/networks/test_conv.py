@@ -106,7 +106,7 @@ def test_a_kernel_of_one_pixel_is_a_product():
     x = given(1)[0]
     module = Conv(4, size=1, dtype=x.dtype)
     variables = module.init(jax.random.key(0), x)
-    kernel = variables["params"]["kernel"]
+    kernel = jnp.asarray(variables["params"]["kernel"])
     assert kernel.shape == (1, 1, 3, 4)
     np.testing.assert_allclose(module.apply(variables, x), x @ kernel[0, 0], rtol=1e-12)
 
