@@ -218,6 +218,13 @@ def test_a_share_goes_that_part_of_the_way():
     np.testing.assert_allclose(half.coefficients, middle, rtol=1e-12)
 
 
+def test_radial_functions_in_the_plane_have_drawn_centers():
+    features = radial(jax.random.key(0), unit_scale(5, 2), 400)
+    assert features.centers.shape == (400, 2)
+    # A standard deviation of 1.5, within five standard errors of 800 draws.
+    assert float(jnp.std(features.centers)) == pytest.approx(1.5, rel=5 / np.sqrt(2 * 800))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
