@@ -26,7 +26,7 @@ KEY, STEPS = jax.random.key(7), 3
 DOUBLE = ("GridSweeps", "GridNested")  # those that take float64 only
 QUICK = {
     *("PolicyGradient", "LQSweeps", "GridSweeps"),
-    *("LinearSweeps", "KernelDescent", "DeepTraining", "PolicyIteration"),
+    *("LinearSweeps", "KernelDescent", "DeepTraining"),
 }
 each = pytest.mark.parametrize(
     "case",

@@ -72,7 +72,13 @@ def test_a_weight_of_guidance_is_given_by_its_number():
         knowing(SCHEDULE, "noise", num_classes=0).guided(1.0)
 
 
-@pytest.mark.parametrize("module", [MLP(8, 1, num_classes=3), UNet((2, 2, 1), (2, 4), 8, 3)])
+@pytest.mark.parametrize(
+    "module",
+    [
+        MLP(8, 1, num_classes=3),
+        pytest.param(UNet((2, 2, 1), (2, 4), 8, 3), marks=pytest.mark.slow),
+    ],
+)
 def test_a_time_for_all_states_is_that_time_for_each(module):
     """The network is told it once, with classes and without, guided and not."""
     made = make_denoiser(jax.random.key(0), module, SCHEDULE, 4, num_classes=3, dtype=jnp.float32)

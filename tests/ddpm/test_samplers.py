@@ -33,7 +33,7 @@ def estimate(bar, mean):
     return G, mean - np.sqrt(bar) * G @ mean
 
 
-@pytest.mark.parametrize("prediction", ["noise", "data"])
+@pytest.mark.parametrize("prediction", [pytest.param("noise", marks=pytest.mark.slow), "data"])
 def test_ancestral_samples_have_the_moments_of_the_chain(prediction):
     chain = gaussian_chain(gaussian(MEANS[2], COVARIANCE), SCHEDULE)
     wanted = moments_after(zip(*map(np.asarray, (*chain, SCHEDULE.sigmas)), strict=True))
@@ -55,7 +55,9 @@ def test_ddim_samples_have_the_moments_of_its_own_steps(eta, stops):
     assert_moments(np.asarray(found), *moments_after(steps))
 
 
-@pytest.mark.parametrize("prediction", ["noise", "data", "velocity"])
+@pytest.mark.parametrize(
+    "prediction", [pytest.param("noise", marks=pytest.mark.slow), "data", "velocity"]
+)
 def test_ddim_with_all_noise_and_all_steps_is_the_chain_of_posterior_variances(prediction):
     # A schedule puts a floor under the last variance, which is 0.
     bare = SCHEDULE._replace(sigmas=SCHEDULE.sigmas.at[-1].set(0.0))

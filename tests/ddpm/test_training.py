@@ -85,6 +85,7 @@ def test_training_comes_close_to_the_least_loss(prediction):
     np.testing.assert_allclose(losses(value, problem.fresh).mean(), found["fresh"][-1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_seeds_at_once_are_seeds_one_by_one():
     problem, by = small(num=50), DenoiserTraining(Optimiser(1e-3), 8)
     keys = jax.random.split(jax.random.key(3), 2)

@@ -47,7 +47,7 @@ TRUE_OF = {
 }
 
 
-QUICK = {"riccati_batch", "stopping_time"}
+QUICK = {"stopping_time"}
 LINES = [
     pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem)
     for path in EXAMPLES

@@ -77,7 +77,7 @@ def test_log_masses_are_those_of_a_loop():
     np.testing.assert_allclose(found.inner, np.mean(each), rtol=1e-11)
 
 
-@pytest.mark.parametrize("beta", [1.0, 4.0])
+@pytest.mark.parametrize("beta", [pytest.param(1.0, marks=pytest.mark.slow), 4.0])
 def test_bounds_hold_the_exact_ones_whoever_walks(beta):
     tuning, instance = problem(beta=beta)
     exact = affine_bounds(instance)

@@ -256,7 +256,7 @@ def test_members_under_vmap_do_not_touch_each_other():
             np.testing.assert_allclose(got[i], want, rtol=1e-14)
 
 
-@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, 1e-12])
+@pytest.mark.parametrize("tolerance", [1e-3, 1e-6, pytest.param(1e-12, marks=pytest.mark.slow)])
 def test_the_horizon_found_is_the_shortest_multiple_of_8(tolerance):
     K, points = jnp.zeros((1, 1)), make_points([1.0])
     system = linear_system(0.95)

@@ -80,7 +80,13 @@ def test_the_first_step_of_adam_goes_by_signs():
     np.testing.assert_allclose(found.value, K0 - 0.01 * np.sign(gradient), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("gradient", [OnePoint(64), TwoPoint(64), Natural(TwoPoint(64))])
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        OnePoint(64),
+        *(pytest.param(x, marks=pytest.mark.slow) for x in (TwoPoint(64), Natural(TwoPoint(64)))),
+    ],
+)
 def test_estimates_draw_and_say_so(gradient):
     problem = make_problem(3)
     by = PolicyGradient(1e-3, gradient, radius=0.2)
@@ -177,6 +183,7 @@ def test_what_does_not_fit_is_said():
         PolicyGradient(0.1, OnePoint(8), radius=0)
 
 
+@pytest.mark.slow
 def test_the_usual_start_is_the_linear_policy_and_the_end_the_optimum():
     problem = make_problem(60)
     star = optimum(problem)

@@ -70,7 +70,7 @@ def test_paths_are_those_of_plain_descent(instance):
     np.testing.assert_allclose(paths.limit, limit, atol=1e-5)
 
 
-@pytest.mark.parametrize("storage", ["stored", "blocked"])
+@pytest.mark.parametrize("storage", [pytest.param("stored", marks=pytest.mark.slow), "blocked"])
 def test_krylov_paths_are_known_early_and_end_late(instance, storage):
     exact = kernel_paths(instance, TIMES, ETA)
     found = kernel_paths(instance, TIMES, ETA, storage, num_products=3)

@@ -120,6 +120,7 @@ def test_one_step_against_a_numerical_maximiser():
     np.testing.assert_allclose(found.policy.F[0] @ y + found.policy.f[0], best.x, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "problem", [PROBLEMS[0], *(pytest.param(x, marks=pytest.mark.slow) for x in PROBLEMS[1:])]
 )

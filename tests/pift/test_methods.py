@@ -19,7 +19,7 @@ def close(a, b, **tolerance):
     assert_trees_all_close(a, b, **(tolerance or EXACT))
 
 
-@pytest.fixture(scope="module", params=[diffusion, general])
+@pytest.fixture(scope="module", params=[pytest.param(diffusion, marks=pytest.mark.slow), general])
 def case(request):
     problem = request.param()
     arrays = pift.linear_quadratic(problem)

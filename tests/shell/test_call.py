@@ -15,9 +15,9 @@ from fineq.shell.compose import compose, settings
 from fineq.shell.main import main
 from fineq.studies.area import area_of
 
-SMALL = {"sweep.beta": [1, 2, 20, 30], "picture.betas": [], "schedule.num_steps": 4}
-WORDS = ["experiment=pift/beta", "seeds=6", "profile=smoke"]
-WORDS += ["sweep.beta=[1,2,20,30]", "schedule.num_steps=4"]
+SMALL = {"terminal.num_steps": [4, 8, 16]}
+WORDS = ["experiment=pift/terminal_law", "seeds=6", "profile=smoke"]
+WORDS += ["terminal.num_steps=[4,8,16]"]
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def composed(monkeypatch):
 
 def test_a_run_is_that_of_the_command_line_and_is_found_again(tmp_path, capsys):
     before = switches.state()
-    run = fineq.run("pift/beta", SMALL, seeds=6, profile="smoke", output=tmp_path)
+    run = fineq.run("pift/terminal_law", SMALL, seeds=6, profile="smoke", output=tmp_path)
     assert capsys.readouterr() == ("", "")
     assert switches.state() == before
     assert run.status == "complete"
-    assert run.study == "pift/beta"
+    assert run.study == "pift/terminal_law"
     assert len(run.dataset["seed"]) == 6
     assert {claim.id for claim in run.claims} == {claim["id"] for claim in run.summary["claims"]}
     asked = compose(area_of("pift"), run.summary["words"])
@@ -53,10 +53,10 @@ def test_a_run_is_that_of_the_command_line_and_is_found_again(tmp_path, capsys):
     assert main(area_of("pift"), [*WORDS, f"output={tmp_path}"]) == 0
     assert "this run is complete" in capsys.readouterr().out
     data = (run.path / "data.nc").stat().st_mtime_ns
-    again = fineq.run("pift/beta", SMALL, seeds=6, profile="smoke", output=tmp_path)
+    again = fineq.run("pift/terminal_law", SMALL, seeds=6, profile="smoke", output=tmp_path)
     assert again.path == run.path
     assert (run.path / "data.nc").stat().st_mtime_ns == data
-    fineq.run("pift/beta", {**SMALL, "output": tmp_path}, seeds=6, profile="smoke", quiet=0)
+    fineq.run("pift/terminal_law", {**SMALL, "output": tmp_path}, seeds=6, profile="smoke", quiet=0)
     assert "this run is complete" in capsys.readouterr().out
 
 

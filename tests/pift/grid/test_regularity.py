@@ -110,6 +110,7 @@ def test_the_optimum_keeps_its_bounds(case):
     assert (found.derivative <= 1.01 * recursive.derivative).all()
 
 
+@pytest.mark.slow
 def test_every_iterate_keeps_its_bounds(case):
     task, grid, region, _, run = case
     found = constants(grid, run.value, region)

@@ -26,6 +26,7 @@ EPS = float(jnp.finfo(jnp.bfloat16).eps)
 HALF = "network.precision=bfloat16"
 
 
+@pytest.mark.slow
 def test_pretraining_is_the_same_to_its_precision(tmp_path):
     words = ("seeds=1", "pretrain.num_samples=64", "pretrain.num_steps=20")
     found = [run_small("pretrain", tmp_path, *words, *more)[1] for more in ((), (HALF,))]

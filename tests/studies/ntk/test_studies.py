@@ -50,6 +50,7 @@ def test_risk_is_that_of_plain_descent(stopped):
     np.testing.assert_allclose(result.arrays["risk"].values[1, index], risk, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_no_rule_beats_the_oracle(stopped):
     _, result = stopped
     stopped_risk, time = (result.arrays[name].values for name in ("stopped", "stopping_time"))
