@@ -75,7 +75,7 @@ demo-finetune: setup  ## samples before and after fine-tuning, and what is left 
 	@$(PYTHON) -m experiments.finetune experiment=finetune/demo
 
 # Programs of tests run for milliseconds: what XLA spends on their speed is not worth waiting for.
-test: setup  ## the tests but for the slow ones, fifteen minutes on 2 cores
+test: setup  ## the tests but for the slow ones, twelve minutes on 2 cores
 	@flags="$$($(PYTHON) -m tests.hasty_flags)" && XLA_FLAGS="$$flags $$XLA_FLAGS" $(PYTEST) -m "not slow"
 
 test-all: setup  ## all tests, the slow and statistical suites too, with programs compiled as users have them
