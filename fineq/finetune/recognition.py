@@ -45,7 +45,8 @@ def labelled(x: ArrayLike, label: ArrayLike) -> Labelled:
 
 def accuracy(classifier: Classifier, data: Labelled) -> Array:
     """Share of points whose most probable class is their own, []."""
-    return jnp.mean(jnp.argmax(classifier.log_probs(data.x), axis=-1) == data.label, dtype=float)
+    chosen = jnp.argmax(classifier.log_probs(data.x), axis=-1).astype(data.label.dtype)
+    return jnp.mean(chosen == data.label, dtype=float)
 
 
 class Learning(NamedTuple):

@@ -69,7 +69,8 @@ def error_bounds(
         norm = eta * times[:, None] * norm
     else:
         horizon = jnp.max(jnp.where(jnp.isinf(times), 1, times), initial=2.0)
-        nodes = jnp.concatenate([jnp.zeros(1), jnp.geomspace(1, horizon, NODES)])
+        later = jnp.geomspace(1, horizon, NODES, dtype=times.dtype)
+        nodes = jnp.concatenate([jnp.zeros(1, times.dtype), later])
         fitted, norm = (_upper_sum(times, nodes, jnp.multiply(eta, x)) for x in defects(nodes))
     rounding = space.rounding * eta * times[:, None] * scale[None, :]
     fitted, norm = fitted + rounding, norm + rounding * jnp.sqrt(eta * times)[:, None]

@@ -54,7 +54,8 @@ def test_on_a_mixture_the_pretrained_values_bend_as_quadrature_says():
     x = np.linspace(-8, 8, 801)
     h = x[1] - x[0]
     V = np.asarray(jax.vmap(reward)(x[:, None]))
-    states = simulate(key_for(KEY, "paths"), tuning, tuning.base, 2).states
+    key = key_for(KEY, "paths whose states are looked at")
+    states = simulate(key, tuning, tuning.base, 2).states
     for t in (3, 2, 1, 0):
         if t in times:
             k = int(np.flatnonzero(times == t)[0])

@@ -97,6 +97,7 @@ def test_the_rounding_of_equal_entries_is_bounded(storage):
         z, labels = jnp.asarray(np.tile(row, (count, 1))), jnp.ones(count)
         space = lanczos.krylov_at(z, labels, 2, storage=storage)
         found = spectral.descend(space.spectrum, labels.astype(z.dtype), eta, time).fitted[0]
+        found = np.asarray(found, float)
         exact = -np.expm1(time * np.log1p(-eta * np.sum(row.astype(float) ** 2) / 2))
         bound = float(error_bounds(space, eta, jnp.array([time])).fitted[0, 0])
         assert np.abs(found - exact).max() <= bound
